@@ -1,0 +1,1 @@
+"""The HTTP API: Litestar at the edge; wire types here, rules inside."""

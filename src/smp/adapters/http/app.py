@@ -1,0 +1,152 @@
+"""The ASGI application: routes, the guard, the one table of errors, and the edge around all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+import structlog
+from dishka import AsyncContainer
+from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from litestar import Litestar
+from litestar.connection import ASGIConnection, Request
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.response import Response
+
+from smp import __version__
+from smp.adapters.http import health
+from smp.adapters.http.access import routes as access_routes
+from smp.adapters.http.auth import routes as auth_routes
+from smp.adapters.http.callers import Doorkeeper
+from smp.adapters.http.conduct import respond
+from smp.adapters.http.documentation import routes as documentation_routes
+from smp.adapters.http.documentation.openapi import complete, openapi_config
+from smp.adapters.http.edge import BODY_BYTES_MAX, App, Edge
+from smp.adapters.http.metrics import RequestMetrics, metrics_route
+from smp.adapters.http.plans import routes as plans_routes
+from smp.adapters.http.problems import BY_SLUG, FieldError, ProblemDetails, details, unexpected
+from smp.adapters.http.settings import HttpSettings
+from smp.adapters.http.statistics import routes as statistics_routes
+from smp.adapters.http.subscriptions import routes as subscriptions_routes
+from smp.adapters.http.test_clock import routes as test_clock_routes
+from smp.adapters.http.users import routes as users_routes
+from smp.adapters.http.validation import field_errors
+from smp.application.ports.ids import Ids
+
+_log = structlog.stdlib.get_logger("smp.http")
+
+_BY_STATUS: Final[Mapping[int, str]] = {
+    400: "malformed-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "content-too-large",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDependencies:
+    """What the application is built from; ``lifespans`` live as long as it serves."""
+
+    container: AsyncContainer
+    settings: HttpSettings
+    ids: Ids
+    metrics: RequestMetrics
+    lifespans: tuple[AbstractAsyncContextManager[None], ...] = ()
+
+
+def create_app(dependencies: HttpDependencies) -> App:
+    """The application. The container must provide the handlers, ``Doorkeeper`` and ``Conductor``."""
+    litestar = _litestar(dependencies)
+    setup_dishka(dependencies.container, litestar)
+    return Edge(
+        litestar,
+        dependencies.ids,
+        dependencies.metrics.observe,
+        strict_transport=dependencies.settings.secure,
+    )
+
+
+def _litestar(dependencies: HttpDependencies) -> Litestar:
+    settings = dependencies.settings
+    handlers = [
+        *auth_routes.ROUTES,
+        *plans_routes.ROUTES,
+        *subscriptions_routes.ROUTES,
+        *users_routes.ROUTES,
+        *statistics_routes.ROUTES,
+        *health.ROUTES,
+    ]
+    if settings.test_clock:
+        handlers += test_clock_routes.ROUTES
+    if settings.metrics:
+        handlers.append(metrics_route(dependencies.metrics))
+    named = {str(handler.operation_id): handler for handler in (*handlers, *access_routes.ROUTES)}
+
+    def document() -> dict[str, Any]:
+        return complete(app.openapi_schema.to_schema(), named)
+
+    app = Litestar(
+        route_handlers=[
+            *access_routes.ROUTES,
+            *documentation_routes.routes(document),
+            DishkaRouter("", route_handlers=handlers),
+        ],
+        guards=[_guard],
+        exception_handlers={Exception: _problem},
+        openapi_config=openapi_config(__version__, settings.cookie_name),
+        request_max_body_size=BODY_BYTES_MAX,
+        lifespan=list(dependencies.lifespans),
+        logging_config=None,
+    )
+    return app
+
+
+async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    doorkeeper = await connection.app.state.dishka_container.get(Doorkeeper)
+    await doorkeeper(connection, handler)
+
+
+def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    request_id = cast("str", request.scope.get("smp_request_id", ""))
+    problem = details(error) or _of_framework(request, error)
+    if problem is None:
+        _log.error("unexpected error", exc_info=error)
+        problem = unexpected()
+    return respond(problem.answer(request_id))
+
+
+def _of_framework(request: Request[Any, Any, Any], error: Exception) -> ProblemDetails | None:
+    """What Litestar itself refuses, in our words."""
+    if isinstance(error, ValidationException):
+        return _invalid(request, error)
+    if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
+        problem = BY_SLUG[_BY_STATUS[error.status_code]]
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        return ProblemDetails(problem, problem.explanation, {}, (), headers)
+    return None
+
+
+def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> ProblemDetails:
+    parameters = [extra for extra in _extras(error) if extra.get("source") not in (None, "body")]
+    if parameters:
+        errors = tuple(FieldError(f"/{extra.get('key', '')}", str(extra.get("message", ""))) for extra in parameters)
+        return ProblemDetails(BY_SLUG["invalid-parameter"], "a parameter is not of the form it must have", {}, errors)
+    body = cast("bytes", request.scope.get("smp_body", b""))
+    if not body:
+        return ProblemDetails(BY_SLUG["malformed-request"], "this request needs a body")
+    errors = _body_errors(request, body, error)
+    return ProblemDetails(BY_SLUG["validation-failed"], "some values are not allowed", {}, errors)
+
+
+def _body_errors(request: Request[Any, Any, Any], body: bytes, error: ValidationException) -> tuple[FieldError, ...]:
+    field = request.route_handler.parsed_data_field
+    found = () if field is None else field_errors(field.annotation, msgspec.json.decode(body))
+    return found or (FieldError("", str(error.detail)),)
+
+
+def _extras(error: ValidationException) -> list[dict[str, Any]]:
+    return [extra for extra in error.extra if isinstance(extra, dict)] if isinstance(error.extra, list) else []

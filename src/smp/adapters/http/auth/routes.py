@@ -1,0 +1,194 @@
+"""Accounts of end users: register, sign in and out, who am I, passwords and sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dishka.integrations.litestar import FromDishka
+from litestar import delete, get, post, put
+from litestar.connection import Request
+from litestar.params import FromPath, JSONBody
+from litestar.response import Response
+
+from smp.adapters.http import cursors
+from smp.adapters.http.answers import user_answer
+from smp.adapters.http.auth.schemas import (
+    ChangePasswordIn,
+    LoginIn,
+    RegisterIn,
+    SessionOut,
+    SessionsPage,
+    UserOut,
+)
+from smp.adapters.http.callers import Who, caller_of, source_of, user_agent_of
+from smp.adapters.http.conduct import Conductor, retried
+from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
+from smp.adapters.http.settings import HttpSettings
+from smp.application.commands.change_password import ChangePassword, ChangePasswordHandler
+from smp.application.commands.end_other_sessions import EndOtherSessions, EndOtherSessionsHandler
+from smp.application.commands.end_session import EndSession, EndSessionHandler
+from smp.application.commands.log_in import LogIn, LogInHandler
+from smp.application.commands.log_out import LogOut, LogOutHandler
+from smp.application.commands.register_user import RegisterUser, RegisterUserHandler
+from smp.application.paging import PageRequest
+from smp.application.queries.list_sessions import ListSessions, ListSessionsHandler
+from smp.domain.errors import SessionNotFound
+
+
+@post(
+    "/v1/auth/register",
+    operation_id="register",
+    tags=["auth"],
+    summary="Make an account",
+    opt={"who": Who.ANYONE, "problems": ("email-taken", "validation-failed", "busy"), "answers": UserOut},
+)
+async def register(
+    request: Request[Any, Any, Any],
+    data: JSONBody[RegisterIn],
+    handler: FromDishka[RegisterUserHandler],
+    conductor: FromDishka[Conductor],
+) -> Response[bytes]:
+    """Make an account; it does not sign in."""
+    return await conductor(
+        request, "anonymous", lambda key: handler(RegisterUser(data.email, data.password, key)), user_answer
+    )
+
+
+@post(
+    "/v1/auth/login",
+    status_code=200,
+    operation_id="logIn",
+    tags=["auth"],
+    summary="Sign in",
+    opt={"who": Who.ANYONE, "problems": ("invalid-credentials", "too-many-attempts", "busy")},
+)
+async def log_in(
+    request: Request[Any, Any, Any],
+    data: JSONBody[LoginIn],
+    handler: FromDishka[LogInHandler],
+    settings: FromDishka[HttpSettings],
+) -> Response[UserOut]:
+    """Start a session; the token is in the cookie and nowhere else. A session that the client brought ends."""
+    command = LogIn(
+        data.email,
+        data.password,
+        source_of(request, settings.trusted_proxies),
+        user_agent_of(request),
+        request.cookies.get(settings.cookie_name),
+    )
+    logged_in = await retried(lambda: handler(command))
+    max_age_s = int((logged_in.expires_at - logged_in.started_at).total_seconds())
+    return Response(UserOut.of(logged_in.user), headers={"set-cookie": _cookie(settings, logged_in.token, max_age_s)})
+
+
+@post(
+    "/v1/auth/logout",
+    status_code=204,
+    operation_id="logOut",
+    tags=["auth"],
+    summary="Sign out",
+    opt={"who": Who.SESSION},
+)
+async def log_out(
+    request: Request[Any, Any, Any], handler: FromDishka[LogOutHandler], settings: FromDishka[HttpSettings]
+) -> Response[None]:
+    """End this session on the server and clear the cookie."""
+    caller = caller_of(request)
+    await retried(lambda: handler(LogOut(caller.user_id, caller.session)))
+    return Response(None, headers={"set-cookie": _cookie(settings, "", 0)})
+
+
+@get("/v1/me", operation_id="getMe", tags=["auth"], summary="Who am I?", opt={"who": Who.SESSION})
+async def get_me(request: Request[Any, Any, Any]) -> UserOut:
+    """The signed-in user."""
+    return UserOut.of(caller_of(request).known_user)
+
+
+@put(
+    "/v1/me/password",
+    status_code=204,
+    operation_id="changePassword",
+    tags=["auth"],
+    summary="Change one's password",
+    opt={"who": Who.SESSION, "problems": ("invalid-credentials", "too-many-attempts", "busy")},
+)
+async def change_password(
+    request: Request[Any, Any, Any],
+    data: JSONBody[ChangePasswordIn],
+    handler: FromDishka[ChangePasswordHandler],
+    settings: FromDishka[HttpSettings],
+) -> None:
+    """Change it; every other session of the user ends."""
+    caller = caller_of(request)
+    source = source_of(request, settings.trusted_proxies)
+    command = ChangePassword(caller.user_id, caller.session, data.current_password, data.new_password, source)
+    await retried(lambda: handler(command))
+
+
+@get(
+    "/v1/me/sessions",
+    operation_id="listSessions",
+    tags=["auth"],
+    summary="Where am I signed in?",
+    opt={"who": Who.SESSION, "query": PAGING},
+)
+async def list_sessions(
+    request: Request[Any, Any, Any],
+    handler: FromDishka[ListSessionsHandler],
+    limit: LimitParameter = LIMIT,
+    cursor: CursorParameter = None,
+) -> SessionsPage:
+    """The caller's sessions, newest first."""
+    caller = caller_of(request)
+    after = cursors.decode("sessions", cursor, tuple[AwareDatetime, cursors.Id])
+    query = ListSessions(caller.user_id, caller.known_user.role, caller.session_id, PageRequest(limit, after))
+    page = await handler(query)
+    return SessionsPage([SessionOut.of(item) for item in page.items], cursors.encode("sessions", page.next))
+
+
+@delete(
+    "/v1/me/sessions/{session_id:str}",
+    operation_id="endSession",
+    tags=["auth"],
+    summary="Sign out another browser",
+    opt={"who": Who.SESSION, "problems": ("session-not-found",)},
+)
+async def end_session(
+    request: Request[Any, Any, Any], session_id: FromPath[str], handler: FromDishka[EndSessionHandler]
+) -> None:
+    """End one of the caller's sessions."""
+    parsed = uuid_or_none(session_id)
+    if parsed is None:
+        raise SessionNotFound(session_id)
+    await retried(lambda: handler(EndSession(caller_of(request).user_id, parsed)))
+
+
+@delete(
+    "/v1/me/sessions",
+    operation_id="endOtherSessions",
+    tags=["auth"],
+    summary="Sign out every other browser",
+    opt={"who": Who.SESSION},
+)
+async def end_other_sessions(request: Request[Any, Any, Any], handler: FromDishka[EndOtherSessionsHandler]) -> None:
+    """End all of the caller's sessions but this one."""
+    caller = caller_of(request)
+    await retried(lambda: handler(EndOtherSessions(caller.user_id, caller.session)))
+
+
+def _cookie(settings: HttpSettings, token: str, max_age_s: int) -> str:
+    """RFC 6265bis, section 4.1.2; a token of ours holds nothing that would need quoting."""
+    secure = "; Secure" if settings.secure else ""
+    return f"{settings.cookie_name}={token}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}"
+
+
+ROUTES = (
+    register,
+    log_in,
+    log_out,
+    get_me,
+    change_password,
+    list_sessions,
+    end_session,
+    end_other_sessions,
+)

@@ -1,0 +1,158 @@
+"""Who is calling: the one guard that every route passes, and what it reads of cookies and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl
+
+from litestar.connection import ASGIConnection, Request
+from litestar.handlers.base import BaseRouteHandler
+
+from smp.adapters.http.problems import FieldError, RequestRefused
+from smp.application.caller import Caller
+from smp.application.errors import Forbidden, NotAuthenticated
+from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
+from smp.domain.actor import ActorType
+
+USER_AGENT_MAX: Final = 200
+
+
+class Who(StrEnum):
+    """Whom a route is for; a route that does not say so is for nobody."""
+
+    ANYONE = "anyone"
+    ANYONE_OR_ADMIN = "anyone; administrators see more"
+    SESSION = "a signed-in user"
+    ADMIN = "an administrator"
+    ADMIN_OR_SERVICE = "an administrator or a service"
+
+
+_NEEDED: Final[Mapping[Who, frozenset[ActorType]]] = {
+    Who.SESSION: frozenset({ActorType.USER, ActorType.ADMIN}),
+    Who.ADMIN: frozenset({ActorType.ADMIN}),
+    Who.ADMIN_OR_SERVICE: frozenset({ActorType.ADMIN, ActorType.SERVICE}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Doorkeeper:
+    """The guard: checks the query's names, then who is calling, before anything of the request is looked at."""
+
+    authenticate: AuthenticateHandler
+    cookie_name: str
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Let the caller in.
+
+        Raises:
+            NotAuthenticated, Forbidden: where this route is not for this caller.
+            RequestRefused: for parameters that the route does not have.
+        """
+        if connection.scope["method"] == "OPTIONS":
+            return
+        who = handler.opt.get("who")
+        if who is None:
+            raise RequestRefused("not-found", "no endpoint has this path")
+        if who is not Who.ANYONE:
+            await self._admit(connection, who)
+        check_query(connection.scope["query_string"], handler.opt.get("query", ()), handler.opt.get("repeatable", ()))
+
+    async def _admit(self, connection: ASGIConnection[Any, Any, Any, Any], who: Who) -> None:
+        try:
+            caller = await self.authenticate(self.credentials(connection))
+        except NotAuthenticated:
+            if who is Who.ANYONE_OR_ADMIN:
+                return
+            raise
+        if who in _NEEDED and caller.actor.type not in _NEEDED[who]:
+            raise Forbidden
+        connection.scope["state"]["caller"] = caller
+
+    def credentials(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Authenticate:
+        """What the connection brings: an API key, which comes first, or a session."""
+        authorization = connection.headers.get("authorization", "")
+        scheme, _, secret = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return Authenticate(api_key=secret.strip())
+        return Authenticate(session_token=connection.cookies.get(self.cookie_name))
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Caller:
+    """The caller that the guard let in."""
+    return cast("Caller", request.scope["state"]["caller"])
+
+
+def optional_caller_of(request: Request[Any, Any, Any]) -> Caller | None:
+    """The caller, where one is known."""
+    return cast("Caller | None", request.scope["state"].get("caller"))
+
+
+def user_agent_of(request: Request[Any, Any, Any]) -> str:
+    """What the browser calls itself, cut to a sane length."""
+    return request.headers.get("user-agent", "")[:USER_AGENT_MAX]
+
+
+def source_of(request: Request[Any, Any, Any], trusted_proxies: int) -> str:
+    """The address that the request came from; of ``X-Forwarded-For`` only what our own proxies wrote is believed.
+
+    An IPv6 address stands for its /64, which is what one subscriber line has.
+    """
+    client = request.scope.get("client")
+    address = "" if client is None else client[0]
+    if trusted_proxies:
+        hops = [
+            hop.strip() for hop in ",".join(request.headers.getall("x-forwarded-for", [])).split(",") if hop.strip()
+        ]
+        if hops:
+            address = hops[-min(trusted_proxies, len(hops))]
+    return _network(address)
+
+
+def check_query(query: bytes, known: tuple[str, ...], repeatable: tuple[str, ...]) -> None:
+    """Let a query pass that names only what the route knows, each once, all of it text.
+
+    Raises:
+        RequestRefused: naming every parameter that is not so.
+    """
+    if not query:
+        return
+    try:
+        names = [
+            name for name, value in parse_qsl(query.decode(), keep_blank_values=True, errors="strict") if _text(value)
+        ]
+    except ValueError:
+        raise RequestRefused("invalid-parameter", "the query is not text in UTF-8 without NUL") from None
+    errors = [
+        FieldError(f"/{name}", "is not a parameter of this endpoint")
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    errors += [
+        FieldError(f"/{name}", "is given more than once")
+        for name in dict.fromkeys(names)
+        if name in known and name not in repeatable and names.count(name) > 1
+    ]
+    if errors:
+        raise RequestRefused("invalid-parameter", "a parameter is unknown or repeated", errors=tuple(errors))
+
+
+def _text(value: str) -> bool:
+    if "\x00" in value:
+        raise ValueError(value)
+    return True
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:64]
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

@@ -1,0 +1,1 @@
+"""OpenAPI, its page, and the pages of the problems."""

@@ -1,0 +1,68 @@
+"""What Prometheus is told of the requests."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+
+from smp.adapters.http.callers import Who
+
+_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class RequestMetrics:
+    """Counts answers by method, route template and status, and how long they took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._requests = Counter(
+            "smp_http_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        )
+        self._latency = Histogram(
+            "smp_http_request_duration_seconds",
+            "Time from a request to its answer.",
+            ("method", "route"),
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+
+    def observe(self, method: str, route: str, status: int, elapsed_s: float) -> None:
+        """One answer went out. Methods that no route has are counted together, for their names are the callers'."""
+        known = method if method in _METHODS else "other"
+        self._requests.labels(known, route, str(status)).inc()
+        self._latency.labels(known, route).observe(elapsed_s)
+
+    def exposition(self) -> bytes:
+        """All figures of this process, or of all workers where they share a folder, in the text format."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        shared = CollectorRegistry()
+        multiprocess.MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return generate_latest(shared)
+
+
+_TEXT_FORMAT: Final = "text/plain; version=0.0.4"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def metrics_route(metrics: RequestMetrics) -> HTTPRouteHandler:
+    """``GET /metrics``."""
+
+    @get(
+        "/metrics",
+        operation_id="metrics",
+        tags=["health"],
+        summary="Figures for Prometheus",
+        media_type="text/plain",
+        opt={"who": Who.ANYONE},
+    )
+    async def exposition() -> Response[bytes]:
+        """The text format."""
+        return Response(content=metrics.exposition(), media_type=_TEXT_FORMAT)
+
+    return exposition

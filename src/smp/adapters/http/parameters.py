@@ -1,0 +1,53 @@
+"""Parameters of paths and queries."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+from litestar.params import QueryParameter
+
+from smp.adapters.http.problems import FieldError, RequestRefused
+from smp.application.paging import LIMIT_DEFAULT, LIMIT_MAX
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+LimitParameter = Annotated[
+    int, QueryParameter(name="limit", ge=1, le=LIMIT_MAX, description="How many items a page has at most.")
+]
+CursorParameter = Annotated[
+    str | None,
+    QueryParameter(name="cursor", min_length=1, max_length=1_000, description="The next_cursor of the page before."),
+]
+LIMIT: Final = LIMIT_DEFAULT
+PAGING: Final = ("limit", "cursor")
+
+AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
+PositionInteger = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
+def uuid_or_none(text: str) -> UUID | None:
+    """The id that the text is in canonical form; ``None`` where it is none, so that nothing has it."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def instant(name: str, text: str | None) -> datetime | None:
+    """The UTC instant that an RFC 3339 text names.
+
+    Raises:
+        RequestRefused: where it is none.
+    """
+    if text is None:
+        return None
+    try:
+        return msgspec.convert(text, AwareDatetime).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError, ValueError):
+        raise bad_parameter(name, "must be an RFC 3339 instant such as 2027-01-31T12:00:00Z") from None
+
+
+def bad_parameter(name: str, detail: str) -> RequestRefused:
+    """The refusal of one parameter."""
+    return RequestRefused("invalid-parameter", f"{name} {detail}", errors=(FieldError(f"/{name}", detail),))

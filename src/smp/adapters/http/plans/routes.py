@@ -1,0 +1,175 @@
+"""The price list, and what administrators do with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from dishka.integrations.litestar import FromDishka
+from litestar import get, patch, post
+from litestar.connection import Request
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Response
+
+from smp.adapters.http import cursors
+from smp.adapters.http.answers import plan_answer
+from smp.adapters.http.callers import Who, caller_of, optional_caller_of
+from smp.adapters.http.conditional import one
+from smp.adapters.http.conduct import Conductor, respond, retried
+from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter, PositionInteger, bad_parameter
+from smp.adapters.http.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
+from smp.adapters.http.preconditions import expected
+from smp.application.commands.archive_plan import ArchivePlan, ArchivePlanHandler
+from smp.application.commands.change_plan import ChangePlan, ChangePlanHandler
+from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
+from smp.application.commands.restore_plan import RestorePlan, RestorePlanHandler
+from smp.application.paging import PageRequest
+from smp.application.queries.get_plan import GetPlan, GetPlanHandler
+from smp.application.queries.list_plan_revisions import ListPlanRevisions, ListPlanRevisionsHandler
+from smp.application.queries.list_plans import ListPlans, ListPlansHandler
+from smp.domain.plan.plan import PlanStatus
+
+_STATUSES = {"active": PlanStatus.ACTIVE, "archived": PlanStatus.ARCHIVED, "all": None}
+
+
+@get(
+    "/v1/plans",
+    operation_id="listPlans",
+    tags=["plans"],
+    summary="The price list",
+    opt={"who": Who.ANYONE_OR_ADMIN, "query": ("status", *PAGING), "problems": ("not-authenticated", "forbidden")},
+)
+async def list_plans(
+    request: Request[Any, Any, Any],
+    handler: FromDishka[ListPlansHandler],
+    status: Annotated[
+        str, QueryParameter(name="status", description="`active`, and for administrators `archived` or `all`.")
+    ] = "active",
+    limit: LimitParameter = LIMIT,
+    cursor: CursorParameter = None,
+) -> PlansPage:
+    """Active plans, cheapest first; administrators may ask for archived ones or all."""
+    if status not in _STATUSES:
+        raise bad_parameter("status", "must be active, archived or all")
+    after = cursors.decode("plans", cursor, tuple[PositionInteger, str])
+    page = await handler(ListPlans(optional_caller_of(request), _STATUSES[status], PageRequest(limit, after)))
+    return PlansPage([PlanOut.of(item) for item in page.items], cursors.encode("plans", page.next))
+
+
+@get(
+    "/v1/plans/{plan:str}",
+    operation_id="getPlan",
+    tags=["plans"],
+    summary="Look at a plan",
+    opt={"who": Who.ANYONE, "problems": ("plan-not-found",), "answers": PlanOut, "etag": True},
+)
+async def get_plan(
+    request: Request[Any, Any, Any], plan: FromPath[str], handler: FromDishka[GetPlanHandler]
+) -> Response[bytes]:
+    """The plan with this code or id, at its newest revision."""
+    view = await handler(GetPlan(plan))
+    return one(request, PlanOut.of(view), view.version)
+
+
+@post(
+    "/v1/plans",
+    operation_id="createPlan",
+    tags=["plans"],
+    summary="Offer a new plan",
+    opt={"who": Who.ADMIN, "problems": ("plan-code-taken",), "answers": PlanOut, "etag": True},
+)
+async def create_plan(
+    request: Request[Any, Any, Any],
+    data: JSONBody[PlanIn],
+    handler: FromDishka[CreatePlanHandler],
+    conductor: FromDishka[Conductor],
+) -> Response[bytes]:
+    """Make a plan at revision 1, open to new subscriptions at once."""
+    caller, terms = caller_of(request), data.terms()
+    return await conductor(
+        request,
+        caller.name,
+        lambda key: handler(CreatePlan(caller.actor, data.code, data.name, data.description, terms, key)),
+        plan_answer,
+    )
+
+
+@patch(
+    "/v1/plans/{plan:str}",
+    operation_id="changePlan",
+    tags=["plans"],
+    summary="Change a plan",
+    opt={"who": Who.ADMIN, "problems": ("plan-not-found", "precondition-failed"), "answers": PlanOut, "etag": True},
+)
+async def change_plan(
+    request: Request[Any, Any, Any],
+    plan: FromPath[str],
+    data: JSONBody[PlanPatchIn],
+    handler: FromDishka[ChangePlanHandler],
+) -> Response[bytes]:
+    """Merge patch: a change of price, period, trial period or features makes a new revision."""
+    command = ChangePlan(caller_of(request).actor, plan, data.patch(), expected(request.headers.get("if-match")))
+    return respond(plan_answer(await retried(lambda: handler(command))))
+
+
+@post(
+    "/v1/plans/{plan:str}/archive",
+    status_code=200,
+    operation_id="archivePlan",
+    tags=["plans"],
+    summary="Close a plan to new subscriptions",
+    opt={"who": Who.ADMIN, "problems": ("plan-not-found", "precondition-failed"), "answers": PlanOut, "etag": True},
+)
+async def archive_plan(
+    request: Request[Any, Any, Any],
+    plan: FromPath[str],
+    handler: FromDishka[ArchivePlanHandler],
+    conductor: FromDishka[Conductor],
+) -> Response[bytes]:
+    """Running subscriptions are untouched."""
+    caller, wanted = caller_of(request), expected(request.headers.get("if-match"))
+    return await conductor(
+        request, caller.name, lambda key: handler(ArchivePlan(caller.actor, plan, wanted, key)), plan_answer
+    )
+
+
+@post(
+    "/v1/plans/{plan:str}/restore",
+    status_code=200,
+    operation_id="restorePlan",
+    tags=["plans"],
+    summary="Open an archived plan again",
+    opt={"who": Who.ADMIN, "problems": ("plan-not-found", "precondition-failed"), "answers": PlanOut, "etag": True},
+)
+async def restore_plan(
+    request: Request[Any, Any, Any],
+    plan: FromPath[str],
+    handler: FromDishka[RestorePlanHandler],
+    conductor: FromDishka[Conductor],
+) -> Response[bytes]:
+    """New subscriptions are possible again."""
+    caller, wanted = caller_of(request), expected(request.headers.get("if-match"))
+    return await conductor(
+        request, caller.name, lambda key: handler(RestorePlan(caller.actor, plan, wanted, key)), plan_answer
+    )
+
+
+@get(
+    "/v1/plans/{plan:str}/revisions",
+    operation_id="listPlanRevisions",
+    tags=["plans"],
+    summary="A plan's terms through time",
+    opt={"who": Who.ADMIN, "query": PAGING, "problems": ("plan-not-found",)},
+)
+async def list_plan_revisions(
+    plan: FromPath[str],
+    handler: FromDishka[ListPlanRevisionsHandler],
+    limit: LimitParameter = LIMIT,
+    cursor: CursorParameter = None,
+) -> RevisionsPage:
+    """All revisions, newest first."""
+    after = cursors.decode("revisions", cursor, tuple[PositionInteger])
+    page = await handler(ListPlanRevisions(plan, PageRequest(limit, after)))
+    return RevisionsPage([RevisionOut.of(item) for item in page.items], cursors.encode("revisions", page.next))
+
+
+ROUTES = (list_plans, get_plan, create_plan, change_plan, archive_plan, restore_plan, list_plan_revisions)

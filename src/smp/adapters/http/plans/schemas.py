@@ -1,0 +1,180 @@
+"""Wire types of plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from smp.adapters.http.wire import (
+    Amount,
+    Code,
+    CurrencyCode,
+    Description,
+    FeatureMap,
+    FeaturePatch,
+    MoneyIn,
+    MoneyOut,
+    Name,
+    PeriodText,
+    Request,
+    Response,
+)
+from smp.application.commands.change_plan import UNCHANGED, PlanPatch
+from smp.application.queries.views import PlanView, RevisionView
+from smp.domain.errors import InvalidValue, check_all
+from smp.domain.features import FeatureValue, features
+from smp.domain.money import Money
+from smp.domain.period import Period
+from smp.domain.plan.plan import Terms
+
+
+class PlanIn(Request, frozen=True):
+    """A new plan: what it costs, for how long, what can be tried and used."""
+
+    code: Code
+    name: Name
+    price: MoneyIn
+    period: PeriodText | None = None
+    description: Description = ""
+    trial_period: PeriodText | None = None
+    features: FeatureMap = msgspec.field(default_factory=dict)
+
+    def terms(self) -> Terms:
+        """The terms. Raises InvalidValue for periods over a hundred years."""
+        _check_periods(self.period, self.trial_period)
+        return Terms(
+            Money(self.price.amount, self.price.currency),
+            _period(self.period),
+            _period(self.trial_period),
+            features(self.features),
+        )
+
+
+class MoneyPatch(Request, frozen=True):
+    """What changes of a price."""
+
+    amount: Amount | UnsetType = UNSET
+    currency: CurrencyCode | UnsetType = UNSET
+
+
+class PlanPatchIn(Request, frozen=True):
+    """What changes of a plan (RFC 7396): absent members stay, ``null`` removes."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    price: MoneyPatch | UnsetType = UNSET
+    period: PeriodText | UnsetType | None = UNSET
+    trial_period: PeriodText | UnsetType | None = UNSET
+    features: FeaturePatch | UnsetType | None = UNSET
+
+    def patch(self) -> PlanPatch:
+        """The patch. Raises InvalidValue for periods over a hundred years."""
+        _check_periods(_known(self.period), _known(self.trial_period))
+        price = MoneyPatch() if self.price is UNSET else self.price
+        return PlanPatch(
+            name=UNCHANGED if self.name is UNSET else self.name,
+            description=UNCHANGED if self.description is UNSET else self.description or "",
+            amount=UNCHANGED if price.amount is UNSET else price.amount,
+            currency=UNCHANGED if price.currency is UNSET else price.currency,
+            period=UNCHANGED if self.period is UNSET else _period(self.period),
+            trial_period=UNCHANGED if self.trial_period is UNSET else _period(self.trial_period),
+            features={} if self.features is UNSET else self.features,
+        )
+
+
+class PlanOut(Response, frozen=True):
+    """A plan at its newest revision."""
+
+    id: UUID
+    code: str
+    name: str
+    description: str
+    status: str
+    revision: int
+    price: MoneyOut
+    period: str | None
+    trial_period: str | None
+    features: Mapping[str, FeatureValue]
+    version: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, plan: PlanView) -> PlanOut:
+        """The plan as it is written."""
+        return cls(
+            plan.id,
+            plan.code,
+            plan.name,
+            plan.description,
+            plan.status.value,
+            plan.revision.revision,
+            MoneyOut.of(plan.revision.price),
+            _text(plan.revision.period),
+            _text(plan.revision.trial_period),
+            dict(plan.revision.features),
+            plan.version,
+            plan.created_at,
+        )
+
+
+class RevisionOut(Response, frozen=True):
+    """One immutable set of a plan's terms."""
+
+    revision: int
+    price: MoneyOut
+    period: str | None
+    trial_period: str | None
+    features: Mapping[str, FeatureValue]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, revision: RevisionView) -> RevisionOut:
+        """The revision as it is written."""
+        return cls(
+            revision.revision,
+            MoneyOut.of(revision.price),
+            _text(revision.period),
+            _text(revision.trial_period),
+            dict(revision.features),
+            revision.created_at,
+        )
+
+
+class PlansPage(Response, frozen=True):
+    """A page of plans."""
+
+    items: list[PlanOut]
+    next_cursor: str | None
+
+
+class RevisionsPage(Response, frozen=True):
+    """A page of revisions."""
+
+    items: list[RevisionOut]
+    next_cursor: str | None
+
+
+def _period(text: str | None) -> Period | None:
+    return None if text is None else Period.parse(text)
+
+
+def _text(period: Period | None) -> str | None:
+    return None if period is None else str(period)
+
+
+def _known(text: str | UnsetType | None) -> str | None:
+    return None if text is UNSET else text
+
+
+def _check_periods(period: str | None, trial_period: str | None) -> None:
+    def parse(pointer: str, text: str | None) -> None:
+        try:
+            _period(text)
+        except InvalidValue as refusal:
+            raise refusal.at(pointer) from None
+
+    check_all(lambda: parse("/period", period), lambda: parse("/trial_period", trial_period))

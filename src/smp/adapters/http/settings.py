@@ -1,0 +1,35 @@
+"""What the HTTP adapter is told by the environment that it runs in."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How the API behaves where it is deployed."""
+
+    secure: bool
+    """Behind TLS: cookies are ``Secure`` with the ``__Host-`` prefix, and browsers are told to use TLS only."""
+    test_clock: bool = False
+    trusted_proxies: int = 0
+    metrics: bool = True
+
+    @property
+    def cookie_name(self) -> str:
+        """What the session cookie is called."""
+        return "__Host-smp_session" if self.secure else "smp_session"
+
+
+UP: Final = "ok"
+
+
+class Readiness(Protocol):
+    """Whether the service can answer at this moment."""
+
+    @abstractmethod
+    async def check(self) -> Mapping[str, str]:
+        """For ``database`` and ``migrations`` either :data:`UP` or what is wrong; within a second."""

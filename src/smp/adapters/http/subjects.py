@@ -1,0 +1,38 @@
+"""Whom a path is about: ``me`` is the caller; under ``/v1/users/{user_id}`` administrators act for a user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from litestar.connection import Request
+
+from smp.adapters.http.callers import Who, caller_of
+from smp.adapters.http.parameters import uuid_or_none
+from smp.domain.errors import UserNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One of the two ways to name a user; ``suffix`` tells their operation ids apart."""
+
+    base: str
+    who: Who
+    gate: Who
+    suffix: str
+    user_id: Callable[[Request[Any, Any, Any]], UUID]
+    problems: tuple[str, ...] = ()
+
+
+def _named(request: Request[Any, Any, Any]) -> UUID:
+    text = request.path_params["user_id"]
+    user_id = uuid_or_none(text)
+    if user_id is None:
+        raise UserNotFound(text)
+    return user_id
+
+
+ME: Final = Subject("/v1/me", Who.SESSION, Who.SESSION, "", lambda request: caller_of(request).user_id)
+USER: Final = Subject("/v1/users/{user_id:str}", Who.ADMIN, Who.ADMIN_OR_SERVICE, "OfUser", _named, ("user-not-found",))

@@ -1,0 +1,1 @@
+"""Subscriptions: one's own, and those that administrators see."""

@@ -1,0 +1,21 @@
+"""Wire types of the test clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from smp.adapters.http.parameters import AwareDatetime
+from smp.adapters.http.wire import Request, Response
+
+
+class ClockIn(Request, frozen=True):
+    """Where the clock is to stand; with ``sweep`` what fell due is processed before the answer."""
+
+    now: AwareDatetime
+    sweep: bool = True
+
+
+class ClockOut(Response, frozen=True):
+    """Where the clock stands."""
+
+    now: datetime

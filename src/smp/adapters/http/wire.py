@@ -1,0 +1,101 @@
+"""What all wire types share: strictness, and the formats of the contract."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import iso4217
+import msgspec
+
+from smp.domain.features import FEATURES_MAX, KEY_PATTERN, LIMIT_MAX, TEXT_MAX
+from smp.domain.money import AMOUNT_MAX, Money
+from smp.domain.plan.plan import CODE_PATTERN, DESCRIPTION_MAX, NAME_MAX
+
+CURRENCIES: Final = tuple(sorted(c.code for c in iso4217.Currency if c.exponent is not None))
+"""The ISO 4217 codes that money can be in: those with a minor unit, so not gold, baskets or tests."""
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body that is read; a typo is an error, not a silence."""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A body that is written."""
+
+
+Code = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=f"^{CODE_PATTERN}\\Z", description="a slug of a-z, 0-9 and -, up to 63 characters", examples=["pro"]
+    ),
+]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=NAME_MAX,
+        pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z",
+        description="a text that is not blank",
+        examples=["Pro"],
+    ),
+]
+Description = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=DESCRIPTION_MAX, pattern=r"^[^\x00]*\Z", description="a text", examples=["For growing teams"]
+    ),
+]
+PeriodText = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^P(?:[1-9][0-9]{0,9}[DWMY]|T[1-9][0-9]{0,9}[HMS])\Z",
+        description="an ISO 8601 duration of one unit, such as PT12H, P14D, P2W, P1M or P1Y, up to 100 years",
+        examples=["P1M"],
+    ),
+]
+Amount = Annotated[
+    int,
+    msgspec.Meta(ge=0, le=AMOUNT_MAX, description="a count of the currency's minor unit", examples=[1990]),
+]
+CurrencyCode = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=f"^(?:{'|'.join(CURRENCIES)})\\Z",
+        description="the ISO 4217 code of a currency in use",
+        examples=["USD"],
+    ),
+]
+FeatureKey = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=f"^{KEY_PATTERN}\\Z",
+        description="a key of a-z, 0-9, _ . - that begins with a letter",
+        examples=["seats"],
+    ),
+]
+Limit = Annotated[int, msgspec.Meta(ge=0, le=LIMIT_MAX, description="a limit")]
+Word = Annotated[str, msgspec.Meta(max_length=TEXT_MAX, pattern=r"^[^\x00]*\Z", description="a text")]
+FeatureMap = Annotated[
+    dict[FeatureKey, bool | Limit | Word],
+    msgspec.Meta(max_length=FEATURES_MAX, examples=[{"export": True, "seats": 5, "support": "priority"}]),
+]
+FeaturePatch = Annotated[dict[FeatureKey, bool | Limit | Word | None], msgspec.Meta(max_length=FEATURES_MAX)]
+
+
+class MoneyIn(Request, frozen=True):
+    """An integer count of a currency's minor unit; 0 is free."""
+
+    amount: Amount
+    currency: CurrencyCode
+
+
+class MoneyOut(Response, frozen=True):
+    """An integer count of a currency's minor unit."""
+
+    amount: int
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money) -> MoneyOut:
+        """The money as it is written."""
+        return cls(money.amount, money.currency)

@@ -1,0 +1,1 @@
+"""Use cases that change something: a frozen command and its handler in each file."""

@@ -1,0 +1,110 @@
+"""Subscribe for money: anew, or out of a trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.causes import Causes
+from smp.application.idempotency import IdempotentRequest
+from smp.application.outcomes import SubscriptionOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from smp.application.preconditions import Expected, check
+from smp.application.queries.views import SubscriptionView
+from smp.domain.actor import Actor
+from smp.domain.errors import LiveSubscriptionExists, PlanArchived
+from smp.domain.plan.plan import Plan, PlanRevision
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateSubscription:
+    """The user, or an administrator for the user, subscribes to the plan with this code or id."""
+
+    actor: Actor
+    user_id: UUID
+    plan: str
+    payment_method: str | None = None
+    expected: Expected | None = None
+    request: IdempotentRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateSubscriptionHandler:
+    """Nothing changes unless the charge succeeded; the charge is the last thing before the commit."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    payments: PaymentGateway
+
+    async def __call__(self, command: ActivateSubscription) -> SubscriptionOutcome:
+        """The new subscription, or the converted trial.
+
+        Raises:
+            UserNotFound, PlanNotFound: where there is none.
+            LiveSubscriptionExists: where the user has an active subscription.
+            PlanArchived: where the plan takes no new subscriptions and the trial is not of this plan.
+            PaymentRefused, PaymentUnavailable: where the charge did not succeed.
+            StaleVersion: where the trial is not as expected.
+        """
+        causes = Causes(self.ids, command.actor, await self.clock.now())
+        async with self.unit_of_work(command.request) as work:
+            plan = await work.plans.get(command.plan)
+            trial = await self._running_trial(work, command, causes)
+            check(command.expected, None if trial is None else trial.version)
+            revision = await _revision_to_bind(work, plan, trial)
+            if trial is None:
+                subscription = Subscription.activate(self.ids.new(), command.user_id, revision, causes())
+                await work.subscriptions.add(subscription)
+            else:
+                subscription = trial.convert(revision, causes())
+                await work.subscriptions.save(subscription)
+            await self._charge(command, subscription, revision)
+            view = SubscriptionView.bound_to(subscription, plan, revision, causes.at)
+            outcome = SubscriptionOutcome(view, created=trial is None)
+            await work.commit(outcome)
+        return outcome
+
+    async def _running_trial(
+        self, work: UnitOfWork, command: ActivateSubscription, causes: Causes
+    ) -> Subscription | None:
+        previous = await work.subscriptions.find_unsettled(command.user_id)
+        if previous is None:
+            return None
+        if previous.is_due(causes.at):
+            await work.subscriptions.save(previous.settle(causes()))
+            return None
+        if previous.status is not Status.TRIAL:
+            check(command.expected, previous.version)
+            raise LiveSubscriptionExists(command.user_id)
+        return previous
+
+    async def _charge(self, command: ActivateSubscription, subscription: Subscription, revision: PlanRevision) -> None:
+        price = revision.terms.price
+        if not price.is_free:
+            reference = _reference(command, subscription)
+            await self.payments.charge(price, command.payment_method, command.user_id, command.actor, reference)
+
+
+def _reference(command: ActivateSubscription, subscription: Subscription) -> str:
+    """The same again where a request is repeated after its commit failed, so that nobody pays twice."""
+    request = command.request
+    if subscription.converted_at is not None or request is None:
+        return f"{subscription.id}/{subscription.version}"
+    # A subscription that was not committed left no id to go by: the repeat makes another.
+    return f"{request.caller}/{request.key}/{request.fingerprint.hex()}"
+
+
+async def _revision_to_bind(work: UnitOfWork, plan: Plan, trial: Subscription | None) -> PlanRevision:
+    """The terms of the trial where it is of this plan, even if archived or revised since; else the plan's newest."""
+    if trial is not None and trial.plan_id == plan.id:
+        _, revision = await work.plans.revision(trial.plan_id, trial.revision)
+        return revision
+    if plan.is_archived:
+        raise PlanArchived(plan.code)
+    return plan.revision

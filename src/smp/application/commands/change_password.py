@@ -1,0 +1,69 @@
+"""Change one's password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from smp.application.errors import Busy, InvalidCredentials
+from smp.application.password_policy import PasswordPolicy
+from smp.application.ports.clock import Clock
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.password_hasher import PasswordHasher, Verification
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.domain.user.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    """The signed-in user proves the old password and gives a new one."""
+
+    user_id: UUID
+    session_id: UUID
+    current_password: str = field(repr=False)
+    new_password: str = field(repr=False)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePasswordHandler:
+    """Every other session of the user ends with the old password."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    hasher: PasswordHasher
+    throttle: LoginThrottle
+    policy: PasswordPolicy
+
+    async def __call__(self, command: ChangePassword) -> None:
+        """Change it.
+
+        Raises:
+            InvalidValue: for a weak new password.
+            InvalidCredentials: where the current password is wrong.
+            TooManyAttempts: where the account or the source has to wait.
+            Busy: where too many passwords are being looked at.
+        """
+        self.policy.check(command.new_password, "/new_password")
+        async with self.unit_of_work() as work:
+            user = await work.users.get(command.user_id)
+        verification = await self._verify(user, command)
+        if not verification.matches:
+            raise InvalidCredentials
+        await self.throttle.succeeded(user.email.key, command.source)
+        password_hash = await self.hasher.hash(command.new_password)
+        async with self.unit_of_work() as work:
+            current = await work.users.get(user.id, for_change=True)
+            if current.password_hash != user.password_hash:
+                raise InvalidCredentials
+            await work.users.save(current.with_password(password_hash))
+            await work.sessions.remove_all(user.id, but=command.session_id)
+            await work.commit()
+
+    async def _verify(self, user: User, command: ChangePassword) -> Verification:
+        await self.throttle.attempt(user.email.key, command.source, await self.clock.now())
+        try:
+            return await self.hasher.verify(user.password_hash, command.current_password)
+        except Busy:
+            await self.throttle.withdraw(user.email.key, command.source)
+            raise

@@ -1,0 +1,120 @@
+"""Change a plan: its texts in place, its terms by a new revision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Literal, TypeVar
+
+from smp.application.causes import Causes
+from smp.application.outcomes import PlanOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.preconditions import Expected, check
+from smp.application.queries.views import PlanView
+from smp.domain.actor import Actor
+from smp.domain.errors import InvalidValue
+from smp.domain.features import Features, FeatureValue, features
+from smp.domain.money import Money
+from smp.domain.period import Period
+from smp.domain.plan.plan import Plan, Terms
+
+
+class Unchanged(Enum):
+    """The type of :data:`UNCHANGED`."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+"""Leaves a member as it is: ``None`` is a value of its own."""
+
+Value = TypeVar("Value")
+Kept = Literal[Unchanged.UNCHANGED]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPatch:
+    """A merge patch of a plan (RFC 7396): absent members stay, and in ``features`` ``None`` removes a key.
+
+    ``features=None`` removes all of them.
+    """
+
+    name: str | Kept = UNCHANGED
+    description: str | Kept = UNCHANGED
+    amount: int | Kept = UNCHANGED
+    currency: str | Kept = UNCHANGED
+    period: Period | Kept | None = UNCHANGED
+    trial_period: Period | Kept | None = UNCHANGED
+    features: Mapping[str, FeatureValue | None] | None = field(default_factory=dict)
+
+    def terms(self, old: Terms) -> Terms:
+        """The terms after the patch. Raises InvalidValue at the member."""
+        try:
+            price = Money(_new(self.amount, old.price.amount), _new(self.currency, old.price.currency))
+        except InvalidValue as refusal:
+            raise refusal.at("/price") from None
+        return Terms(
+            price,
+            _new(self.period, old.period),
+            _new(self.trial_period, old.trial_period),
+            self._features(old.features),
+        )
+
+    def _features(self, old: Features) -> Features:
+        if self.features is None:
+            return features({})
+        merged = {key: value for key, value in (dict(old) | dict(self.features)).items() if value is not None}
+        try:
+            return features(merged)
+        except InvalidValue as refusal:
+            raise refusal.at("/features") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlan:
+    """An administrator changes the plan with this code or id."""
+
+    actor: Actor
+    plan: str
+    patch: PlanPatch
+    expected: Expected | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlanHandler:
+    """Nobody's terms change under them: subscriptions stay bound to the revision they were made under."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+
+    async def __call__(self, command: ChangePlan) -> PlanOutcome:
+        """The plan as it now is.
+
+        Raises:
+            PlanNotFound: where there is none.
+            StaleVersion: where it is not as expected.
+            InvalidValue: at the bad member.
+        """
+        causes = Causes(self.ids, command.actor, await self.clock.now())
+        async with self.unit_of_work() as work:
+            plan = await work.plans.get(command.plan, for_change=True)
+            check(command.expected, plan.version)
+            changed = _apply(command.patch, plan, causes)
+            if changed.events:
+                await work.plans.save(changed)
+            await work.commit()
+        return PlanOutcome(PlanView.of(changed))
+
+
+def _apply(patch: PlanPatch, plan: Plan, causes: Causes) -> Plan:
+    return plan.change(
+        _new(patch.name, plan.name), _new(patch.description, plan.description), patch.terms(plan.revision.terms), causes
+    )
+
+
+def _new(value: Value | Kept, old: Value) -> Value:
+    return old if value is UNCHANGED else value

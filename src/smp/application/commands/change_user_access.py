@@ -1,0 +1,52 @@
+"""Change what a user may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.outcomes import UserOutcome
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.views import UserView
+from smp.domain.errors import LastAdmin
+from smp.domain.user.user import Role
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeUserAccess:
+    """An administrator gives a user a role, or disables or enables the account; ``None`` leaves it as it is."""
+
+    user_id: UUID
+    role: Role | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeUserAccessHandler:
+    """Works on that user's very next request; disabling ends all sessions."""
+
+    unit_of_work: UnitOfWorkFactory
+
+    async def __call__(self, command: ChangeUserAccess) -> UserOutcome:
+        """The user as it now is.
+
+        Raises:
+            UserNotFound: where there is none.
+            LastAdmin: where nobody could run the platform any more.
+        """
+        async with self.unit_of_work() as work:
+            # Administrators first, then the user: two who demote each other meet here and not in a deadlock.
+            enabled_admins = await work.users.lock_enabled_admins()
+            user = await work.users.get(command.user_id, for_change=True)
+            changed = user.with_access(
+                user.role if command.role is None else command.role,
+                disabled=user.disabled if command.disabled is None else command.disabled,
+            )
+            if user.is_enabled_admin and not changed.is_enabled_admin and enabled_admins == 1:
+                raise LastAdmin
+            if changed != user:
+                await work.users.save(changed)
+                if changed.disabled:
+                    await work.sessions.remove_all(user.id)
+            await work.commit()
+        return UserOutcome(UserView.of(changed))

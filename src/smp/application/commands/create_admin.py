@@ -1,0 +1,56 @@
+"""Make an administrator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smp.application.causes import Causes
+from smp.application.outcomes import UserOutcome
+from smp.application.password_policy import PasswordPolicy
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.views import UserView
+from smp.domain.actor import SYSTEM
+from smp.domain.errors import check_all
+from smp.domain.user.user import Email, Role, User
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAdmin:
+    """The operator makes an administrator; with ``only_the_first`` only where none is enabled."""
+
+    email: str
+    password: str = field(repr=False)
+    only_the_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAdminHandler:
+    """For the command line and the first start; no caller of the API can do it."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    hasher: PasswordHasher
+    policy: PasswordPolicy
+
+    async def __call__(self, command: CreateAdmin) -> UserOutcome | None:
+        """The new administrator; ``None`` where there was one already and only the first was wanted.
+
+        Raises:
+            InvalidValue: for a bad email or a weak password.
+            EmailTaken: where another user has the email.
+        """
+        check_all(lambda: Email(command.email), lambda: self.policy.check(command.password))
+        email = Email(command.email)
+        password_hash = await self.hasher.hash(command.password)
+        causes = Causes(self.ids, SYSTEM, await self.clock.now())
+        async with self.unit_of_work() as work:
+            if command.only_the_first and await work.users.lock_enabled_admins():
+                return None
+            user = User.register(self.ids.new(), email, password_hash, Role.ADMIN, causes())
+            await work.users.add(user)
+            await work.commit()
+        return UserOutcome(UserView.of(user), created=True)

@@ -1,0 +1,52 @@
+"""Let a service in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smp.application.ports.api_keys import ApiKey
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.tokens import Tokens
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.views import ApiKeyView
+from smp.domain.errors import InvalidValue
+from smp.domain.text import is_storable
+
+NAME_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CreateApiKey:
+    """The operator makes a key for the service of this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """The key and its secret, which is told once."""
+
+    key: ApiKeyView
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateApiKeyHandler:
+    """Only the SHA-256 of the secret is kept."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    tokens: Tokens
+
+    async def __call__(self, command: CreateApiKey) -> NewApiKey:
+        """The new key. Raises InvalidValue for a blank or overlong name."""
+        if not command.name.strip() or len(command.name) > NAME_MAX or not is_storable(command.name):
+            raise InvalidValue("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
+        secret = f"smp_{self.tokens.new()}"
+        key = ApiKey(self.ids.new(), command.name, self.tokens.digest(secret), await self.clock.now())
+        async with self.unit_of_work() as work:
+            await work.api_keys.add(key)
+            await work.commit()
+        return NewApiKey(ApiKeyView(key.id, key.name, key.created_at, None), secret)

@@ -1,0 +1,51 @@
+"""Offer a new plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smp.application.causes import Causes
+from smp.application.idempotency import IdempotentRequest
+from smp.application.outcomes import PlanOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.views import PlanView
+from smp.domain.actor import Actor
+from smp.domain.plan.plan import Plan, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePlan:
+    """An administrator makes a plan."""
+
+    actor: Actor
+    code: str
+    name: str
+    description: str
+    terms: Terms
+    request: IdempotentRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePlanHandler:
+    """The plan is open to new subscriptions at once, at revision 1."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+
+    async def __call__(self, command: CreatePlan) -> PlanOutcome:
+        """The new plan.
+
+        Raises:
+            InvalidValue: for a bad code, name or description.
+            PlanCodeTaken: where another plan has the code.
+        """
+        causes = Causes(self.ids, command.actor, await self.clock.now())
+        plan = Plan.create(self.ids.new(), command.code, command.name, command.description, command.terms, causes())
+        async with self.unit_of_work(command.request) as work:
+            await work.plans.add(plan)
+            outcome = PlanOutcome(PlanView.of(plan), created=True)
+            await work.commit(outcome)
+        return outcome

@@ -1,0 +1,140 @@
+"""The sweep: write down, and announce, what time has already decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from smp.application.causes import Causes
+from smp.application.errors import ApplicationError, TransactionConflict
+from smp.application.ports.clock import Clock
+from smp.application.ports.failure_log import FailureLog
+from smp.application.ports.housekeeping import Housekeeping
+from smp.application.ports.ids import Ids
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.domain.actor import SYSTEM
+from smp.domain.errors import DomainError
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.repository import DuePosition
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.session import SessionPolicy
+
+BATCH_SIZE: Final = 2_000
+LANES: Final = 2
+"""Batches under way at once: while the database writes one, the domain decides the next."""
+
+HOUSEKEEPING_LIMIT: Final = 10_000
+
+
+@dataclass(slots=True)
+class SweepOutcome:
+    """What one sweep ended so far, what it could not, and what else it tidied away."""
+
+    expired: int = 0
+    cancelled: int = 0
+    forgotten: int = 0
+    failed: set[UUID] = field(default_factory=set)
+
+    @property
+    def ended(self) -> int:
+        """How many subscriptions it ended."""
+        return self.expired + self.cancelled
+
+    def count(self, settled: Sequence[Subscription]) -> None:
+        """Add a batch that was committed."""
+        expired = sum(1 for subscription in settled if subscription.status is Status.EXPIRED)
+        self.expired += expired
+        self.cancelled += len(settled) - expired
+
+
+Progress = Callable[[SweepOutcome], None]
+
+
+def _silent(_: SweepOutcome) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireDueSubscriptions:
+    """One sweep over everything that is due at this instant; ``progress`` hears of every batch."""
+
+    progress: Progress = _silent
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireDueSubscriptionsHandler:
+    """Safe to run many at once: each batch is claimed, so they share the work; a second run finds nothing.
+
+    A batch that cannot be written is done again one by one, so that a bad row costs only itself.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    housekeeping: Housekeeping
+    sessions: SessionPolicy
+    failures: FailureLog
+
+    async def __call__(self, command: ExpireDueSubscriptions) -> SweepOutcome:
+        """What was ended, and what could not be. Raises StorageUnavailable where the database does not answer."""
+        causes = Causes(self.ids, SYSTEM, await self.clock.now())
+        outcome = SweepOutcome()
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for _ in range(LANES):
+                    lanes.create_task(self._sweep(causes, outcome, command.progress))
+        except* ApplicationError as group:
+            raise group.exceptions[0] from None
+        outcome.forgotten = await self.housekeeping.forget_outdated(causes.at, self.sessions, HOUSEKEEPING_LIMIT)
+        return outcome
+
+    async def _sweep(self, causes: Causes, outcome: SweepOutcome, progress: Progress) -> None:
+        position: DuePosition | None = None
+        while True:
+            claimed = await self._settle_batch(causes, position, outcome)
+            if not claimed:
+                return
+            position = _position(claimed[-1])
+            progress(outcome)
+
+    async def _settle_batch(
+        self, causes: Causes, after: DuePosition | None, outcome: SweepOutcome
+    ) -> Sequence[Subscription]:
+        claimed: Sequence[Subscription] = ()
+        try:
+            async with self.unit_of_work() as work:
+                claimed = await work.subscriptions.claim_due(causes.at, BATCH_SIZE, after)
+                settled = [subscription.settle(causes()) for subscription in claimed]
+                if settled:
+                    await work.subscriptions.save_all(settled)
+                    await work.commit()
+            outcome.count(settled)
+        except (DomainError, TransactionConflict):
+            for subscription in claimed:
+                await self._settle_one(causes, subscription, outcome)
+        return claimed
+
+    async def _settle_one(self, causes: Causes, due: Subscription, outcome: SweepOutcome) -> None:
+        try:
+            async with self.unit_of_work() as work:
+                current = await work.subscriptions.find_unsettled(due.user_id)
+                if current is None or current.id != due.id or not current.is_due(causes.at):
+                    return
+                settled = current.settle(causes())
+                await work.subscriptions.save(settled)
+                await work.commit()
+            outcome.count([settled])
+        except (DomainError, TransactionConflict) as failure:
+            if due.id not in outcome.failed:
+                outcome.failed.add(due.id)
+                self.failures.sweep_failed(due.id, failure)
+
+
+def _position(subscription: Subscription) -> tuple[datetime, UUID]:
+    if subscription.ends_at is None:
+        raise AssertionError("a subscription without an end was claimed as due")
+    return subscription.ends_at, subscription.id

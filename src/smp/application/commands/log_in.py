@@ -1,0 +1,95 @@
+"""Sign in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from smp.application.errors import Busy, InvalidCredentials
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.ports.tokens import Tokens
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.views import UserView
+from smp.domain.user.session import Session, SessionPolicy
+from smp.domain.user.user import User, email_key
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """``presented_token`` is the session that the client brought, if any; it dies when the login succeeds."""
+
+    email: str
+    password: str = field(repr=False)
+    source: str = ""
+    user_agent: str = ""
+    presented_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The user, the new session's token (told once), when it began and when it is over at the latest."""
+
+    user: UserView
+    token: str = field(repr=False)
+    started_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogInHandler:
+    """Unknown email, wrong password and disabled user take the same time and give the same answer."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    tokens: Tokens
+    hasher: PasswordHasher
+    throttle: LoginThrottle
+    policy: SessionPolicy
+
+    async def __call__(self, command: LogIn) -> LoggedIn:
+        """The new session.
+
+        Raises:
+            InvalidCredentials: for any cause.
+            TooManyAttempts: where the account or the source has to wait; the password is not looked at then.
+            Busy: where too many passwords are being looked at.
+        """
+        now = await self.clock.now()
+        account = email_key(command.email)
+        await self.throttle.attempt(account, command.source, now)
+        try:
+            user = await self._find(account)
+            verification = await self.hasher.verify(None if user is None else user.password_hash, command.password)
+        except Busy:
+            await self.throttle.withdraw(account, command.source)
+            raise
+        if user is None or user.disabled or not verification.matches:
+            raise InvalidCredentials
+        await self.throttle.succeeded(account, command.source)
+        rehashed = await self.hasher.hash(command.password) if verification.needs_rehash else None
+        return await self._open_session(user, command, now, rehashed)
+
+    async def _find(self, account: str) -> User | None:
+        async with self.unit_of_work() as work:
+            return await work.users.find_by_email(account)
+
+    async def _open_session(self, user: User, command: LogIn, now: datetime, rehashed: str | None) -> LoggedIn:
+        token = self.tokens.new()
+        session = Session(
+            self.ids.new(), user.id, self.tokens.digest(token), now, now, command.source, command.user_agent
+        )
+        async with self.unit_of_work() as work:
+            if command.presented_token is not None:
+                await work.sessions.remove_by_digest(self.tokens.digest(command.presented_token))
+            current = await work.users.get(user.id, for_change=True)
+            if current.disabled or current.password_hash != user.password_hash:
+                raise InvalidCredentials
+            if rehashed is not None:
+                await work.users.save(current.with_password(rehashed))
+            await work.sessions.add(session)
+            await work.commit()
+        return LoggedIn(UserView.of(current), token, now, now + self.policy.of(current.role).absolute)

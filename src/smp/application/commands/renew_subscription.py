@@ -1,0 +1,60 @@
+"""Pay for one more period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.causes import Causes
+from smp.application.idempotency import IdempotentRequest
+from smp.application.live_subscription import LiveSubscription
+from smp.application.outcomes import SubscriptionOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.preconditions import Expected
+from smp.domain.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class RenewSubscription:
+    """The user, or an administrator for the user, renews the active subscription."""
+
+    actor: Actor
+    user_id: UUID
+    payment_method: str | None = None
+    expected: Expected | None = None
+    request: IdempotentRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewSubscriptionHandler:
+    """At the price of the revision that it is bound to; early renewal adds a period to the end.
+
+    The charge is the last thing before the commit.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    payments: PaymentGateway
+
+    async def __call__(self, command: RenewSubscription) -> SubscriptionOutcome:
+        """The subscription with one more period.
+
+        Raises:
+            UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
+            IllegalTransition: for a trial, for life, or where a cancellation is scheduled.
+            PaymentRefused, PaymentUnavailable: where the charge did not succeed.
+        """
+        causes = Causes(self.ids, command.actor, await self.clock.now())
+        async with self.unit_of_work(command.request) as work:
+            live = await LiveSubscription.of(work, command.user_id, causes.at, command.expected)
+            renewed = live.subscription.renew(live.revision, causes())
+            await work.subscriptions.save(renewed)
+            price = live.revision.terms.price
+            if not price.is_free:
+                reference = f"{renewed.id}/{renewed.version}"
+                await self.payments.charge(price, command.payment_method, command.user_id, command.actor, reference)
+            return await live.commit(work, renewed, causes.at)

@@ -1,0 +1,47 @@
+"""Open an archived plan again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smp.application.causes import Causes
+from smp.application.idempotency import IdempotentRequest
+from smp.application.outcomes import PlanOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.preconditions import Expected, check
+from smp.application.queries.views import PlanView
+from smp.domain.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """An administrator restores the plan with this code or id."""
+
+    actor: Actor
+    plan: str
+    expected: Expected | None = None
+    request: IdempotentRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlanHandler:
+    """The plan takes new subscriptions again, at its newest revision."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+
+    async def __call__(self, command: RestorePlan) -> PlanOutcome:
+        """The plan as it now is. Raises PlanNotFound or StaleVersion."""
+        causes = Causes(self.ids, command.actor, await self.clock.now())
+        async with self.unit_of_work(command.request) as work:
+            plan = await work.plans.get(command.plan, for_change=True)
+            check(command.expected, plan.version)
+            restored = plan.restore(causes())
+            if restored.events:
+                await work.plans.save(restored)
+            outcome = PlanOutcome(PlanView.of(restored))
+            await work.commit(outcome)
+        return outcome

@@ -1,0 +1,47 @@
+"""Undo a scheduled cancellation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.causes import Causes
+from smp.application.idempotency import IdempotentRequest
+from smp.application.live_subscription import LiveSubscription
+from smp.application.outcomes import SubscriptionOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.ids import Ids
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.preconditions import Expected
+from smp.domain.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSubscription:
+    """The user, or an administrator for the user, wants to stay after all."""
+
+    actor: Actor
+    user_id: UUID
+    expected: Expected | None = None
+    request: IdempotentRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSubscriptionHandler:
+    """Only before the end: what is over is over."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+
+    async def __call__(self, command: ResumeSubscription) -> SubscriptionOutcome:
+        """The subscription as it now is.
+
+        Raises:
+            UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
+            IllegalTransition: where no cancellation is scheduled.
+        """
+        causes = Causes(self.ids, command.actor, await self.clock.now())
+        async with self.unit_of_work(command.request) as work:
+            live = await LiveSubscription.of(work, command.user_id, causes.at, command.expected)
+            return await live.save(work, live.subscription.resume(causes()), causes.at)

@@ -1,0 +1,32 @@
+"""Shut a service out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.ports.clock import Clock
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeApiKey:
+    """The operator revokes the key with this id."""
+
+    key_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeApiKeyHandler:
+    """Works on the service's very next request."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(self, command: RevokeApiKey) -> bool:
+        """Revoke it; whether there was such a key that was not revoked."""
+        now = await self.clock.now()
+        async with self.unit_of_work() as work:
+            revoked = await work.api_keys.revoke(command.key_id, now)
+            await work.commit()
+        return revoked

@@ -1,0 +1,45 @@
+"""Move the clock of a test platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, ExpireDueSubscriptionsHandler
+from smp.application.ports.clock import SettableClock
+from smp.domain.errors import InvalidValue
+
+
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""The clock stands before it, so that what is counted from now on (sessions, waits, forecasts) has an instant too."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTestClock:
+    """Stand at ``now``; with ``sweep`` what fell due is processed before the answer."""
+
+    now: datetime
+    sweep: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetTestClockHandler:
+    """For every process of the platform; forward only."""
+
+    clock: SettableClock
+    expire: ExpireDueSubscriptionsHandler
+
+    async def __call__(self, command: SetTestClock) -> datetime:
+        """The instant at which the clock now stands.
+
+        Raises:
+            InvalidValue: at ``/now`` where it is too late for a calendar that ends with the year 9999.
+            ClockMovesForwardOnly: where the clock is already later.
+        """
+        if command.now >= LATEST:
+            raise InvalidValue("/now", f"must be before {LATEST:%Y-%m-%d}")
+        await self.clock.set(command.now)
+        if command.sweep:
+            await self.expire(ExpireDueSubscriptions())
+        return command.now

@@ -1,0 +1,29 @@
+"""Keyset paging: a page, and the position behind its last item in the list's total order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+LIMIT_MAX: Final = 100
+LIMIT_DEFAULT: Final = 50
+
+Item = TypeVar("Item")
+Position = TypeVar("Position")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest(Generic[Position]):
+    """Up to ``limit`` items behind ``after`` (``None``: from the beginning)."""
+
+    limit: int = LIMIT_DEFAULT
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item, Position]):
+    """The items, and the position to go on from; ``None`` on the last page."""
+
+    items: Sequence[Item]
+    next: Position | None

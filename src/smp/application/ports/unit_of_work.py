@@ -1,0 +1,70 @@
+"""One transaction."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from smp.application.idempotency import IdempotentRequest
+from smp.application.ports.api_keys import ApiKeyRepository
+from smp.domain.plan.repository import PlanRepository
+from smp.domain.subscription.repository import SubscriptionRepository
+from smp.domain.user.repository import UserRepository
+from smp.domain.user.session import SessionRepository
+
+
+class UnitOfWork(Protocol):
+    """The repositories of one transaction; all of their changes take effect at ``commit``, or none."""
+
+    @property
+    @abstractmethod
+    def users(self) -> UserRepository:
+        """The users."""
+
+    @property
+    @abstractmethod
+    def plans(self) -> PlanRepository:
+        """The plans."""
+
+    @property
+    @abstractmethod
+    def subscriptions(self) -> SubscriptionRepository:
+        """The subscriptions."""
+
+    @property
+    @abstractmethod
+    def sessions(self) -> SessionRepository:
+        """The sessions."""
+
+    @property
+    @abstractmethod
+    def api_keys(self) -> ApiKeyRepository:
+        """The API keys."""
+
+    @abstractmethod
+    async def commit(self, result: object = None) -> None:
+        """Make the changes last; ``result`` is what the caller will be told.
+
+        Where the unit of work was opened for an idempotent request, the rendered result is kept with the changes.
+
+        Raises:
+            TransactionConflict: where the database gave the transaction up; nothing was changed.
+            StorageUnavailable: where the database was lost before it was told; nothing was changed.
+            OutcomeUnknown: where the database was lost while committing.
+        """
+
+
+class UnitOfWorkFactory(Protocol):
+    """Opens transactions; leaving one without ``commit`` undoes it."""
+
+    @abstractmethod
+    def __call__(self, request: IdempotentRequest | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A transaction, claimed for ``request`` where one is given.
+
+        Entering raises:
+            AlreadyAnswered: where the request took effect before.
+            IdempotencyKeyReused: where its key was used with another request.
+            RequestInProgress: where another transaction holds its key.
+            StorageUnavailable: where the database does not answer.
+        """

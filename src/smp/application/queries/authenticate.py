@@ -1,0 +1,59 @@
+"""Who is it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smp.application.caller import Caller
+from smp.application.errors import NotAuthenticated
+from smp.application.ports.clock import Clock
+from smp.application.ports.tokens import Tokens
+from smp.application.queries.readers import ApiKeyReader, SessionReader
+from smp.domain.actor import Actor, ActorType
+from smp.domain.user.session import TOUCH_INTERVAL, SessionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Find the caller by the session token of a browser, or by the API key of a service."""
+
+    session_token: str | None = None
+    api_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticateHandler:
+    """Role, switch and time-outs are read at every call, so that a change works on the very next request."""
+
+    sessions: SessionReader
+    api_keys: ApiKeyReader
+    tokens: Tokens
+    clock: Clock
+    policy: SessionPolicy
+
+    async def __call__(self, query: Authenticate) -> Caller:
+        """The caller.
+
+        Raises:
+            NotAuthenticated: where none is known, or the session is over, the user disabled or the key revoked.
+        """
+        if query.api_key is not None:
+            return await self._service(query.api_key)
+        if query.session_token is None:
+            raise NotAuthenticated
+        found = await self.sessions.find(self.tokens.digest(query.session_token))
+        if found is None:
+            raise NotAuthenticated
+        session, user = found
+        now = await self.clock.now()
+        if user.disabled or now >= self.policy.ends_at(session, user.role):
+            raise NotAuthenticated
+        if now - session.last_seen_at >= TOUCH_INTERVAL:
+            await self.sessions.touch(session, now)
+        return Caller.of_session(user, session.id)
+
+    async def _service(self, secret: str) -> Caller:
+        key = await self.api_keys.find(self.tokens.digest(secret))
+        if key is None or key.revoked_at is not None:
+            raise NotAuthenticated
+        return Caller(Actor(ActorType.SERVICE, key.id))

@@ -1,0 +1,27 @@
+"""Is everything that must be true of the data true?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smp.application.ports.clock import Clock
+from smp.application.queries.readers import IntegrityChecker
+from smp.application.queries.views import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnose:
+    """Check every invariant of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnoseHandler:
+    """Reads only."""
+
+    integrity: IntegrityChecker
+    clock: Clock
+
+    async def __call__(self, query: Diagnose) -> Sequence[Finding]:  # noqa: ARG002 - a query may have no parameters
+        """One finding for each invariant."""
+        return await self.integrity.check(await self.clock.now())

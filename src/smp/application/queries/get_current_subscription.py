@@ -1,0 +1,35 @@
+"""The user's live subscription."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.ports.clock import Clock
+from smp.application.queries.readers import SubscriptionReader, UserReader
+from smp.application.queries.views import SubscriptionView
+from smp.domain.errors import NoLiveSubscription
+
+
+@dataclass(frozen=True, slots=True)
+class GetCurrentSubscription:
+    """Of this user, at this instant."""
+
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class GetCurrentSubscriptionHandler:
+    """Shows the live subscription and nothing else: never the latest dead one."""
+
+    subscriptions: SubscriptionReader
+    users: UserReader
+    clock: Clock
+
+    async def __call__(self, query: GetCurrentSubscription) -> SubscriptionView:
+        """The subscription. Raises NoLiveSubscription, or UserNotFound."""
+        found = await self.subscriptions.current(query.user_id, await self.clock.now())
+        if found is None:
+            await self.users.get(query.user_id)
+            raise NoLiveSubscription(query.user_id)
+        return found

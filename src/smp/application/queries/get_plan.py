@@ -1,0 +1,26 @@
+"""Look at a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smp.application.queries.readers import PlanReader
+from smp.application.queries.views import PlanView
+
+
+@dataclass(frozen=True, slots=True)
+class GetPlan:
+    """``plan`` is a code or an id."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetPlanHandler:
+    """Shows active and archived plans alike: subscribers of an archived one may look at it."""
+
+    plans: PlanReader
+
+    async def __call__(self, query: GetPlan) -> PlanView:
+        """The plan. Raises PlanNotFound."""
+        return await self.plans.get(query.plan)

@@ -1,0 +1,53 @@
+"""The platform in figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from math import floor
+from typing import Final
+
+from smp.application.ports.clock import Clock
+from smp.application.queries.readers import StatisticsReader
+from smp.application.queries.views import Revenue, RevisionRevenue, StatisticsView
+
+ENDING_WITHIN: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatistics:
+    """As of this instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatisticsHandler:
+    """Counts and monthly recurring revenue of the statuses that hold now."""
+
+    statistics: StatisticsReader
+    clock: Clock
+
+    async def __call__(self, query: GetStatistics) -> StatisticsView:  # noqa: ARG002 - a query may have no parameters
+        """The figures."""
+        now = await self.clock.now()
+        figures = await self.statistics.figures(now, now + ENDING_WITHIN)
+        return StatisticsView(
+            as_of=now,
+            users=figures.users,
+            subscriptions=figures.subscriptions,
+            by_plan=figures.by_plan,
+            mrr=monthly_recurring_revenue(figures.revenue),
+            trials=figures.trials,
+            ending_within_7_days=figures.ending,
+        )
+
+
+def monthly_recurring_revenue(revenue: Sequence[RevisionRevenue]) -> Sequence[Revenue]:
+    """The month's worth of what is active and priced, for each currency: exact, rounded half up once at the end."""
+    totals: dict[str, Fraction] = defaultdict(Fraction)
+    for part in revenue:
+        totals[part.price.currency] += part.monthly
+    rounded = ((currency, floor(total + Fraction(1, 2))) for currency, total in sorted(totals.items()))
+    return [Revenue(amount, currency) for currency, amount in rounded]

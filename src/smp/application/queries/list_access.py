@@ -1,0 +1,37 @@
+"""What may this user use now?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from smp.application.ports.clock import Clock
+from smp.application.queries.readers import AccessReader
+from smp.application.queries.views import AccessView
+from smp.domain.features import features
+from smp.domain.subscription.lifecycle import LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ListAccess:
+    """Ask for everything that the user may use at this instant."""
+
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ListAccessHandler:
+    """The features of the live subscription's revision."""
+
+    access: AccessReader
+    clock: Clock
+
+    async def __call__(self, query: ListAccess) -> AccessView:
+        """The user's features; none where nothing is live."""
+        standing = await self.access.standing(query.user_id)
+        if standing is None:
+            return AccessView(query.user_id, None, None, features({}), None)
+        status = standing.status_at(await self.clock.now())
+        if status not in LIVE:
+            return AccessView(query.user_id, status, standing.plan, features({}), None)
+        return AccessView(query.user_id, status, standing.plan, standing.features, standing.ends_at)

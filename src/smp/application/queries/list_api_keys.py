@@ -1,0 +1,25 @@
+"""Which services have keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smp.application.queries.readers import ApiKeyReader
+from smp.application.queries.views import ApiKeyView
+
+
+@dataclass(frozen=True, slots=True)
+class ListApiKeys:
+    """All of them, revoked ones too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListApiKeysHandler:
+    """Oldest first."""
+
+    api_keys: ApiKeyReader
+
+    async def __call__(self, query: ListApiKeys) -> Sequence[ApiKeyView]:  # noqa: ARG002 - a query may have no parameters
+        """The keys, without their secrets."""
+        return await self.api_keys.list()

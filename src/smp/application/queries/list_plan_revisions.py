@@ -1,0 +1,28 @@
+"""A plan's terms through time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.readers import PlanReader, RevisionPosition
+from smp.application.queries.views import RevisionView
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlanRevisions:
+    """``plan`` is a code or an id."""
+
+    plan: str
+    page: PageRequest[RevisionPosition] = field(default_factory=PageRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlanRevisionsHandler:
+    """Newest first."""
+
+    plans: PlanReader
+
+    async def __call__(self, query: ListPlanRevisions) -> Page[RevisionView, RevisionPosition]:
+        """A page of revisions. Raises PlanNotFound."""
+        return await self.plans.revisions(query.plan, query.page)

@@ -1,0 +1,33 @@
+"""The price list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smp.application.caller import Caller, require_admin
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.readers import PlanPosition, PlanReader
+from smp.application.queries.views import PlanView
+from smp.domain.plan.plan import PlanStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlans:
+    """Plans of this status (``None``: all); anybody may see the active ones, administrators the others."""
+
+    caller: Caller | None
+    status: PlanStatus | None = PlanStatus.ACTIVE
+    page: PageRequest[PlanPosition] = field(default_factory=PageRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlansHandler:
+    """Cheapest first."""
+
+    plans: PlanReader
+
+    async def __call__(self, query: ListPlans) -> Page[PlanView, PlanPosition]:
+        """A page of plans. Raises NotAuthenticated or Forbidden for those who may see only active ones."""
+        if query.status is not PlanStatus.ACTIVE:
+            require_admin(query.caller)
+        return await self.plans.list(query.status, query.page)

@@ -1,0 +1,35 @@
+"""All subscriptions that a user ever had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from smp.application.paging import Page, PageRequest
+from smp.application.ports.clock import Clock
+from smp.application.queries.readers import HistoryPosition, SubscriptionReader, UserReader
+from smp.application.queries.views import SubscriptionView
+
+
+@dataclass(frozen=True, slots=True)
+class ListSubscriptionHistory:
+    """Of this user, as of this instant."""
+
+    user_id: UUID
+    page: PageRequest[HistoryPosition] = field(default_factory=PageRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class ListSubscriptionHistoryHandler:
+    """Newest first."""
+
+    subscriptions: SubscriptionReader
+    users: UserReader
+    clock: Clock
+
+    async def __call__(self, query: ListSubscriptionHistory) -> Page[SubscriptionView, HistoryPosition]:
+        """A page of subscriptions. Raises UserNotFound."""
+        page = await self.subscriptions.history(query.user_id, query.page, await self.clock.now())
+        if not page.items:
+            await self.users.get(query.user_id)
+        return page

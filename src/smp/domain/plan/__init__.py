@@ -1,0 +1,1 @@
+"""Plans: tariff templates whose terms are immutable revisions."""

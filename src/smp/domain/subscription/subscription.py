@@ -1,0 +1,248 @@
+"""The subscription aggregate: immutable values, moved by verbs that go through the transition table.
+
+A verb looks the move up, guards the dates, and gives the new value with the event recorded; a refused verb
+raises and, values being immutable, has changed nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from smp.domain.actor import SYSTEM, Cause
+from smp.domain.errors import IllegalTransition, InvalidValue, PlanHasNoTrial
+from smp.domain.period import Period
+from smp.domain.plan.plan import PlanRevision
+from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.subscription.lifecycle import LIVE, Action, Status, status_at, transition
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One user's instance of one plan revision.
+
+    ``status`` is what was last written; what holds at an instant is ``as_of(now)``. Spans are half-open:
+    at ``ends_at`` exactly it is over. ``anchor_at`` is where paid periods are counted from and ``periods`` how many
+    were paid; a trial has neither. ``version`` grows by one with each event.
+    """
+
+    id: UUID
+    user_id: UUID
+    plan_id: UUID
+    revision: int
+    status: Status
+    starts_at: datetime
+    ends_at: datetime | None
+    trial_ends_at: datetime | None
+    anchor_at: datetime | None
+    periods: int
+    converted_at: datetime | None
+    cancel_at: datetime | None
+    cancelled_at: datetime | None
+    ended_at: datetime | None
+    version: int
+    created_at: datetime
+    events: tuple[SubscriptionEvent, ...] = ()
+
+    @classmethod
+    def start_trial(cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> Subscription:
+        """A new trial of the revision's trial period, from now.
+
+        Raises:
+            PlanHasNoTrial: where the revision offers none.
+            IllegalTransition: where it would end after the year 9999.
+        """
+        if revision.terms.trial_period is None:
+            raise PlanHasNoTrial(str(revision.plan_id))
+        trial_ends_at = _end(Action.START_TRIAL, None, revision.terms.trial_period, cause.at, 1)
+        new = cls._new(subscription_id, user_id, revision, cause)
+        new = replace(new, ends_at=trial_ends_at, trial_ends_at=trial_ends_at)
+        return new._move(Action.START_TRIAL, None, cause)
+
+    @classmethod
+    def activate(cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> Subscription:
+        """A new paid subscription with its first period from now.
+
+        Raises:
+            IllegalTransition: where it would end after the year 9999.
+        """
+        ends_at = _end(Action.ACTIVATE, None, revision.terms.period, cause.at, 1)
+        new = cls._new(subscription_id, user_id, revision, cause)
+        new = replace(new, anchor_at=cause.at, periods=1, ends_at=ends_at)
+        return new._move(Action.ACTIVATE, None, cause)
+
+    @classmethod
+    def _new(cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> Subscription:
+        return cls(
+            id=subscription_id,
+            user_id=user_id,
+            plan_id=revision.plan_id,
+            revision=revision.number,
+            status=Status.ACTIVE,
+            starts_at=cause.at,
+            ends_at=None,
+            trial_ends_at=None,
+            anchor_at=None,
+            periods=0,
+            converted_at=None,
+            cancel_at=None,
+            cancelled_at=None,
+            ended_at=None,
+            version=0,
+            created_at=cause.at,
+        )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the written status is ``trial`` or ``active``; ask it of ``as_of(now)``."""
+        return self.status in LIVE
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether time has ended it without anybody having written so yet."""
+        return self.is_live and self.ends_at is not None and self.ends_at <= now
+
+    def status_at(self, now: datetime) -> Status:
+        """The status that holds at ``now``, whether or not a sweep came by."""
+        return status_at(self.status, self.ends_at, self.cancel_at, now)
+
+    def as_of(self, now: datetime) -> Subscription:
+        """What any reader is to see at ``now``: where it is due, just as the sweep will write it."""
+        if not self.is_due(now):
+            return self
+        cancelled_at = self.cancelled_at if self.cancel_at is None else self.ends_at
+        return replace(
+            self,
+            status=self.status_at(now),
+            ended_at=self.ends_at,
+            cancelled_at=cancelled_at,
+            version=self.version + 1,
+            events=(),
+        )
+
+    def convert(self, revision: PlanRevision, cause: Cause) -> Subscription:
+        """The trial turned into a paid subscription, of this or another plan: the first paid period starts now.
+
+        A cancellation that was scheduled is undone: who pays wants to stay.
+
+        Raises:
+            IllegalTransition: where it is not a trial, or would end after the year 9999.
+        """
+        cause = self._not_before_start(cause)
+        status = self.status_at(cause.at)
+        transition(Action.ACTIVATE, status)
+        converted = replace(
+            self,
+            plan_id=revision.plan_id,
+            revision=revision.number,
+            anchor_at=cause.at,
+            periods=1,
+            converted_at=cause.at,
+            trial_ends_at=cause.at,
+            ends_at=_end(Action.ACTIVATE, status, revision.terms.period, cause.at, 1),
+            cancel_at=None,
+        )
+        return converted._move(Action.ACTIVATE, status, cause)
+
+    def renew(self, revision: PlanRevision, cause: Cause) -> Subscription:
+        """One more period, counted from the anchor; ``revision`` is the one it is bound to.
+
+        Raises:
+            IllegalTransition: where it is not active, has no end, is to be cancelled at its end, or would end after
+                the year 9999.
+        """
+        status = self.status_at(cause.at)
+        transition(Action.RENEW, status)
+        if self.anchor_at is None or self.ends_at is None:
+            raise IllegalTransition(Action.RENEW, status, "it is for life")
+        if self.cancel_at is not None:
+            raise IllegalTransition(Action.RENEW, status, "it is to be cancelled at its end; resume it first")
+        periods = self.periods + 1
+        ends_at = _end(Action.RENEW, status, revision.terms.period, self.anchor_at, periods)
+        return replace(self, periods=periods, ends_at=ends_at)._move(Action.RENEW, status, cause)
+
+    def cancel_at_period_end(self, cause: Cause) -> Subscription:
+        """To be cancelled at ``ends_at``, with access until then. Asked twice it changes nothing.
+
+        Raises:
+            IllegalTransition: where it is not live or has no end.
+        """
+        status = self.status_at(cause.at)
+        transition(Action.CANCEL_AT_PERIOD_END, status)
+        if self.ends_at is None:
+            raise IllegalTransition(Action.CANCEL_AT_PERIOD_END, status, "it is for life and has no period end")
+        if self.cancel_at is not None:
+            return self
+        return replace(self, cancel_at=self.ends_at)._move(Action.CANCEL_AT_PERIOD_END, status, cause)
+
+    def resume(self, cause: Cause) -> Subscription:
+        """The scheduled cancellation undone.
+
+        Raises:
+            IllegalTransition: where none is scheduled.
+        """
+        status = self.status_at(cause.at)
+        transition(Action.RESUME, status)
+        if self.cancel_at is None:
+            raise IllegalTransition(Action.RESUME, status, "no cancellation is scheduled")
+        return replace(self, cancel_at=None)._move(Action.RESUME, status, cause)
+
+    def cancel_now(self, cause: Cause) -> Subscription:
+        """Over at this instant; ``ends_at`` keeps the end that it would have had.
+
+        Raises:
+            IllegalTransition: where it is not live.
+        """
+        cause = self._not_before_start(cause)
+        cancelled = replace(self, cancel_at=None, cancelled_at=cause.at, ended_at=cause.at)
+        return cancelled._move(Action.CANCEL_NOW, self.status_at(cause.at), cause)
+
+    def settle(self, cause: Cause) -> Subscription:
+        """What time has decided by ``cause.at``, written and announced as of ``ends_at``; otherwise itself."""
+        if not self.is_due(cause.at) or self.ends_at is None:
+            return self
+        action = Action.EXPIRE if self.cancel_at is None else Action.COMPLETE_CANCELLATION
+        ended = replace(
+            self, ended_at=self.ends_at, cancelled_at=self.cancelled_at if self.cancel_at is None else self.ends_at
+        )
+        return ended._move(action, self.status, replace(cause, at=self.ends_at, actor=SYSTEM))
+
+    def _not_before_start(self, cause: Cause) -> Cause:
+        """The cause, at the start where this machine's clock is behind that of the one which wrote the start."""
+        return replace(cause, at=max(cause.at, self.starts_at))
+
+    def _move(self, action: Action, source: Status | None, cause: Cause) -> Subscription:
+        move = transition(action, source)
+        version = self.version + 1
+        event = SubscriptionEvent(
+            cause.event_id, move.event, cause.at, cause.actor, self.user_id, self.id, version, self._facts(move.target)
+        )
+        return replace(self, status=move.target, version=version, events=(*self.events, event))
+
+    def _facts(self, status: Status) -> dict[str, object]:
+        """The state after the move, so that the status at any instant can be replayed from events alone."""
+        return {
+            "plan_id": str(self.plan_id),
+            "revision": self.revision,
+            "status": status.value,
+            "starts_at": _text(self.starts_at),
+            "ends_at": _text(self.ends_at),
+            "cancel_at": _text(self.cancel_at),
+            "ended_at": _text(self.ended_at),
+        }
+
+
+def _end(
+    action: Action, status: Status | None, period: Period | None, anchor: datetime, periods: int
+) -> datetime | None:
+    if period is None:
+        return None
+    try:
+        return period.end(anchor, periods)
+    except InvalidValue as refusal:
+        raise IllegalTransition(action, "nothing" if status is None else status, refusal.detail) from None
+
+
+def _text(instant: datetime | None) -> str | None:
+    """RFC 3339 with ``Z``, to the microsecond where there are any."""
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
