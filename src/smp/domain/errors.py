@@ -71,7 +71,7 @@ def check_all(*checks: Callable[[], object]) -> None:
         try:
             run()
         except InvalidValue as refusal:
-            refusals += (refusal, *refusal.others)
+            refusals += (InvalidValue(refusal.pointer, refusal.detail), *refusal.others)
     if refusals:
         first, *others = refusals
         raise InvalidValue(first.pointer, first.detail, tuple(others))

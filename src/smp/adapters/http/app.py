@@ -11,17 +11,17 @@ import msgspec
 import structlog
 from dishka import AsyncContainer
 from dishka.integrations.litestar import DishkaRouter, setup_dishka
-from litestar import Litestar
-from litestar.connection import ASGIConnection, Request
+from litestar import Litestar, Router
+from litestar.connection import Request
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.handlers.base import BaseRouteHandler
 from litestar.response import Response
 
 from smp import __version__
 from smp.adapters.http import health
-from smp.adapters.http.access import routes as access_routes
+from smp.adapters.http.access.routes import ROUTES as ACCESS_ROUTES
+from smp.adapters.http.access.routes import Gate, GateApp
 from smp.adapters.http.auth import routes as auth_routes
-from smp.adapters.http.callers import Doorkeeper
+from smp.adapters.http.callers import guard
 from smp.adapters.http.conduct import respond
 from smp.adapters.http.documentation import routes as documentation_routes
 from smp.adapters.http.documentation.openapi import complete, openapi_config
@@ -59,11 +59,18 @@ class HttpDependencies:
 
 
 def create_app(dependencies: HttpDependencies) -> App:
-    """The application. The container must provide the handlers, ``Doorkeeper`` and ``Conductor``."""
+    """The application.
+
+    The container must provide the handlers, ``Doorkeeper``, ``Conductor``, ``Gate``, ``HttpSettings`` and ``Readiness``.
+    """
     litestar = _litestar(dependencies)
     setup_dishka(dependencies.container, litestar)
+
+    async def gate() -> Gate:
+        return await dependencies.container.get(Gate)
+
     return Edge(
-        litestar,
+        GateApp(litestar, gate),
         dependencies.ids,
         dependencies.metrics.observe,
         strict_transport=dependencies.settings.secure,
@@ -84,18 +91,16 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
         handlers += test_clock_routes.ROUTES
     if settings.metrics:
         handlers.append(metrics_route(dependencies.metrics))
-    named = {str(handler.operation_id): handler for handler in (*handlers, *access_routes.ROUTES)}
 
     def document() -> dict[str, Any]:
-        return complete(app.openapi_schema.to_schema(), named)
+        named = {str(handler.operation_id): handler for handler in handlers}
+        return complete(app.openapi_schema.to_schema(), named, ACCESS_ROUTES)
 
     app = Litestar(
         route_handlers=[
-            *access_routes.ROUTES,
-            *documentation_routes.routes(document),
-            DishkaRouter("", route_handlers=handlers),
+            Router("", route_handlers=documentation_routes.routes(document), guards=[guard]),
+            DishkaRouter("", route_handlers=handlers, guards=[guard]),
         ],
-        guards=[_guard],
         exception_handlers={Exception: _problem},
         openapi_config=openapi_config(__version__, settings.cookie_name),
         request_max_body_size=BODY_BYTES_MAX,
@@ -103,11 +108,6 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
         logging_config=None,
     )
     return app
-
-
-async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    doorkeeper = await connection.app.state.dishka_container.get(Doorkeeper)
-    await doorkeeper(connection, handler)
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

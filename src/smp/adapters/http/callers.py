@@ -1,8 +1,8 @@
-"""Who is calling: the one guard that every route passes, and what it reads of cookies and headers."""
+"""Who is calling: the guard that requests pass, and what it reads of cookies and headers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
@@ -40,45 +40,62 @@ _NEEDED: Final[Mapping[Who, frozenset[ActorType]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Doorkeeper:
-    """The guard: checks the query's names, then who is calling, before anything of the request is looked at."""
+    """Finds the caller and lets in whom the route is for, before anything of the request is looked at."""
 
     authenticate: AuthenticateHandler
     cookie_name: str
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Let the caller in.
+    async def caller(self, headers: Iterable[tuple[bytes, bytes]], who: Who) -> Caller:
+        """The caller, where the route is for this caller.
 
         Raises:
-            NotAuthenticated, Forbidden: where this route is not for this caller.
-            RequestRefused: for parameters that the route does not have.
+            NotAuthenticated, Forbidden: where it is not.
         """
-        if connection.scope["method"] == "OPTIONS":
-            return
-        who = handler.opt.get("who")
-        if who is None:
-            raise RequestRefused("not-found", "no endpoint has this path")
-        if who is not Who.ANYONE:
-            await self._admit(connection, who)
-        check_query(connection.scope["query_string"], handler.opt.get("query", ()), handler.opt.get("repeatable", ()))
-
-    async def _admit(self, connection: ASGIConnection[Any, Any, Any, Any], who: Who) -> None:
-        try:
-            caller = await self.authenticate(self.credentials(connection))
-        except NotAuthenticated:
-            if who is Who.ANYONE_OR_ADMIN:
-                return
-            raise
+        caller = await self.authenticate(self._credentials(headers))
         if who in _NEEDED and caller.actor.type not in _NEEDED[who]:
             raise Forbidden
-        connection.scope["state"]["caller"] = caller
+        return caller
 
-    def credentials(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Authenticate:
-        """What the connection brings: an API key, which comes first, or a session."""
-        authorization = connection.headers.get("authorization", "")
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return Authenticate(api_key=secret.strip())
-        return Authenticate(session_token=connection.cookies.get(self.cookie_name))
+    def _credentials(self, headers: Iterable[tuple[bytes, bytes]]) -> Authenticate:
+        """What the request brings: an API key, which comes first, or a session."""
+        token = None
+        for name, value in headers:
+            if name == b"authorization":
+                scheme, _, secret = value.decode("latin-1").partition(" ")
+                if scheme.lower() == "bearer":
+                    return Authenticate(api_key=secret.strip())
+            elif name == b"cookie":
+                token = cookie_value(value.decode("latin-1"), self.cookie_name) or token
+        return Authenticate(session_token=token)
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The one guard of all routes but the gate's: who is calling, then the names in the query.
+
+    Raises:
+        NotAuthenticated, Forbidden: where this route is not for this caller.
+        RequestRefused: for parameters that the route does not have.
+    """
+    if connection.scope.get("method") == "OPTIONS":
+        return
+    who = Who(handler.opt["who"])
+    if who is not Who.ANYONE:
+        doorkeeper = await connection.app.state.dishka_container.get(Doorkeeper)
+        try:
+            connection.scope["state"]["caller"] = await doorkeeper.caller(connection.scope["headers"], who)
+        except NotAuthenticated:
+            if who is not Who.ANYONE_OR_ADMIN:
+                raise
+    check_query(connection.scope["query_string"], handler.opt.get("query", ()), handler.opt.get("repeatable", ()))
+
+
+def cookie_value(header: str, name: str) -> str | None:
+    """The value of this cookie in a ``Cookie`` header; the first where there are several."""
+    for pair in header.split(";"):
+        found, _, value = pair.partition("=")
+        if found.strip() == name:
+            return value.strip() or None
+    return None
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -41,7 +41,8 @@ _PATCH: Final = re.compile(
     rb"\s*application/(?:json|merge-patch\+json)\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_QUIET: Final = ("/health/", "/metrics", "/v1/me/access")
+_QUIET: Final = ("/health/live", "/health/ready", "/metrics", "/access", "/access/{feature}")
+"""Routes that are asked so often that only their failures are logged; all are counted."""
 
 _log = structlog.stdlib.get_logger("smp.http")
 
@@ -72,7 +73,8 @@ class Edge:
             (b"referrer-policy", b"no-referrer"),
             (b"x-frame-options", b"DENY"),
             (b"cross-origin-resource-policy", b"same-origin"),
-            (b"permissions-policy", b"interest-cohort=()"),
+            (b"content-security-policy", API_POLICY),
+            (b"cache-control", b"no-store"),
         ]
         if strict_transport:
             self._headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
@@ -84,17 +86,16 @@ class Edge:
             return
         exchange = self._open(scope)
         sender = self._sender(exchange, send)
-        structlog.contextvars.bind_contextvars(request_id=exchange.request_id.decode())
+        structlog.contextvars.bind_contextvars(request_id=scope["smp_request_id"])
         try:
             await self._app(scope, await self._checked(exchange, receive), sender)
-        except RequestRefused as refusal:
-            problem = details(refusal)
-            await _answer(sender, (problem or unexpected()).answer(exchange.request_id.decode()))
-        except Exception:
-            _log.exception("unexpected error outside of a route")
+        except Exception as error:
+            problem = details(error)
+            if problem is None:
+                _log.exception("unexpected error")
             if exchange.status:
                 raise
-            await _answer(sender, unexpected().answer(exchange.request_id.decode()))
+            await _answer(sender, (problem or unexpected()).answer(scope["smp_request_id"]))
         finally:
             self._close(exchange)
             structlog.contextvars.unbind_contextvars("request_id")
@@ -142,15 +143,13 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                headers = [(name, value) for name, value in message["headers"] if name != b"server"]
-                headers.append((b"x-request-id", exchange.request_id))
-                headers.extend(self._headers)
+                headers = list(message["headers"])
                 present = {name for name, _ in headers}
-                if b"content-security-policy" not in present:
-                    headers.append((b"content-security-policy", API_POLICY))
-                if b"cache-control" not in present:
-                    headers.append((b"cache-control", b"no-store"))
-                message = {**message, "headers": [_with_head(name, value) for name, value in headers]}
+                headers.append((b"x-request-id", exchange.request_id))
+                headers.extend(pair for pair in self._headers if pair[0] not in present)
+                if b"allow" in present:
+                    headers = [_with_head(name, value) for name, value in headers]
+                message = {**message, "headers": headers}
             elif exchange.head:
                 message = {**message, "body": b""}
             await send(message)
@@ -164,10 +163,9 @@ class Edge:
         template = scope.get("path_template") or "unmatched"
         status = exchange.status or 500
         self._observe(method, template, status, elapsed_s)
-        quiet = status < 400 and scope["path"].startswith(_QUIET)  # noqa: PLR2004 - the first status of errors
-        (_log.debug if quiet else _log.info)(
-            "request", method=method, path=scope["path"], status=status, duration_ms=round(elapsed_s * 1000, 2)
-        )
+        if status < 400 and template.endswith(_QUIET):  # noqa: PLR2004 - the first status of errors
+            return
+        _log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(elapsed_s * 1000, 2))
 
 
 def check_json(body: bytes) -> None:

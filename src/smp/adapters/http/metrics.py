@@ -20,6 +20,7 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._figures: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "smp_http_requests", "Requests answered.", ("method", "route", "status"), registry=registry
         )
@@ -33,9 +34,14 @@ class RequestMetrics:
 
     def observe(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """One answer went out. Methods that no route has are counted together, for their names are the callers'."""
-        known = method if method in _METHODS else "other"
-        self._requests.labels(known, route, str(status)).inc()
-        self._latency.labels(known, route).observe(elapsed_s)
+        key = (method if method in _METHODS else "other", route, status)
+        figures = self._figures.get(key)
+        if figures is None:
+            # Looking labels up takes longer than counting; there are as many as routes and statuses, so they are kept.
+            figures = self._requests.labels(key[0], route, str(status)), self._latency.labels(key[0], route)
+            self._figures[key] = figures
+        figures[0].inc()
+        figures[1].observe(elapsed_s)
 
     def exposition(self) -> bytes:
         """All figures of this process, or of all workers where they share a folder, in the text format."""

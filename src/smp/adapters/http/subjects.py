@@ -20,7 +20,6 @@ class Subject:
 
     base: str
     who: Who
-    gate: Who
     suffix: str
     user_id: Callable[[Request[Any, Any, Any]], UUID]
     problems: tuple[str, ...] = ()
@@ -34,5 +33,5 @@ def _named(request: Request[Any, Any, Any]) -> UUID:
     return user_id
 
 
-ME: Final = Subject("/v1/me", Who.SESSION, Who.SESSION, "", lambda request: caller_of(request).user_id)
-USER: Final = Subject("/v1/users/{user_id:str}", Who.ADMIN, Who.ADMIN_OR_SERVICE, "OfUser", _named, ("user-not-found",))
+ME: Final = Subject("/v1/me", Who.SESSION, "", lambda request: caller_of(request).user_id)
+USER: Final = Subject("/v1/users/{user_id:str}", Who.ADMIN, "OfUser", _named, ("user-not-found",))

@@ -10,7 +10,6 @@ from smp.application.commands.expire_due_subscriptions import ExpireDueSubscript
 from smp.application.ports.clock import SettableClock
 from smp.domain.errors import InvalidValue
 
-
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """The clock stands before it, so that what is counted from now on (sessions, waits, forecasts) has an instant too."""
 

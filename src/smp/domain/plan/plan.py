@@ -23,8 +23,7 @@ NAME_MAX: Final = 200
 DESCRIPTION_MAX: Final = 2_000
 
 _CODE: Final = re.compile(CODE_PATTERN)
-_ID: Final = re.compile(r"(?:-*[0-9a-f]){32}-*")
-"""What a lenient reader takes for a UUID: 32 hexadecimal digits, with hyphens anywhere."""
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class PlanStatus(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
+from smp.adapters.http.access.routes import AccessRoute
 from smp.adapters.http.callers import Who
 from smp.adapters.http.problems import BY_SLUG, MEDIA_TYPE, Problem
 
@@ -72,10 +73,18 @@ def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
     )
 
 
-def complete(document: Document, handlers: Mapping[str, HTTPRouteHandler]) -> Document:
+def complete(document: Document, handlers: Mapping[str, HTTPRouteHandler], gate: Sequence[AccessRoute]) -> Document:
     """The document with every problem, header and credential of every operation; ``handlers`` by operation id."""
     document = msgspec.json.decode(msgspec.json.encode(document))
-    document["components"].setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    document["paths"] = {path: item for path, item in document["paths"].items() if not path.startswith("/_openapi")}
+    schemas = document["components"].setdefault("schemas", {})
+    schemas["Problem"] = PROBLEM_SCHEMA
+    for route in gate:
+        document["paths"][route.path] = {"get": _gate_operation(route)}
+    _, gate_schemas = msgspec.json.schema_components(
+        [route.answers for route in gate], ref_template="#/components/schemas/{name}"
+    )
+    schemas.update(gate_schemas)
     for path, item in list(document["paths"].items()):
         for method, operation in item.items():
             if isinstance(operation, dict) and operation.get("operationId") in handlers:
@@ -96,6 +105,28 @@ def _complete(operation: Document, handler: HTTPRouteHandler, method: str, path:
     _describe_success(responses, handler)
     for problem in sorted(_problems(operation, handler, who, method), key=lambda problem: problem.status):
         _add_problem(responses, problem)
+
+
+def _gate_operation(route: AccessRoute) -> Document:
+    parameters: list[Document] = []
+    _add_path_parameters(parameters, route.path)
+    operation: Document = {
+        "tags": ["access"],
+        "summary": route.summary,
+        "description": f"For {route.who.value}.",
+        "operationId": route.operation_id,
+        "parameters": parameters,
+        "security": _security(route.who),
+        "responses": {
+            "200": {
+                "description": "The answer, also where access is denied.",
+                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.answers.__name__}"}}},
+            }
+        },
+    }
+    for slug in (*route.problems, "not-authenticated", "forbidden", "internal-error", "service-unavailable"):
+        _add_problem(operation["responses"], BY_SLUG[slug])
+    return operation
 
 
 def _security(who: Who) -> list[Document]:

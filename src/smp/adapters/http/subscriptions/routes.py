@@ -56,6 +56,9 @@ from smp.application.queries.readers import SubscriptionFilter
 from smp.domain.errors import SubscriptionNotFound
 from smp.domain.subscription.lifecycle import Status
 
+# What an empty body says.
+_CANCEL_NOW, _RESUME, _RENEW = CancelIn(), ResumeIn(), RenewIn()
+
 _PAYMENT = ("payment-required", "payment-declined", "payment-unavailable")
 _LIVE = ("no-live-subscription", "precondition-failed", "illegal-transition")
 
@@ -161,7 +164,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any],
         handler: FromDishka[CancelSubscriptionHandler],
         conductor: FromDishka[Conductor],
-        data: JSONBody[CancelIn] = CancelIn(),
+        data: JSONBody[CancelIn] = _CANCEL_NOW,
     ) -> Response[bytes]:
         """Now is final; at the period's end it gives access until then and can be resumed."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
@@ -185,7 +188,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any],
         handler: FromDishka[ResumeSubscriptionHandler],
         conductor: FromDishka[Conductor],
-        data: JSONBody[ResumeIn] = ResumeIn(),  # noqa: ARG001 - a body, where there is one, must be empty
+        data: JSONBody[ResumeIn] = _RESUME,  # noqa: ARG001 - a body, where there is one, must be empty
     ) -> Response[bytes]:
         """Only before the end: what is over is over."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
@@ -208,7 +211,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any],
         handler: FromDishka[RenewSubscriptionHandler],
         conductor: FromDishka[Conductor],
-        data: JSONBody[RenewIn] = RenewIn(),
+        data: JSONBody[RenewIn] = _RENEW,
     ) -> Response[bytes]:
         """One period is added to the end, at the price of the revision that it is bound to."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)

@@ -1,0 +1,64 @@
+"""``smp admin``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import rich_click as click
+
+from smp.adapters.cli.output import print_json, print_line
+from smp.adapters.cli.runtime import Runtime
+from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
+from smp.application.outcomes import UserOutcome
+from smp.application.password_policy import LENGTH_MAX
+from smp.application.ports.tokens import Tokens
+
+
+def admin_commands(runtime: Runtime) -> click.Group:
+    """The commands over this runtime."""
+
+    @click.group("admin")
+    def admin() -> None:
+        """Administrators."""
+
+    @admin.command("create")
+    @click.option("--email", required=True, help="The administrator's email address.")
+    @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
+    @click.option("--generate-password", is_flag=True, help="Make a password and show it this once.")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    def create(*, email: str, password_stdin: bool, generate_password: bool, as_json: bool) -> None:
+        """Make an administrator. The password is asked for, unless an option says where it comes from."""
+        if password_stdin and generate_password:
+            raise click.UsageError("--password-stdin and --generate-password exclude each other")
+        given = None if generate_password else _password(from_stdin=password_stdin)
+        outcome, password = asyncio.run(_create(runtime, email, given))
+        user = outcome.user
+        if as_json:
+            document = {"id": user.id, "email": user.email, "role": user.role, "created_at": user.created_at}
+            print_json(document if given else {**document, "password": password})
+        elif given:
+            print_line(f"administrator made: {user.email}")
+        else:
+            print_line(f"administrator made: {user.email}\npassword, shown this once: {password}")
+
+    return admin
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        # One character more than allowed, so that a longer one is refused and not cut.
+        return sys.stdin.readline(LENGTH_MAX + 2).removesuffix("\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked for a password here; add --password-stdin or --generate-password")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+async def _create(runtime: Runtime, email: str, given: str | None) -> tuple[UserOutcome, str]:
+    async with runtime.use_cases() as use_cases:
+        password = (await use_cases.get(Tokens)).new() if given is None else given
+        outcome = await (await use_cases.get(CreateAdminHandler))(CreateAdmin(email, password))
+    if outcome is None:
+        raise AssertionError("only asked for the first one is none made")
+    return outcome, password

@@ -1,0 +1,103 @@
+"""``smp api-key``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import rich_click as click
+
+from smp.adapters.cli.output import instant, print_error, print_json, print_line, print_table
+from smp.adapters.cli.runtime import Runtime
+from smp.application.commands.create_api_key import CreateApiKey, CreateApiKeyHandler, NewApiKey
+from smp.application.commands.revoke_api_key import RevokeApiKey, RevokeApiKeyHandler
+from smp.application.queries.list_api_keys import ListApiKeys, ListApiKeysHandler
+from smp.application.queries.views import ApiKeyView
+
+
+def api_key_commands(runtime: Runtime) -> click.Group:
+    """The commands over this runtime."""
+
+    @click.group("api-key")
+    def api_key() -> None:
+        """The keys by which services are known."""
+
+    api_key.add_command(_create_command(runtime))
+    api_key.add_command(_list_command(runtime))
+    api_key.add_command(_revoke_command(runtime))
+    return api_key
+
+
+def _create_command(runtime: Runtime) -> click.Command:
+    @click.command("create")
+    @click.argument("name")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    def create(*, name: str, as_json: bool) -> None:
+        """Make a key for the service NAME; its secret is shown this once."""
+        made = asyncio.run(_create(runtime, name))
+        if as_json:
+            print_json({**_document(made.key), "secret": made.secret})
+        else:
+            print_line(f"key {made.key.id} made for {made.key.name}\nsecret, shown this once: {made.secret}")
+
+    return create
+
+
+def _list_command(runtime: Runtime) -> click.Command:
+    @click.command("list")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    def list_(*, as_json: bool) -> None:
+        """List all keys, revoked ones too, oldest first."""
+        keys = asyncio.run(_list(runtime))
+        if as_json:
+            print_json([_document(key) for key in keys])
+        elif keys:
+            print_table(("id", "name", "made", "revoked"), [_row(key) for key in keys])
+        else:
+            print_line("there are no keys; smp api-key create NAME makes one")
+
+    return list_
+
+
+def _revoke_command(runtime: Runtime) -> click.Command:
+    @click.command("revoke")
+    @click.argument("key_id", metavar="ID", type=click.UUID)
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.pass_context
+    def revoke(context: click.RichContext, *, key_id: UUID, as_json: bool) -> None:
+        """Revoke the key ID: it is refused from the service's very next request on."""
+        revoked = asyncio.run(_revoke(runtime, key_id))
+        if as_json:
+            print_json({"id": key_id, "revoked": revoked})
+        elif revoked:
+            print_line(f"key {key_id} revoked")
+        else:
+            print_error(f"there is no key {key_id} that is not revoked; smp api-key list shows them all")
+        context.exit(0 if revoked else 1)
+
+    return revoke
+
+
+async def _create(runtime: Runtime, name: str) -> NewApiKey:
+    async with runtime.use_cases() as use_cases:
+        return await (await use_cases.get(CreateApiKeyHandler))(CreateApiKey(name))
+
+
+async def _list(runtime: Runtime) -> Sequence[ApiKeyView]:
+    async with runtime.use_cases() as use_cases:
+        return await (await use_cases.get(ListApiKeysHandler))(ListApiKeys())
+
+
+async def _revoke(runtime: Runtime, key_id: UUID) -> bool:
+    async with runtime.use_cases() as use_cases:
+        return await (await use_cases.get(RevokeApiKeyHandler))(RevokeApiKey(key_id))
+
+
+def _document(key: ApiKeyView) -> dict[str, object]:
+    return {"id": key.id, "name": key.name, "created_at": key.created_at, "revoked_at": key.revoked_at}
+
+
+def _row(key: ApiKeyView) -> tuple[str, str, str, str]:
+    revoked = "" if key.revoked_at is None else instant(key.revoked_at)
+    return str(key.id), key.name.replace("\n", " "), instant(key.created_at), revoked

@@ -1,0 +1,94 @@
+"""``smp expire``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from time import monotonic
+
+import rich_click as click
+
+from smp.adapters.cli.output import counted, print_json, print_line
+from smp.adapters.cli.runtime import Runtime
+from smp.application.commands.expire_due_subscriptions import (
+    ExpireDueSubscriptions,
+    ExpireDueSubscriptionsHandler,
+    SweepOutcome,
+)
+
+_REPORT_EVERY_S = 0.1
+
+
+def expire_command(runtime: Runtime) -> click.Command:
+    """The command over this runtime."""
+
+    @click.command("expire")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.pass_context
+    def expire(context: click.RichContext, *, as_json: bool) -> None:
+        """Write down, once, what time has ended: subscriptions that reached their end.
+
+        Answers do not wait for it: what is over is over for every reader. Many at once share the work, and a run that
+        finds nothing changes nothing. Exit code 1 where a subscription could not be ended; the log says which.
+        """
+        started = monotonic()
+        outcome = asyncio.run(_sweep(runtime))
+        elapsed_s = monotonic() - started
+        if as_json:
+            print_json(
+                {
+                    "expired": outcome.expired,
+                    "cancelled": outcome.cancelled,
+                    "forgotten": outcome.forgotten,
+                    "failed": sorted(str(subscription_id) for subscription_id in outcome.failed),
+                    "elapsed_s": round(elapsed_s, 3),
+                }
+            )
+        else:
+            print_line(_summary(outcome, elapsed_s))
+        context.exit(1 if outcome.failed else 0)
+
+    return expire
+
+
+async def _sweep(runtime: Runtime) -> SweepOutcome:
+    async with runtime.use_cases() as use_cases:
+        handler = await use_cases.get(ExpireDueSubscriptionsHandler)
+        with _Meter() as meter:
+            return await handler(ExpireDueSubscriptions(meter))
+
+
+class _Meter:
+    """A line on the terminal that counts up; nothing where no one looks."""
+
+    def __init__(self) -> None:
+        self._shown_at = monotonic()
+        self._showing = False
+
+    def __call__(self, outcome: SweepOutcome) -> None:
+        now = monotonic()
+        if sys.stderr.isatty() and now - self._shown_at >= _REPORT_EVERY_S:
+            self._shown_at = now
+            self._showing = True
+            sys.stderr.write(f"\r{counted(outcome.ended, 'subscription')} ended")
+            sys.stderr.flush()
+
+    def __enter__(self) -> _Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._showing:
+            with suppress(OSError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+
+def _summary(outcome: SweepOutcome, elapsed_s: float) -> str:
+    text = (
+        f"{counted(outcome.ended, 'subscription')} ended ({outcome.expired:,} expired, {outcome.cancelled:,} cancelled)"
+        f" in {elapsed_s:.1f} s; {counted(outcome.forgotten, 'outdated row')} removed"
+    )
+    if outcome.failed:
+        text += f"; {counted(len(outcome.failed), 'subscription')} could not be ended, see the log and run smp doctor"
+    return text

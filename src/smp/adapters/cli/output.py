@@ -1,0 +1,98 @@
+"""Writing answers: for people with rich, for programs as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from smp.application.queries.views import Finding
+
+
+def print_json(document: object) -> None:
+    """One JSON document and a line end on standard output."""
+    sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_line(text: str) -> None:
+    """One line on standard output."""
+    sys.stdout.write(printable(text) + "\n")
+    sys.stdout.flush()
+
+
+def print_notice(text: str) -> None:
+    """One line on standard error, beside the answer."""
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def print_error(text: str) -> None:
+    """One line on standard error that says what went wrong."""
+    from rich.console import Console  # noqa: PLC0415 - start-up: wanted only where something goes wrong
+    from rich.text import Text  # noqa: PLC0415
+
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        Text.assemble(("smp: ", "bold"), ("error: ", "bold red"), printable(text))
+    )
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table that takes the width it needs, so that what is cut off is never an id or a secret."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - start-up: wanted only where there is a table
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=10_000)
+    console.print(table)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What was checked, one line each; under what is wrong, what to do."""
+    from rich.console import Console  # noqa: PLC0415 - start-up: wanted by the doctor only
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, highlight=False)
+    for finding in findings:
+        mark = ("ok   ", "green") if finding.ok else ("WRONG", "bold red")
+        console.print(Text.assemble(mark, "  ", (finding.check, "bold"), f": {printable(finding.detail)}"))
+        if not finding.ok and finding.advice:
+            console.print(Text(f"       → {printable(finding.advice)}"))
+
+
+def finding_document(finding: Finding) -> Mapping[str, object]:
+    """A finding as programs read it."""
+    return {"check": finding.check, "ok": finding.ok, "detail": finding.detail, "advice": finding.advice}
+
+
+def instant(value: datetime) -> str:
+    """RFC 3339 with ``Z``, to the second: what people need."""
+    return value.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 user``, ``2 users``, ``1,000 users``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def printable(text: str) -> str:
+    """The text without what would move a terminal's cursor or change its colours; line ends stay."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)

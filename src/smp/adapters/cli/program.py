@@ -1,0 +1,114 @@
+"""The program: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import rich_click as click
+
+from smp.adapters.cli.admin import admin_commands
+from smp.adapters.cli.api_keys import api_key_commands
+from smp.adapters.cli.demo import demo_command
+from smp.adapters.cli.doctor import doctor_command
+from smp.adapters.cli.expire import expire_command
+from smp.adapters.cli.migrate import migrate_command
+from smp.adapters.cli.output import print_error, print_json, print_line
+from smp.adapters.cli.runtime import Failure, Runtime
+from smp.adapters.cli.serve import serve_command
+
+EXIT_FAILED = 1
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+
+def run_program(runtime: Runtime, arguments: Sequence[str]) -> int:
+    """Run one command; answers the exit code: 0 done, 1 the thing failed, 2 asked for wrongly.
+
+    An error is one clear line on standard error and never a traceback, unless that is wanted.
+    """
+    try:
+        answer = build_program(runtime).main(args=list(arguments), prog_name="smp", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.Abort:
+        print_error("stopped before it was done")
+        return EXIT_FAILED
+    except click.ClickException as wrong:
+        return _explain_usage(wrong)
+    except BrokenPipeError:
+        # Whoever read our output has had enough; the interpreter must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the outermost place, where every error becomes a line
+        return _fail(runtime, error)
+    return answer if isinstance(answer, int) else 0
+
+
+def build_program(runtime: Runtime) -> click.Group:
+    """All commands over this runtime; building it reads and opens nothing."""
+
+    @click.group(context_settings=_CONTEXT, epilog="smp settings lists the environment variables that it is set by.")
+    def smp() -> None:
+        """Run and look after a Subscription Management Platform."""
+
+    smp.add_command(serve_command(runtime))
+    smp.add_command(migrate_command(runtime))
+    smp.add_command(expire_command(runtime))
+    smp.add_command(admin_commands(runtime))
+    smp.add_command(api_key_commands(runtime))
+    smp.add_command(demo_command(runtime))
+    smp.add_command(doctor_command(runtime))
+    smp.add_command(_settings_command(runtime))
+    smp.add_command(_version_command(runtime))
+    return smp
+
+
+def _settings_command(runtime: Runtime) -> click.Command:
+    @click.command("settings")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    def settings(*, as_json: bool) -> None:
+        """List the environment variables that SMP is set by."""
+        rows = runtime.settings_help()
+        if as_json:
+            names = ("name", "default", "wanted", "description")
+            print_json([{name: getattr(row, name) for name in names} for row in rows])
+            return
+        for row in rows:
+            print_line(f"{row.name}={row.default}\n    {row.description}\n    It must be {row.wanted}.")
+
+    return settings
+
+
+def _version_command(runtime: Runtime) -> click.Command:
+    @click.command("version")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    def version(*, as_json: bool) -> None:
+        """Say which version this is."""
+        if as_json:
+            print_json({"version": runtime.version})
+        else:
+            print_line(f"smp {runtime.version}")
+
+    return version
+
+
+def _explain_usage(wrong: click.ClickException) -> int:
+    context = wrong.ctx if isinstance(wrong, click.UsageError) else None
+    advice = f"; see {context.command_path} --help" if context else ""
+    print_error(wrong.format_message().rstrip(".") + advice)
+    return wrong.exit_code
+
+
+def _fail(runtime: Runtime, error: Exception) -> int:
+    failure = runtime.explain(error)
+    if runtime.traceback_wanted():
+        traceback.print_exception(error, file=sys.stderr)
+    _print_failure(failure)
+    return failure.exit_code
+
+
+def _print_failure(failure: Failure) -> None:
+    for line in failure.lines:
+        print_error(line)

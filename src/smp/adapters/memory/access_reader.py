@@ -1,0 +1,27 @@
+"""What access is decided by, in memory."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from smp.adapters.memory.store import MemoryStore
+from smp.application.queries.readers import AccessReader
+from smp.domain.access import Standing
+
+
+class MemoryAccessReader(AccessReader):
+    """Standings of the users of a store."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def standing(self, user_id: UUID) -> Standing | None:
+        """The user's newest subscription; ``None`` where there never was one."""
+        state = self._store.state
+        rows = (row for row in state.subscriptions.values() if row.user_id == user_id)
+        newest = max(rows, key=lambda row: (row.starts_at, row.id), default=None)
+        if newest is None:
+            return None
+        terms = state.revisions[newest.plan_id, newest.revision].terms
+        plan = state.plans[newest.plan_id].code
+        return Standing(newest.status, newest.ends_at, newest.cancel_at, plan, terms.features)

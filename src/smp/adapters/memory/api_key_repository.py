@@ -1,0 +1,35 @@
+"""API keys in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from smp.adapters.memory.transaction import Transaction
+from smp.application.ports.api_keys import ApiKey, ApiKeyRepository
+from smp.domain.errors import RejectedByStorage
+
+
+class MemoryApiKeyRepository(ApiKeyRepository):
+    """API keys inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def add(self, key: ApiKey) -> None:
+        """Keep a new key."""
+        with self._transaction.writing():
+            await self._transaction.lock("api key digest", key.digest)
+            if any(key.id == other.id or key.digest == other.digest for other in self._transaction.api_keys.rows()):
+                raise RejectedByStorage("api_keys_unique")
+            self._transaction.api_keys.put(key.id, key)
+
+    async def revoke(self, key_id: UUID, now: datetime) -> bool:
+        """Revoke the key; whether there was one that was not revoked."""
+        await self._transaction.lock("api key", key_id)
+        key = self._transaction.api_keys.get(key_id)
+        if key is None or key.revoked_at is not None:
+            return False
+        self._transaction.api_keys.put(key_id, replace(key, revoked_at=now))
+        return True

@@ -1,0 +1,61 @@
+"""Forgetting what has served its time, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+
+from smp.adapters.memory.login_throttle import LIMITS
+from smp.adapters.memory.store import Key, MemoryStore, Row
+from smp.adapters.memory.transaction import Transaction, View
+from smp.application.idempotency import KEPT_FOR
+from smp.application.ports.housekeeping import Housekeeping
+from smp.domain.user.session import SessionPolicy
+
+
+class MemoryHousekeeping(Housekeeping):
+    """Tidies a store; rows that a transaction under way holds are left for the next time."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def forget_outdated(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
+        """Remove up to ``limit`` rows of each kind; how many were removed."""
+        transaction = Transaction(self._store)
+        try:
+            forgotten = (
+                self._forget_answers(transaction, now, limit)
+                + self._forget_sessions(transaction, now, sessions, limit)
+                + self._forget_attempts(transaction, now, limit)
+            )
+            await transaction.commit()
+        finally:
+            transaction.end()
+        return forgotten
+
+    def _forget_answers(self, transaction: Transaction, now: datetime, limit: int) -> int:
+        old = (key for key, kept in self._store.state.answers.items() if now - kept.received_at > KEPT_FOR)
+        return _remove(
+            transaction.answers, (key for key in old if transaction.lock_if_free("idempotency key", *key)), limit
+        )
+
+    def _forget_sessions(self, transaction: Transaction, now: datetime, policy: SessionPolicy, limit: int) -> int:
+        state = self._store.state
+        over = (
+            session.id
+            for session in state.sessions.values()
+            if policy.ends_at(session, state.users[session.user_id].role) <= now
+        )
+        return _remove(transaction.sessions, (key for key in over if transaction.lock_if_free("session", key)), limit)
+
+    def _forget_attempts(self, transaction: Transaction, now: datetime, limit: int) -> int:
+        old = (key for key, known in self._store.state.attempts.items() if LIMITS[key[0]].is_forgotten(known, now))
+        return _remove(transaction.attempts, (key for key in old if transaction.lock_if_free(*key)), limit)
+
+
+def _remove(view: View[Key, Row], keys: Iterable[Key], limit: int) -> int:
+    removed = list(islice(keys, limit))
+    for key in removed:
+        view.remove(key)
+    return len(removed)

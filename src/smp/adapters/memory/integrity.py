@@ -1,0 +1,130 @@
+"""Whether what must always be true of the data is true, in memory."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain, combinations
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from smp.adapters.memory.store import MemoryStore, State
+from smp.adapters.memory.subscription_repository import overlap
+from smp.application.queries.readers import IntegrityChecker
+from smp.application.queries.views import Finding
+from smp.domain.plan.events import PlanEvent
+from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.subscription.lifecycle import LIVE, Status
+from smp.domain.subscription.subscription import Subscription
+
+Check = Callable[[State], Iterator[str]]
+"""Names each thing that breaks the rule."""
+
+
+class MemoryIntegrityChecker(IntegrityChecker):
+    """Checks a store. The adapters keep these rules; a state that was put together by hand may not."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def check(self, now: datetime) -> Sequence[Finding]:  # noqa: ARG002 - the rules hold at every instant
+        """One finding for each invariant."""
+        return [_finding(name, check, self._store.state) for name, check in CHECKS.items()]
+
+
+def _finding(name: str, check: Check, state: State) -> Finding:
+    wrong = list(check(state))
+    if not wrong:
+        return Finding(name, ok=True, detail="as it must be")
+    return Finding(name, ok=False, detail=f"{len(wrong)} broken: {wrong[0]}", advice="put the state together anew")
+
+
+def _one_live(state: State) -> Iterator[str]:
+    live = Counter(row.user_id for row in state.subscriptions.values() if row.is_live)
+    return (f"user {user_id} has {count} live subscriptions" for user_id, count in live.items() if count > 1)
+
+
+def _no_overlap(state: State) -> Iterator[str]:
+    by_user: dict[UUID, list[Subscription]] = defaultdict(list)
+    for row in state.subscriptions.values():
+        by_user[row.user_id].append(row)
+    pairs = chain.from_iterable(combinations(rows, 2) for rows in by_user.values())
+    return (f"subscriptions {one.id} and {other.id} overlap" for one, other in pairs if overlap(one, other))
+
+
+def _trials_in_ledger(state: State) -> Iterator[str]:
+    tried = set(state.trials.values())
+    return (
+        f"trial {row.id} is not in the ledger"
+        for row in state.subscriptions.values()
+        if row.trial_ends_at is not None and row.id not in tried
+    )
+
+
+def _dates_fit_status(state: State) -> Iterator[str]:
+    return (f"subscription {row.id}" for row in state.subscriptions.values() if not _dates_fit(row))
+
+
+def _dates_fit(row: Subscription) -> bool:
+    is_over = row.status not in LIVE
+    in_order = row.ends_at is None or row.starts_at < row.ends_at
+    has_left = row.status is Status.CANCELLED
+    return in_order and is_over == (row.ended_at is not None) and has_left == (row.cancelled_at is not None)
+
+
+def _no_gap_in_events(state: State) -> Iterator[str]:
+    versions: dict[UUID, list[int]] = defaultdict(list)
+    for event in state.events.values():
+        if isinstance(event, PlanEvent):
+            versions[event.plan_id].append(event.version)
+        elif isinstance(event, SubscriptionEvent):
+            versions[event.subscription_id].append(event.version)
+    rows: Iterator[tuple[UUID, int]] = chain(
+        ((plan.id, plan.version) for plan in state.plans.values()),
+        ((row.id, row.version) for row in state.subscriptions.values()),
+    )
+    return (f"{id_}" for id_, version in rows if sorted(versions[id_]) != list(range(1, version + 1)))
+
+
+def _events_tell_status(state: State) -> Iterator[str]:
+    told = {
+        (event.subscription_id, event.version): event.data.get("status")
+        for event in state.events.values()
+        if isinstance(event, SubscriptionEvent)
+    }
+    return (
+        f"subscription {row.id}"
+        for row in state.subscriptions.values()
+        if told.get((row.id, row.version)) != row.status.value
+    )
+
+
+def _unique_names(state: State) -> Iterator[str]:
+    emails = Counter(user.email.key for user in state.users.values())
+    codes = Counter(plan.code for plan in state.plans.values())
+    return (name for name, count in chain(emails.items(), codes.items()) if count > 1)
+
+
+def _no_dangling_reference(state: State) -> Iterator[str]:
+    for row in state.subscriptions.values():
+        if row.user_id not in state.users or (row.plan_id, row.revision) not in state.revisions:
+            yield f"subscription {row.id}"
+    for session in state.sessions.values():
+        if session.user_id not in state.users:
+            yield f"session {session.id}"
+
+
+CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        "one_live_subscription_a_user": _one_live,
+        "no_overlap_of_subscriptions": _no_overlap,
+        "trials_in_ledger": _trials_in_ledger,
+        "dates_fit_status": _dates_fit_status,
+        "no_gap_in_events": _no_gap_in_events,
+        "events_tell_status": _events_tell_status,
+        "unique_emails_and_codes": _unique_names,
+        "no_dangling_reference": _no_dangling_reference,
+    }
+)

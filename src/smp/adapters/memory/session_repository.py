@@ -1,0 +1,53 @@
+"""Sessions in memory."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from smp.adapters.memory.transaction import Transaction
+from smp.domain.errors import RejectedByStorage, UserNotFound
+from smp.domain.user.session import Session, SessionRepository
+
+
+class MemorySessionRepository(SessionRepository):
+    """Sessions inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def add(self, session: Session) -> None:
+        """Keep a new session. Raises UserNotFound where there is no such user."""
+        with self._transaction.writing():
+            await self._transaction.lock("session token", session.token_digest)
+            if self._transaction.users.get(session.user_id) is None:
+                raise UserNotFound(session.user_id)
+            if any(self._is_same(session, other) for other in self._transaction.sessions.rows()):
+                raise RejectedByStorage("sessions_unique")
+            self._transaction.sessions.put(session.id, session)
+
+    async def remove(self, user_id: UUID, session_id: UUID) -> bool:
+        """End the user's session; whether there was one."""
+        await self._transaction.lock("session", session_id)
+        found = self._transaction.sessions.get(session_id)
+        if found is None or found.user_id != user_id:
+            return False
+        self._transaction.sessions.remove(session_id)
+        return True
+
+    async def remove_by_digest(self, token_digest: bytes) -> None:
+        """End the session with this token, whoever's it is, where there is one."""
+        await self._transaction.round_trip()
+        for session in list(self._transaction.sessions.rows()):
+            if session.token_digest == token_digest:
+                await self.remove(session.user_id, session.id)
+
+    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
+        """End every session of the user, but this one where it is given."""
+        await self._transaction.round_trip()
+        for session in list(self._transaction.sessions.rows()):
+            if session.user_id == user_id and session.id != but:
+                await self.remove(user_id, session.id)
+
+    @staticmethod
+    def _is_same(one: Session, other: Session) -> bool:
+        return one.id == other.id or one.token_digest == other.token_digest

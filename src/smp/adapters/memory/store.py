@@ -1,0 +1,91 @@
+"""What is kept: one immutable state, replaced as a whole by each commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+from uuid import UUID
+
+from smp.adapters.memory.locks import Locks
+from smp.application.attempt_limits import Attempts
+from smp.application.idempotency import Answer
+from smp.application.ports.api_keys import ApiKey
+from smp.domain.plan.events import PlanEvent
+from smp.domain.plan.plan import Plan, PlanRevision
+from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.session import Session
+from smp.domain.user.user import User, UserRegistered
+
+Event = UserRegistered | PlanEvent | SubscriptionEvent
+
+Key = TypeVar("Key")
+Row = TypeVar("Row")
+
+
+class Counted(StrEnum):
+    """What login attempts are counted by."""
+
+    ACCOUNT = "account"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What an idempotent request was answered, and when that request came in."""
+
+    fingerprint: bytes
+    answer: Answer
+    received_at: datetime
+
+
+def _nothing() -> Mapping[Key, Row]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Every row, by its key; values are immutable, and each table keeps the order in which rows came."""
+
+    users: Mapping[UUID, User] = field(default_factory=_nothing)
+    plans: Mapping[UUID, Plan] = field(default_factory=_nothing)
+    revisions: Mapping[tuple[UUID, int], PlanRevision] = field(default_factory=_nothing)
+    subscriptions: Mapping[UUID, Subscription] = field(default_factory=_nothing)
+    trials: Mapping[tuple[UUID, UUID], UUID] = field(default_factory=_nothing)
+    """The ledger: user and plan, and the subscription that was the trial."""
+    sessions: Mapping[UUID, Session] = field(default_factory=_nothing)
+    api_keys: Mapping[UUID, ApiKey] = field(default_factory=_nothing)
+    events: Mapping[UUID, Event] = field(default_factory=_nothing)
+    answers: Mapping[tuple[str, str], KeptAnswer] = field(default_factory=_nothing)
+    """By caller and idempotency key."""
+    attempts: Mapping[tuple[Counted, str], Attempts] = field(default_factory=_nothing)
+
+
+class MemoryStore:
+    """The storage behind all memory adapters that are given it; for one event loop at a time.
+
+    ``state`` may be read, compared and replaced at will: a test that expects nothing to change compares two of them.
+    """
+
+    def __init__(self, state: State | None = None, locks: Locks | None = None) -> None:
+        self.state = State() if state is None else state
+        self.locks = Locks() if locks is None else locks
+        self._commit_failure: Exception | None = None
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All events, in the order in which they were committed."""
+        return tuple(self.state.events.values())
+
+    def fail_next_commit(self, failure: Exception) -> None:
+        """Let the next commit raise ``failure`` and change nothing."""
+        self._commit_failure = failure
+
+    def take_commit_failure(self) -> Exception | None:
+        """What the commit under way has to raise, if anything; asked once."""
+        failure, self._commit_failure = self._commit_failure, None
+        return failure

@@ -1,0 +1,117 @@
+"""Subscriptions to look at, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID
+
+from smp.adapters.memory.paging import page_of
+from smp.adapters.memory.plan_repository import find_plan
+from smp.adapters.memory.store import MemoryStore, State
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.readers import (
+    EventPosition,
+    HistoryPosition,
+    SubscriptionFilter,
+    SubscriptionPosition,
+    SubscriptionReader,
+)
+from smp.application.queries.views import EventView, SubscriptionView
+from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.subscription.lifecycle import LIVE
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import email_key
+
+
+class MemorySubscriptionReader(SubscriptionReader):
+    """Subscriptions of a store, as of the instant that is asked about."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def current(self, user_id: UUID, now: datetime) -> SubscriptionView | None:
+        """The user's live subscription."""
+        live = (row for row in self._of_user(user_id) if row.status_at(now) in LIVE)
+        found = next(live, None)
+        return None if found is None else _view(self._store.state, found, now)
+
+    async def get(self, subscription_id: UUID, now: datetime) -> SubscriptionView | None:
+        """The subscription with this id."""
+        found = self._store.state.subscriptions.get(subscription_id)
+        return None if found is None else _view(self._store.state, found, now)
+
+    async def history(
+        self, user_id: UUID, page: PageRequest[HistoryPosition], now: datetime
+    ) -> Page[SubscriptionView, HistoryPosition]:
+        """All of the user's subscriptions, newest first."""
+        rows = page_of(self._of_user(user_id), page, lambda row: (row.starts_at, row.id), descending=True)
+        return Page([_view(self._store.state, row, now) for row in rows.items], rows.next)
+
+    async def list(
+        self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
+    ) -> Page[SubscriptionView, SubscriptionPosition]:
+        """The subscriptions of all users that the filter lets through."""
+        state = self._store.state
+        found = (row for row in state.subscriptions.values() if _is_wanted(state, wanted, row, now))
+        rows = page_of(found, page, _by_end if wanted.by_end else _by_id, descending=not wanted.by_end)
+        return Page([_view(state, row, now) for row in rows.items], rows.next)
+
+    async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
+        """The subscription's events, oldest first; empty where there is no such subscription."""
+        found = (
+            event
+            for event in self._store.events
+            if isinstance(event, SubscriptionEvent) and event.subscription_id == subscription_id
+        )
+        events = page_of(found, page, lambda event: (event.version,))
+        return Page([_event_view(event) for event in events.items], events.next)
+
+    def _of_user(self, user_id: UUID) -> Iterator[Subscription]:
+        return (row for row in self._store.state.subscriptions.values() if row.user_id == user_id)
+
+
+def _by_end(row: Subscription) -> SubscriptionPosition:
+    return row.ends_at, row.id
+
+
+def _by_id(row: Subscription) -> SubscriptionPosition:
+    return None, row.id
+
+
+def _is_wanted(state: State, wanted: SubscriptionFilter, row: Subscription, now: datetime) -> bool:
+    if wanted.statuses and row.status_at(now) not in wanted.statuses:
+        return False
+    if wanted.user_id is not None and row.user_id != wanted.user_id:
+        return False
+    if wanted.plan is not None:
+        plan = find_plan(state.plans, wanted.plan)
+        if plan is None or row.plan_id != plan.id:
+            return False
+    if wanted.email is not None and state.users[row.user_id].email.key != email_key(wanted.email):
+        return False
+    return not wanted.by_end or _ends_within(wanted, row.ends_at)
+
+
+def _ends_within(wanted: SubscriptionFilter, ends_at: datetime | None) -> bool:
+    if ends_at is None or (wanted.ends_after is not None and ends_at < wanted.ends_after):
+        return False
+    return wanted.ends_before is None or ends_at < wanted.ends_before
+
+
+def _view(state: State, row: Subscription, now: datetime) -> SubscriptionView:
+    revision = state.revisions[row.plan_id, row.revision]
+    return SubscriptionView.bound_to(row, state.plans[row.plan_id], revision, now)
+
+
+def _event_view(event: SubscriptionEvent) -> EventView:
+    return EventView(
+        id=event.id,
+        type=event.type.value,
+        occurred_at=event.occurred_at,
+        actor=event.actor,
+        subscription_id=event.subscription_id,
+        user_id=event.user_id,
+        data=dict(event.data),
+        version=event.version,
+    )

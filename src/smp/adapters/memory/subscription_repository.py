@@ -1,0 +1,116 @@
+"""Subscriptions in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from smp.adapters.memory.transaction import Transaction
+from smp.domain.errors import (
+    LiveSubscriptionExists,
+    RejectedByStorage,
+    StaleVersion,
+    TrialAlreadyUsed,
+    UserNotFound,
+)
+from smp.domain.subscription.repository import DuePosition, SubscriptionRepository
+from smp.domain.subscription.subscription import Subscription
+
+
+class MemorySubscriptionRepository(SubscriptionRepository):
+    """Subscriptions inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def find_unsettled(self, user_id: UUID) -> Subscription | None:
+        """The subscription of the user that is written as live, locked."""
+        await self._transaction.round_trip()
+        while (found := self._written_live(user_id)) is not None:
+            await self._transaction.lock("subscription", found.id)
+            if self._written_live(user_id) == found:
+                return found
+        return None
+
+    async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
+        """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
+        await self._transaction.round_trip()
+        due = sorted((row.ends_at, row.id) for row in self._rows() if row.ends_at is not None and row.is_due(now))
+        claimed: list[Subscription] = []
+        for position in due:
+            if len(claimed) == limit:
+                break
+            row = self._transaction.subscriptions.get(position[1])
+            behind = after is None or position > after
+            if row is not None and behind and self._transaction.lock_if_free("subscription", row.id):
+                claimed.append(row)
+        return claimed
+
+    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
+        """Write the trial into the ledger. Raises TrialAlreadyUsed or UserNotFound."""
+        user_id, plan_id = subscription.user_id, subscription.plan_id
+        with self._transaction.writing():
+            await self._transaction.lock("trials of user", user_id)
+            self._require_user(user_id)
+            used = {plan for user, plan in self._transaction.trials.keys() if user == user_id}  # noqa: SIM118 - a View is no dict
+            if plan_id in used or (once_per_user and used):
+                raise TrialAlreadyUsed(user_id, str(plan_id))
+            self._transaction.trials.put((user_id, plan_id), subscription.id)
+
+    async def add(self, subscription: Subscription) -> None:
+        """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
+        with self._transaction.writing():
+            await self._transaction.lock("subscriptions of user", subscription.user_id)
+            self._require_user(subscription.user_id)
+            if self._transaction.subscriptions.get(subscription.id) is not None:
+                raise RejectedByStorage("subscriptions_id_unique")
+            if subscription.is_live and self._written_live(subscription.user_id) is not None:
+                raise LiveSubscriptionExists(subscription.user_id)
+            self._write(subscription)
+
+    async def save(self, subscription: Subscription) -> None:
+        """Keep the change and its events. Raises StaleVersion."""
+        await self.save_all([subscription])
+
+    async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
+        """Keep many changes and their events. Raises StaleVersion where one of them is not the one that was changed."""
+        with self._transaction.writing():
+            for subscription in subscriptions:
+                await self._transaction.lock("subscription", subscription.id)
+                kept = self._transaction.subscriptions.get(subscription.id)
+                if kept is None or kept.version != subscription.version - len(subscription.events):
+                    raise StaleVersion
+            for subscription in subscriptions:
+                self._write(subscription)
+
+    def _rows(self) -> Iterator[Subscription]:
+        return self._transaction.subscriptions.rows()
+
+    def _written_live(self, user_id: UUID) -> Subscription | None:
+        return next((row for row in self._rows() if row.user_id == user_id and row.is_live), None)
+
+    def _require_user(self, user_id: UUID) -> None:
+        if self._transaction.users.get(user_id) is None:
+            raise UserNotFound(user_id)
+
+    def _write(self, subscription: Subscription) -> None:
+        if self._transaction.revisions.get((subscription.plan_id, subscription.revision)) is None:
+            raise RejectedByStorage("subscriptions_revision_exists")
+        others = (row for row in self._rows() if row.user_id == subscription.user_id and row.id != subscription.id)
+        if any(overlap(subscription, other) for other in others):
+            raise RejectedByStorage("subscriptions_no_overlap")
+        self._transaction.subscriptions.put(subscription.id, replace(subscription, events=()))
+        self._transaction.record(subscription.events)
+
+
+def overlap(one: Subscription, other: Subscription) -> bool:
+    """Whether there is an instant in both spans; an empty span has none."""
+    starts_at = max(one.starts_at, other.starts_at)
+    ends = [end for end in (_end(one), _end(other)) if end is not None]
+    return not ends or starts_at < min(ends)
+
+
+def _end(subscription: Subscription) -> datetime | None:
+    return subscription.ends_at if subscription.ended_at is None else subscription.ended_at

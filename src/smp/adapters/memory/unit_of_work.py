@@ -1,0 +1,104 @@
+"""Transactions in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from smp.adapters.memory.api_key_repository import MemoryApiKeyRepository
+from smp.adapters.memory.plan_repository import MemoryPlanRepository
+from smp.adapters.memory.session_repository import MemorySessionRepository
+from smp.adapters.memory.store import KeptAnswer, MemoryStore
+from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
+from smp.adapters.memory.transaction import Transaction
+from smp.adapters.memory.user_repository import MemoryUserRepository
+from smp.application.errors import IdempotencyKeyReused, RequestInProgress
+from smp.application.idempotency import KEPT_FOR, AlreadyAnswered, IdempotentRequest
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+
+class MemoryUnitOfWork(UnitOfWork):
+    """The repositories of one transaction on a store."""
+
+    def __init__(self, store: MemoryStore, transaction: Transaction, request: IdempotentRequest | None) -> None:
+        self._store = store
+        self._transaction = transaction
+        self._request = request
+        self._users = MemoryUserRepository(transaction)
+        self._plans = MemoryPlanRepository(transaction)
+        self._subscriptions = MemorySubscriptionRepository(transaction)
+        self._sessions = MemorySessionRepository(transaction)
+        self._api_keys = MemoryApiKeyRepository(transaction)
+
+    @property
+    def users(self) -> MemoryUserRepository:
+        """The users."""
+        return self._users
+
+    @property
+    def plans(self) -> MemoryPlanRepository:
+        """The plans."""
+        return self._plans
+
+    @property
+    def subscriptions(self) -> MemorySubscriptionRepository:
+        """The subscriptions."""
+        return self._subscriptions
+
+    @property
+    def sessions(self) -> MemorySessionRepository:
+        """The sessions."""
+        return self._sessions
+
+    @property
+    def api_keys(self) -> MemoryApiKeyRepository:
+        """The API keys."""
+        return self._api_keys
+
+    async def commit(self, result: object = None) -> None:
+        """Make the changes last, with the rendered answer where there is a request.
+
+        Raises:
+            RejectedByStorage: where a write was refused before.
+            Exception: what :meth:`MemoryStore.fail_next_commit` was given.
+        """
+        request = self._request
+        if request is not None:
+            kept = KeptAnswer(request.fingerprint, request.render(result), request.received_at)
+            self._transaction.answers.put((request.caller, request.key), kept)
+        failure = self._store.take_commit_failure()
+        if failure is not None:
+            self._transaction.doom()
+            raise failure
+        await self._transaction.commit()
+
+
+class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
+    """Opens transactions on a store; any number of tasks may have one open."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    @asynccontextmanager
+    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[MemoryUnitOfWork]:
+        """A transaction; left without ``commit``, it never was."""
+        transaction = Transaction(self._store)
+        try:
+            if request is not None:
+                await _claim(transaction, request)
+            yield MemoryUnitOfWork(self._store, transaction, request)
+        finally:
+            transaction.end()
+
+
+async def _claim(transaction: Transaction, request: IdempotentRequest) -> None:
+    """Hold the request's key, and look whether it took effect before."""
+    await transaction.round_trip()
+    if not transaction.lock_if_free("idempotency key", request.caller, request.key):
+        raise RequestInProgress
+    kept = transaction.answers.get((request.caller, request.key))
+    if kept is None or request.received_at - kept.received_at > KEPT_FOR:
+        return
+    if kept.fingerprint != request.fingerprint:
+        raise IdempotencyKeyReused
+    raise AlreadyAnswered(kept.answer)

@@ -1,0 +1,34 @@
+"""Users to look at, in memory."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from smp.adapters.memory.paging import page_of
+from smp.adapters.memory.store import MemoryStore
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.readers import UserPosition, UserReader
+from smp.application.queries.views import UserView
+from smp.domain.errors import UserNotFound
+from smp.domain.user.user import email_key
+
+
+class MemoryUserReader(UserReader):
+    """Users of a store."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def get(self, user_id: UUID) -> UserView:
+        """The user. Raises UserNotFound."""
+        user = self._store.state.users.get(user_id)
+        if user is None:
+            raise UserNotFound(user_id)
+        return UserView.of(user)
+
+    async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
+        """Users whose email begins so, without regard to case, by the code points of the email's key."""
+        prefix = email_key(email_prefix)
+        found = (user for user in self._store.state.users.values() if user.email.key.startswith(prefix))
+        users = page_of(found, page, lambda user: (user.email.key,))
+        return Page([UserView.of(user) for user in users.items], users.next)

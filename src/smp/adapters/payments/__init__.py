@@ -1,0 +1,1 @@
+"""Ways of taking money, one file each: none takes any yet; a real provider is one more file."""

@@ -1,0 +1,39 @@
+"""Payments that charge nothing: for development, demonstrations and tests."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from smp.application.errors import PaymentUnavailable
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.domain.actor import Actor
+from smp.domain.errors import InvalidValue, PaymentDeclined
+from smp.domain.money import Money
+
+SUCCEEDS: Final = "sim_ok"
+IS_DECLINED: Final = "sim_declined"
+IS_DOWN: Final = "sim_down"
+
+
+class SimulatedPayments(PaymentGateway):
+    """Behaves as the payment method says: ``sim_ok`` (the default), ``sim_declined`` or ``sim_down``.
+
+    It keeps nothing, so that charging twice under one reference is charging once by nature.
+    """
+
+    async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:  # noqa: ARG002 - the port's
+        """Do as if.
+
+        Raises:
+            PaymentDeclined: for ``sim_declined``.
+            PaymentUnavailable: for ``sim_down``.
+            InvalidValue: at ``/payment_method`` for an unknown method.
+        """
+        if method is None or method == SUCCEEDS:
+            return
+        if method == IS_DECLINED:
+            raise PaymentDeclined
+        if method == IS_DOWN:
+            raise PaymentUnavailable
+        raise InvalidValue("/payment_method", f"must be {SUCCEEDS}, {IS_DECLINED} or {IS_DOWN}")

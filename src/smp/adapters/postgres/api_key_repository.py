@@ -1,0 +1,37 @@
+"""API keys in PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, update
+
+from smp.adapters.postgres.mapping import api_key_row
+from smp.adapters.postgres.statements import Statement
+from smp.adapters.postgres.tables import api_keys
+from smp.adapters.postgres.transaction import Transaction
+from smp.application.ports.api_keys import ApiKey, ApiKeyRepository
+
+_ADD: Final = Statement(insert(api_keys))
+_REVOKE: Final = Statement(
+    update(api_keys)
+    .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"))
+)
+
+
+class PostgresApiKeyRepository(ApiKeyRepository):
+    """API keys inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def add(self, key: ApiKey) -> None:
+        """Keep a new key."""
+        await self._transaction.run(_ADD, **api_key_row(key))
+
+    async def revoke(self, key_id: UUID, now: datetime) -> bool:
+        """Revoke the key; whether there was one that was not revoked."""
+        return await self._transaction.run(_REVOKE, key_id=key_id, now=now) == 1

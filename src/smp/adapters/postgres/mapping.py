@@ -1,0 +1,304 @@
+"""Between rows and values: pure functions, whole for every value that the domain can make.
+
+``…_row`` gives the columns of a value by name, ``…_of`` the value of a row that has at least these columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from smp.application.ports.api_keys import ApiKey
+from smp.application.queries.views import PlanReference, RevisionView, SubscriptionView, UserView
+from smp.domain.actor import Actor, ActorType
+from smp.domain.features import Features
+from smp.domain.money import Money
+from smp.domain.period import Period
+from smp.domain.plan.events import PlanEvent
+from smp.domain.plan.plan import Plan, PlanRevision, PlanStatus, Terms
+from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.session import Session
+from smp.domain.user.user import Email, Role, User, UserRegistered
+
+Row = Mapping[str, Any]
+"""A row by the names of its columns; the driver's records are read in the same way."""
+
+PLAN_COLUMNS: Final = (
+    "p.id, p.code, p.name, p.description, p.status, p.revision, p.version, p.created_at AS plan_created_at,"
+    " r.plan_id, r.number, r.amount, r.currency, r.period, r.trial_period, r.features, r.created_at"
+)
+"""Of a join of ``plans AS p`` and ``plan_revisions AS r``, as SQL: what a plan and a revision are made of."""
+
+_STATUSES: Final[Mapping[str, Status]] = MappingProxyType({status.value: status for status in Status})
+
+
+def user_row(user: User) -> dict[str, object]:
+    """The columns of ``users``."""
+    return {
+        "id": user.id,
+        "email": user.email.text,
+        "email_key": user.email.key,
+        "password_hash": user.password_hash,
+        "role": user.role.value,
+        "disabled": user.disabled,
+        "created_at": user.created_at,
+    }
+
+
+def user_of(row: Row) -> User:
+    """The user of a row of ``users``."""
+    return User(
+        id=row["id"],
+        email=Email(row["email"]),
+        password_hash=row["password_hash"],
+        role=Role(row["role"]),
+        disabled=row["disabled"],
+        created_at=row["created_at"],
+    )
+
+
+def user_view_of(row: Row) -> UserView:
+    """The user as it is shown, of a row of ``users``."""
+    return UserView(row["id"], row["email"], Role(row["role"]), row["disabled"], row["created_at"])
+
+
+def session_row(session: Session) -> dict[str, object]:
+    """The columns of ``sessions``."""
+    return {
+        "user_id": session.user_id,
+        "id": session.id,
+        "token_digest": session.token_digest,
+        "created_at": session.created_at,
+        "last_seen_at": session.last_seen_at,
+        "source": session.source,
+        "user_agent": session.user_agent,
+    }
+
+
+def session_of(row: Row) -> Session:
+    """The session of a row of ``sessions``."""
+    return Session(
+        id=row["id"],
+        user_id=row["user_id"],
+        token_digest=row["token_digest"],
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+        source=row["source"],
+        user_agent=row["user_agent"],
+    )
+
+
+def api_key_row(key: ApiKey) -> dict[str, object]:
+    """The columns of ``api_keys``."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "digest": key.digest,
+        "created_at": key.created_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def api_key_of(row: Row) -> ApiKey:
+    """The key of a row of ``api_keys``."""
+    return ApiKey(row["id"], row["name"], row["digest"], row["created_at"], row["revoked_at"])
+
+
+def plan_row(plan: Plan) -> dict[str, object]:
+    """The columns of ``plans``."""
+    return {
+        "id": plan.id,
+        "code": plan.code,
+        "name": plan.name,
+        "description": plan.description,
+        "status": plan.status.value,
+        "revision": plan.revision.number,
+        "amount": plan.revision.terms.price.amount,
+        "version": plan.version,
+        "created_at": plan.created_at,
+    }
+
+
+def revision_row(revision: PlanRevision) -> dict[str, object]:
+    """The columns of ``plan_revisions``."""
+    terms = revision.terms
+    return {
+        "plan_id": revision.plan_id,
+        "number": revision.number,
+        "amount": terms.price.amount,
+        "currency": terms.price.currency,
+        "period": None if terms.period is None else str(terms.period),
+        "trial_period": None if terms.trial_period is None else str(terms.trial_period),
+        "features": dict(terms.features),
+        "created_at": revision.created_at,
+    }
+
+
+def revision_of(row: Row) -> PlanRevision:
+    """The revision of a row of ``plan_revisions``."""
+    return PlanRevision(row["plan_id"], row["number"], _terms_of(row), row["created_at"])
+
+
+def revision_view_of(row: Row) -> RevisionView:
+    """The revision as it is shown, of a row of ``plan_revisions``."""
+    return RevisionView.of(revision_of(row))
+
+
+def plan_of(row: Row, revision: PlanRevision) -> Plan:
+    """The plan of a row of ``PLAN_COLUMNS``, with its current revision."""
+    return Plan(
+        id=row["id"],
+        code=row["code"],
+        name=row["name"],
+        description=row["description"],
+        status=PlanStatus(row["status"]),
+        revision=revision,
+        version=row["version"],
+        created_at=row["plan_created_at"],
+    )
+
+
+def features_of(values: Mapping[str, Any]) -> Features:
+    """Features in the order of their keys, in which ``jsonb`` does not keep them."""
+    return MappingProxyType(dict(sorted(values.items())))
+
+
+def money_of(row: Row) -> Money:
+    """The price in a row with the price's columns."""
+    return Money(row["amount"], row["currency"])
+
+
+def subscription_row(subscription: Subscription) -> dict[str, object]:
+    """The columns of ``subscriptions``."""
+    return {
+        "user_id": subscription.user_id,
+        "id": subscription.id,
+        "plan_id": subscription.plan_id,
+        "revision": subscription.revision,
+        "status": subscription.status.value,
+        "starts_at": subscription.starts_at,
+        "ends_at": subscription.ends_at,
+        "trial_ends_at": subscription.trial_ends_at,
+        "anchor_at": subscription.anchor_at,
+        "periods": subscription.periods,
+        "converted_at": subscription.converted_at,
+        "cancel_at": subscription.cancel_at,
+        "cancelled_at": subscription.cancelled_at,
+        "ended_at": subscription.ended_at,
+        "version": subscription.version,
+        "created_at": subscription.created_at,
+    }
+
+
+def subscription_of(row: Row) -> Subscription:
+    """The subscription of a row of ``subscriptions``."""
+    return Subscription(
+        id=row["id"],
+        user_id=row["user_id"],
+        plan_id=row["plan_id"],
+        revision=row["revision"],
+        status=_STATUSES[row["status"]],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        trial_ends_at=row["trial_ends_at"],
+        anchor_at=row["anchor_at"],
+        periods=row["periods"],
+        converted_at=row["converted_at"],
+        cancel_at=row["cancel_at"],
+        cancelled_at=row["cancelled_at"],
+        ended_at=row["ended_at"],
+        version=row["version"],
+        created_at=row["created_at"],
+    )
+
+
+def status_of(text: str) -> Status:
+    """The status that is written so."""
+    return _STATUSES[text]
+
+
+def subscription_event_row(event: SubscriptionEvent) -> dict[str, object]:
+    """The columns of ``events`` for what happened to a subscription."""
+    return {
+        "user_id": event.user_id,
+        "id": event.id,
+        "subscription_id": event.subscription_id,
+        "version": event.version,
+        "type": event.type.value,
+        "occurred_at": event.occurred_at,
+        **_actor_columns(event.actor),
+        "data": dict(event.data),
+    }
+
+
+def user_event_row(event: UserRegistered) -> dict[str, object]:
+    """The columns of ``events`` for what happened to a user."""
+    return {
+        "user_id": event.user_id,
+        "id": event.id,
+        "subscription_id": None,
+        "version": None,
+        "type": event.type,
+        "occurred_at": event.occurred_at,
+        **_actor_columns(event.actor),
+        "data": dict(event.data),
+    }
+
+
+def plan_event_row(event: PlanEvent) -> dict[str, object]:
+    """The columns of ``plan_events``."""
+    return {
+        "plan_id": event.plan_id,
+        "id": event.id,
+        "version": event.version,
+        "type": event.type.value,
+        "occurred_at": event.occurred_at,
+        **_actor_columns(event.actor),
+        "data": dict(event.data),
+    }
+
+
+def actor_of(row: Row) -> Actor:
+    """The actor in a row with an actor's columns."""
+    return Actor(ActorType(row["actor_type"]), row["actor_id"])
+
+
+def plan_id_of(plan: str) -> UUID | None:
+    """The id that ``plan`` is the canonical form of, if it is one."""
+    try:
+        plan_id = UUID(plan)
+    except ValueError:
+        return None
+    return plan_id if str(plan_id) == plan.lower() else None
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL has a place for it: valid Unicode without NUL. What it has not, it holds no row with either."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
+
+
+def subscription_view_of(row: Row, now: Any) -> SubscriptionView:
+    """The subscription as it is shown at ``now``, of a row that joins its plan and its revision."""
+    reference = PlanReference(row["plan_id"], row["plan_code"], row["plan_name"], row["revision"])
+    return SubscriptionView.of(subscription_of(row), reference, money_of(row), features_of(row["features"]), now)
+
+
+def _terms_of(row: Row) -> Terms:
+    return Terms(
+        price=money_of(row),
+        period=None if row["period"] is None else Period.parse(row["period"]),
+        trial_period=None if row["trial_period"] is None else Period.parse(row["trial_period"]),
+        features=features_of(row["features"]),
+    )
+
+
+def _actor_columns(actor: Actor) -> dict[str, object]:
+    return {"actor_type": actor.type.value, "actor_id": actor.id}

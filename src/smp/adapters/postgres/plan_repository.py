@@ -1,0 +1,148 @@
+"""Plans in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.mapping import (
+    PLAN_COLUMNS,
+    is_storable,
+    plan_event_row,
+    plan_id_of,
+    plan_of,
+    plan_row,
+    revision_of,
+    revision_row,
+)
+from smp.adapters.postgres.statements import Row, sql
+from smp.adapters.postgres.transaction import Transaction
+from smp.domain.errors import PlanNotFound, StaleVersion
+from smp.domain.plan.events import PlanEventType
+from smp.domain.plan.plan import Plan, PlanRevision
+from smp.domain.plan.repository import PlanRepository
+
+# A code may look like somebody else's id: the code wins. The lock is taken on the plan's newest row, waiting if need be.
+_GET: Final = """
+    WITH p AS (
+        SELECT * FROM plans WHERE code = CAST(:code AS text) OR id = CAST(:plan_id AS uuid)
+        ORDER BY code = CAST(:code AS text) DESC LIMIT 1
+        FOR {lock}
+    )
+    SELECT {columns} FROM p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
+"""
+# Archiving waits for who has this, subscribing does not.
+_GET_TO_BIND: Final = sql(_GET.format(lock="KEY SHARE", columns=PLAN_COLUMNS))
+_GET_FOR_CHANGE: Final = sql(_GET.format(lock="UPDATE", columns=PLAN_COLUMNS))
+
+_REVISION: Final = sql(
+    f"""
+    SELECT {PLAN_COLUMNS}
+    FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number IN (p.revision, CAST(:number AS bigint))
+    WHERE p.id = CAST(:plan_id AS uuid)
+    """  # noqa: S608 - the columns are a constant
+)
+
+# Plan and revision refer to each other; foreign keys are checked when the whole statement is done.
+_REVISED: Final = """
+    INSERT INTO plan_revisions (plan_id, number, amount, currency, period, trial_period, features, created_at)
+    SELECT id, revision, amount, :currency, :period, :trial_period, CAST(:features AS jsonb),
+           CAST(:revised_at AS timestamptz)
+    FROM saved
+"""
+_EVENTS: Final = """
+    INSERT INTO plan_events (plan_id, id, version, type, occurred_at, actor_type, actor_id, data)
+    SELECT saved.id, e.id, e.version, e.type, e.occurred_at, e.actor_type, e.actor_id, e.data
+    FROM saved, unnest(
+        CAST(:event_ids AS uuid[]), CAST(:event_versions AS bigint[]), CAST(:event_types AS text[]),
+        CAST(:event_times AS timestamptz[]), CAST(:actor_types AS text[]), CAST(:actor_ids AS uuid[]),
+        CAST(:event_data AS jsonb[])
+    ) AS e (id, version, type, occurred_at, actor_type, actor_id, data)
+"""
+_ADD: Final = sql(
+    f"""
+    WITH saved AS (
+        INSERT INTO plans (id, code, name, description, status, revision, amount, version, created_at)
+        VALUES (:id, :code, :name, :description, :status, :revision, :amount, :version, :created_at)
+        RETURNING id, revision, amount
+    ), revised AS ({_REVISED}), told AS ({_EVENTS})
+    SELECT id FROM saved
+    """  # noqa: S608 - the parts are constants
+)
+_CHANGED: Final = """
+    WITH saved AS (
+        UPDATE plans
+        SET name = :name, description = :description, status = :status, revision = :revision, amount = :amount,
+            version = :version
+        WHERE id = :id AND version = :version_before
+        RETURNING id, revision, amount
+    )
+"""
+_SAVE: Final = sql(f"{_CHANGED}, told AS ({_EVENTS}) SELECT id FROM saved")
+_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), told AS ({_EVENTS}) SELECT id FROM saved")
+
+
+class PostgresPlanRepository(PlanRepository):
+    """Plans inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def get(self, plan: str, *, for_change: bool = False) -> Plan:
+        """The plan with this code or id, locked: shared, or exclusively for a change. Raises PlanNotFound."""
+        if not is_storable(plan):
+            raise PlanNotFound(plan)
+        statement = _GET_FOR_CHANGE if for_change else _GET_TO_BIND
+        row: Row | None = None
+        # A plan that was revised while this waited for its lock has a revision that the statement cannot see yet; the
+        # second look can, and as the lock is held, there is no third.
+        for _ in range(2):
+            row = row or await self._transaction.row(statement, code=plan, plan_id=plan_id_of(plan))
+        if row is None:
+            raise PlanNotFound(plan)
+        return plan_of(row, revision_of(row))
+
+    async def revision(self, plan_id: UUID, number: int) -> tuple[Plan, PlanRevision]:
+        """The plan and that revision of it. Raises PlanNotFound."""
+        rows = await self._transaction.rows(_REVISION, plan_id=plan_id, number=number)
+        revisions = {row["number"]: revision_of(row) for row in rows}
+        if number not in revisions:
+            raise PlanNotFound(str(plan_id))
+        return plan_of(rows[0], revisions[rows[0]["revision"]]), revisions[number]
+
+    async def add(self, plan: Plan) -> None:
+        """Keep a new plan with its first revision and its events. Raises PlanCodeTaken."""
+        values = plan_row(plan) | _revision_values(plan.revision) | _event_values(plan)
+        await self._transaction.row(_ADD, Facts(plan=plan.code), **values)
+
+    async def save(self, plan: Plan) -> None:
+        """Keep the change: a new revision where there is one, and the events. Raises StaleVersion."""
+        values = plan_row(plan) | _event_values(plan) | {"version_before": plan.version - len(plan.events)}
+        del values["code"], values["created_at"]
+        if any(event.type is PlanEventType.REVISED for event in plan.events):
+            written = await self._transaction.row(_SAVE_REVISED, **values, **_revision_values(plan.revision))
+        else:
+            written = await self._transaction.row(_SAVE, **values)
+        if written is None:
+            raise self._transaction.refused(StaleVersion())
+
+
+def _revision_values(revision: PlanRevision) -> dict[str, object]:
+    row = revision_row(revision)
+    values = {name: row[name] for name in ("currency", "period", "trial_period", "features")}
+    return values | {"revised_at": row["created_at"]}
+
+
+def _event_values(plan: Plan) -> dict[str, object]:
+    rows = [plan_event_row(event) for event in plan.events]
+    columns = {
+        "event_ids": "id",
+        "event_versions": "version",
+        "event_types": "type",
+        "event_times": "occurred_at",
+        "actor_types": "actor_type",
+        "actor_ids": "actor_id",
+        "event_data": "data",
+    }
+    return {name: [row[column] for row in rows] for name, column in columns.items()}

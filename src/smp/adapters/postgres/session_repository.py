@@ -1,0 +1,49 @@
+"""Sessions in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, insert
+
+from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.mapping import session_row
+from smp.adapters.postgres.statements import Statement
+from smp.adapters.postgres.tables import sessions
+from smp.adapters.postgres.transaction import Transaction
+from smp.domain.user.session import Session, SessionRepository
+
+_of_user = delete(sessions).where(sessions.c.user_id == bindparam("user_id"))
+
+_ADD: Final = Statement(insert(sessions))
+_REMOVE: Final = Statement(_of_user.where(sessions.c.id == bindparam("session_id")))
+_REMOVE_BY_DIGEST: Final = Statement(delete(sessions).where(sessions.c.token_digest == bindparam("token_digest")))
+_REMOVE_ALL: Final = Statement(_of_user)
+_REMOVE_OTHERS: Final = Statement(_of_user.where(sessions.c.id != bindparam("session_id")))
+
+
+class PostgresSessionRepository(SessionRepository):
+    """Sessions inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def add(self, session: Session) -> None:
+        """Keep a new session. Raises UserNotFound where there is no such user."""
+        await self._transaction.run(_ADD, Facts(session.user_id), **session_row(session))
+
+    async def remove(self, user_id: UUID, session_id: UUID) -> bool:
+        """End the user's session; whether there was one."""
+        return await self._transaction.run(_REMOVE, user_id=user_id, session_id=session_id) == 1
+
+    async def remove_by_digest(self, token_digest: bytes) -> None:
+        """End the session with this token, whoever's it is, where there is one."""
+        await self._transaction.run(_REMOVE_BY_DIGEST, token_digest=token_digest)
+
+    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
+        """End every session of the user, but this one where it is given."""
+        if but is None:
+            await self._transaction.run(_REMOVE_ALL, user_id=user_id)
+        else:
+            await self._transaction.run(_REMOVE_OTHERS, user_id=user_id, session_id=but)

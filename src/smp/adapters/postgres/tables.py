@@ -1,0 +1,381 @@
+"""The tables as the statements know them; a test holds them against the migrated schema, constraint by constraint."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, TSTZRANGE, UUID, ExcludeConstraint
+
+METADATA: Final = MetaData()
+
+WRITTEN_LIVE: Final = "status IN ('trial', 'active')"
+"""As SQL: partial indexes serve only those statements that spell their condition out."""
+
+_ACTOR: Final = (
+    "actor_type IN ('user', 'admin', 'service', 'system') AND (actor_type = 'system') = (actor_id IS NULL)"
+)
+_PERIOD: Final = "^P([1-9][0-9]{0,9}[DWMY]|T[1-9][0-9]{0,9}[HMS])$"
+
+
+def _instant(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, TIMESTAMP(timezone=True), nullable=nullable)
+
+
+def _id(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, UUID(as_uuid=True), nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, Text(), nullable=nullable)
+
+
+def _key_text(name: str) -> Column[object]:
+    """Text in the order of its code points, the same on every server."""
+    return Column(name, Text(collation="C"), nullable=False)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, BigInteger(), autoincrement=False, nullable=nullable)
+
+
+users: Final = Table(
+    "users",
+    METADATA,
+    _id("id"),
+    _text("email"),
+    _key_text("email_key"),
+    _text("password_hash"),
+    _text("role"),
+    Column("disabled", Boolean(), nullable=False),
+    _instant("created_at"),
+    PrimaryKeyConstraint("id", name="users_pkey"),
+    UniqueConstraint("email_key", name="users_email_key"),
+    CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_length"),
+    CheckConstraint("email_key = lower(email_key)", name="users_email_key_lower_case"),
+    CheckConstraint("role IN ('user', 'admin')", name="users_role"),
+    Index("users_admins_idx", "id", postgresql_where=text("role = 'admin'")),
+)
+
+sessions: Final = Table(
+    "sessions",
+    METADATA,
+    _id("user_id"),
+    _id("id"),
+    Column("token_digest", LargeBinary(), nullable=False),
+    _instant("created_at"),
+    _instant("last_seen_at"),
+    _text("source"),
+    _text("user_agent"),
+    PrimaryKeyConstraint("user_id", "id", name="sessions_pkey"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="sessions_user_fkey", ondelete="CASCADE"),
+    CheckConstraint("octet_length(token_digest) = 32", name="sessions_token_digest_length"),
+    CheckConstraint("last_seen_at >= created_at", name="sessions_seen_after_creation"),
+    Index("sessions_token_digest_idx", "token_digest"),
+    Index("sessions_user_idx", "user_id", "created_at", "id"),
+    Index("sessions_created_at_idx", "created_at"),
+    Index("sessions_last_seen_at_idx", "last_seen_at"),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    METADATA,
+    _id("id"),
+    _text("name"),
+    Column("digest", LargeBinary(), nullable=False),
+    _instant("created_at"),
+    _instant("revoked_at", nullable=True),
+    PrimaryKeyConstraint("id", name="api_keys_pkey"),
+    UniqueConstraint("digest", name="api_keys_digest_key"),
+    CheckConstraint("octet_length(digest) = 32", name="api_keys_digest_length"),
+    CheckConstraint("revoked_at >= created_at", name="api_keys_revoked_after_creation"),
+)
+
+login_throttle: Final = Table(
+    "login_throttle",
+    METADATA,
+    _key_text("key"),
+    _number("attempts"),
+    _instant("last_attempt_at"),
+    _instant("blocked_until", nullable=True),
+    PrimaryKeyConstraint("key", name="login_throttle_pkey"),
+    CheckConstraint("key ~ '^(account|source):[0-9a-f]{64}$'", name="login_throttle_key_is_digest"),
+    CheckConstraint("attempts >= 0", name="login_throttle_attempts"),
+    Index("login_throttle_last_attempt_at_idx", "last_attempt_at"),
+)
+
+plans: Final = Table(
+    "plans",
+    METADATA,
+    _id("id"),
+    _key_text("code"),
+    _text("name"),
+    _text("description"),
+    _text("status"),
+    _number("revision"),
+    _number("amount"),
+    _number("version"),
+    _instant("created_at"),
+    PrimaryKeyConstraint("id", name="plans_pkey"),
+    UniqueConstraint("code", name="plans_code_key"),
+    ForeignKeyConstraint(
+        ["id", "revision", "amount"],
+        ["plan_revisions.plan_id", "plan_revisions.number", "plan_revisions.amount"],
+        name="plans_revision_fkey",
+        use_alter=True,
+    ),
+    CheckConstraint("code ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="plans_code_shape"),
+    CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="plans_name_length"),
+    CheckConstraint("char_length(description) <= 2000", name="plans_description_length"),
+    CheckConstraint("status IN ('active', 'archived')", name="plans_status"),
+    CheckConstraint("version >= 1", name="plans_version"),
+    Index("plans_amount_idx", "amount", "code"),
+    Index("plans_status_amount_idx", "status", "amount", "code"),
+)
+
+plan_revisions: Final = Table(
+    "plan_revisions",
+    METADATA,
+    _id("plan_id"),
+    _number("number"),
+    _number("amount"),
+    _text("currency"),
+    _text("period", nullable=True),
+    _text("trial_period", nullable=True),
+    Column("features", JSONB(), nullable=False),
+    _instant("created_at"),
+    PrimaryKeyConstraint("plan_id", "number", name="plan_revisions_pkey"),
+    UniqueConstraint("plan_id", "number", "amount", name="plan_revisions_amount_key"),
+    ForeignKeyConstraint(["plan_id"], ["plans.id"], name="plan_revisions_plan_fkey"),
+    CheckConstraint("number >= 1", name="plan_revisions_number"),
+    CheckConstraint("amount BETWEEN 0 AND 999999999999999", name="plan_revisions_amount"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="plan_revisions_currency"),
+    CheckConstraint(f"period ~ '{_PERIOD}'", name="plan_revisions_period"),
+    CheckConstraint(f"trial_period ~ '{_PERIOD}'", name="plan_revisions_trial_period"),
+    CheckConstraint("jsonb_typeof(features) = 'object'", name="plan_revisions_features"),
+)
+
+plan_events: Final = Table(
+    "plan_events",
+    METADATA,
+    _id("plan_id"),
+    _id("id"),
+    _number("version"),
+    _text("type"),
+    _instant("occurred_at"),
+    _text("actor_type"),
+    _id("actor_id", nullable=True),
+    Column("data", JSONB(), nullable=False),
+    PrimaryKeyConstraint("plan_id", "id", name="plan_events_pkey"),
+    UniqueConstraint("plan_id", "version", name="plan_events_version_key"),
+    ForeignKeyConstraint(["plan_id"], ["plans.id"], name="plan_events_plan_fkey"),
+    CheckConstraint("version >= 1", name="plan_events_version"),
+    CheckConstraint(
+        "type IN ('plan.created', 'plan.revised', 'plan.updated', 'plan.archived', 'plan.restored')",
+        name="plan_events_type",
+    ),
+    CheckConstraint(_ACTOR, name="plan_events_actor"),
+    CheckConstraint("jsonb_typeof(data) = 'object'", name="plan_events_data"),
+)
+
+subscriptions: Final = Table(
+    "subscriptions",
+    METADATA,
+    _id("user_id"),
+    _id("id"),
+    _id("plan_id"),
+    _number("revision"),
+    _text("status"),
+    _instant("starts_at"),
+    _instant("ends_at", nullable=True),
+    _instant("trial_ends_at", nullable=True),
+    _instant("anchor_at", nullable=True),
+    _number("periods"),
+    _instant("converted_at", nullable=True),
+    _instant("cancel_at", nullable=True),
+    _instant("cancelled_at", nullable=True),
+    _instant("ended_at", nullable=True),
+    _number("version"),
+    _instant("created_at"),
+    PrimaryKeyConstraint("user_id", "id", name="subscriptions_pkey"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="subscriptions_user_fkey"),
+    ForeignKeyConstraint(
+        ["plan_id", "revision"],
+        ["plan_revisions.plan_id", "plan_revisions.number"],
+        name="subscriptions_revision_fkey",
+    ),
+    CheckConstraint("status IN ('trial', 'active', 'expired', 'cancelled')", name="subscriptions_status"),
+    CheckConstraint("version >= 1", name="subscriptions_version"),
+    CheckConstraint("starts_at < ends_at", name="subscriptions_starts_before_end"),
+    CheckConstraint(
+        "cancel_at IS NULL OR (ends_at IS NOT NULL AND cancel_at = ends_at)", name="subscriptions_cancel_at_end"
+    ),
+    CheckConstraint(f"(ended_at IS NULL) = ({WRITTEN_LIVE})", name="subscriptions_ended_unless_live"),
+    CheckConstraint(
+        "ended_at >= starts_at AND ended_at <= coalesce(ends_at, ended_at)", name="subscriptions_ended_within_span"
+    ),
+    CheckConstraint(
+        "status <> 'cancelled' OR (cancelled_at IS NOT NULL AND ended_at IS NOT NULL AND cancelled_at = ended_at)",
+        name="subscriptions_cancelled",
+    ),
+    CheckConstraint(
+        "status <> 'expired' OR (ends_at IS NOT NULL AND ended_at IS NOT NULL AND ended_at = ends_at"
+        " AND cancel_at IS NULL)",
+        name="subscriptions_expired",
+    ),
+    CheckConstraint(
+        "cancelled_at IS NULL OR status = 'cancelled'", name="subscriptions_cancelled_at_only_if_cancelled"
+    ),
+    CheckConstraint(
+        "status <> 'trial' OR (trial_ends_at IS NOT NULL AND ends_at IS NOT NULL AND trial_ends_at = ends_at"
+        " AND converted_at IS NULL)",
+        name="subscriptions_trial",
+    ),
+    CheckConstraint("status <> 'active' OR anchor_at IS NOT NULL", name="subscriptions_active"),
+    CheckConstraint(
+        "(anchor_at IS NULL) = (trial_ends_at IS NOT NULL AND converted_at IS NULL)",
+        name="subscriptions_paid_has_anchor",
+    ),
+    CheckConstraint("periods >= 0 AND (periods >= 1) = (anchor_at IS NOT NULL)", name="subscriptions_periods"),
+    CheckConstraint("anchor_at = coalesce(converted_at, starts_at)", name="subscriptions_anchor"),
+    CheckConstraint(
+        "converted_at IS NULL OR (trial_ends_at IS NOT NULL AND trial_ends_at = converted_at"
+        " AND converted_at >= starts_at)",
+        name="subscriptions_converted",
+    ),
+    Index("subscriptions_one_live", "user_id", unique=True, postgresql_where=text(WRITTEN_LIVE)),
+    Index("subscriptions_due_idx", "ends_at", "id", postgresql_where=text(WRITTEN_LIVE)),
+    Index("subscriptions_history_idx", "user_id", "starts_at", "id"),
+    Index("subscriptions_status_idx", "status", "id"),
+    Index("subscriptions_plan_idx", "plan_id", "status", "id"),
+    Index("subscriptions_end_idx", "status", "ends_at", "id"),
+    Index("subscriptions_plan_end_idx", "plan_id", "status", "ends_at", "id"),
+)
+
+subscription_spans: Final = Table(
+    "subscription_spans",
+    METADATA,
+    _id("user_id"),
+    _id("subscription_id"),
+    Column("span", TSTZRANGE(), nullable=False),
+    PrimaryKeyConstraint("user_id", "subscription_id", name="subscription_spans_pkey"),
+    ForeignKeyConstraint(
+        ["user_id", "subscription_id"],
+        ["subscriptions.user_id", "subscriptions.id"],
+        name="subscription_spans_subscription_fkey",
+    ),
+    ExcludeConstraint(("user_id", "="), ("span", "&&"), name="subscriptions_no_overlap", using="gist"),
+)
+
+trials: Final = Table(
+    "trials",
+    METADATA,
+    _id("user_id"),
+    _id("plan_id"),
+    _id("subscription_id"),
+    _instant("started_at"),
+    Column("per_user", Boolean(), nullable=False),
+    PrimaryKeyConstraint("user_id", "plan_id", name="trials_once_per_plan"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="trials_user_fkey"),
+    ForeignKeyConstraint(["plan_id"], ["plans.id"], name="trials_plan_fkey"),
+    Index("trials_once_per_user", "user_id", unique=True, postgresql_where=text("per_user")),
+)
+
+events: Final = Table(
+    "events",
+    METADATA,
+    _id("user_id"),
+    _id("id"),
+    _id("subscription_id", nullable=True),
+    _number("version", nullable=True),
+    _text("type"),
+    _instant("occurred_at"),
+    _text("actor_type"),
+    _id("actor_id", nullable=True),
+    Column("data", JSONB(), nullable=False),
+    PrimaryKeyConstraint("user_id", "id", name="events_pkey"),
+    UniqueConstraint("user_id", "subscription_id", "version", name="events_version_key"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="events_user_fkey"),
+    CheckConstraint("version >= 1", name="events_version"),
+    CheckConstraint(
+        "type IN ('user.registered', 'subscription.trial_started', 'subscription.activated',"
+        " 'subscription.converted', 'subscription.renewed', 'subscription.cancel_scheduled', 'subscription.resumed',"
+        " 'subscription.cancelled', 'subscription.expired')",
+        name="events_type",
+    ),
+    CheckConstraint(
+        "(subscription_id IS NULL) = (type = 'user.registered') AND (version IS NULL) = (subscription_id IS NULL)",
+        name="events_subject",
+    ),
+    CheckConstraint(_ACTOR, name="events_actor"),
+    CheckConstraint("jsonb_typeof(data) = 'object'", name="events_data"),
+)
+
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    METADATA,
+    _key_text("caller"),
+    _key_text("key"),
+    Column("fingerprint", LargeBinary(), nullable=False),
+    _number("status"),
+    Column("headers", JSONB(), nullable=False),
+    Column("body", LargeBinary(), nullable=False),
+    _instant("created_at"),
+    PrimaryKeyConstraint("caller", "key", name="idempotency_keys_pkey"),
+    CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_length"),
+    CheckConstraint("status BETWEEN 100 AND 599", name="idempotency_keys_status"),
+    CheckConstraint("jsonb_typeof(headers) = 'object'", name="idempotency_keys_headers"),
+    Index("idempotency_keys_created_at_idx", "created_at"),
+)
+
+test_clock: Final = Table(
+    "test_clock",
+    METADATA,
+    Column("only_row", Boolean(), nullable=False),
+    _instant("now"),
+    PrimaryKeyConstraint("only_row", name="test_clock_pkey"),
+    CheckConstraint("only_row", name="test_clock_one_row"),
+)
+
+subscription_counts: Final = Table(
+    "subscription_counts",
+    METADATA,
+    _id("plan_id"),
+    _number("revision"),
+    _text("status"),
+    _text("origin"),
+    Column("shard", SmallInteger(), autoincrement=False, nullable=False),
+    _number("n"),
+    PrimaryKeyConstraint("plan_id", "revision", "status", "origin", "shard", name="subscription_counts_pkey"),
+    ForeignKeyConstraint(
+        ["plan_id", "revision"],
+        ["plan_revisions.plan_id", "plan_revisions.number"],
+        name="subscription_counts_revision_fkey",
+    ),
+    CheckConstraint("origin IN ('paid', 'trial', 'converted')", name="subscription_counts_origin"),
+    postgresql_with={"fillfactor": 50},
+)
+
+user_counts: Final = Table(
+    "user_counts",
+    METADATA,
+    Column("shard", SmallInteger(), autoincrement=False, nullable=False),
+    _number("n"),
+    PrimaryKeyConstraint("shard", name="user_counts_pkey"),
+    postgresql_with={"fillfactor": 50},
+)

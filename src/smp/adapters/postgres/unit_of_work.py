@@ -1,0 +1,106 @@
+"""Transactions in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from smp.adapters.postgres.api_key_repository import PostgresApiKeyRepository
+from smp.adapters.postgres.idempotency import claim, keep
+from smp.adapters.postgres.plan_repository import PostgresPlanRepository
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.session_repository import PostgresSessionRepository
+from smp.adapters.postgres.subscription_repository import PostgresSubscriptionRepository
+from smp.adapters.postgres.transaction import Transaction
+from smp.adapters.postgres.user_repository import PostgresUserRepository
+from smp.application.errors import StorageUnavailable, TransactionConflict
+from smp.application.idempotency import IdempotentRequest
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+
+class PostgresUnitOfWork(UnitOfWork):
+    """The repositories of one transaction on one connection."""
+
+    def __init__(self, transaction: Transaction, request: IdempotentRequest | None) -> None:
+        self._transaction = transaction
+        self._request = request
+        self._is_over = False
+        self._users = PostgresUserRepository(transaction)
+        self._plans = PostgresPlanRepository(transaction)
+        self._subscriptions = PostgresSubscriptionRepository(transaction)
+        self._sessions = PostgresSessionRepository(transaction)
+        self._api_keys = PostgresApiKeyRepository(transaction)
+
+    @property
+    def users(self) -> PostgresUserRepository:
+        """The users."""
+        return self._users
+
+    @property
+    def plans(self) -> PostgresPlanRepository:
+        """The plans."""
+        return self._plans
+
+    @property
+    def subscriptions(self) -> PostgresSubscriptionRepository:
+        """The subscriptions."""
+        return self._subscriptions
+
+    @property
+    def sessions(self) -> PostgresSessionRepository:
+        """The sessions."""
+        return self._sessions
+
+    @property
+    def api_keys(self) -> PostgresApiKeyRepository:
+        """The API keys."""
+        return self._api_keys
+
+    @property
+    def is_over(self) -> bool:
+        """Whether COMMIT has been answered."""
+        return self._is_over
+
+    async def commit(self, result: object = None) -> None:
+        """Make the changes last, with the rendered answer where there is a request.
+
+        Raises:
+            RejectedByStorage: where a write was refused before.
+            TransactionConflict, StorageUnavailable, OutcomeUnknown: as the port says.
+        """
+        if self._request is not None:
+            await keep(self._transaction, self._request, self._request.render(result))
+        await self._transaction.commit()
+        self._is_over = True
+
+
+class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
+    """Opens transactions on connections of a pool; stateless otherwise."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[PostgresUnitOfWork]:
+        """A transaction; left without ``commit``, or by any exception, it never was."""
+        async with self._pool.connection() as connection:
+            transaction = Transaction(connection)
+            await transaction.begin()
+            work = PostgresUnitOfWork(transaction, request)
+            try:
+                if request is not None:
+                    await claim(transaction, request)
+                yield work
+            except Exception as error:
+                await _undo(transaction, work, error)
+                raise
+            if not work.is_over:
+                await transaction.roll_back()
+
+
+async def _undo(transaction: Transaction, work: PostgresUnitOfWork, error: Exception) -> None:
+    """Roll back after ``error``, unless the connection is of no more use; it is thrown away then, which undoes as well."""
+    is_lost = isinstance(error, StorageUnavailable) and not isinstance(error, TransactionConflict)
+    if not work.is_over and not is_lost:
+        with suppress(StorageUnavailable):
+            await transaction.roll_back()

@@ -1,0 +1,78 @@
+"""Users in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+
+from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.mapping import user_event_row, user_of, user_row
+from smp.adapters.postgres.statements import Statement, sql
+from smp.adapters.postgres.tables import events, users
+from smp.adapters.postgres.transaction import Transaction
+from smp.domain.errors import UserNotFound
+from smp.domain.user.repository import UserRepository
+from smp.domain.user.user import User
+
+_by_id = select(users).where(users.c.id == bindparam("user_id"))
+
+_GET: Final = Statement(_by_id)
+# Not FOR UPDATE, for which every insert of a row that refers to the user would have to wait.
+_GET_FOR_CHANGE: Final = Statement(_by_id.with_for_update(key_share=True))
+_FIND_BY_EMAIL: Final = Statement(select(users).where(users.c.email_key == bindparam("email_key")))
+_ADD: Final = Statement(insert(users))
+_ADD_EVENT: Final = Statement(insert(events))
+_SAVE: Final = Statement(
+    update(users)
+    .where(users.c.id == bindparam("user_id"))
+    .values({name: bindparam(name) for name in ("password_hash", "role", "disabled")})
+)
+
+# The rows alone would not do: where there is no administrator yet, there is none to lock.
+_LOCK_ADMINS: Final = sql("SELECT pg_advisory_xact_lock(1, 1)")
+_ENABLED_ADMINS: Final = sql(
+    "SELECT id FROM users WHERE role = 'admin' AND NOT disabled ORDER BY id FOR NO KEY UPDATE"
+)
+
+
+class PostgresUserRepository(UserRepository):
+    """Users inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
+        """The user, locked where it is to be changed. Raises UserNotFound."""
+        row = await self._transaction.row(_GET_FOR_CHANGE if for_change else _GET, user_id=user_id)
+        if row is None:
+            raise UserNotFound(user_id)
+        return user_of(row)
+
+    async def find_by_email(self, email_key: str) -> User | None:
+        """The user with this email key, if there is one."""
+        row = await self._transaction.row(_FIND_BY_EMAIL, email_key=email_key)
+        return None if row is None else user_of(row)
+
+    async def lock_enabled_admins(self) -> int:
+        """How many enabled administrators there are; whoever would change the set waits."""
+        await self._transaction.row(_LOCK_ADMINS)
+        return len(await self._transaction.rows(_ENABLED_ADMINS))
+
+    async def add(self, user: User) -> None:
+        """Keep a new user and its events. Raises EmailTaken."""
+        if user.is_enabled_admin:
+            await self._transaction.row(_LOCK_ADMINS)
+        facts = Facts(user.id)
+        await self._transaction.run(_ADD, facts, **user_row(user))
+        for event in user.events:
+            await self._transaction.run(_ADD_EVENT, facts, **user_event_row(event))
+
+    async def save(self, user: User) -> None:
+        """Keep the user's password hash, role and switch. Raises UserNotFound."""
+        written = await self._transaction.run(
+            _SAVE, user_id=user.id, password_hash=user.password_hash, role=user.role.value, disabled=user.disabled
+        )
+        if written != 1:
+            raise self._transaction.refused(UserNotFound(user.id))

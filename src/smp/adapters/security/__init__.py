@@ -1,0 +1,1 @@
+"""Passwords: hashing them slowly, and knowing the ones that everybody tries first."""

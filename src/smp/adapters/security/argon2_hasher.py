@@ -1,0 +1,119 @@
+"""Argon2id in threads of its own, a bounded number at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from base64 import b64encode
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher as Argon2
+from argon2 import Type
+from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import hash_secret_raw
+
+from smp.application.errors import Busy
+from smp.application.ports.password_hasher import PasswordHasher, Verification
+
+SALT_BYTES: Final = 16
+HASH_BYTES: Final = 32
+RETRY_AFTER_S: Final = 1
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Argon2Cost:
+    """What one hash costs; the defaults are the OWASP Password Storage Cheat Sheet's least for Argon2id."""
+
+    memory_kib: int = 19_456
+    passes: int = 2
+    lanes: int = 1
+
+
+class Argon2PasswordHasher(PasswordHasher):
+    """Argon2id (RFC 9106), ``concurrency`` at once and ``queue`` waiting; whoever comes then is told to come later.
+
+    So at most ``concurrency`` times ``cost.memory_kib`` is in use, and nobody waits longer than ``queue`` hashes take.
+    Passwords are compared in Unicode normalization form C (UAX #15), so that a word typed on two systems is one word.
+    """
+
+    def __init__(self, cost: Argon2Cost | None = None, *, concurrency: int = 2, queue: int = 32) -> None:
+        self._cost = cost or Argon2Cost()
+        self._argon2 = Argon2(
+            time_cost=self._cost.passes,
+            memory_cost=self._cost.memory_kib,
+            parallelism=self._cost.lanes,
+            hash_len=HASH_BYTES,
+            salt_len=SALT_BYTES,
+            type=Type.ID,
+        )
+        self._nobodys_hash = _unmatchable_hash(self._cost)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="argon2")
+        self._places = BoundedSemaphore(concurrency + queue)
+
+    async def hash(self, password: str) -> str:
+        """A salted hash in the PHC string format. Raises Busy where the queue is full."""
+        return await self._in_thread(lambda: self._argon2.hash(_bytes(password)))
+
+    async def verify(self, password_hash: str | None, password: str) -> Verification:
+        """Whether ``password`` made this hash; ``None``, and a hash in an unknown format, never match.
+
+        Both take as long as a wrong password does. Raises Busy where the queue is full.
+        """
+        return await self._in_thread(lambda: self._verify(password_hash, _bytes(password)))
+
+    async def digest(self, secret: str, salt: bytes) -> bytes:
+        """The raw Argon2id of ``secret``, which is the same for the same ``salt`` (at least 8 bytes).
+
+        Raises Busy where the queue is full.
+        """
+        return await self._in_thread(lambda: self._digest(_bytes(secret), salt))
+
+    def close(self) -> None:
+        """Let the hashes under way end, drop those that wait, and give the threads back."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _verify(self, password_hash: str | None, password: bytes) -> Verification:
+        if password_hash is not None:
+            try:
+                self._argon2.verify(password_hash, password)
+                return Verification(matches=True, needs_rehash=self._argon2.check_needs_rehash(password_hash))
+            except InvalidHashError:
+                pass  # Nobody's password either; go on and take the time.
+            except Argon2Error:
+                return Verification(matches=False)
+        with suppress(Argon2Error):
+            self._argon2.verify(self._nobodys_hash, password)
+        return Verification(matches=False)
+
+    def _digest(self, secret: bytes, salt: bytes) -> bytes:
+        cost = self._cost
+        return hash_secret_raw(secret, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        if not self._places.acquire(blocking=False):
+            raise Busy("too many passwords are being looked at", RETRY_AFTER_S)
+        try:
+            future: Future[Result] = self._threads.submit(work)
+        except BaseException:
+            self._places.release()
+            raise
+        # The place is given back when the thread is done, also where the caller has gone away meanwhile.
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)
+
+
+def _bytes(password: str) -> bytes:
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+
+
+def _unmatchable_hash(cost: Argon2Cost) -> str:
+    """A hash of this cost that nobody has a password for: verifying against it takes as long and fails."""
+    salt, digest = (b64encode(bytes(length)).decode().rstrip("=") for length in (SALT_BYTES, HASH_BYTES))
+    return f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}${salt}${digest}"

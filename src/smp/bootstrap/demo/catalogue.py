@@ -1,0 +1,134 @@
+"""The plans of the demonstration, with their history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from smp.bootstrap.demo.dice import Dice
+from smp.domain.actor import SYSTEM, Cause
+from smp.domain.features import FeatureValue, features
+from smp.domain.money import Money
+from smp.domain.period import Period
+from smp.domain.plan.plan import Plan, PlanRevision, Terms
+
+HISTORY: Final = timedelta(days=730)
+"""How far back the demonstration's data reach."""
+
+CODE_PREFIX: Final = "demo-"
+"""All of its plans begin so, which keeps them apart from one's own."""
+
+LANDMARK: Final = "demo-pro"
+"""The plan by which a demonstration is known to be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan as it now is, its revisions in order, how popular it is, and when it was closed, if it was."""
+
+    plan: Plan
+    revisions: tuple[PlanRevision, ...]
+    weight: int
+    closed_at: datetime | None = None
+
+    def revision_at(self, at: datetime) -> PlanRevision:
+        """The terms that a subscriber of that instant got."""
+        return [revision for revision in self.revisions if revision.created_at <= at][-1]
+
+    def is_open_at(self, at: datetime) -> bool:
+        """Whether one could subscribe then."""
+        return self.closed_at is None or at < self.closed_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    code: str
+    name: str
+    description: str
+    weight: int
+    terms: tuple[tuple[int, Terms], ...]
+    """The terms, and how many days before the end of the history they came into force."""
+    closed_days_ago: int | None = None
+
+
+def catalogue(now: datetime, dice: Dice) -> tuple[Offer, ...]:
+    """All plans, made two years and a day before ``now`` and changed since."""
+    return tuple(_offer(draft, now, dice) for draft in _DRAFTS)
+
+
+def _offer(draft: _Draft, now: datetime, dice: Dice) -> Offer:
+    def cause_at(at: datetime) -> Cause:
+        return Cause(at, SYSTEM, dice.id_at(at))
+
+    made_at = now - HISTORY - timedelta(days=1)
+    plan = Plan.create(
+        dice.id_at(made_at), draft.code, draft.name, draft.description, draft.terms[0][1], cause_at(made_at)
+    )
+    revisions = [plan.revision]
+    for days_ago, terms in draft.terms[1:]:
+        at = now - timedelta(days=days_ago)
+        plan = plan.change(plan.name, plan.description, terms, lambda at=at: cause_at(at))
+        revisions.append(plan.revision)
+    if draft.closed_days_ago is None:
+        return Offer(plan, tuple(revisions), draft.weight)
+    closed_at = now - timedelta(days=draft.closed_days_ago)
+    return Offer(plan.archive(cause_at(closed_at)), tuple(revisions), draft.weight, closed_at)
+
+
+def _terms(price: Money, period: str | None, trial: str | None, **values: FeatureValue) -> Terms:
+    return Terms(
+        price,
+        None if period is None else Period.parse(period),
+        None if trial is None else Period.parse(trial),
+        features(values),
+    )
+
+
+_DRAFTS: Final = (
+    _Draft(
+        "demo-free", "Free", "For trying things out, as long as you like.", 14,
+        ((0, _terms(Money(0, "USD"), None, None, projects=1, seats=1, export=False, support="community")),),
+    ),
+    _Draft(
+        "demo-starter", "Starter", "For one person with plans.", 34,
+        (
+            (0, _terms(Money(790, "USD"), "P1M", "P14D", projects=5, seats=1, export=True, support="community")),
+            (400, _terms(Money(990, "USD"), "P1M", "P14D", projects=5, seats=1, export=True, support="email")),
+        ),
+    ),
+    _Draft(
+        "demo-pro", "Pro", "For growing teams.", 30,
+        (
+            (0, _terms(Money(2_400, "USD"), "P1M", "P30D", projects=50, seats=5, export=True, support="email")),
+            (500, _terms(Money(2_900, "USD"), "P1M", "P30D", projects=50, seats=5, export=True, support="email")),
+            (
+                120,
+                _terms(
+                    Money(2_900, "USD"), "P1M", "P14D", projects=100, seats=10, export=True, audit=True, support="email"
+                ),
+            ),
+        ),
+    ),
+    _Draft(
+        "demo-business", "Business", "For companies, a year at a time.", 10,
+        (
+            (
+                0,
+                _terms(
+                    Money(99_000, "EUR"), "P1Y", "P1M", projects=1_000, seats=100, export=True, audit=True, sso=True,
+                    support="priority",
+                ),
+            ),
+        ),
+    ),
+    _Draft(
+        "demo-classic", "Classic", "No longer offered; its subscribers keep it.", 22,
+        ((0, _terms(Money(1_200, "USD"), "P1M", "P7D", projects=10, seats=2, export=True, support="community")),),
+        closed_days_ago=380,
+    ),
+    _Draft(
+        "demo-lifetime", "Lifetime", "Paid once, for good.", 4,
+        ((0, _terms(Money(49_900, "USD"), None, None, projects=50, seats=3, export=True, support="email")),),
+    ),
+)

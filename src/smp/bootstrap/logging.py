@@ -1,0 +1,145 @@
+"""Log lines: structlog and the standard library's loggers together, to standard error, without secrets.
+
+Every line has ``timestamp`` (UTC), ``level``, ``logger`` and ``event``, and ``request_id`` within a request. Granian's,
+asyncpg's and Alembic's lines go the same way as ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import re
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
+from textwrap import indent
+from typing import Any, Final
+
+import structlog
+from structlog.typing import Processor
+
+from smp.bootstrap.settings import LogFormat, LogLevel
+
+REDACTED: Final = "[redacted]"
+DEPTH_MAX: Final = 6
+"""How deep into nested values secrets are looked for; what lies deeper is left out whole."""
+
+_SECRET_NAME: Final = re.compile(
+    r"passw(?:or)?d|passphrase|secret|token|cookie|authorization|api[-_]?key|credential|database_url|dsn", re.IGNORECASE
+)
+# A password in a URL, a bearer secret, a session cookie, and one of our API keys, wherever they stand in a text.
+_SECRET_TEXTS: Final = (
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@?#]*:)[^\s@]+(?=@)", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"(\bbearer\s+)[^\s\"',;]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"((?:__Host-)?smp_session=)[^\s\"',;]+"), rf"\1{REDACTED}"),
+    (re.compile(r"\bsmp_[A-Za-z0-9_-]{43}\b"), REDACTED),
+    (re.compile(r"(\b(?:password|passwd|pwd)=)[^\s&;,]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\$argon2[a-z]*\$\S+"), REDACTED),
+)
+
+_SHARED: Final[tuple[Processor, ...]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def configure_logging(log_format: LogFormat, log_level: LogLevel) -> None:
+    """Send every log line of this process to standard error; may be called again."""
+    logging.config.dictConfig(logging_config(log_format, log_level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_config(log_format: LogFormat, log_level: LogLevel) -> dict[str, Any]:
+    """The standard library's part, for :func:`logging.config.dictConfig`; Granian is given it for its workers."""
+    level = log_level.value.upper()
+    quiet = level if log_level is LogLevel.DEBUG else "WARNING"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"smp": {"()": line_formatter, "log_format": log_format}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "smp"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Of theirs only what is wrong; what they say of themselves at each start is not news.
+            name: {"handlers": [], "propagate": True, "level": quiet}
+            for name in ("_granian", "granian.access", "asyncio", "asyncpg", "alembic", "sqlalchemy", "litestar")
+        },
+    }
+
+
+def line_formatter(log_format: LogFormat) -> logging.Formatter:
+    """Renders one record as one line: JSON, or for people."""
+    if log_format is LogFormat.JSON:
+        rendering: list[Processor] = [
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.JSONRenderer(sort_keys=False, default=repr),
+        ]
+    else:
+        rendering = [
+            structlog.processors.format_exc_info,
+            redact,
+            _one_line,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=list(_SHARED),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    )
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take secrets out of a log line: by the name of the value, and by their look in any text."""
+    return {key: _without_secrets(key, value, DEPTH_MAX) for key, value in event.items()}
+
+
+def redact_text(text: str) -> str:
+    """Take out of a text what looks like a secret."""
+    for pattern, replacement in _SECRET_TEXTS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _without_secrets(key: object, value: Any, depth: int) -> Any:
+    if isinstance(key, str) and _SECRET_NAME.search(key) and value is not None and not isinstance(value, bool):
+        return REDACTED
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    if depth == 0:
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {inner: _without_secrets(inner, item, depth - 1) for inner, item in value.items()}
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (bytes, bytearray)):
+        return [_without_secrets(None, item, depth - 1) for item in value]
+    return redact_text(str(value))
+
+
+def _one_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Nobody can forge a line of the console log: what follows a line end is indented, which no line of ours is."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "\n".join(map(_escaped, value.splitlines())) if key == "exception" else _escaped(value)
+    if "exception" in event:
+        event["exception"] = indent(str(event["exception"]), "    ")
+    return event
+
+
+def _escaped(text: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,31 @@
+"""What all tests share: their marks, given by folder, and the event loop they run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+TESTS: Final = Path(__file__).parent
+MARKS: Final = frozenset({"unit", "property", "contract", "integration", "e2e", "architecture"})
+
+# The server that the tests run on; asked for only by tests that need it.
+pytest_plugins = ["tests.support.postgres"] if (TESTS / "support" / "postgres.py").exists() else []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with the name of its folder; one anywhere else would run in no part: refuse it."""
+    for item in items:
+        if not item.path.is_relative_to(TESTS):
+            continue
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder not in MARKS:
+            raise pytest.UsageError(f"{item.path}: tests belong into a folder of {', '.join(sorted(MARKS))}")
+        item.add_marker(folder)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of the product: asyncio alone."""
+    return "asyncio"

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from smp.application.paging import PageRequest
+from smp.application.queries.views import PlanView, RevisionView
+from smp.domain.errors import PlanNotFound
+from smp.domain.plan.plan import Plan, PlanStatus
+from tests.support.builders import ADMIN, DAY, IDS, NOW, a_cause, a_plan, some_terms
+from tests.support.paging import read_all
+from tests.support.storage import Storage
+
+
+async def save(storage: Storage, plan: Plan) -> None:
+    """Save the plan in a transaction of its own."""
+    async with storage.unit_of_work() as work:
+        await work.plans.save(plan)
+        await work.commit()
+
+
+def archived(plan: Plan) -> Plan:
+    """The kept plan, archived."""
+    return replace(plan, events=()).archive(a_cause(actor=ADMIN))
+
+
+async def codes(storage: Storage, status: PlanStatus | None, limit: int = 100) -> list[str]:
+    """The codes of all plans of this status."""
+    return [plan.code for plan in await read_all(lambda page: storage.plans.list(status, page), limit)]
+
+
+async def test_a_plan_is_shown_at_its_newest_revision(storage: Storage) -> None:
+    """By code and by id, active or archived."""
+    plan = a_plan()
+    await storage.keep(plan)
+    dearer = replace(plan, events=()).change("Gold", "", some_terms(9_900), lambda: a_cause(NOW + DAY, ADMIN))
+    await save(storage, dearer)
+    assert await storage.plans.get("pro") == PlanView.of(dearer)
+    assert await storage.plans.get(str(plan.id)) == PlanView.of(dearer)
+    await save(storage, archived(dearer))
+    assert (await storage.plans.get("pro")).status is PlanStatus.ARCHIVED
+
+
+async def test_an_unknown_plan_is_not_found(storage: Storage) -> None:
+    """Neither itself nor its revisions."""
+    await storage.keep(a_plan("pro"))
+    for plan in ("nothing", str(IDS.new()), "", "PRO", "x" * 1_000):
+        with pytest.raises(PlanNotFound):
+            await storage.plans.get(plan)
+        with pytest.raises(PlanNotFound):
+            await storage.plans.revisions(plan, PageRequest())
+
+
+async def test_plans_are_listed_cheapest_first(storage: Storage) -> None:
+    """By the amount of the newest revision, then by the code points of the code; page by page."""
+    prices = {"z": 0, "b": 500, "a-b": 500, "ab": 500, "a1": 500, "c": 100_000_000_000, "d": 20}
+    await storage.keep(*(a_plan(code, some_terms(amount)) for code, amount in prices.items()))
+    for limit in (1, 2, 3, 7, 100):
+        assert await codes(storage, PlanStatus.ACTIVE, limit) == ["z", "d", "a-b", "a1", "ab", "b", "c"]
+
+
+async def test_the_newest_price_gives_the_place(storage: Storage) -> None:
+    """A plan that became dearer moves back."""
+    first, second = a_plan("first", some_terms(1)), a_plan("second", some_terms(2))
+    await storage.keep(first, second)
+    kept = replace(first, events=())
+    await save(storage, kept.change(kept.name, "", some_terms(3), lambda: a_cause(actor=ADMIN)))
+    assert await codes(storage, None) == ["second", "first"]
+
+
+async def test_plans_are_listed_by_status(storage: Storage) -> None:
+    """Active, archived, or all."""
+    plans = [a_plan(code, some_terms(amount)) for amount, code in enumerate("abcd")]
+    await storage.keep(*plans)
+    await save(storage, archived(plans[1]))
+    await save(storage, archived(plans[3]))
+    for limit in (1, 2, 100):
+        assert await codes(storage, PlanStatus.ACTIVE, limit) == ["a", "c"]
+        assert await codes(storage, PlanStatus.ARCHIVED, limit) == ["b", "d"]
+        assert await codes(storage, None, limit) == ["a", "b", "c", "d"]
+
+
+async def test_an_empty_list_is_one_empty_page(storage: Storage) -> None:
+    """And it has no next."""
+    for status in (None, *PlanStatus):
+        page = await storage.plans.list(status, PageRequest(10))
+        assert (list(page.items), page.next) == ([], None)
+
+
+async def test_revisions_are_listed_newest_first(storage: Storage) -> None:
+    """All of this plan's, page by page, each with the instant at which it was made."""
+    plan, other = a_plan("pro", some_terms(0)), a_plan("other")
+    await storage.keep(plan, other)
+    revisions = [plan.revision]
+    for amount in range(1, 5):
+        kept = replace(plan, events=())
+        plan = kept.change(kept.name, "", some_terms(amount), lambda: a_cause(NOW + DAY, ADMIN))
+        await save(storage, plan)
+        revisions.append(plan.revision)
+    in_order = [RevisionView.of(revision) for revision in reversed(revisions)]
+    for limit in (1, 2, 5, 100):
+        assert await read_all(lambda page: storage.plans.revisions("pro", page), limit) == in_order
+    assert await read_all(lambda page: storage.plans.revisions(str(plan.id), page), 100) == in_order

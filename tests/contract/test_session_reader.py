@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from smp.application.paging import PageRequest
+from smp.application.queries.views import UserView
+from smp.domain.user.user import Role
+from tests.support.builders import DAY, NOW, TICK, a_session, a_user
+from tests.support.paging import read_all
+from tests.support.storage import Storage
+
+ANN, BOB = a_user(), a_user("bob@example.com")
+
+
+async def test_a_session_is_found_by_its_token_with_its_user(storage: Storage) -> None:
+    """Every field; also where it has long been over, for whoever asks knows the time-outs."""
+    odd = replace(a_session(ANN, at=NOW - 10_000 * DAY), source="2001:db8::1", user_agent="\U0001f600" * 100)
+    await storage.keep(ANN, odd)
+    assert await storage.sessions.find(odd.token_digest) == (odd, UserView.of(ANN))
+
+
+async def test_an_unknown_token_finds_nothing(storage: Storage) -> None:
+    """Whatever is asked for."""
+    await storage.keep(ANN, a_session(ANN))
+    for digest in (b"", b"\x00" * 32, a_session(ANN).token_digest[:-1]):
+        assert await storage.sessions.find(digest) is None
+
+
+async def test_role_and_switch_are_those_of_now(storage: Storage) -> None:
+    """A change of the user shows at the very next look."""
+    session = a_session(ANN)
+    await storage.keep(ANN, session)
+    async with storage.unit_of_work() as work:
+        await work.users.save(ANN.with_access(Role.ADMIN, disabled=True))
+        await work.commit()
+    found = await storage.sessions.find(session.token_digest)
+    assert found is not None
+    assert (found[1].role, found[1].disabled) == (Role.ADMIN, True)
+
+
+async def test_use_is_written_down(storage: Storage) -> None:
+    """Of this session alone."""
+    phone, laptop = a_session(ANN, "phone"), a_session(ANN, "laptop")
+    await storage.keep(ANN, phone, laptop)
+    await storage.sessions.touch(phone, NOW + DAY)
+    assert await storage.sessions.find(phone.token_digest) == (
+        replace(phone, last_seen_at=NOW + DAY),
+        UserView.of(ANN),
+    )
+    assert await storage.sessions.find(laptop.token_digest) == (laptop, UserView.of(ANN))
+
+
+async def test_use_that_was_seen_before_a_later_one_does_not_hide_it(storage: Storage) -> None:
+    """Two processes may write in any order: the latest use counts."""
+    session = a_session(ANN)
+    await storage.keep(ANN, session)
+    await storage.sessions.touch(session, NOW + DAY)
+    await storage.sessions.touch(session, NOW + DAY - TICK)
+    found = await storage.sessions.find(session.token_digest)
+    assert found is not None
+    assert found[0].last_seen_at == NOW + DAY
+
+
+async def test_a_session_that_was_ended_meanwhile_stays_ended(storage: Storage) -> None:
+    """Writing its use down does not bring it back."""
+    session = a_session(ANN)
+    await storage.keep(ANN, session)
+    async with storage.unit_of_work() as work:
+        await work.sessions.remove(ANN.id, session.id)
+        await work.commit()
+    await storage.sessions.touch(session, NOW + DAY)
+    assert await storage.sessions.find(session.token_digest) is None
+
+
+async def test_sessions_are_listed_newest_first(storage: Storage) -> None:
+    """Page by page, those begun at one instant too; only the user's own."""
+    sessions = [a_session(ANN, f"token {number}", NOW + (number // 2) * DAY) for number in range(5)]
+    await storage.keep(ANN, BOB, a_session(BOB, "bob's"), *sessions)
+    in_order = sorted(sessions, key=lambda session: (session.created_at, session.id), reverse=True)
+    for limit in (1, 2, 5, 100):
+        assert await read_all(lambda page: storage.sessions.list(ANN.id, page), limit) == in_order
+
+
+async def test_nobody_has_no_sessions(storage: Storage) -> None:
+    """An unknown user's list is empty."""
+    page = await storage.sessions.list(ANN.id, PageRequest(10))
+    assert (list(page.items), page.next) == ([], None)

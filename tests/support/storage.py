@@ -1,0 +1,117 @@
+"""One storage with all adapters over it: what the contract suite is run on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from smp.adapters.memory.access_reader import MemoryAccessReader
+from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
+from smp.adapters.memory.clock import MemoryClock
+from smp.adapters.memory.housekeeping import MemoryHousekeeping
+from smp.adapters.memory.integrity import MemoryIntegrityChecker
+from smp.adapters.memory.login_throttle import MemoryLoginThrottle
+from smp.adapters.memory.plan_reader import MemoryPlanReader
+from smp.adapters.memory.session_reader import MemorySessionReader
+from smp.adapters.memory.statistics_reader import MemoryStatisticsReader
+from smp.adapters.memory.store import MemoryStore
+from smp.adapters.memory.subscription_reader import MemorySubscriptionReader
+from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
+from smp.adapters.memory.user_reader import MemoryUserReader
+from smp.application.errors import StorageUnavailable
+from smp.application.ports.api_keys import ApiKey
+from smp.application.ports.clock import SettableClock
+from smp.application.ports.housekeeping import Housekeeping
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from smp.application.queries.readers import (
+    AccessReader,
+    ApiKeyReader,
+    IntegrityChecker,
+    PlanReader,
+    SessionReader,
+    StatisticsReader,
+    SubscriptionReader,
+    UserReader,
+)
+from smp.domain.plan.plan import Plan
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.session import Session
+from smp.domain.user.user import User
+from tests.support.builders import NOW
+
+Thing = User | Plan | Subscription | Session | ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Every port that a storage serves, by one technology.
+
+    ``break_next_commit``, called inside a unit of work, lets its commit fail as a lost database would. ``event_types``
+    gives the types of all events that are kept.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    users: UserReader
+    plans: PlanReader
+    sessions: SessionReader
+    subscriptions: SubscriptionReader
+    access: AccessReader
+    statistics: StatisticsReader
+    api_keys: ApiKeyReader
+    throttle: LoginThrottle
+    clock: SettableClock
+    housekeeping: Housekeeping
+    integrity: IntegrityChecker
+    break_next_commit: Callable[[], Awaitable[None]]
+    event_types: Callable[[], Awaitable[Sequence[str]]]
+
+    async def keep(self, *things: Thing) -> None:
+        """Add each of them, in one transaction."""
+        async with self.unit_of_work() as work:
+            for thing in things:
+                await add(work, thing)
+            await work.commit()
+
+
+async def add(work: UnitOfWork, thing: Thing) -> None:
+    """Add the thing to the repository of its kind."""
+    match thing:
+        case User():
+            await work.users.add(thing)
+        case Plan():
+            await work.plans.add(thing)
+        case Subscription():
+            await work.subscriptions.add(thing)
+        case Session():
+            await work.sessions.add(thing)
+        case ApiKey():
+            await work.api_keys.add(thing)
+
+
+def memory_storage(store: MemoryStore | None = None) -> Storage:
+    """All memory adapters over one store."""
+    store = MemoryStore() if store is None else store
+
+    async def break_next_commit() -> None:
+        store.fail_next_commit(StorageUnavailable())
+
+    async def event_types() -> Sequence[str]:
+        return [str(event.type) for event in store.events]
+
+    return Storage(
+        unit_of_work=MemoryUnitOfWorkFactory(store),
+        users=MemoryUserReader(store),
+        plans=MemoryPlanReader(store),
+        sessions=MemorySessionReader(store),
+        subscriptions=MemorySubscriptionReader(store),
+        access=MemoryAccessReader(store),
+        statistics=MemoryStatisticsReader(store),
+        api_keys=MemoryApiKeyReader(store),
+        throttle=MemoryLoginThrottle(store),
+        clock=MemoryClock(NOW),
+        housekeeping=MemoryHousekeeping(store),
+        integrity=MemoryIntegrityChecker(store),
+        break_next_commit=break_next_commit,
+        event_types=event_types,
+    )

@@ -1,0 +1,98 @@
+"""Which emails are taken, and which are the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from smp.domain.errors import InvalidValue
+from smp.domain.user.user import EMAIL_MAX, Email, email_key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada@example.com",
+        "Ada.Lovelace+smp@Example.COM",
+        "a@b",
+        "a@1.example",
+        "user@sub.domain.example.org",
+        "o'brien_-=!#$%&*/?^`{|}~@example.com",
+        "анна@почта.рф",
+        "josé@example.com",
+        "用户@例子.广告",
+        "x" * 64 + "@example.com",
+        "a@" + "b" * 63 + ".example",
+        "a@xn--80ak6aa92e.com",
+        "a@a-b.c-d",
+        "a@" + ".".join(["b" * 62] * 4),
+    ],
+)
+def test_good_emails(text: str) -> None:
+    """Everything that has the shape of an address, in any script."""
+    assert Email(text).text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "@", "a", "a@", "@b", "a@@b", "a@b@c", "a b@c", "a@b c", " a@b", "a@b ", "a@b\n", "\ta@b"),
+        *(".a@b", "a.@b", "a..b@c", "a@.b", "a@b.", "a@b..c", "a@-b", "a@b-", "a@b.-c", "a@_b", "a@b_"),
+        *('"a"@b', "a,b@c", "a;b@c", "a:b@c", "<a@b>", "a(b)@c", "a[b]@c", "a\\b@c", "a@[127.0.0.1]", "a@b:25"),
+        *("a\x00@b", "a@b\x00", "a\x7f@b", "a\x1b[31m@b", "a\x85@b", "a\x9b@b", "a\u2028@b", "a\u3000@b"),
+        *("a\u200b@b", "a\u202e@b", "a\ufeff@b", "a\u00ad@b", "a\ud800@b", "\udfff@b", "a@\ud800b", "a\ue000@b"),
+        "x" * 65 + "@example.com",
+        "a@" + "b" * 64,
+        "a@" + ".".join(["b" * 63] * 4),
+        "x" * 100_000 + "@b",
+    ],
+)
+def test_bad_emails(text: str) -> None:
+    """No shape of an address, too long, or with something in it that nobody can see."""
+    with pytest.raises(InvalidValue) as refusal:
+        Email(text)
+    assert refusal.value.pointer == "/email"
+
+
+def test_the_longest_email() -> None:
+    """254 characters are taken, 255 are not."""
+    domain = ".".join(["b" * 63, "b" * 63, "b" * 61])
+    longest = "x" * (EMAIL_MAX - len(domain) - 1) + "@" + domain
+    assert len(Email(longest).text) == 254
+    with pytest.raises(InvalidValue):
+        Email("x" + longest)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ada@example.com", "ADA@EXAMPLE.COM"),
+        ("Ada@Example.com", "aDA@eXAMPLE.COM"),
+        ("анна@почта.рф", "анна@почта.рф".upper()),
+        ("jose\u0301@example.com", "jos\u00e9@example.com"),
+        ("JOSE\u0301@example.com", "jos\u00e9@example.com"),
+        ("straße@example.com", "STRASSE@example.com"),
+        ("νίκος@example.com", "ΝΊΚΟΣ@example.com"),
+        ("\u212a@example.com", "k@example.com"),
+    ],
+)
+def test_two_spellings_of_one_address(one: str, other: str) -> None:
+    """Case and the way an accent is composed make no difference."""
+    assert Email(one).key == Email(other).key
+    assert Email(one) != Email("somebody.else@example.com")
+
+
+def test_the_owner_keeps_the_spelling() -> None:
+    """Only the key is folded; the text is merely composed."""
+    email = Email("Jose\u0301@Example.COM")
+    assert (email.text, email.key) == ("Jos\u00e9@Example.COM", "jos\u00e9@example.com")
+
+
+def test_nobody_can_bring_a_key() -> None:
+    """The key follows from the text, whatever the caller says."""
+    assert Email("ada@example.com", "eve@example.com").key == "ada@example.com"
+
+
+@pytest.mark.parametrize("prefix", ["", "\u0391", "\u0391\u03a3", "\u0391\u03a3\u0392", "ασβ@EX"])
+def test_the_beginning_of_an_address_has_the_beginning_of_its_key(prefix: str) -> None:
+    """Also where a letter is written otherwise at the end of a word, as sigma is."""
+    assert Email("ασβ@example.com").key.startswith(email_key(prefix))

@@ -1,0 +1,194 @@
+"""Plans: texts change in place, terms by revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from smp.domain.actor import Cause
+from smp.domain.errors import InvalidValue
+from smp.domain.features import FeatureValue
+from smp.domain.plan.plan import DESCRIPTION_MAX, NAME_MAX, Plan, PlanRevision, PlanStatus, Terms
+from tests.unit.domain.samples import ADMIN, NOW, PLAN_ID, START, cause, terms
+
+
+def plan(of: Terms | None = None, code: str = "pro") -> Plan:
+    """A plan as a repository gives it, made at START."""
+    made = Plan.create(PLAN_ID, code, "Pro", "For teams", terms() if of is None else of, cause(START, ADMIN))
+    return replace(made, events=())
+
+
+def causes() -> Cause:
+    """A cause at NOW."""
+    return cause(NOW, ADMIN)
+
+
+def test_a_new_plan() -> None:
+    """It is active, at revision 1 and version 1, and its event tells its terms."""
+    why = cause(START, ADMIN)
+    made = Plan.create(PLAN_ID, "pro", "Pro", "For teams", terms(), why)
+    assert (made.status, made.version, made.created_at) == (PlanStatus.ACTIVE, 1, START)
+    assert made.revision == PlanRevision(PLAN_ID, 1, terms(), START)
+    assert not made.is_archived
+    (event,) = made.events
+    assert (event.id, event.type, event.occurred_at, event.actor) == (why.event_id, "plan.created", START, ADMIN)
+    assert (event.plan_id, event.version) == (PLAN_ID, 1)
+    assert dict(event.data) == {
+        "code": "pro",
+        "name": "Pro",
+        "revision": 1,
+        "price": {"amount": 1_990, "currency": "USD"},
+        "period": "P1M",
+        "trial_period": "P14D",
+        "features": {"export": True, "seats": 5},
+    }
+
+
+@pytest.mark.parametrize("code", ["a", "0", "pro", "pro-2024", "a-", "a--b", "z" * 63, "deadbeef", UUID(int=7).hex])
+def test_good_codes(code: str) -> None:
+    """Slugs of up to 63 characters."""
+    assert plan(code=code).code == code
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("", "-a", "A", "Pro", "a_b", "a.b", "a b", "é", "a\n", "a/b", "z" * 64),
+        *(str(UUID(int=7)), "0192f3a4-5b6c-7d8e-9fab-cdef01234567"),
+    ],
+)
+def test_bad_codes(code: str) -> None:
+    """No slug, or what could be taken for the id of another plan."""
+    with pytest.raises(InvalidValue) as refusal:
+        plan(code=code)
+    assert refusal.value.pointer == "/code"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n\t", "\u3000", "x" * (NAME_MAX + 1), "a\x00b", "a\ud800"])
+def test_bad_names(name: str) -> None:
+    """Blank, too long, or nothing that can be kept; neither at first nor later."""
+    with pytest.raises(InvalidValue) as refusal:
+        Plan.create(PLAN_ID, "pro", name, "", terms(), causes())
+    assert refusal.value.pointer == "/name"
+    with pytest.raises(InvalidValue) as refusal:
+        plan().change(name, "", terms(), causes)
+    assert refusal.value.pointer == "/name"
+
+
+@pytest.mark.parametrize("description", ["x" * (DESCRIPTION_MAX + 1), "a\x00b", "\udc00"])
+def test_bad_descriptions(description: str) -> None:
+    """Too long, or nothing that can be kept."""
+    with pytest.raises(InvalidValue) as refusal:
+        plan().change("Pro", description, terms(), causes)
+    assert refusal.value.pointer == "/description"
+
+
+def test_the_longest_texts() -> None:
+    """The limits themselves are within."""
+    changed = plan().change("n" * NAME_MAX, "d" * DESCRIPTION_MAX, terms(), causes)
+    assert (len(changed.name), len(changed.description)) == (NAME_MAX, DESCRIPTION_MAX)
+
+
+def test_texts_are_no_terms() -> None:
+    """A new name or description makes an event and no revision."""
+    before = plan()
+    changed = before.change("Pro+", "For larger teams", terms(), causes)
+    assert (changed.name, changed.description) == ("Pro+", "For larger teams")
+    assert changed.revision is before.revision
+    assert changed.version == 2
+    (event,) = changed.events
+    assert (event.type, event.version) == ("plan.updated", 2)
+    assert dict(event.data) == {"name": "Pro+", "description": "For larger teams"}
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        terms(amount=2_990),
+        terms(currency="EUR"),
+        terms(period="P1Y"),
+        terms(period=None),
+        terms(trial="P7D"),
+        terms(trial=None),
+        terms(values={"export": True, "seats": 6}),
+        terms(values={"export": True}),
+        terms(values={"export": 1, "seats": 5}),
+        terms(period="P12M"),
+    ],
+)
+def test_new_terms_make_a_revision(new: Terms) -> None:
+    """Price, period, trial period or features: revision n+1 from now, and the old one as it was."""
+    before = plan()
+    old = before.revision
+    changed = before.change("Pro", "For teams", new, causes)
+    assert changed.revision == PlanRevision(PLAN_ID, 2, new, NOW)
+    assert changed.revision.terms.same_as(new)
+    assert before.revision is old
+    assert changed.version == 2
+    (event,) = changed.events
+    assert (event.type, event.version, event.data["revision"]) == ("plan.revised", 2, 2)
+
+
+@pytest.mark.parametrize(("old", "new"), [(True, 1), (1, True), (False, 0), (0, False)])
+def test_a_switch_that_becomes_a_limit_is_a_change_of_terms(old: FeatureValue, new: FeatureValue) -> None:
+    """Though Python holds one for the other, the change must not be lost in silence."""
+    changed = plan(terms(values={"seats": old})).change("Pro", "For teams", terms(values={"seats": new}), causes)
+    assert changed.revision.number == 2
+    assert type(changed.revision.terms.features["seats"]) is type(new)
+
+
+def test_texts_and_terms_at_once_are_two_events() -> None:
+    """Each with an id of its own, and the versions without a gap."""
+    changed = plan().change("Pro+", "For teams", terms(amount=1), causes)
+    assert [(event.type, event.version) for event in changed.events] == [("plan.updated", 2), ("plan.revised", 3)]
+    assert len({event.id for event in changed.events}) == 2
+    assert (changed.version, changed.revision.number) == (3, 2)
+
+
+def test_no_change_is_no_event() -> None:
+    """Not even a cause is asked for."""
+
+    def never() -> Cause:
+        raise AssertionError("nothing has happened")
+
+    before = plan()
+    assert before.change("Pro", "For teams", terms(), never) is before
+
+
+@pytest.mark.parametrize("verb", [Plan.archive, Plan.restore])
+def test_archiving_and_restoring_twice_changes_nothing(verb: Callable[[Plan, Cause], Plan]) -> None:
+    """The second time is the same value, without an event."""
+    once = replace(verb(plan().archive(causes()) if verb is Plan.restore else plan(), causes()), events=())
+    assert verb(once, causes()) is once
+
+
+def test_archive_and_restore() -> None:
+    """The status moves, the terms do not, and each says so once."""
+    before = plan()
+    archived = before.archive(causes())
+    assert (archived.status, archived.is_archived, archived.version) == (PlanStatus.ARCHIVED, True, 2)
+    assert archived.revision is before.revision
+    assert [(event.type, event.version, dict(event.data)) for event in archived.events] == [("plan.archived", 2, {})]
+    restored = replace(archived, events=()).restore(causes())
+    assert (restored.status, restored.version) == (PlanStatus.ACTIVE, 3)
+    assert [(event.type, event.version) for event in restored.events] == [("plan.restored", 3)]
+    assert not before.is_archived
+
+
+def test_an_archived_plan_can_be_changed() -> None:
+    """Before it is restored, its terms can be put right."""
+    archived = replace(plan().archive(causes()), events=())
+    assert archived.change("Pro", "For teams", terms(amount=1), causes).status is PlanStatus.ARCHIVED
+
+
+def test_a_refused_change_leaves_the_plan_as_it_was() -> None:
+    """Values are immutable, so there is nothing to undo."""
+    before = plan()
+    with pytest.raises(InvalidValue):
+        before.change("", "For teams", terms(amount=1), causes)
+    assert before == plan()
+    assert before.created_at + timedelta(0) == START

@@ -1,0 +1,292 @@
+"""Every cell of Status by Action, once by the table itself and once by the verbs of the aggregate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+
+from smp.domain.actor import SYSTEM, ActorType, Cause
+from smp.domain.errors import IllegalTransition
+from smp.domain.subscription.lifecycle import (
+    LIVE,
+    TERMINAL,
+    TRANSITIONS,
+    Action,
+    Status,
+    SubscriptionEventType,
+    transition,
+)
+from smp.domain.subscription.subscription import Subscription
+from tests.unit.domain.samples import (
+    ADMIN,
+    FIRST_END,
+    LATER,
+    MONTHLY,
+    NOW,
+    START,
+    TRIAL_END,
+    active,
+    cause,
+    lifetime,
+    trial,
+)
+
+# Written by hand from the contract, not drawn from the code, so that a cell that changes is a cell that fails.
+LEGAL: Final = MappingProxyType(
+    {
+        ("start_trial", None): ("trial", "subscription.trial_started"),
+        ("activate", None): ("active", "subscription.activated"),
+        ("activate", "trial"): ("active", "subscription.converted"),
+        ("renew", "active"): ("active", "subscription.renewed"),
+        ("cancel_at_period_end", "trial"): ("trial", "subscription.cancel_scheduled"),
+        ("cancel_at_period_end", "active"): ("active", "subscription.cancel_scheduled"),
+        ("resume", "trial"): ("trial", "subscription.resumed"),
+        ("resume", "active"): ("active", "subscription.resumed"),
+        ("cancel_now", "trial"): ("cancelled", "subscription.cancelled"),
+        ("cancel_now", "active"): ("cancelled", "subscription.cancelled"),
+        ("expire", "trial"): ("expired", "subscription.expired"),
+        ("expire", "active"): ("expired", "subscription.expired"),
+        ("complete_cancellation", "trial"): ("cancelled", "subscription.cancelled"),
+        ("complete_cancellation", "active"): ("cancelled", "subscription.cancelled"),
+    }
+)
+SOURCES: Final = (None, "trial", "active", "expired", "cancelled")
+ACTIONS: Final = (
+    "start_trial",
+    "activate",
+    "renew",
+    "cancel_at_period_end",
+    "resume",
+    "cancel_now",
+    "expire",
+    "complete_cancellation",
+)
+BY_TIME: Final = {"expire", "complete_cancellation"}
+
+
+def test_nothing_was_left_out_of_the_cells() -> None:
+    """The words above are all the actions and statuses there are."""
+    assert [action.value for action in Action] == list(ACTIONS)
+    assert [status.value for status in Status] == list(SOURCES[1:])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_cell_of_the_table(action: str, source: str | None) -> None:
+    """A legal move has its target and its event; every other is refused with its facts."""
+    status = None if source is None else Status(source)
+    if (action, source) in LEGAL:
+        move = transition(Action(action), status)
+        assert (move.action, move.source) == (action, source)
+        assert (move.target, move.event) == LEGAL[action, source]
+        assert move.callers == ({ActorType.SYSTEM} if action in BY_TIME else {ActorType.USER, ActorType.ADMIN})
+    else:
+        with pytest.raises(IllegalTransition) as refusal:
+            transition(Action(action), status)
+        assert (refusal.value.action, refusal.value.status) == (action, source or "nothing")
+
+
+def test_no_two_rows_say_something_about_one_cell() -> None:
+    """Each move stands in the table once."""
+    cells = [(row.action, row.source) for row in TRANSITIONS]
+    assert len(cells) == len(set(cells)) == len(LEGAL)
+
+
+def test_final_statuses_are_final() -> None:
+    """Live and final statuses are all there are, and nothing leaves a final one."""
+    assert {Status.TRIAL, Status.ACTIVE} == LIVE
+    assert {Status.EXPIRED, Status.CANCELLED} == TERMINAL
+    assert not [row for row in TRANSITIONS if row.source in TERMINAL]
+
+
+def scheduled(subscription: Subscription) -> Subscription:
+    """To be cancelled at its end, since a while before NOW."""
+    return subscription.cancel_at_period_end(cause(NOW))
+
+
+# How a subscription can stand, and the instant at which it is looked at.
+SITUATIONS: Final = MappingProxyType(
+    {
+        "trial": (trial, NOW),
+        "trial, cancel scheduled": (lambda: scheduled(trial()), NOW),
+        "trial, overdue": (trial, LATER),
+        "trial, cancel scheduled, overdue": (lambda: scheduled(trial()), LATER),
+        "trial, at its very end": (trial, TRIAL_END),
+        "active": (active, NOW),
+        "active, cancel scheduled": (lambda: scheduled(active()), NOW),
+        "active, overdue": (active, LATER),
+        "active, cancel scheduled, overdue": (lambda: scheduled(active()), LATER),
+        "active, at its very end": (active, FIRST_END),
+        "active for life": (lifetime, LATER),
+        "expired": (lambda: active().settle(cause(LATER)), LATER),
+        "cancelled at its end": (lambda: scheduled(active()).settle(cause(LATER)), LATER),
+        "cancelled at once": (lambda: active().cancel_now(cause(NOW)), NOW),
+        "cancelled for life": (lambda: lifetime().cancel_now(cause(NOW)), LATER),
+        "cancelled at once, looked at after the end it would have had": (
+            lambda: active().cancel_now(cause(NOW)),
+            LATER,
+        ),
+    }
+)
+
+Verb = Callable[[Subscription, Cause], Subscription]
+VERBS: Final = MappingProxyType[str, Verb](
+    {
+        "convert": lambda subscription, why: subscription.convert(MONTHLY, why),
+        "renew": lambda subscription, why: subscription.renew(MONTHLY, why),
+        "cancel_at_period_end": Subscription.cancel_at_period_end,
+        "resume": Subscription.resume,
+        "cancel_now": Subscription.cancel_now,
+        "settle": Subscription.settle,
+    }
+)
+ACTION_OF: Final = MappingProxyType({"convert": "activate"})
+NOTHING: Final = ("as before", "")
+
+# What is in neither table is refused; the verbs of time refuse nothing.
+MOVES: Final = MappingProxyType(
+    {
+        ("convert", "trial"): ("active", "converted"),
+        ("convert", "trial, cancel scheduled"): ("active", "converted"),
+        ("renew", "active"): ("active", "renewed"),
+        ("cancel_at_period_end", "trial"): ("trial", "cancel_scheduled"),
+        ("cancel_at_period_end", "trial, cancel scheduled"): NOTHING,
+        ("cancel_at_period_end", "active"): ("active", "cancel_scheduled"),
+        ("cancel_at_period_end", "active, cancel scheduled"): NOTHING,
+        ("resume", "trial, cancel scheduled"): ("trial", "resumed"),
+        ("resume", "active, cancel scheduled"): ("active", "resumed"),
+        ("cancel_now", "trial"): ("cancelled", "cancelled"),
+        ("cancel_now", "trial, cancel scheduled"): ("cancelled", "cancelled"),
+        ("cancel_now", "active"): ("cancelled", "cancelled"),
+        ("cancel_now", "active, cancel scheduled"): ("cancelled", "cancelled"),
+        ("cancel_now", "active for life"): ("cancelled", "cancelled"),
+        ("settle", "trial, overdue"): ("expired", "expired"),
+        ("settle", "trial, at its very end"): ("expired", "expired"),
+        ("settle", "trial, cancel scheduled, overdue"): ("cancelled", "cancelled"),
+        ("settle", "active, overdue"): ("expired", "expired"),
+        ("settle", "active, at its very end"): ("expired", "expired"),
+        ("settle", "active, cancel scheduled, overdue"): ("cancelled", "cancelled"),
+    }
+)
+# The fields that each verb may touch, besides version and events.
+TOUCHES: Final = MappingProxyType(
+    {
+        "convert": {"status", "anchor_at", "periods", "converted_at", "trial_ends_at", "ends_at", "cancel_at"},
+        "renew": {"periods", "ends_at"},
+        "cancel_at_period_end": {"cancel_at"},
+        "resume": {"cancel_at"},
+        "cancel_now": {"status", "cancel_at", "cancelled_at", "ended_at"},
+        "settle": {"status", "cancelled_at", "ended_at"},
+    }
+)
+
+
+def as_loaded(subscription: Subscription) -> Subscription:
+    """As a repository gives it: what has happened to it is written, so it carries no events."""
+    return replace(subscription, events=())
+
+
+def copy_of(subscription: Subscription) -> Subscription:
+    """Another value with the same fields, to see that the original stays as it was."""
+    return Subscription(**{field.name: getattr(subscription, field.name) for field in fields(subscription)})
+
+
+def changed_fields(before: Subscription, after: Subscription) -> set[str]:
+    """The names of the fields whose values differ."""
+    names = {field.name for field in fields(before)}
+    return {name for name in names if getattr(before, name) != getattr(after, name)}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_cell_of_the_verbs(verb: str, situation: str) -> None:
+    """A verb moves and records exactly one event, or changes nothing, or is refused and leaves the value equal."""
+    build, now = SITUATIONS[situation]
+    before = as_loaded(build())
+    snapshot = copy_of(before)
+    why = cause(now, ADMIN)
+    expected = MOVES.get((verb, situation), NOTHING if verb == "settle" else None)
+    if expected is None:
+        with pytest.raises(IllegalTransition) as refusal:
+            VERBS[verb](before, why)
+        assert refusal.value.action == ACTION_OF.get(verb, verb)
+        assert refusal.value.status == before.status_at(now)
+    elif expected == NOTHING:
+        assert VERBS[verb](before, why) is before
+    else:
+        check_moved(verb, before, VERBS[verb](before, why), why, expected)
+    assert before == snapshot
+
+
+def check_moved(verb: str, before: Subscription, after: Subscription, why: Cause, expected: tuple[str, str]) -> None:
+    """One step on, one event that says so, and no field touched that the verb has no business with."""
+    status, event_type = expected
+    assert after.status == status
+    assert after.version == before.version + 1
+    assert changed_fields(before, after) <= TOUCHES[verb] | {"version", "events"}
+    (event,) = after.events
+    assert event.type == f"subscription.{event_type}"
+    assert isinstance(event.type, SubscriptionEventType)
+    assert event.id == why.event_id
+    assert (event.user_id, event.subscription_id, event.version) == (after.user_id, after.id, after.version)
+    if verb == "settle":
+        assert (event.occurred_at, event.actor) == (before.ends_at, SYSTEM)
+    else:
+        assert (event.occurred_at, event.actor) == (why.at, ADMIN)
+    assert dict(event.data) == facts_of(after)
+
+
+def facts_of(subscription: Subscription) -> dict[str, object]:
+    """What an event tells: the state after it."""
+    return {
+        "plan_id": str(subscription.plan_id),
+        "revision": subscription.revision,
+        "status": subscription.status.value,
+        "starts_at": rfc3339(subscription.starts_at),
+        "ends_at": rfc3339(subscription.ends_at),
+        "cancel_at": rfc3339(subscription.cancel_at),
+        "ended_at": rfc3339(subscription.ended_at),
+    }
+
+
+def rfc3339(instant: datetime | None) -> str | None:
+    """With ``Z``, and with microseconds where there are any."""
+    if instant is None:
+        return None
+    return instant.strftime("%Y-%m-%dT%H:%M:%S" + (".%f" if instant.microsecond else "") + "Z")
+
+
+@pytest.mark.parametrize(
+    ("build", "status", "event_type"),
+    [(trial, "trial", "subscription.trial_started"), (active, "active", "subscription.activated")],
+)
+def test_making_a_subscription_is_a_move_from_nothing(
+    build: Callable[[], Subscription], status: str, event_type: str
+) -> None:
+    """A new subscription stands at version 1 with one event, of the one who asked."""
+    made = build()
+    assert (made.status, made.version) == (status, 1)
+    (event,) = made.events
+    assert (event.type, event.version, event.occurred_at, event.actor.type) == (event_type, 1, START, ActorType.USER)
+    assert dict(event.data) == facts_of(made)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_reader_sees_what_the_sweep_will_write(situation: str) -> None:
+    """as_of is settle without its event, and once settled there is nothing more to settle."""
+    build, now = SITUATIONS[situation]
+    before = as_loaded(build())
+    settled = before.settle(cause(now))
+    seen = before.as_of(now)
+    assert seen == as_loaded(settled)
+    assert seen.status == before.status_at(now) == settled.status
+    assert settled.settle(cause(now)) is settled
+    assert seen.as_of(now) is seen
+    assert not seen.is_due(now)
+    assert before.is_due(now) == (settled is not before)
+    assert seen.is_live == (seen.status in LIVE)
