@@ -61,7 +61,7 @@ class HttpDependencies:
 def create_app(dependencies: HttpDependencies) -> App:
     """The application.
 
-    The container must provide the handlers, ``Doorkeeper``, ``Conductor``, ``Gate``, ``HttpSettings`` and ``Readiness``.
+    The container provides the handlers, ``Doorkeeper``, ``Conductor``, ``Gate``, ``HttpSettings`` and ``Readiness``.
     """
     litestar = _litestar(dependencies)
     setup_dishka(dependencies.container, litestar)

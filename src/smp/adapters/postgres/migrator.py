@@ -1,0 +1,126 @@
+"""The schema: which one this program needs, which one a database has, and the way from the second to the first.
+
+Alembic is imported where it is needed only: it doubles the time that a process takes to start.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from smp.adapters.postgres.errors import Translated, translation
+from smp.adapters.postgres.migrations_path import migrations_path
+from smp.adapters.postgres.pool import PostgresPool, driver_url
+from smp.adapters.postgres.statements import sql as written_out
+from smp.application.errors import StorageUnavailable
+
+_HEAD: Final = "0001"
+
+_CONNECT_TIMEOUT_S: Final = 5.0
+_WAIT_FOR_OTHERS: Final = "SET LOCAL lock_timeout = '60s'"
+_LOCK: Final = "SELECT pg_advisory_xact_lock(1, 2)"
+
+_HAS_VERSION: Final = written_out("SELECT to_regclass('alembic_version') IS NOT NULL")
+_VERSION: Final = written_out("SELECT version_num FROM alembic_version")
+
+Progress = Callable[[str], None]
+
+
+def head() -> str:
+    """The revision of the schema that this program works on."""
+    return _HEAD
+
+
+async def current(pool: PostgresPool) -> str | None:
+    """The revision of the database's schema; ``None`` where it was never migrated. Raises StorageUnavailable."""
+    known = await pool.row(_HAS_VERSION)
+    if known is None or not known[0]:
+        return None
+    version = await pool.row(_VERSION)
+    return None if version is None else str(version[0])
+
+
+async def migrate(url: str, progress: Progress | None = None) -> None:
+    """Bring the database at ``url`` to :func:`head`, all or nothing; ``progress`` hears of each revision applied.
+
+    Any number of processes may do this at once: one migrates, the others wait for it and find nothing to do.
+
+    Raises:
+        StorageUnavailable: where the database does not answer.
+        TransactionConflict: where another migration, or a lock on a table, was waited for in vain.
+    """
+    await _run(url, "upgrade", "head", progress)
+
+
+async def undo(url: str, revision: str = "base") -> None:
+    """Take the database back to ``revision``; the data of what is undone are lost. Raises as :func:`migrate`."""
+    await _run(url, "downgrade", revision, None)
+
+
+def sql() -> str:
+    """The SQL of all migrations, for those who would rather read it, or run it by other means."""
+    from alembic import command  # noqa: PLC0415 - see above
+
+    output = io.StringIO()
+    command.upgrade(_config(output), "head", sql=True)
+    return output.getvalue()
+
+
+async def _run(url: str, direction: str, revision: str, progress: Progress | None) -> None:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see above
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    async def connect() -> Any:
+        with Translated():
+            return await asyncpg.connect(driver_url(url), timeout=_CONNECT_TIMEOUT_S)
+
+    engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
+    try:
+        with _translated():
+            async with engine.begin() as connection:
+                await connection.exec_driver_sql(_WAIT_FOR_OTHERS)
+                await connection.exec_driver_sql(_LOCK)
+                await connection.run_sync(_apply, direction, revision, progress)
+    finally:
+        await engine.dispose()
+
+
+def _apply(connection: Any, direction: str, revision: str, progress: Progress | None) -> None:
+    """Alembic's command in the transaction that is open on ``connection``."""
+    from alembic import command  # noqa: PLC0415 - see above
+
+    def on_version_apply(step: Any, **_: Any) -> None:
+        if progress is not None:
+            progress(", ".join(step.up_revision_ids) if step.is_upgrade else ", ".join(step.down_revision_ids))
+
+    config = _config(io.StringIO())
+    config.attributes.update(connection=connection, on_version_apply=on_version_apply)
+    (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
+
+
+def _config(output: io.StringIO) -> Any:
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
+    config = Config(output_buffer=output)
+    # Alembic's options interpolate "%".
+    config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
+    return config
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What keeps a migration from being tried comes out translated; what is wrong with one comes out as it is."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - see above
+
+    try:
+        yield
+    except DBAPIError as error:
+        cause = getattr(error.orig, "__cause__", None)
+        translated = translation(cause) if isinstance(cause, Exception) else None
+        if isinstance(translated, StorageUnavailable):
+            raise translated from error
+        raise
