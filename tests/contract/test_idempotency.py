@@ -57,8 +57,9 @@ async def test_keys_belong_to_their_callers(storage: Storage) -> None:
     await do(storage, a_request(caller="user:2", key="k"), a_user("b@example.com"))
     await do(storage, a_request(caller="user:1", key="l"), a_user("c@example.com"))
     # Nor do caller and key run into one another.
-    await do(storage, a_request(caller="user:1k", key=""), a_user("d@example.com"))
-    assert len(await storage.event_types()) == 4
+    await do(storage, a_request(caller="user:12", key="k"), a_user("d@example.com"))
+    await do(storage, a_request(caller="user:1", key="2k"), a_user("e@example.com"))
+    assert len(await storage.event_types()) == 5
 
 
 async def test_while_the_first_runs_a_repeat_is_told_so(storage: Storage) -> None:

@@ -20,7 +20,9 @@ async def test_a_user_is_shown_as_it_is(storage: Storage) -> None:
     """With the email as its owner wrote it."""
     ann, root = a_user("Ann@Example.COM"), an_admin()
     await storage.keep(ann, root)
-    assert await storage.users.get(ann.id) == UserView(ann.id, "Ann@Example.COM", Role.USER, False, ann.created_at)
+    assert await storage.users.get(ann.id) == UserView(
+        ann.id, "Ann@Example.COM", Role.USER, disabled=False, created_at=ann.created_at
+    )
     assert (await storage.users.get(root.id)).role is Role.ADMIN
 
 

@@ -73,6 +73,13 @@ class Storage:
                 await add(work, thing)
             await work.commit()
 
+    async def keep_trial(self, trial: Subscription) -> None:
+        """Add the trial as a use case does: with its place in the ledger."""
+        async with self.unit_of_work() as work:
+            await work.subscriptions.claim_trial(trial, once_per_user=False)
+            await work.subscriptions.add(trial)
+            await work.commit()
+
 
 async def add(work: UnitOfWork, thing: Thing) -> None:
     """Add the thing to the repository of its kind."""

@@ -1,7 +1,5 @@
 """Every command and query handler, wired by hand over one storage: what the container does, in sight of the test."""
 
-
-
 from __future__ import annotations
 
 from dataclasses import dataclass

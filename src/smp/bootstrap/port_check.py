@@ -31,12 +31,13 @@ def reserve_port(host: str, port: int, variable: str) -> socket.socket:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-        held = socket.socket(family, socket.SOCK_STREAM)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(address)
     except OSError as error:
         raise PortUnavailable(_explain(error, host, port, variable)) from error
+    held = socket.socket(family, socket.SOCK_STREAM)
+    # Without SO_REUSEADDR, for two sockets that have it and do not listen yet do not exclude each other.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    with suppress(OSError):  # connections of a program that was there before may linger; the port is free all the same
+        held.bind(address)
     return held
 
 
@@ -57,8 +58,18 @@ def listener_pid(port: int) -> int | None:
         return None
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid() and _has_open(process, inodes):
-            return int(process.name)
+            return _leader(int(process.name))
     return None
+
+
+def _leader(pid: int) -> int:
+    """The process that made ``pid`` as a copy of itself, as a server does with its workers; otherwise ``pid``."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        parent = int(status.rpartition(")")[2].split()[1])
+        if parent > 1 and Path(f"/proc/{parent}/cmdline").read_bytes() == Path(f"/proc/{pid}/cmdline").read_bytes():
+            return parent
+    return pid
 
 
 def _listening_inodes(port: int) -> set[str]:

@@ -7,7 +7,7 @@ import asyncio
 import rich_click as click
 
 from smp.adapters.cli.output import counted, print_json, print_line
-from smp.adapters.cli.runtime import Runtime, SchemaState
+from smp.adapters.cli.runtime import MigrationOutcome, Runtime, SchemaState
 
 
 def migrate_command(runtime: Runtime) -> click.Command:
@@ -31,7 +31,7 @@ def migrate_command(runtime: Runtime) -> click.Command:
         elif check:
             state = asyncio.run(runtime.schema_state())
             _report_check(state, as_json=as_json)
-            context.exit(1 if state.pending else 0)
+            context.exit(0 if state.is_current else 1)
         else:
             _report(asyncio.run(runtime.migrate()), as_json=as_json)
 
@@ -40,24 +40,18 @@ def migrate_command(runtime: Runtime) -> click.Command:
 
 def _report_check(state: SchemaState, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "up_to_date": not state.pending,
-                "current": state.current,
-                "head": state.head,
-                "pending": list(state.pending),
-            }
-        )
-    elif state.pending:
-        print_line(f"{counted(len(state.pending), 'migration')} to apply: {', '.join(state.pending)}; run smp migrate")
-    else:
+        print_json({"up_to_date": state.is_current, "current": state.current, "head": state.head})
+    elif state.is_current:
         print_line(f"up to date, at {state.head}")
-
-
-def _report(before: SchemaState, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"applied": list(before.pending), "before": before.current, "current": before.head})
-    elif before.pending:
-        print_line(f"{counted(len(before.pending), 'migration')} applied: {', '.join(before.pending)}; at {before.head}")
     else:
-        print_line(f"nothing to apply, at {before.head}")
+        print_line(f"the schema is at {state.current or 'nothing'}, and this version needs {state.head}: run smp migrate")
+
+
+def _report(outcome: MigrationOutcome, *, as_json: bool) -> None:
+    head = outcome.before.head
+    if as_json:
+        print_json({"applied": list(outcome.applied), "before": outcome.before.current, "current": head})
+    elif outcome.applied:
+        print_line(f"{counted(len(outcome.applied), 'migration')} applied: {', '.join(outcome.applied)}; at {head}")
+    else:
+        print_line(f"nothing to apply, at {head}")

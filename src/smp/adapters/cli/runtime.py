@@ -37,7 +37,19 @@ class SchemaState:
 
     current: str | None
     head: str
-    pending: tuple[str, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether program and database fit each other."""
+        return self.current == self.head
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationOutcome:
+    """What a migration did: the revisions that it ``applied``, from ``before`` on."""
+
+    before: SchemaState
+    applied: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +137,8 @@ class Runtime(Protocol):
         """How far the database's schema is."""
 
     @abstractmethod
-    async def migrate(self) -> SchemaState:
-        """Bring the schema to this version; answers how it was before."""
+    async def migrate(self) -> MigrationOutcome:
+        """Bring the schema to this version."""
 
     @abstractmethod
     def migration_sql(self) -> str:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+from smp.adapters.postgres.tables import subscriptions
 from smp.application.ports.api_keys import ApiKey
 from smp.application.queries.views import PlanReference, RevisionView, SubscriptionView, UserView
 from smp.domain.actor import Actor, ActorType
@@ -32,6 +34,14 @@ PLAN_COLUMNS: Final = (
     " r.plan_id, r.number, r.amount, r.currency, r.period, r.trial_period, r.features, r.created_at"
 )
 """Of a join of ``plans AS p`` and ``plan_revisions AS r``, as SQL: what a plan and a revision are made of."""
+
+PAGE_BOUND: Final = (
+    ", ".join(f"s.{column.name}" for column in subscriptions.columns)
+    + ", p.code AS plan_code, p.name AS plan_name, r.amount, r.currency, r.features"
+    + " FROM page AS s JOIN plans AS p ON p.id = s.plan_id"
+    + " JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision"
+)
+"""Of subscriptions ``page``, as SQL: what they are shown with, of their plan and their revision."""
 
 _STATUSES: Final[Mapping[str, Status]] = MappingProxyType({status.value: status for status in Status})
 
@@ -285,7 +295,7 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text
 
 
-def subscription_view_of(row: Row, now: Any) -> SubscriptionView:
+def subscription_view_of(row: Row, now: datetime) -> SubscriptionView:
     """The subscription as it is shown at ``now``, of a row that joins its plan and its revision."""
     reference = PlanReference(row["plan_id"], row["plan_code"], row["plan_name"], row["revision"])
     return SubscriptionView.of(subscription_of(row), reference, money_of(row), features_of(row["features"]), now)

@@ -33,6 +33,9 @@ class Connection(Protocol):
     async def execute(self, query: str, /, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109
         """The command's tag."""
 
+    async def copy_records_to_table(self, table: str, /, *, records: Any, columns: Any, timeout: float) -> str:  # noqa: ASYNC109
+        """The command's tag."""
+
     def is_closed(self) -> bool:
         """Whether it can no longer be used."""
 
@@ -46,6 +49,12 @@ class Statement:
     def __init__(self, clause: ClauseElement, timeout_s: float | None = None) -> None:
         self._clause = clause
         self._timeout_s = timeout_s
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters that want a value."""
+        _, names, constants = self._compiled
+        return frozenset(names) - frozenset(constants)
 
     async def rows(self, connection: Connection, /, **values: object) -> list[Row]:
         """All rows that it gives."""
@@ -66,8 +75,8 @@ class Statement:
 
     def _bound(self, values: dict[str, object]) -> tuple[str, list[object]]:
         sql, names, constants = self._compiled
-        if len(values) + len(constants) != len(set(names)):
-            raise TypeError(f"the statement wants {sorted(set(names) - set(constants))}, not {sorted(values)}")
+        if len(values) + len(constants) != len(names):
+            raise TypeError(f"the statement wants {sorted(self.names)}, not {sorted(values)}")
         return sql, [values[name] if name in values else constants[name] for name in names]
 
     @cached_property

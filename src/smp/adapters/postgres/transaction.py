@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from smp.adapters.postgres.errors import NO_FACTS, Facts, Translated
+from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Connection, Row, Statement
-from smp.application.errors import StorageUnavailable
+from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.domain.errors import DomainError, RejectedByStorage
 
 _COMMITTED: Final = "COMMIT"
@@ -22,6 +25,12 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._is_doomed = False
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was committed."""
+        return self._is_over
 
     async def begin(self) -> None:
         """Open it. Raises StorageUnavailable."""
@@ -42,6 +51,11 @@ class Transaction:
         """How many rows the statement wrote; ``facts`` are what a refusal would have to name."""
         with Translated(facts):
             return await statement.run(self._connection, **values)
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]], timeout_s: float) -> None:
+        """Write many rows by COPY."""
+        with Translated():
+            await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=timeout_s)
 
     def refused(self, refusal: DomainError) -> DomainError:
         """``refusal``, to be raised for a write that did not find what it was to change; nothing can be committed now."""
@@ -66,6 +80,7 @@ class Transaction:
         # PostgreSQL answers COMMIT in a failed transaction politely, with the tag of what it did instead.
         if tag != _COMMITTED:
             raise RejectedByStorage("transaction_aborted")
+        self._is_over = True
 
     async def roll_back(self) -> None:
         """Undo it. Raises StorageUnavailable, and then the server has undone it, or will."""
@@ -73,3 +88,26 @@ class Transaction:
             raise StorageUnavailable
         with Translated():
             await self._connection.execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def open_transaction(pool: PostgresPool) -> AsyncIterator[Transaction]:
+    """A transaction on a connection of the pool; left without ``commit``, or by any exception, it never was.
+
+    Raises:
+        StorageUnavailable: where the database does not answer.
+    """
+    async with pool.connection() as connection:
+        transaction = Transaction(connection)
+        await transaction.begin()
+        try:
+            yield transaction
+        except Exception as error:
+            # A connection that was lost is thrown away by the pool, which undoes as well.
+            is_lost = isinstance(error, StorageUnavailable) and not isinstance(error, TransactionConflict)
+            if not transaction.is_over and not is_lost:
+                with suppress(StorageUnavailable):
+                    await transaction.roll_back()
+            raise
+        if not transaction.is_over:
+            await transaction.roll_back()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from smp.adapters.postgres.api_key_repository import PostgresApiKeyRepository
 from smp.adapters.postgres.idempotency import claim, keep
@@ -11,9 +11,8 @@ from smp.adapters.postgres.plan_repository import PostgresPlanRepository
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.session_repository import PostgresSessionRepository
 from smp.adapters.postgres.subscription_repository import PostgresSubscriptionRepository
-from smp.adapters.postgres.transaction import Transaction
+from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.adapters.postgres.user_repository import PostgresUserRepository
-from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.application.idempotency import IdempotentRequest
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -24,7 +23,6 @@ class PostgresUnitOfWork(UnitOfWork):
     def __init__(self, transaction: Transaction, request: IdempotentRequest | None) -> None:
         self._transaction = transaction
         self._request = request
-        self._is_over = False
         self._users = PostgresUserRepository(transaction)
         self._plans = PostgresPlanRepository(transaction)
         self._subscriptions = PostgresSubscriptionRepository(transaction)
@@ -56,11 +54,6 @@ class PostgresUnitOfWork(UnitOfWork):
         """The API keys."""
         return self._api_keys
 
-    @property
-    def is_over(self) -> bool:
-        """Whether COMMIT has been answered."""
-        return self._is_over
-
     async def commit(self, result: object = None) -> None:
         """Make the changes last, with the rendered answer where there is a request.
 
@@ -71,7 +64,6 @@ class PostgresUnitOfWork(UnitOfWork):
         if self._request is not None:
             await keep(self._transaction, self._request, self._request.render(result))
         await self._transaction.commit()
-        self._is_over = True
 
 
 class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
@@ -83,24 +75,7 @@ class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
     @asynccontextmanager
     async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[PostgresUnitOfWork]:
         """A transaction; left without ``commit``, or by any exception, it never was."""
-        async with self._pool.connection() as connection:
-            transaction = Transaction(connection)
-            await transaction.begin()
-            work = PostgresUnitOfWork(transaction, request)
-            try:
-                if request is not None:
-                    await claim(transaction, request)
-                yield work
-            except Exception as error:
-                await _undo(transaction, work, error)
-                raise
-            if not work.is_over:
-                await transaction.roll_back()
-
-
-async def _undo(transaction: Transaction, work: PostgresUnitOfWork, error: Exception) -> None:
-    """Roll back after ``error``, unless the connection is of no more use; it is thrown away then, which undoes as well."""
-    is_lost = isinstance(error, StorageUnavailable) and not isinstance(error, TransactionConflict)
-    if not work.is_over and not is_lost:
-        with suppress(StorageUnavailable):
-            await transaction.roll_back()
+        async with open_transaction(self._pool) as transaction:
+            if request is not None:
+                await claim(transaction, request)
+            yield PostgresUnitOfWork(transaction, request)

@@ -1,0 +1,33 @@
+"""API keys to look at, and to know services by, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from smp.adapters.postgres.mapping import api_key_of
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import sql
+from smp.application.ports.api_keys import ApiKey
+from smp.application.queries.readers import ApiKeyReader
+from smp.application.queries.views import ApiKeyView
+
+_FIND: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys WHERE digest = :digest")
+_LIST: Final = sql("SELECT id, name, created_at, revoked_at FROM api_keys ORDER BY created_at, id")
+
+
+class PostgresApiKeyReader(ApiKeyReader):
+    """API keys; made by the operator, so there are few."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        """The key with this digest, revoked or not."""
+        row = await self._pool.row(_FIND, digest=digest)
+        return None if row is None else api_key_of(row)
+
+    async def list(self) -> Sequence[ApiKeyView]:
+        """All keys, oldest first."""
+        rows = await self._pool.rows(_LIST)
+        return [ApiKeyView(row["id"], row["name"], row["created_at"], row["revoked_at"]) for row in rows]

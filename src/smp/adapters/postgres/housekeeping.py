@@ -1,0 +1,74 @@
+"""Forgetting what has served its time, in PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from smp.adapters.postgres.login_throttle import LIMITS
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import sql
+from smp.application.idempotency import KEPT_FOR
+from smp.application.ports.housekeeping import Housekeeping
+from smp.domain.user.session import SessionPolicy
+
+# Each deletes what it could lock at once, and leaves what others hold for the next time.
+_ANSWERS: Final = sql(
+    """
+    DELETE FROM idempotency_keys AS kept USING (
+        SELECT caller, key FROM idempotency_keys WHERE created_at < :outdated_before
+        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) AS outdated
+    WHERE kept.caller = outdated.caller AND kept.key = outdated.key
+    """
+)
+_SESSIONS: Final = """
+    DELETE FROM sessions AS kept USING (
+        SELECT s.user_id, s.id FROM sessions AS s JOIN users AS u ON u.id = s.user_id
+        WHERE u.role = '{role}' AND {is_over} LIMIT :limit FOR UPDATE OF s SKIP LOCKED
+    ) AS over
+    WHERE kept.user_id = over.user_id AND kept.id = over.id
+"""
+_UNUSED: Final = "s.last_seen_at <= :unused_since"
+_TOO_OLD: Final = "s.created_at <= :opened_before"
+# Two statements for users, whose sessions are found by either of two indexes; one for the few administrators.
+_UNUSED_OF_USERS: Final = sql(_SESSIONS.format(role="user", is_over=_UNUSED))
+_TOO_OLD_OF_USERS: Final = sql(_SESSIONS.format(role="user", is_over=_TOO_OLD))
+_OVER_OF_ADMINS: Final = sql(_SESSIONS.format(role="admin", is_over=f"({_UNUSED} OR {_TOO_OLD})"))
+_ATTEMPTS: Final = sql(
+    """
+    DELETE FROM login_throttle AS kept USING (
+        SELECT key FROM login_throttle
+        WHERE last_attempt_at <= :quiet_since AND starts_with(key, :kind) LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) AS forgotten
+    WHERE kept.key = forgotten.key
+    """
+)
+
+
+class PostgresHousekeeping(Housekeeping):
+    """Each kind in statements of their own; safe to run many at once."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def forget_outdated(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
+        """Remove up to ``limit`` rows of each kind; how many were removed. Raises StorageUnavailable."""
+        answers = await self._pool.run(_ANSWERS, outdated_before=now - KEPT_FOR, limit=limit)
+        return answers + await self._sessions(now, sessions, limit) + await self._attempts(now, limit)
+
+    async def _sessions(self, now: datetime, policy: SessionPolicy, limit: int) -> int:
+        admin = {"unused_since": now - policy.admin.idle, "opened_before": now - policy.admin.absolute}
+        removed = await self._pool.run(_OVER_OF_ADMINS, limit=limit, **admin)
+        removed += await self._pool.run(_UNUSED_OF_USERS, unused_since=now - policy.user.idle, limit=limit - removed)
+        return removed + await self._pool.run(
+            _TOO_OLD_OF_USERS, opened_before=now - policy.user.absolute, limit=limit - removed
+        )
+
+    async def _attempts(self, now: datetime, limit: int) -> int:
+        removed = 0
+        for word, rule in LIMITS.items():
+            removed += await self._pool.run(
+                _ATTEMPTS, quiet_since=now - rule.forgotten_after, kind=f"{word}:", limit=limit - removed
+            )
+        return removed

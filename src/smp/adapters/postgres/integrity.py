@@ -1,0 +1,290 @@
+"""Whether what must always be true of the data is true, asked of PostgreSQL itself.
+
+Constraints make most of it impossible; this finds what came past them: a restored dump, a disabled trigger, a hand-made
+change, a defect of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import Row, Statement, sql
+from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.adapters.postgres.transaction import Transaction, open_transaction
+from smp.application.queries.readers import IntegrityChecker
+from smp.application.queries.views import Finding
+
+CHECK_TIMEOUT_S: Final = 600.0
+"""For one check; all of a table is read for some."""
+
+LATENESS: Final = timedelta(hours=1)
+_COUNTED_UP_TO: Final = 1_000
+_EXAMPLES: Final = 3
+
+_SNAPSHOT: Final = sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+_TAKE_TIME: Final = sql("SET LOCAL statement_timeout = '600s'")
+_RESTORE: Final = "restore the rows from a backup, or correct them by hand; then look for what wrote them"
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A rule as SQL that gives one text for each thing that breaks it, and what to do then."""
+
+    name: str
+    offenders: str
+    advice: str = _RESTORE
+
+    @property
+    def statement(self) -> Statement:
+        """How many break it, as far as they are counted, and some of them."""
+        return sql(
+            f"""
+            SELECT count(*) AS n, (array_agg(what))[1:{_EXAMPLES}] AS examples
+            FROM (SELECT offender.what FROM ({self.offenders}) AS offender (what) LIMIT {_COUNTED_UP_TO}) AS counted
+            """,  # noqa: S608 - constants
+            CHECK_TIMEOUT_S,
+        )
+
+    def finding(self, row: Row) -> Finding:
+        """What the statement's answer means."""
+        if not row["n"]:
+            return Finding(self.name, ok=True, detail="holds")
+        number = f"{_COUNTED_UP_TO} or more" if row["n"] == _COUNTED_UP_TO else str(row["n"])
+        return Finding(self.name, ok=False, detail=f"{number} broken: {', '.join(row['examples'])}", advice=self.advice)
+
+
+_SPAN: Final = "tstzrange(s.starts_at, coalesce(s.ended_at, s.ends_at))"
+
+INVARIANTS: Final = (
+    Invariant(
+        "one_live_subscription_a_user",
+        f"SELECT 'user ' || user_id FROM subscriptions WHERE {WRITTEN_LIVE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608
+    ),
+    Invariant(
+        "no_overlap_of_subscriptions",
+        """
+        SELECT 'subscription ' || id FROM (
+            SELECT id, starts_at, ends, max(ends) OVER (
+                PARTITION BY user_id ORDER BY starts_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS ends_before
+            FROM (
+                SELECT user_id, id, starts_at, coalesce(ended_at, ends_at, 'infinity') AS ends FROM subscriptions
+            ) AS spans WHERE starts_at < ends
+        ) AS ordered WHERE starts_at < ends_before
+        """,
+    ),
+    Invariant(
+        "spans_fit_subscriptions",
+        f"""
+        SELECT 'subscription ' || coalesce(s.id, c.subscription_id)
+        FROM subscriptions AS s FULL JOIN subscription_spans AS c ON c.user_id = s.user_id AND c.subscription_id = s.id
+        WHERE s.id IS NULL OR c.subscription_id IS NULL OR c.span <> {_SPAN}
+        """,  # noqa: S608
+    ),
+    Invariant(
+        "trial_ends_with_its_period",
+        """
+        SELECT 'subscription ' || id FROM subscriptions
+        WHERE status = 'trial' AND (trial_ends_at IS DISTINCT FROM ends_at OR ends_at IS NULL OR anchor_at IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "active_has_paid_periods",
+        "SELECT 'subscription ' || id FROM subscriptions WHERE status = 'active' AND (anchor_at IS NULL OR periods < 1)",
+    ),
+    Invariant(
+        "expired_ended_at_its_end",
+        """
+        SELECT 'subscription ' || id FROM subscriptions
+        WHERE status = 'expired' AND (ended_at IS NULL OR ended_at IS DISTINCT FROM ends_at OR cancelled_at IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "cancelled_ended_when_cancelled",
+        """
+        SELECT 'subscription ' || id FROM subscriptions
+        WHERE status = 'cancelled' AND (ended_at IS NULL OR ended_at IS DISTINCT FROM cancelled_at)
+        """,
+    ),
+    Invariant(
+        "live_has_not_ended",
+        f"SELECT 'subscription ' || id FROM subscriptions WHERE {WRITTEN_LIVE}"  # noqa: S608
+        " AND (ended_at IS NOT NULL OR cancelled_at IS NOT NULL)",
+    ),
+    Invariant(
+        "dates_are_in_order",
+        """
+        SELECT 'subscription ' || id FROM subscriptions
+        WHERE starts_at >= ends_at OR ended_at < starts_at OR ended_at > ends_at OR cancel_at <> ends_at
+        """,
+    ),
+    Invariant(
+        "subscriptions_refer_to_what_exists",
+        """
+        SELECT 'subscription ' || s.id FROM subscriptions AS s
+        LEFT JOIN users AS u ON u.id = s.user_id
+        LEFT JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision
+        WHERE u.id IS NULL OR r.plan_id IS NULL
+        """,
+    ),
+    Invariant(
+        "no_gap_in_events",
+        """
+        SELECT 'subscription ' || coalesce(s.id, e.subscription_id)
+        FROM subscriptions AS s FULL JOIN (
+            SELECT user_id, subscription_id, count(*) AS n, min(version) AS lowest, max(version) AS highest
+            FROM events WHERE subscription_id IS NOT NULL GROUP BY user_id, subscription_id
+        ) AS e ON e.user_id = s.user_id AND e.subscription_id = s.id
+        WHERE s.id IS NULL OR e.n IS NULL OR e.n <> s.version OR e.lowest <> 1 OR e.highest <> s.version
+        """,
+    ),
+    Invariant(
+        "events_tell_status",
+        """
+        SELECT 'subscription ' || s.id FROM subscriptions AS s
+        JOIN events AS e ON e.user_id = s.user_id AND e.subscription_id = s.id AND e.version = s.version
+        WHERE e.data ->> 'status' IS DISTINCT FROM s.status
+        """,
+    ),
+    Invariant(
+        "users_were_registered_once",
+        """
+        SELECT 'user ' || u.id FROM users AS u
+        LEFT JOIN events AS e ON e.user_id = u.id AND e.type = 'user.registered'
+        GROUP BY u.id HAVING count(e.id) <> 1
+        """,
+    ),
+    Invariant(
+        "trials_in_ledger",
+        """
+        SELECT 'subscription ' || s.id FROM subscriptions AS s
+        LEFT JOIN trials AS t ON t.user_id = s.user_id AND t.subscription_id = s.id
+        WHERE s.trial_ends_at IS NOT NULL AND t.user_id IS NULL
+        """,
+    ),
+    Invariant(
+        "ledger_of_trials",
+        """
+        SELECT 'trial of user ' || t.user_id FROM trials AS t
+        LEFT JOIN subscriptions AS s ON s.user_id = t.user_id AND s.id = t.subscription_id
+        WHERE s.trial_ends_at IS NULL
+        """,
+    ),
+    Invariant(
+        "revisions_have_no_gap",
+        """
+        SELECT 'plan ' || p.code FROM plans AS p LEFT JOIN plan_revisions AS r ON r.plan_id = p.id
+        GROUP BY p.id HAVING count(r.number) <> p.revision OR max(r.number) IS DISTINCT FROM p.revision
+        """,
+    ),
+    Invariant(
+        "plans_show_their_revision",
+        """
+        SELECT 'plan ' || p.code FROM plans AS p
+        LEFT JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
+        WHERE r.amount IS DISTINCT FROM p.amount
+        """,
+    ),
+    Invariant(
+        "no_gap_in_plan_events",
+        """
+        SELECT 'plan ' || p.code FROM plans AS p LEFT JOIN plan_events AS e ON e.plan_id = p.id
+        GROUP BY p.id HAVING count(e.id) <> p.version OR max(e.version) IS DISTINCT FROM p.version
+        """,
+    ),
+    Invariant(
+        "no_sessions_of_disabled_users",
+        "SELECT 'session ' || s.id FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE u.disabled",
+        "delete these sessions; they give no access, but they should have ended when the user was disabled",
+    ),
+    Invariant(
+        "counts_of_subscriptions",
+        """
+        SELECT coalesce(k.status, c.status) || ' of plan ' || coalesce(k.plan_id, c.plan_id)
+        FROM (
+            SELECT plan_id, revision, status, origin, sum(n) AS n FROM subscription_counts
+            GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+        ) AS k FULL JOIN (
+            SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at) AS origin, count(*) AS n
+            FROM subscriptions GROUP BY 1, 2, 3, 4
+        ) AS c ON c.plan_id = k.plan_id AND c.revision = k.revision AND c.status = k.status AND c.origin = k.origin
+        WHERE k.n IS DISTINCT FROM c.n
+        """,
+        "statistics are wrong; set subscription_counts to what the table subscriptions says",
+    ),
+    Invariant(
+        "counts_of_users",
+        """
+        SELECT 'counted ' || counted || ' of ' || present FROM (
+            SELECT (SELECT coalesce(sum(n), 0) FROM user_counts) AS counted, (SELECT count(*) FROM users) AS present
+        ) AS both_counts WHERE counted <> present
+        """,
+        "statistics are wrong; set user_counts to the number of users",
+    ),
+    Invariant(
+        "test_clock_has_one_row",
+        "SELECT 'rows: ' || count(*) FROM test_clock HAVING count(*) > 1",
+        "delete all rows but one",
+    ),
+)
+
+# These compare with the present instant. A clock that was set back, or a late sweep, is no damage: no answer is wrong.
+_FUTURE_ANSWERS: Final = Invariant(
+    "kept_answers_are_of_the_past",
+    """
+    SELECT 'key ' || key FROM idempotency_keys
+    WHERE created_at > CAST(:now AS timestamptz) + interval '1 hour'
+    """,
+    "the clocks of the machines differ, or the test clock was removed; delete these rows",
+)
+_LATE: Final = sql(
+    f"SELECT count(*) FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= :overdue_since", CHECK_TIMEOUT_S  # noqa: S608
+)
+_ADMINS: Final = sql("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
+
+
+class PostgresIntegrityChecker(IntegrityChecker):
+    """Asks everything in one read-only snapshot; on large data it takes minutes, and holds nobody up."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def check(self, now: datetime) -> Sequence[Finding]:
+        """One finding for each invariant. Raises StorageUnavailable."""
+        async with open_transaction(self._pool) as transaction:
+            await transaction.row(_SNAPSHOT)
+            await transaction.row(_TAKE_TIME)
+            findings = [await _ask(transaction, invariant) for invariant in INVARIANTS]
+            findings.append(await _ask(transaction, _FUTURE_ANSWERS, now=now))
+            findings.append(_lateness(await transaction.row(_LATE, overdue_since=now - LATENESS)))
+            findings.append(_administration(await transaction.row(_ADMINS)))
+        return findings
+
+
+async def _ask(transaction: Transaction, invariant: Invariant, **values: object) -> Finding:
+    (row,) = await transaction.rows(invariant.statement, **values)
+    return invariant.finding(row)
+
+
+def _lateness(row: Row | None) -> Finding:
+    late = 0 if row is None else row[0]
+    if not late:
+        return Finding("sweep_is_on_time", ok=True, detail="nothing has been overdue for more than an hour")
+    return Finding(
+        "sweep_is_on_time",
+        ok=True,
+        detail=f"{late} have been overdue for more than an hour; answers are right all the same, announcements are late",
+        advice="run smp expire, and see to it that something does so regularly",
+    )
+
+
+def _administration(row: Row | None) -> Finding:
+    if row is not None and row[0]:
+        return Finding("administrator_exists", ok=True, detail="holds")
+    return Finding(
+        "administrator_exists", ok=True, detail="nobody can administer the platform yet", advice="run smp admin create"
+    )

@@ -1,0 +1,68 @@
+"""Sessions to look at, and to know callers by, in PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from smp.adapters.postgres.mapping import session_of
+from smp.adapters.postgres.paging import page_of
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import sql
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.readers import SessionPosition, SessionReader
+from smp.application.queries.views import UserView
+from smp.domain.user.session import Session
+from smp.domain.user.user import Role
+
+_FIND: Final = sql(
+    """
+    SELECT s.user_id, s.id, s.token_digest, s.created_at, s.last_seen_at, s.source, s.user_agent,
+           u.email, u.role, u.disabled, u.created_at AS registered_at
+    FROM sessions AS s JOIN users AS u ON u.id = s.user_id
+    WHERE s.token_digest = :token_digest
+    """
+)
+_TOUCH: Final = sql(
+    """
+    UPDATE sessions SET last_seen_at = :now
+    WHERE user_id = :user_id AND id = :session_id AND last_seen_at < CAST(:now AS timestamptz)
+    """
+)
+_LIST: Final = sql(
+    """
+    SELECT user_id, id, token_digest, created_at, last_seen_at, source, user_agent FROM sessions
+    WHERE user_id = :user_id AND (created_at, id) < (CAST(:before AS timestamptz), CAST(:before_id AS uuid))
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+    """
+)
+
+_AFTER_ALL: Final[SessionPosition] = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+class PostgresSessionReader(SessionReader):
+    """Sessions; finding one is the hot path: one prepared statement, no transaction of several."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def find(self, token_digest: bytes) -> tuple[Session, UserView] | None:
+        """The session with this token and its user, whether or not it is over."""
+        row = await self._pool.row(_FIND, token_digest=token_digest)
+        if row is None:
+            return None
+        user = UserView(row["user_id"], row["email"], Role(row["role"]), row["disabled"], row["registered_at"])
+        return session_of(row), user
+
+    async def touch(self, session: Session, now: datetime) -> None:
+        """Write down that the session was used at ``now``; one that was ended meanwhile stays ended."""
+        await self._pool.run(_TOUCH, user_id=session.user_id, session_id=session.id, now=now)
+
+    async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
+        """The user's sessions, over or not, newest first."""
+        before, before_id = page.after or _AFTER_ALL
+        rows = await self._pool.rows(
+            _LIST, user_id=user_id, before=before, before_id=before_id, limit=page.limit + 1
+        )
+        return page_of(rows, page.limit, session_of, lambda row: (row["created_at"], row["id"]))

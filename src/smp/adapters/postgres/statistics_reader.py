@@ -1,0 +1,110 @@
+"""The platform in counts, in PostgreSQL.
+
+The counts are kept by triggers, by what was written; here the overdue, who are few, are moved to where they are now.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from smp.adapters.postgres.mapping import money_of, status_of
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import Row, sql
+from smp.adapters.postgres.subscription_list import BACKLOG_MAX
+from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.application.queries.readers import Figures, StatisticsReader
+from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
+from smp.domain.period import Period
+from smp.domain.subscription.lifecycle import LIVE, Status
+
+# One statement, so that all figures are of one instant. The overdue are read in the order of their index up to a limit:
+# the planner, which cannot know how few they are, would rather read the whole table.
+_FIGURES: Final = """
+    WITH overdue AS MATERIALIZED (
+        SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at) AS origin,
+               CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END AS status_now
+        FROM subscriptions WHERE {live} AND ends_at <= CAST(:now AS timestamptz)
+        ORDER BY ends_at, id {limit}
+    ), moved AS (
+        SELECT plan_id, revision, status, origin, n FROM subscription_counts
+        UNION ALL SELECT plan_id, revision, status, origin, -1 FROM overdue
+        UNION ALL SELECT plan_id, revision, status_now, origin, 1 FROM overdue
+    ), counted AS (
+        SELECT plan_id, revision, status, origin, sum(n)::bigint AS n FROM moved GROUP BY 1, 2, 3, 4
+    )
+    SELECT c.status, c.origin, c.n, p.code, r.plan_id, r.number, r.amount, r.currency, r.period,
+           (SELECT coalesce(sum(n), 0)::bigint FROM user_counts) AS users,
+           (SELECT count(*) FROM overdue) AS overdue,
+           (
+               SELECT count(*) FROM subscriptions
+               WHERE {live} AND ends_at > CAST(:now AS timestamptz) AND ends_at < CAST(:ending_before AS timestamptz)
+           ) AS ending
+    FROM (SELECT 1) AS always
+    LEFT JOIN counted AS c ON c.n <> 0
+    LEFT JOIN plans AS p ON p.id = c.plan_id
+    LEFT JOIN plan_revisions AS r ON r.plan_id = c.plan_id AND r.number = c.revision
+    ORDER BY r.plan_id, r.number
+"""
+_BY_FEW_OVERDUE: Final = sql(_FIGURES.format(live=WRITTEN_LIVE, limit=f"LIMIT {BACKLOG_MAX}"))
+_BY_ANY_OVERDUE: Final = sql(_FIGURES.format(live=WRITTEN_LIVE, limit=""))
+
+
+class PostgresStatisticsReader(StatisticsReader):
+    """Counts that cost the same however many subscriptions have ended."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def figures(self, now: datetime, ending_before: datetime) -> Figures:
+        """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``."""
+        rows = await self._pool.rows(_BY_FEW_OVERDUE, now=now, ending_before=ending_before)
+        if rows[0]["overdue"] == BACKLOG_MAX:
+            rows = await self._pool.rows(_BY_ANY_OVERDUE, now=now, ending_before=ending_before)
+        counted = [row for row in rows if row["status"] is not None]
+        statuses: Counter[Status] = Counter()
+        for row in counted:
+            statuses[status_of(row["status"])] += row["n"]
+        return Figures(
+            users=rows[0]["users"],
+            subscriptions={status: statuses[status] for status in Status},
+            by_plan=_by_plan(counted),
+            revenue=_revenue(counted),
+            trials=_trials(counted),
+            ending=rows[0]["ending"],
+        )
+
+
+def _by_plan(rows: Iterable[Row]) -> Sequence[PlanCount]:
+    counts: Counter[tuple[str, Status]] = Counter()
+    for row in rows:
+        status = status_of(row["status"])
+        if status in LIVE:
+            counts[row["code"], status] += row["n"]
+    codes = sorted({code for code, _ in counts})
+    return [PlanCount(code, counts[code, Status.TRIAL], counts[code, Status.ACTIVE]) for code in codes]
+
+
+def _revenue(rows: Iterable[Row]) -> Sequence[RevisionRevenue]:
+    """One part for each revision; those that were converted to it and those that began with it are two rows."""
+    parts: dict[tuple[UUID, int], RevisionRevenue] = {}
+    for row in rows:
+        if status_of(row["status"]) is Status.ACTIVE and row["period"] is not None and row["amount"] > 0:
+            key = row["plan_id"], row["number"]
+            known = parts[key].active if key in parts else 0
+            parts[key] = RevisionRevenue(money_of(row), Period.parse(row["period"]), known + row["n"])
+    return list(parts.values())
+
+
+def _trials(rows: Iterable[Row]) -> TrialCounts:
+    started = running = converted = 0
+    for row in rows:
+        if row["origin"] == "paid":
+            continue
+        started += row["n"]
+        running += row["n"] if status_of(row["status"]) is Status.TRIAL else 0
+        converted += row["n"] if row["origin"] == "converted" else 0
+    return TrialCounts(started, running, converted)

@@ -1,0 +1,163 @@
+"""The administrators' list of subscriptions: one statement for each shape of its filter.
+
+A status is a function of time, an index knows only what was written. So the list is put together from branches, one for
+each written status, and one for the overdue, those written as live whose time is over. Each branch is a range of an index in
+the list's order, cut to the length of a page, so that a page costs the same wherever it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from smp.adapters.postgres.mapping import PAGE_BOUND, plan_id_of
+from smp.adapters.postgres.statements import Statement, sql
+from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.application.paging import PageRequest
+from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition
+from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
+from smp.domain.user.user import email_key
+
+BACKLOG_MAX: Final = 10_000
+"""How many overdue subscriptions the list by id expects at most: what a sweep leaves between two runs, and much more."""
+
+BACKLOG: Final = sql(
+    f"""
+    SELECT count(*) FROM (
+        SELECT id FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= CAST(:now AS timestamptz)
+        ORDER BY ends_at, id LIMIT {BACKLOG_MAX + 1}
+    ) AS overdue
+    """  # noqa: S608 - constants
+)
+
+_PLAN: Final = """
+    plan_id = (
+        SELECT id FROM plans WHERE code = CAST(:plan AS text) OR id = CAST(:plan_id AS uuid)
+        ORDER BY code = CAST(:plan AS text) DESC LIMIT 1
+    )
+"""
+_EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_key AS text))"
+_IS_OVER: Final = "ends_at <= CAST(:now AS timestamptz)"
+_RUNS: Final = "(ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))"
+_WITHIN: Final = """
+    ends_at >= CAST(:ends_after AS timestamptz) AND ends_at < CAST(:ends_before AS timestamptz)
+    AND (ends_at, id) > (CAST(:after_end AS timestamptz), CAST(:after_id AS uuid))
+"""
+_STATUS_NOW: Final = f"""
+    CASE WHEN {WRITTEN_LIVE} AND {_IS_OVER} THEN CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END
+    ELSE status END = ANY (CAST(:statuses AS text[]))
+"""
+
+_NO_END: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+_NO_ID: Final = (UUID(int=0), UUID(int=2**128 - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the text of the statement; the rest of a filter are values."""
+
+    statuses: frozenset[Status]
+    by_plan: bool
+    by_user: bool
+    by_email: bool
+    by_end: bool
+    has_backlog: bool = False
+
+    @classmethod
+    def of(cls, wanted: SubscriptionFilter, *, has_backlog: bool = False) -> Shape:
+        """The shape of this filter; with ``has_backlog`` for any number of overdue ones."""
+        return cls(
+            frozenset() if wanted.statuses == frozenset(Status) else wanted.statuses,
+            wanted.plan is not None,
+            wanted.user_id is not None,
+            wanted.email is not None,
+            wanted.by_end,
+            has_backlog,
+        )
+
+    @property
+    def depends_on_backlog(self) -> bool:
+        """Whether the overdue have to be sorted into the list: they are not kept in its order."""
+        return bool(self.statuses & TERMINAL) and not (self.by_user or self.by_email or self.by_end)
+
+    @property
+    def order(self) -> str:
+        """The list's order, as SQL."""
+        return "ends_at, id" if self.by_end else "id DESC"
+
+
+@lru_cache(maxsize=512)
+def list_statement(shape: Shape) -> Statement:
+    """The statement for filters of this shape, written and compiled once."""
+    if shape.by_user or shape.by_email:
+        # A user has few subscriptions, or at least only a user's.
+        branches = [_cut(shape, _STATUS_NOW if shape.statuses else "true")]
+    else:
+        branches = list(_branches(shape))
+    ordered = f"ORDER BY {shape.order} LIMIT :limit"
+    return sql(
+        f"WITH page AS (SELECT * FROM ({' UNION ALL '.join(branches)}) AS branches {ordered})"  # noqa: S608 - constants
+        f" SELECT {PAGE_BOUND} ORDER BY {', '.join(f's.{column}' for column in shape.order.split(', '))}"
+    )
+
+
+def list_values(
+    statement: Statement, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
+) -> dict[str, object]:
+    """The values of the statement's parameters."""
+    after_end, after_id = page.after or (None, None)
+    if after_id is None:
+        after_id = _NO_ID[0] if wanted.by_end else _NO_ID[1]
+    values: dict[str, object] = {
+        "statuses": [status.value for status in wanted.statuses],
+        "plan": wanted.plan,
+        "plan_id": None if wanted.plan is None else plan_id_of(wanted.plan),
+        "user_id": wanted.user_id,
+        "email_key": None if wanted.email is None else email_key(wanted.email),
+        "ends_after": wanted.ends_after or _NO_END[0],
+        "ends_before": wanted.ends_before or _NO_END[1],
+        "after_end": after_end or _NO_END[0],
+        "after_id": after_id,
+        "now": now,
+        "limit": page.limit + 1,
+    }
+    return {name: values[name] for name in statement.names}
+
+
+def _branches(shape: Shape) -> Iterator[str]:
+    wanted = shape.statuses or frozenset(Status)
+    for status in sorted(wanted):
+        # Spelt out, so that the planner knows that it is one value of few.
+        written = f"status = '{status.value}'"
+        yield _cut(shape, f"{written} AND {_RUNS}" if shape.statuses and status in LIVE else written)
+    if shape.statuses & TERMINAL:
+        yield _overdue(shape)
+
+
+def _overdue(shape: Shape) -> str:
+    condition = f"{WRITTEN_LIVE} AND {_IS_OVER}"
+    if not shape.statuses >= TERMINAL:
+        condition += f" AND cancel_at IS {'NULL' if Status.EXPIRED in shape.statuses else 'NOT NULL'}"
+    if shape.by_end:
+        return _cut(shape, condition)
+    # Read in the order of their index and sorted after. The planner knows neither that they are few nor that being live
+    # and being over exclude each other nearly always: the limit tells it that the index is worth its while.
+    limit = "" if shape.has_backlog else f"LIMIT {BACKLOG_MAX}"
+    overdue = f"(SELECT * FROM subscriptions WHERE {condition} ORDER BY ends_at, id {limit}) AS overdue"  # noqa: S608
+    return _cut(shape, "true", overdue)
+
+
+def _cut(shape: Shape, condition: str, source: str = "subscriptions") -> str:
+    """One branch: what the condition and the rest of the filter let through, from the page's beginning to its end."""
+    conditions = [condition, _WITHIN if shape.by_end else "id < CAST(:after_id AS uuid)"]
+    if shape.by_plan:
+        conditions.append(_PLAN)
+    if shape.by_user:
+        conditions.append("user_id = CAST(:user_id AS uuid)")
+    if shape.by_email:
+        conditions.append(_EMAIL)
+    return f"(SELECT * FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {shape.order} LIMIT :limit)"  # noqa: S608

@@ -1,0 +1,44 @@
+"""The clock of a test platform: a row, the same for every process."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import sql
+from smp.application.ports.clock import Clock, SettableClock
+from smp.domain.errors import ClockMovesForwardOnly
+
+_NOW: Final = sql("SELECT now FROM test_clock")
+_SET: Final = sql(
+    """
+    INSERT INTO test_clock AS kept (only_row, now) VALUES (true, :now)
+    ON CONFLICT (only_row) DO UPDATE SET now = excluded.now WHERE kept.now <= excluded.now
+    """
+)
+
+
+class PostgresTestClock(SettableClock):
+    """Tells the time that was set last, and before the first set that of the real clock."""
+
+    def __init__(self, pool: PostgresPool, real: Clock) -> None:
+        self._pool = pool
+        self._real = real
+
+    async def now(self) -> datetime:
+        """The present instant. Raises StorageUnavailable."""
+        row = await self._pool.row(_NOW)
+        if row is None:
+            return await self._real.now()
+        now: datetime = row["now"]
+        return now
+
+    async def set(self, now: datetime) -> None:
+        """Stand at ``now``. Raises ClockMovesForwardOnly, also where the clock was never set and the real one is later."""
+        present = await self.now()
+        if now < present:
+            raise ClockMovesForwardOnly(present, now)
+        # Another process may have set it since: the row itself refuses to go back.
+        if await self._pool.run(_SET, now=now) != 1:
+            raise ClockMovesForwardOnly(await self.now(), now)

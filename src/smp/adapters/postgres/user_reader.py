@@ -1,0 +1,67 @@
+"""Users to look at, in PostgreSQL."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+from uuid import UUID
+
+from smp.adapters.postgres.mapping import is_storable, user_view_of
+from smp.adapters.postgres.paging import page_of
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import sql
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.readers import UserPosition, UserReader
+from smp.application.queries.views import UserView
+from smp.domain.errors import UserNotFound
+from smp.domain.user.user import email_key
+
+_COLUMNS: Final = "id, email, email_key, role, disabled, created_at"
+_GET: Final = sql(f"SELECT {_COLUMNS} FROM users WHERE id = :user_id")  # noqa: S608 - a constant
+_FROM: Final = f"SELECT {_COLUMNS} FROM users WHERE email_key >= :begin AND email_key > :after"  # noqa: S608 - a constant
+_LIST: Final = sql(f"{_FROM} AND email_key < :beyond ORDER BY email_key LIMIT :limit")
+_LIST_TO_THE_END: Final = sql(f"{_FROM} ORDER BY email_key LIMIT :limit")
+
+_SURROGATES: Final = (0xD800, 0xDFFF)
+
+
+class PostgresUserReader(UserReader):
+    """Users, each read in one statement."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def get(self, user_id: UUID) -> UserView:
+        """The user. Raises UserNotFound."""
+        row = await self._pool.row(_GET, user_id=user_id)
+        if row is None:
+            raise UserNotFound(user_id)
+        return user_view_of(row)
+
+    async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
+        """Users whose email begins so, without regard to case, by the code points of the email's key."""
+        prefix = email_key(email_prefix)
+        (after,) = page.after or ("",)
+        if not is_storable(prefix + after):
+            return Page([], None)
+        beyond = _first_beyond(prefix)
+        values = {"begin": prefix, "after": after, "limit": page.limit + 1}
+        if beyond is None:
+            rows = await self._pool.rows(_LIST_TO_THE_END, **values)
+        else:
+            rows = await self._pool.rows(_LIST, beyond=beyond, **values)
+        return page_of(rows, page.limit, user_view_of, lambda row: (row["email_key"],))
+
+
+def _first_beyond(prefix: str) -> str | None:
+    """The least text that is greater than all that begin with ``prefix``; ``None`` where there is none.
+
+    In the order of code points, which is that of UTF-8's bytes and of the collation ``"C"``.
+    """
+    stem = prefix.rstrip(chr(sys.maxunicode))
+    if not stem:
+        return None
+    following = ord(stem[-1]) + 1
+    if _SURROGATES[0] <= following <= _SURROGATES[1]:
+        following = _SURROGATES[1] + 1
+    return stem[:-1] + chr(following)

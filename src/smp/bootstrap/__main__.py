@@ -1,0 +1,5 @@
+"""``python -m smp.bootstrap``."""
+
+from smp.bootstrap.main import main
+
+main()

@@ -1,0 +1,129 @@
+"""The database that the settings ask for, opened, and its schema, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from smp.adapters.cli.runtime import MigrationOutcome, SchemaState
+from smp.adapters.postgres import migrator
+from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.bootstrap.settings import Settings
+
+EMBEDDED_FOLDER: Final = "postgres"
+"""Where the embedded PostgreSQL lives inside ``SMP_DATA_DIR``."""
+
+
+class SchemaMismatch(Exception):
+    """The database's schema is not of this version; the message says what to do."""
+
+
+class EmbeddedDatabase:
+    """One process's hold on the embedded PostgreSQL: it runs as long as any process holds it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        # Imported here: whoever has a PostgreSQL of their own need not have the embedded one installed.
+        from smp.adapters.embedded_postgres.server import EmbeddedPostgres  # noqa: PLC0415
+
+        self._server = EmbeddedPostgres(data_dir / EMBEDDED_FOLDER)
+
+    def hold(self, settings: Settings) -> Settings:
+        """Start or join it; answers the settings with its URL. Raises EmbeddedPostgresError."""
+        return replace(settings, database_url=self._server.start())
+
+    def let_go(self) -> None:
+        """The last one out stops it. Raises EmbeddedPostgresError."""
+        self._server.stop()
+
+    @property
+    def notice(self) -> str | None:
+        """What running as root led to, where that is so."""
+        return self._server.root_notice()
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database URL: the one that is set, or the embedded server's, which runs in the block.
+
+    Raises:
+        EmbeddedPostgresError: where the embedded server cannot run.
+    """
+    if settings.database_url is not None:
+        yield settings
+        return
+    database = EmbeddedDatabase(settings.data_dir)
+    try:
+        yield database.hold(settings)
+    finally:
+        database.let_go()
+
+
+def url_of(settings: Settings) -> str:
+    """The URL of a database that is open."""
+    if settings.database_url is None:
+        raise AssertionError("open the database first")
+    return settings.database_url
+
+
+def describe(settings: Settings) -> str:
+    """Which database it is, for people and logs: without user and password."""
+    if settings.database_url is None:
+        return f"embedded PostgreSQL in {settings.data_dir / EMBEDDED_FOLDER}"
+    parts = urlsplit(settings.database_url)
+    # Not parts.netloc, which has the password, nor parts.query, which may have it.
+    host = parts.hostname or "a local socket"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{unquote(parts.path.strip('/'))} at {host}{port}"
+
+
+async def schema_state(settings: Settings) -> SchemaState:
+    """How far the schema of the open database is. Raises StorageUnavailable."""
+    pool = await create_pool(url_of(settings), PoolSettings(size=1))
+    try:
+        return SchemaState(await migrator.current(pool), migrator.head())
+    finally:
+        await pool.close()
+
+
+async def bring_up_to_date(settings: Settings) -> MigrationOutcome:
+    """Migrate the open database.
+
+    Raises:
+        SchemaMismatch: where its schema is newer than this program.
+        StorageUnavailable: where it does not answer.
+    """
+    before = await schema_state(settings)
+    _refuse_newer(before)
+    applied: list[str] = []
+    if not before.is_current:
+        await migrator.migrate(url_of(settings), applied.append)
+    return MigrationOutcome(before, tuple(applied))
+
+
+async def ensure_schema(settings: Settings) -> None:
+    """See to it that the schema is of this version: in development by migrating, in production by refusing.
+
+    Raises:
+        SchemaMismatch: where it is not.
+        StorageUnavailable: where the database does not answer.
+    """
+    if not settings.is_production:
+        await bring_up_to_date(settings)
+        return
+    state = await schema_state(settings)
+    _refuse_newer(state)
+    if not state.is_current:
+        found = "has no schema yet" if state.current is None else f"has the schema {state.current}"
+        raise SchemaMismatch(f"the database {found}, and this version needs {state.head}: run smp migrate, then start again")
+
+
+def _refuse_newer(state: SchemaState) -> None:
+    if state.current is not None and state.current > state.head:
+        raise SchemaMismatch(
+            f"the database has the schema {state.current}, newer than this version, which needs {state.head}:"
+            " install the version of SMP that migrated it"
+        )

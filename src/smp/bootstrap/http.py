@@ -1,0 +1,165 @@
+"""The HTTP service: what a worker process runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from typing import Final
+
+import structlog
+from dishka import AsyncContainer, Provider, Scope, provide
+from prometheus_client import CollectorRegistry
+
+from smp.adapters.http.app import HttpDependencies
+from smp.adapters.http.app import create_app as create_http_app
+from smp.adapters.http.callers import Doorkeeper
+from smp.adapters.http.conduct import Conductor
+from smp.adapters.http.edge import App
+from smp.adapters.http.metrics import RequestMetrics
+from smp.adapters.http.settings import UP, HttpSettings, Readiness
+from smp.adapters.postgres import migrator
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.system.ids import Uuid7Ids
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
+from smp.application.errors import StorageUnavailable
+from smp.application.ports.ids import Ids
+from smp.application.queries.authenticate import AuthenticateHandler
+from smp.bootstrap.container import build_container
+from smp.bootstrap.database import EmbeddedDatabase
+from smp.bootstrap.logging import configure_logging
+from smp.bootstrap.settings import Settings, load_settings
+from smp.bootstrap.sweep_loop import SweepLoop
+
+READINESS_LIMIT_S: Final = 0.95
+PARENT_CHECK_EVERY_S: Final = 1.0
+
+_log = structlog.stdlib.get_logger("smp.serve")
+
+
+class PostgresReadiness(Readiness):
+    """Ready while the database answers and its schema is not older than this program.
+
+    A newer one is fine: while a new version is rolled out its migrations come first, and the old one works on.
+    """
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def check(self) -> Mapping[str, str]:
+        """For ``database`` and ``migrations`` either UP or what is wrong; within a second."""
+        try:
+            async with asyncio.timeout(READINESS_LIMIT_S):
+                current = await migrator.current(self._pool)
+        except (TimeoutError, StorageUnavailable):
+            return {"database": "does not answer", "migrations": "not known"}
+        if current is None or current < migrator.head():
+            return {"database": UP, "migrations": f"at {current or 'nothing'}, needs {migrator.head()}: run smp migrate"}
+        return {"database": UP, "migrations": UP}
+
+
+class HttpProvider(Provider):
+    """What the HTTP adapter needs besides the use cases."""
+
+    scope = Scope.APP
+    conductor = provide(Conductor)
+    readiness = provide(PostgresReadiness, provides=Readiness)
+
+    @provide
+    def settings(self, settings: Settings) -> HttpSettings:
+        """How the API behaves here."""
+        return http_settings(settings)
+
+    @provide
+    def doorkeeper(self, authenticate: AuthenticateHandler, settings: HttpSettings) -> Doorkeeper:
+        """The guard of all routes."""
+        return Doorkeeper(authenticate, settings.cookie_name)
+
+
+def http_settings(settings: Settings) -> HttpSettings:
+    """The part of the settings that the HTTP adapter is told."""
+    return HttpSettings(
+        secure=settings.is_production,
+        test_clock=settings.test_clock,
+        trusted_proxies=settings.trusted_proxies,
+        metrics=settings.metrics_port is None,
+    )
+
+
+def create_app() -> App:
+    """What Granian calls in each worker process: the service by this process's environment.
+
+    The worker takes a hold of its own on the embedded PostgreSQL, so that the server outlives a killed parent as long
+    as a worker answers; no URL has to be handed over.
+
+    Raises:
+        SettingsInvalid, EmbeddedPostgresError: as the parent would have said before.
+    """
+    settings = load_settings(os.environ)
+    configure_logging(settings.log_format, settings.log_level)
+    if settings.database_url is not None:
+        return build_app(settings, build_container(settings, HttpProvider()), watch_parent())
+    database = EmbeddedDatabase(settings.data_dir)
+    opened = database.hold(settings)
+    return build_app(opened, build_container(opened, HttpProvider()), _letting_go(database), watch_parent())
+
+
+def build_app(settings: Settings, container: AsyncContainer, *lifespans: AbstractAsyncContextManager[None]) -> App:
+    """The service over ``container``, which must have the :class:`HttpProvider` and is closed with the service.
+
+    ``lifespans`` are open around it.
+    """
+    return create_http_app(
+        HttpDependencies(
+            container=container,
+            settings=http_settings(settings),
+            ids=Uuid7Ids(),
+            metrics=RequestMetrics(CollectorRegistry()),
+            lifespans=(*lifespans, _at_work(settings, container)),
+        )
+    )
+
+
+@asynccontextmanager
+async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterator[None]:
+    """Ready handlers, and the sweep beside them."""
+    try:
+        sweep: AbstractAsyncContextManager[None] = nullcontext()
+        if settings.sweep_interval_s:
+            expire = await container.get(ExpireDueSubscriptionsHandler)
+            sweep = SweepLoop(expire, await container.get(Ids), settings.sweep_interval_s).running()
+        async with sweep:
+            _log.info("ready", address=settings.address)
+            yield
+    finally:
+        await container.close()
+
+
+@asynccontextmanager
+async def _letting_go(database: EmbeddedDatabase) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        database.let_go()
+
+
+@asynccontextmanager
+async def watch_parent() -> AsyncIterator[None]:
+    """End this worker as a stop would where its parent was killed: nobody else could, and it would hold the port."""
+    parent = os.getppid()
+
+    async def watch() -> None:
+        while os.getppid() == parent:
+            await asyncio.sleep(PARENT_CHECK_EVERY_S)
+        _log.warning("the parent process was killed; stopping")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    task = asyncio.create_task(watch(), name="parent")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,75 @@
+"""The platform on memory alone: for tests of what is built on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dishka import AnyOf, Provider, Scope
+
+from smp.adapters.http.settings import UP, Readiness
+from smp.adapters.memory.access_reader import MemoryAccessReader
+from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
+from smp.adapters.memory.housekeeping import MemoryHousekeeping
+from smp.adapters.memory.integrity import MemoryIntegrityChecker
+from smp.adapters.memory.login_throttle import MemoryLoginThrottle
+from smp.adapters.memory.plan_reader import MemoryPlanReader
+from smp.adapters.memory.session_reader import MemorySessionReader
+from smp.adapters.memory.statistics_reader import MemoryStatisticsReader
+from smp.adapters.memory.store import MemoryStore
+from smp.adapters.memory.subscription_reader import MemorySubscriptionReader
+from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
+from smp.adapters.memory.user_reader import MemoryUserReader
+from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.housekeeping import Housekeeping
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.readers import (
+    AccessReader,
+    ApiKeyReader,
+    IntegrityChecker,
+    PlanReader,
+    SessionReader,
+    StatisticsReader,
+    SubscriptionReader,
+    UserReader,
+)
+
+
+def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: bool = False) -> Provider:
+    """An override for ``build_container`` that keeps everything in ``store`` and tells the time by ``clock``.
+
+    No database is asked for. ``test_clock`` says whether the settings let administrators set the clock.
+    """
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: store, provides=MemoryStore)
+    for adapter, port in (
+        (MemoryUnitOfWorkFactory, UnitOfWorkFactory),
+        (MemoryPlanReader, PlanReader),
+        (MemoryUserReader, UserReader),
+        (MemorySessionReader, SessionReader),
+        (MemorySubscriptionReader, SubscriptionReader),
+        (MemoryAccessReader, AccessReader),
+        (MemoryStatisticsReader, StatisticsReader),
+        (MemoryApiKeyReader, ApiKeyReader),
+        (MemoryIntegrityChecker, IntegrityChecker),
+        (MemoryLoginThrottle, LoginThrottle),
+        (MemoryHousekeeping, Housekeeping),
+    ):
+        provider.provide(adapter, provides=port, override=True)
+    provider.provide(lambda: clock, provides=AnyOf[SettableClock, Clock] if test_clock else Clock, override=True)
+    return provider
+
+
+class AlwaysReady(Readiness):
+    """Memory is always there."""
+
+    async def check(self) -> Mapping[str, str]:
+        """All is well."""
+        return {"database": UP, "migrations": UP}
+
+
+def memory_http_provider() -> Provider:
+    """An override for a container with the ``HttpProvider``, beside :func:`memory_provider`."""
+    provider = Provider(scope=Scope.APP)
+    provider.provide(AlwaysReady, provides=Readiness, override=True)
+    return provider

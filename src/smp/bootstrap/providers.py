@@ -1,0 +1,232 @@
+"""What the container is made of: every port with its adapter, every policy with its settings, every handler."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from dishka import AnyOf, Provider, Scope, from_context, provide, provide_all
+
+from smp.adapters.payments.none import NoPayments
+from smp.adapters.payments.simulated import SimulatedPayments
+from smp.adapters.postgres.access_reader import PostgresAccessReader
+from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
+from smp.adapters.postgres.housekeeping import PostgresHousekeeping
+from smp.adapters.postgres.integrity import PostgresIntegrityChecker
+from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
+from smp.adapters.postgres.plan_reader import PostgresPlanReader
+from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.session_reader import PostgresSessionReader
+from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
+from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
+from smp.adapters.postgres.test_clock import PostgresTestClock
+from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
+from smp.adapters.postgres.user_reader import PostgresUserReader
+from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
+from smp.adapters.security.common_passwords import CommonPasswordList
+from smp.adapters.system.clock import SystemClock
+from smp.adapters.system.failure_log import StructlogFailureLog
+from smp.adapters.system.ids import Uuid7Ids
+from smp.adapters.system.tokens import SecretsTokens
+from smp.application.commands.activate_subscription import ActivateSubscriptionHandler
+from smp.application.commands.archive_plan import ArchivePlanHandler
+from smp.application.commands.cancel_subscription import CancelSubscriptionHandler
+from smp.application.commands.change_password import ChangePasswordHandler
+from smp.application.commands.change_plan import ChangePlanHandler
+from smp.application.commands.change_user_access import ChangeUserAccessHandler
+from smp.application.commands.create_admin import CreateAdminHandler
+from smp.application.commands.create_api_key import CreateApiKeyHandler
+from smp.application.commands.create_plan import CreatePlanHandler
+from smp.application.commands.end_other_sessions import EndOtherSessionsHandler
+from smp.application.commands.end_session import EndSessionHandler
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
+from smp.application.commands.keep_answer import KeepAnswerHandler
+from smp.application.commands.log_in import LogInHandler
+from smp.application.commands.log_out import LogOutHandler
+from smp.application.commands.register_user import RegisterUserHandler
+from smp.application.commands.renew_subscription import RenewSubscriptionHandler
+from smp.application.commands.restore_plan import RestorePlanHandler
+from smp.application.commands.resume_subscription import ResumeSubscriptionHandler
+from smp.application.commands.revoke_api_key import RevokeApiKeyHandler
+from smp.application.commands.set_test_clock import SetTestClockHandler
+from smp.application.commands.start_trial import StartTrialHandler, TrialScope
+from smp.application.password_policy import PasswordPolicy
+from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.common_passwords import CommonPasswords
+from smp.application.ports.failure_log import FailureLog
+from smp.application.ports.housekeeping import Housekeeping
+from smp.application.ports.ids import Ids
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.tokens import Tokens
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.authenticate import AuthenticateHandler
+from smp.application.queries.check_access import CheckAccessHandler
+from smp.application.queries.diagnose import DiagnoseHandler
+from smp.application.queries.get_current_subscription import GetCurrentSubscriptionHandler
+from smp.application.queries.get_plan import GetPlanHandler
+from smp.application.queries.get_statistics import GetStatisticsHandler
+from smp.application.queries.get_subscription import GetSubscriptionHandler
+from smp.application.queries.get_user import GetUserHandler
+from smp.application.queries.list_access import ListAccessHandler
+from smp.application.queries.list_api_keys import ListApiKeysHandler
+from smp.application.queries.list_plan_revisions import ListPlanRevisionsHandler
+from smp.application.queries.list_plans import ListPlansHandler
+from smp.application.queries.list_sessions import ListSessionsHandler
+from smp.application.queries.list_subscription_events import ListSubscriptionEventsHandler
+from smp.application.queries.list_subscription_history import ListSubscriptionHistoryHandler
+from smp.application.queries.list_subscriptions import ListSubscriptionsHandler
+from smp.application.queries.list_users import ListUsersHandler
+from smp.application.queries.readers import (
+    AccessReader,
+    ApiKeyReader,
+    IntegrityChecker,
+    PlanReader,
+    SessionReader,
+    StatisticsReader,
+    SubscriptionReader,
+    UserReader,
+)
+from smp.bootstrap.settings import Payments, Settings
+from smp.domain.user.session import SessionPolicy
+
+HASH_QUEUE: Final = 32
+"""Passwords that wait for their turn in one process before callers are told to come later."""
+
+
+class SettingsProvider(Provider):
+    """The settings, and the policies that they make."""
+
+    scope = Scope.APP
+    settings = from_context(Settings)
+
+    @provide
+    def sessions(self, settings: Settings) -> SessionPolicy:
+        """How long sessions live."""
+        return settings.session_policy
+
+    @provide
+    def trial_scope(self, settings: Settings) -> TrialScope:
+        """How often a user may try."""
+        return settings.trial_scope
+
+    @provide
+    def passwords(self, settings: Settings, common: CommonPasswords) -> PasswordPolicy:
+        """Which passwords are taken."""
+        return PasswordPolicy(common, settings.password_length_min)
+
+
+class SystemProvider(Provider):
+    """What the machine itself has to offer, and the payments."""
+
+    scope = Scope.APP
+    ids = provide(Uuid7Ids, provides=Ids)
+    tokens = provide(SecretsTokens, provides=Tokens)
+    failures = provide(StructlogFailureLog, provides=FailureLog)
+
+    @provide
+    def common_passwords(self, settings: Settings) -> CommonPasswords:
+        """The built-in list, and the operator's own."""
+        return CommonPasswordList(settings.password_blocklist)
+
+    @provide
+    def hasher(self, settings: Settings) -> Iterator[PasswordHasher]:
+        """Threads that hash, ended with the container."""
+        hasher = Argon2PasswordHasher(concurrency=settings.hash_concurrency, queue=HASH_QUEUE)
+        yield hasher
+        hasher.close()
+
+    @provide
+    def payments(self, settings: Settings) -> PaymentGateway:
+        """Who takes the money."""
+        return SimulatedPayments() if settings.payments is Payments.SIMULATED else NoPayments()
+
+
+class PostgresProvider(Provider):
+    """Everything that is kept in PostgreSQL, over one pool."""
+
+    scope = Scope.APP
+    unit_of_work = provide(PostgresUnitOfWorkFactory, provides=UnitOfWorkFactory)
+    plans = provide(PostgresPlanReader, provides=PlanReader)
+    users = provide(PostgresUserReader, provides=UserReader)
+    sessions = provide(PostgresSessionReader, provides=SessionReader)
+    subscriptions = provide(PostgresSubscriptionReader, provides=SubscriptionReader)
+    access = provide(PostgresAccessReader, provides=AccessReader)
+    statistics = provide(PostgresStatisticsReader, provides=StatisticsReader)
+    api_keys = provide(PostgresApiKeyReader, provides=ApiKeyReader)
+    integrity = provide(PostgresIntegrityChecker, provides=IntegrityChecker)
+    throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
+    housekeeping = provide(PostgresHousekeeping, provides=Housekeeping)
+
+    @provide
+    async def pool(self, settings: Settings) -> AsyncIterator[PostgresPool]:
+        """Connections, opened when they are needed and closed with the container."""
+        if settings.database_url is None:
+            raise AssertionError("a container needs a database; see smp.bootstrap.database.open_database")
+        pool = await create_pool(settings.database_url, PoolSettings(size=settings.database_pool_size))
+        yield pool
+        await pool.close()
+
+
+class ClockProvider(Provider):
+    """The machine's clock."""
+
+    scope = Scope.APP
+    clock = provide(SystemClock, provides=Clock)
+
+
+class TestClockProvider(Provider):
+    """The clock of a test platform, with the use case that sets it; in the place of :class:`ClockProvider`."""
+
+    scope = Scope.APP
+    clock = provide(PostgresTestClock, provides=AnyOf[SettableClock, Clock])
+    set_clock = provide(SetTestClockHandler)
+
+
+class UseCaseProvider(Provider):
+    """All handlers; stateless, so one of each serves everybody."""
+
+    scope = Scope.APP
+    commands = provide_all(
+        ActivateSubscriptionHandler,
+        ArchivePlanHandler,
+        CancelSubscriptionHandler,
+        ChangePasswordHandler,
+        ChangePlanHandler,
+        ChangeUserAccessHandler,
+        CreateAdminHandler,
+        CreateApiKeyHandler,
+        CreatePlanHandler,
+        EndOtherSessionsHandler,
+        EndSessionHandler,
+        ExpireDueSubscriptionsHandler,
+        KeepAnswerHandler,
+        LogInHandler,
+        LogOutHandler,
+        RegisterUserHandler,
+        RenewSubscriptionHandler,
+        RestorePlanHandler,
+        ResumeSubscriptionHandler,
+        RevokeApiKeyHandler,
+        StartTrialHandler,
+    )
+    queries = provide_all(
+        AuthenticateHandler,
+        CheckAccessHandler,
+        DiagnoseHandler,
+        GetCurrentSubscriptionHandler,
+        GetPlanHandler,
+        GetStatisticsHandler,
+        GetSubscriptionHandler,
+        GetUserHandler,
+        ListAccessHandler,
+        ListApiKeysHandler,
+        ListPlanRevisionsHandler,
+        ListPlansHandler,
+        ListSessionsHandler,
+        ListSubscriptionEventsHandler,
+        ListSubscriptionHistoryHandler,
+        ListSubscriptionsHandler,
+        ListUsersHandler,
+    )

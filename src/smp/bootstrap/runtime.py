@@ -1,0 +1,135 @@
+"""What the command line asks of the program: settings, database and container, each opened when it is needed.
+
+What takes long to import is imported where it is used, so that ``smp --help`` is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from smp import __version__
+from smp.adapters.cli.runtime import (
+    DemoOutcome,
+    DemoProgress,
+    Failure,
+    MigrationOutcome,
+    Runtime,
+    SchemaState,
+    SettingHelp,
+    StartAudience,
+    UseCases,
+)
+from smp.application.queries.views import Finding
+from smp.bootstrap.settings import VARIABLES, LogLevel, Settings, SettingsInvalid, load_settings
+
+# ruff: noqa: PLC0415 - see above
+
+
+class ProcessRuntime(Runtime):
+    """The program by the environment that it is given."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    @property
+    def version(self) -> str:
+        """The version of the program."""
+        return __version__
+
+    def settings_help(self) -> Sequence[SettingHelp]:
+        """All settings, in words."""
+        return [
+            SettingHelp(
+                variable.name,
+                variable.default_text,
+                variable.kind.wanted.replace("`", ""),
+                variable.description.replace("`", ""),
+            )
+            for variable in VARIABLES
+        ]
+
+    def explain(self, error: Exception) -> Failure:
+        """What a person is told of ``error``."""
+        from smp.bootstrap.database import describe
+        from smp.bootstrap.failures import explain
+
+        try:
+            database = describe(load_settings(self._environ))
+        except SettingsInvalid:
+            database = "of SMP_DATABASE_URL"
+        return explain(error, database)
+
+    def traceback_wanted(self) -> bool:
+        """Whether SMP_LOG_LEVEL is debug, however wrong the other settings are."""
+        return self._environ.get("SMP_LOG_LEVEL") == LogLevel.DEBUG
+
+    @asynccontextmanager
+    async def use_cases(self) -> AsyncIterator[UseCases]:
+        """The container, on a database whose schema is of this version."""
+        from smp.bootstrap.container import build_container
+        from smp.bootstrap.database import ensure_schema, open_database
+
+        with open_database(self._settings()) as opened:
+            await ensure_schema(opened)
+            container = build_container(opened)
+            try:
+                yield container
+            finally:
+                await container.close()
+
+    def serve(self, audience: StartAudience) -> None:
+        """Answer requests until told to stop."""
+        from smp.bootstrap.serve import serve
+
+        serve(self._settings(), audience)
+
+    async def schema_state(self) -> SchemaState:
+        """How far the database's schema is."""
+        from smp.bootstrap.database import open_database, schema_state
+
+        with open_database(self._settings()) as opened:
+            return await schema_state(opened)
+
+    async def migrate(self) -> MigrationOutcome:
+        """Bring the schema to this version."""
+        from smp.bootstrap.database import bring_up_to_date, open_database
+
+        with open_database(self._settings()) as opened:
+            return await bring_up_to_date(opened)
+
+    def migration_sql(self) -> str:
+        """The statements that make the whole schema."""
+        from smp.adapters.postgres import migrator
+
+        return migrator.sql()
+
+    async def load_demo(self, users: int, progress: DemoProgress) -> DemoOutcome:
+        """Fill the database with a believable set of data, or leave the one that is there."""
+        from smp.bootstrap.container import build_container
+        from smp.bootstrap.database import ensure_schema, open_database
+        from smp.bootstrap.demo.loading import load_demo
+        from smp.bootstrap.demo.refusal import refuse_in_production
+
+        settings = self._settings()
+        refuse_in_production(settings)
+        with open_database(settings) as opened:
+            await ensure_schema(opened)
+            container = build_container(opened)
+            try:
+                return await load_demo(container, users, progress)
+            finally:
+                await container.close()
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look at everything; changes nothing."""
+        from smp.bootstrap.doctor import diagnose
+
+        return await diagnose(self._environ)
+
+    def _settings(self) -> Settings:
+        from smp.bootstrap.logging import configure_logging
+
+        settings = load_settings(self._environ)
+        configure_logging(settings.log_format, settings.log_level)
+        return settings

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
+from smp.application.commands.change_plan import ChangePlan, PlanPatch
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.start_trial import StartTrial
+from tests.support.builders import ADMIN, DAY, a_plan, a_session, a_user, actor_of, some_terms
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+
+async def assert_sound(storage: Storage) -> None:
+    """Every invariant is checked once, and holds."""
+    findings = await storage.integrity.check(await storage.clock.now())
+    assert [finding for finding in findings if not finding.ok] == []
+    names = [finding.check for finding in findings]
+    assert len(names) == len(set(names)) >= 5
+    assert all(finding.detail for finding in findings)
+
+
+async def test_an_empty_storage_is_sound(storage: Storage) -> None:
+    """Nothing is wrong where nothing is."""
+    await assert_sound(storage)
+
+
+async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCases) -> None:
+    """Whatever they did, and at every instant, whether or not a sweep came by."""
+    users = [a_user(f"user-{number}@example.com") for number in range(5)]
+    await storage.keep(a_plan("pro"), a_plan("life", some_terms(period=None)), *users)
+    await storage.keep(a_session(users[0]))
+    start = await storage.clock.now()
+    for user in users[:3]:
+        await use_cases.start_trial(StartTrial(actor_of(user), user.id, "pro"))
+    await storage.clock.set(start + DAY)
+    await use_cases.activate(ActivateSubscription(actor_of(users[0]), users[0].id, "pro"))
+    await use_cases.cancel(CancelSubscription(actor_of(users[1]), users[1].id, CancelAt.PERIOD_END))
+    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
+    await use_cases.activate(ActivateSubscription(actor_of(users[3]), users[3].id, "life"))
+    await use_cases.cancel(CancelSubscription(actor_of(users[3]), users[3].id))
+    await use_cases.activate(ActivateSubscription(actor_of(users[4]), users[4].id, "pro"))
+    await use_cases.renew(RenewSubscription(actor_of(users[4]), users[4].id))
+    await assert_sound(storage)
+    await storage.clock.set(start + 20 * DAY)
+    await assert_sound(storage)
+    swept = await use_cases.expire(ExpireDueSubscriptions())
+    assert (swept.expired, swept.cancelled) == (1, 1)
+    await assert_sound(storage)
+
+
+async def test_checking_changes_nothing(storage: Storage) -> None:
+    """It may be run at any time, on any platform."""
+    ann = a_user()
+    await storage.keep(ann, a_plan())
+    before = await storage.event_types()
+    await storage.integrity.check(await storage.clock.now())
+    assert await storage.event_types() == before

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.races import RACES, Race
+from tests.support.storage import Storage
+
+
+@pytest.mark.parametrize("race", RACES.values(), ids=RACES)
+async def test_race(storage: Storage, race: Race) -> None:
+    """What must hold holds, however many want the same thing at once; the storage stays sound."""
+    await race(storage)
+    findings = await storage.integrity.check(await storage.clock.now())
+    assert [finding for finding in findings if not finding.ok] == []

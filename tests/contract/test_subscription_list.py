@@ -1,0 +1,215 @@
+"""The administrator's list: every filter, at every instant, whether or not a sweep came by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import product
+from uuid import UUID
+
+import pytest
+
+from smp.application.paging import PageRequest
+from smp.application.queries.readers import SubscriptionFilter
+from smp.application.queries.views import SubscriptionView
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import User
+from tests.support.builders import DAY, IDS, NOW, TICK, a_cause, a_plan, a_trial, a_user, an_active, some_terms
+from tests.support.paging import read_all
+from tests.support.storage import Storage
+
+PRO, LIFE = a_plan("pro"), a_plan("life", some_terms(period=None))
+USERS = [a_user(f"User-{number}@Example.com") for number in range(8)]
+TRIAL_END = NOW + 14 * DAY
+MONTH_END = datetime(2026, 2, 28, 12, 0, 0, 123_456, tzinfo=NOW.tzinfo)
+
+
+def kept(subscription: Subscription) -> Subscription:
+    """The subscription as it comes back."""
+    return replace(subscription, events=())
+
+
+SUBSCRIPTIONS = [
+    a_trial(USERS[0], PRO),
+    a_trial(USERS[1], PRO, NOW - DAY),
+    a_trial(USERS[2], PRO).cancel_at_period_end(a_cause()),
+    an_active(USERS[3], PRO),
+    an_active(USERS[4], PRO).cancel_at_period_end(a_cause()),
+    an_active(USERS[5], LIFE),
+    kept(a_trial(USERS[6], PRO, NOW - 20 * DAY)).settle(a_cause()),
+    kept(an_active(USERS[6], PRO)).cancel_now(a_cause(NOW + DAY)),
+    kept(an_active(USERS[7], LIFE)).cancel_now(a_cause(NOW + DAY)),
+]
+"""Every status, each live one with an end twice (of which one is to be cancelled), two of one user."""
+
+STATUSES: list[frozenset[Status]] = [frozenset(), *(frozenset({status}) for status in Status)]
+INSTANTS = [NOW + DAY, TRIAL_END - TICK, TRIAL_END, MONTH_END - TICK, MONTH_END, NOW + 1_000 * DAY]
+
+
+@pytest.fixture
+async def filled(storage: Storage) -> Storage:
+    """A storage with users, plans and subscriptions."""
+    await storage.keep(*USERS, PRO, LIFE, *SUBSCRIPTIONS)
+    return storage
+
+
+async def found(
+    storage: Storage, wanted: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100
+) -> list[SubscriptionView]:
+    """All pages of the list."""
+    return await read_all(lambda page: storage.subscriptions.list(wanted, page, now), limit)
+
+
+async def ids(storage: Storage, wanted: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100) -> list[UUID]:
+    """The ids on all pages of the list."""
+    return [view.id for view in await found(storage, wanted, now, limit)]
+
+
+def newest_first(*subscriptions: Subscription) -> list[UUID]:
+    """The ids in the order of the list without a filter on ends."""
+    return sorted((subscription.id for subscription in subscriptions), reverse=True)
+
+
+async def test_all_are_listed_newest_first(filled: Storage) -> None:
+    """Without a filter; every page in full but the last."""
+    for limit in (1, 2, 4, 9, 100):
+        assert await ids(filled, SubscriptionFilter(), limit=limit) == newest_first(*SUBSCRIPTIONS)
+
+
+async def test_views_are_complete(filled: Storage) -> None:
+    """The same as each one looked at alone, at the same instant."""
+    for now in INSTANTS:
+        for view in await found(filled, SubscriptionFilter(), now):
+            assert view == await filled.subscriptions.get(view.id, now)
+
+
+@pytest.mark.parametrize("now", INSTANTS)
+async def test_statuses_are_those_that_hold_at_the_instant(filled: Storage, now: datetime) -> None:
+    """Any set of them; what is due counts as what time has made it; a sweep changes no answer."""
+    for chosen in product([False, True], repeat=4):
+        statuses = frozenset(status for status, is_chosen in zip(Status, chosen, strict=True) if is_chosen)
+        expected = newest_first(*(row for row in SUBSCRIPTIONS if not statuses or row.status_at(now) in statuses))
+        for limit in (1, 3, 100):
+            assert await ids(filled, SubscriptionFilter(statuses), now, limit) == expected
+    await sweep(filled, now)
+    for status in Status:
+        expected = newest_first(*(row for row in SUBSCRIPTIONS if row.status_at(now) is status))
+        assert await ids(filled, SubscriptionFilter(frozenset({status})), now, 2) == expected
+
+
+async def sweep(storage: Storage, now: datetime) -> None:
+    """Write down what time has decided."""
+    async with storage.unit_of_work() as work:
+        due = await work.subscriptions.claim_due(now, 100)
+        await work.subscriptions.save_all([subscription.settle(a_cause(now)) for subscription in due])
+        await work.commit()
+
+
+async def test_by_plan(filled: Storage) -> None:
+    """By code or by id; no plan has no subscriptions."""
+    expected = newest_first(SUBSCRIPTIONS[5], SUBSCRIPTIONS[8])
+    for plan in ("life", str(LIFE.id)):
+        for limit in (1, 100):
+            assert await ids(filled, SubscriptionFilter(plan=plan), limit=limit) == expected
+    for plan in ("nothing", str(IDS.new()), "", "LIFE", "%"):
+        page = await filled.subscriptions.list(SubscriptionFilter(plan=plan), PageRequest(), NOW)
+        assert (list(page.items), page.next) == ([], None)
+
+
+async def test_by_user(filled: Storage) -> None:
+    """By id, or by the whole email without regard to case."""
+    user, expected = USERS[6], newest_first(*SUBSCRIPTIONS[6:8])
+    for wanted in (
+        SubscriptionFilter(user_id=user.id),
+        SubscriptionFilter(email="user-6@example.com"),
+        SubscriptionFilter(email="USER-6@EXAMPLE.COM", user_id=user.id),
+    ):
+        for limit in (1, 100):
+            assert await ids(filled, wanted, limit=limit) == expected
+    for wanted in (
+        SubscriptionFilter(user_id=IDS.new()),
+        SubscriptionFilter(email="user-6@example.co"),
+        SubscriptionFilter(email="user-_@example.com"),
+        SubscriptionFilter(email=""),
+        SubscriptionFilter(email="user-6@example.com", user_id=USERS[0].id),
+    ):
+        assert await ids(filled, wanted) == []
+
+
+def by_end(after: datetime | None, before: datetime | None) -> list[UUID]:
+    """The ids of those that end from ``after`` until before ``before``, soonest end first."""
+    rows = [
+        (row.ends_at, row.id)
+        for row in SUBSCRIPTIONS
+        if row.ends_at is not None
+        and (after is None or row.ends_at >= after)
+        and (before is None or row.ends_at < before)
+    ]
+    return [id_ for _, id_ in sorted(rows)]
+
+
+@pytest.mark.parametrize(
+    ("after", "before"),
+    [
+        (None, TRIAL_END),
+        (None, TRIAL_END + TICK),
+        (TRIAL_END, None),
+        (TRIAL_END + TICK, None),
+        (TRIAL_END, MONTH_END),
+        (TRIAL_END - DAY, MONTH_END + TICK),
+        (MONTH_END, TRIAL_END),
+        (NOW + 1_000 * DAY, None),
+    ],
+)
+async def test_by_end(filled: Storage, after: datetime | None, before: datetime | None) -> None:
+    """From ``ends_after`` on and before ``ends_before``; soonest first, then by id; those for life have no end."""
+    wanted = SubscriptionFilter(ends_after=after, ends_before=before)
+    for limit in (1, 2, 100):
+        assert await ids(filled, wanted, limit=limit) == by_end(after, before)
+
+
+@pytest.mark.parametrize("now", INSTANTS)
+@pytest.mark.parametrize("plan", [None, "pro"])
+@pytest.mark.parametrize("user", [None, USERS[4], USERS[6]])
+async def test_filters_are_combined(filled: Storage, now: datetime, plan: str | None, user: User | None) -> None:
+    """What is listed satisfies all of them, at the instant; in either order."""
+    for statuses, end in product(STATUSES, [None, MONTH_END]):
+        wanted = SubscriptionFilter(
+            statuses=statuses,
+            plan=plan,
+            user_id=None if user is None else user.id,
+            email=None if user is None else user.email.text.upper(),
+            ends_after=end,
+        )
+        rows = [
+            row
+            for row in SUBSCRIPTIONS
+            if (not statuses or row.status_at(now) in statuses)
+            and (plan is None or row.plan_id == PRO.id)
+            and (user is None or row.user_id == user.id)
+        ]
+        expected = newest_first(*rows)
+        if end is not None:
+            expected = [id_ for id_ in by_end(end, None) if id_ in expected]
+        for limit in (1, 2):
+            assert await ids(filled, wanted, now, limit) == expected
+
+
+@pytest.mark.parametrize("wanted", [SubscriptionFilter(), SubscriptionFilter(ends_after=NOW)])
+async def test_nothing_is_skipped_or_repeated_while_subscriptions_come(
+    filled: Storage, wanted: SubscriptionFilter
+) -> None:
+    """Those that were there when the reading began are read once each, wherever the new ones belong."""
+    old = await ids(filled, wanted)
+    numbers = iter(range(100))
+
+    async def come() -> None:
+        for plan, at in ((PRO, NOW - 5 * DAY), (PRO, NOW + 5 * DAY), (LIFE, NOW)):
+            user = a_user(f"new-{next(numbers)}@example.com")
+            await filled.keep(user, an_active(user, plan, at))
+
+    listed = await read_all(lambda page: filled.subscriptions.list(wanted, page, NOW), 2, come)
+    seen = [view.id for view in listed]
+    assert [id_ for id_ in seen if id_ in old] == old
+    assert len(set(seen)) == len(seen)

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from smp.application.paging import PageRequest
+from smp.application.queries.views import EventView, PlanReference, SubscriptionView
+from smp.domain.access import Standing
+from smp.domain.plan.plan import Plan
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+from tests.support.builders import ADMIN, DAY, IDS, NOW, TICK, a_cause, a_plan, a_trial, a_user, an_active, some_terms
+from tests.support.paging import read_all
+from tests.support.storage import Storage
+
+ANN, BOB = a_user(), a_user("bob@example.com")
+PRO = a_plan("pro", some_terms(1990, "USD", export=True, seats=5, support="priority"))
+LIFE = a_plan("life", some_terms(period=None))
+TRIAL_END = NOW + 14 * DAY
+
+
+@pytest.fixture(autouse=True)
+async def people_and_plans(storage: Storage) -> None:
+    """Two users and two plans, the second one for life."""
+    await storage.keep(ANN, BOB, PRO, LIFE)
+
+
+async def save(storage: Storage, thing: Plan | Subscription) -> None:
+    """Save it in a transaction of its own."""
+    async with storage.unit_of_work() as work:
+        if isinstance(thing, Plan):
+            await work.plans.save(thing)
+        else:
+            await work.subscriptions.save(thing)
+        await work.commit()
+
+
+def kept(subscription: Subscription) -> Subscription:
+    """The subscription as it comes back."""
+    return replace(subscription, events=())
+
+
+def shown(subscription: Subscription, plan: Plan, now: object) -> SubscriptionView:
+    """The view that is to be."""
+    return SubscriptionView.bound_to(subscription, plan, plan.revision, now)  # type: ignore[arg-type]
+
+
+async def test_every_status_is_shown_as_it_was_written(storage: Storage) -> None:
+    """All fields, in each of the four."""
+    forms = [
+        kept(a_trial(ANN, PRO)).settle(a_cause(TRIAL_END)),
+        kept(an_active(ANN, PRO, TRIAL_END)).cancel_now(a_cause(TRIAL_END + DAY)),
+        kept(a_trial(ANN, PRO, TRIAL_END + DAY))
+        .convert(PRO.revision, a_cause(TRIAL_END + 2 * DAY))
+        .cancel_at_period_end(a_cause(TRIAL_END + 3 * DAY)),
+        a_trial(BOB, PRO),
+    ]
+    await storage.keep(*forms)
+    assert [form.status for form in forms] == [Status.EXPIRED, Status.CANCELLED, Status.ACTIVE, Status.TRIAL]
+    for form in forms:
+        assert await storage.subscriptions.get(form.id, NOW) == shown(form, PRO, NOW)
+
+
+async def test_an_unknown_subscription_is_nothing(storage: Storage) -> None:
+    """Neither itself nor events."""
+    assert await storage.subscriptions.get(IDS.new(), NOW) is None
+    page = await storage.subscriptions.events(IDS.new(), PageRequest())
+    assert (list(page.items), page.next) == ([], None)
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+async def test_status_is_a_function_of_time(storage: Storage, scheduled: bool) -> None:  # noqa: FBT001
+    """To the microsecond, and what is shown of one that no sweep has come by is what the sweep will write."""
+    trial = a_trial(ANN, PRO)
+    if scheduled:
+        trial = trial.cancel_at_period_end(a_cause())
+    await storage.keep(trial)
+    before, at = TRIAL_END - TICK, TRIAL_END
+    for view in (
+        await storage.subscriptions.get(trial.id, before),
+        await storage.subscriptions.current(ANN.id, before),
+    ):
+        assert view == shown(trial, PRO, before)
+        assert view.status is Status.TRIAL
+    for now in (at, at + 1_000 * DAY):
+        unswept = await storage.subscriptions.get(trial.id, now)
+        assert unswept is not None
+        assert unswept.status is (Status.CANCELLED if scheduled else Status.EXPIRED)
+        assert (unswept.ended_at, unswept.cancelled_at) == (at, at if scheduled else None)
+        assert await storage.subscriptions.current(ANN.id, now) is None
+    unswept = await storage.subscriptions.get(trial.id, at)
+    await save(storage, kept(trial).settle(a_cause(at + DAY)))
+    assert await storage.subscriptions.get(trial.id, at) == unswept
+
+
+async def test_the_current_one_is_the_live_one(storage: Storage) -> None:
+    """Never one that is over, and nobody else's."""
+    assert await storage.subscriptions.current(ANN.id, NOW) is None
+    assert await storage.subscriptions.current(IDS.new(), NOW) is None
+    old = kept(an_active(ANN, PRO)).cancel_now(a_cause(NOW + DAY))
+    await storage.keep(old, an_active(BOB, PRO))
+    assert await storage.subscriptions.current(ANN.id, NOW) is None
+    new = an_active(ANN, LIFE, NOW + DAY)
+    await storage.keep(new)
+    assert await storage.subscriptions.current(ANN.id, NOW + 100_000 * DAY) == shown(new, LIFE, NOW)
+
+
+async def test_terms_are_those_it_was_made_under(storage: Storage) -> None:
+    """A new revision of the plan changes neither price nor features of who is there; its name is that of now."""
+    active = an_active(ANN, PRO)
+    await storage.keep(active)
+    terms = some_terms(99_900, "EUR", export=False)
+    await save(storage, replace(PRO, events=()).change("Pro Plus", "", terms, lambda: a_cause(actor=ADMIN)))
+    view = await storage.subscriptions.get(active.id, NOW)
+    assert view is not None
+    assert view.plan == PlanReference(PRO.id, "pro", "Pro Plus", 1)
+    assert (view.price, view.features) == (PRO.revision.terms.price, PRO.revision.terms.features)
+    assert (await storage.access.standing(ANN.id)) == Standing(
+        Status.ACTIVE, active.ends_at, None, "pro", PRO.revision.terms.features
+    )
+
+
+async def keep_history(storage: Storage, count: int) -> list[Subscription]:
+    """So many subscriptions of Ann, each of a day, one after the other; the last is live."""
+    history = []
+    for number in range(count):
+        at = NOW + number * DAY
+        history.append(an_active(ANN, PRO, at))
+        if number < count - 1:
+            history[-1] = kept(history[-1]).cancel_now(a_cause(at + DAY))
+    await storage.keep(*history)
+    return history
+
+
+async def test_the_history_is_newest_first(storage: Storage) -> None:
+    """Page by page, the user's own alone; at the instant asked about."""
+    history = await keep_history(storage, 5)
+    await storage.keep(an_active(BOB, PRO))
+    for now in (NOW, NOW + 1_000 * DAY):
+        expected = [shown(subscription, PRO, now) for subscription in reversed(history)]
+        for limit in (1, 2, 5, 100):
+            read = await read_all(lambda page: storage.subscriptions.history(ANN.id, page, now), limit)  # noqa: B023
+            assert read == expected
+    assert expected[0].status is Status.EXPIRED
+
+
+async def test_nobody_has_no_history(storage: Storage) -> None:
+    """One empty page."""
+    for user_id in (ANN.id, IDS.new()):
+        page = await storage.subscriptions.history(user_id, PageRequest(10), NOW)
+        assert (list(page.items), page.next) == ([], None)
+
+
+async def test_a_history_begun_at_one_instant_is_paged(storage: Storage) -> None:
+    """A test clock stands still: the id decides then."""
+    history = [kept(an_active(ANN, PRO)).cancel_now(a_cause()) for _ in range(4)]
+    await storage.keep(*history)
+    read = await read_all(lambda page: storage.subscriptions.history(ANN.id, page, NOW), 1)
+    assert [view.id for view in read] == sorted((subscription.id for subscription in history), reverse=True)
+
+
+async def test_events_are_oldest_first(storage: Storage) -> None:
+    """Every field, with the facts as they were, page by page."""
+    trial = a_trial(ANN, PRO)
+    active = trial.convert(PRO.revision, a_cause(NOW + DAY, ADMIN)).cancel_at_period_end(a_cause(NOW + 2 * DAY))
+    await storage.keep(active, an_active(BOB, PRO))
+    expected = [
+        EventView(
+            event.id, event.type.value, event.occurred_at, event.actor, active.id, ANN.id, event.data, event.version
+        )
+        for event in active.events
+    ]
+    assert [event.version for event in expected] == [1, 2, 3]
+    for limit in (1, 2, 3, 100):
+        assert await read_all(lambda page: storage.subscriptions.events(active.id, page), limit) == expected
+
+
+async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
+    """As it was written: whoever decides by it knows the time. None where there never was one."""
+    assert await storage.access.standing(ANN.id) is None
+    assert await storage.access.standing(IDS.new()) is None
+    trial = a_trial(ANN, PRO).cancel_at_period_end(a_cause())
+    await storage.keep(trial, an_active(BOB, LIFE))
+    features = PRO.revision.terms.features
+    assert await storage.access.standing(ANN.id) == Standing(Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features)
+    await save(storage, kept(trial).cancel_now(a_cause(NOW + DAY)))
+    standing = await storage.access.standing(ANN.id)
+    assert standing == Standing(Status.CANCELLED, TRIAL_END, None, "pro", features)
+    new = an_active(ANN, LIFE, NOW + DAY)
+    await storage.keep(new)
+    assert await storage.access.standing(ANN.id) == Standing(
+        Status.ACTIVE, None, None, "life", LIFE.revision.terms.features
+    )
+
+
+async def test_features_keep_their_types(storage: Storage) -> None:
+    """A switch is no limit: true is not 1, and false not 0."""
+    terms = some_terms(yes=True, no=False, one=1, none=0, word="true", largest=2**53 - 1)
+    typed = a_plan("typed", terms)
+    await storage.keep(typed, an_active(ANN, typed))
+    standing = await storage.access.standing(ANN.id)
+    view = await storage.subscriptions.current(ANN.id, NOW)
+    assert standing is not None
+    assert view is not None
+    for features in (standing.features, view.features):
+        assert {key: (type(value), value) for key, value in features.items()} == {
+            key: (type(value), value) for key, value in terms.features.items()
+        }

@@ -1,0 +1,12 @@
+"""How hard the properties are tried: ``HYPOTHESIS_PROFILE`` says ``quick`` (the default) or ``nightly``."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# No deadline: a machine that is busy with something else is not a defect.
+settings.register_profile("quick", max_examples=100, stateful_step_count=30, deadline=None)
+settings.register_profile("nightly", max_examples=5_000, stateful_step_count=80, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

@@ -1,0 +1,201 @@
+"""What PostgreSQL is given and gives back: a row is the whole value, for every value the domain can make."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smp.adapters.postgres import tables
+from smp.adapters.postgres.mapping import (
+    Row,
+    actor_of,
+    api_key_of,
+    api_key_row,
+    plan_event_row,
+    plan_id_of,
+    plan_of,
+    plan_row,
+    revision_of,
+    revision_row,
+    session_of,
+    session_row,
+    subscription_event_row,
+    subscription_of,
+    subscription_row,
+    user_event_row,
+    user_of,
+    user_row,
+    user_view_of,
+)
+from smp.application.ports.api_keys import ApiKey
+from smp.domain.actor import Actor, Cause
+from smp.domain.plan.plan import CODE_PATTERN, Plan, PlanRevision, PlanStatus, Terms
+from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.subscription.lifecycle import Status, SubscriptionEventType
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.session import Session
+from smp.domain.user.user import Email, Role, User
+from tests.property.strategies import (
+    actors,
+    attempt,
+    causes,
+    ids,
+    instants,
+    revisions,
+    storable_texts,
+    terms,
+)
+
+USER_ID: Final = UUID(int=1)
+INSTANT: Final = datetime(2024, 1, 31, tzinfo=UTC)
+
+
+def is_email(text: str) -> bool:
+    """Whether it is taken as one."""
+    return attempt(lambda: Email(text))[1] is None
+
+
+maybe_instants = st.none() | instants
+counts = st.integers(0, 2**31)
+spellings = st.from_regex(r"[A-Za-z0-9éßΣя.+-]{1,20}@[a-zA-Z0-9я]{1,20}\.[a-z]{2}", fullmatch=True)
+emails = spellings.filter(is_email).map(Email)
+subscriptions = st.builds(
+    Subscription,
+    id=ids,
+    user_id=ids,
+    plan_id=ids,
+    revision=counts,
+    status=st.sampled_from(Status),
+    starts_at=instants,
+    ends_at=maybe_instants,
+    trial_ends_at=maybe_instants,
+    anchor_at=maybe_instants,
+    periods=counts,
+    converted_at=maybe_instants,
+    cancel_at=maybe_instants,
+    cancelled_at=maybe_instants,
+    ended_at=maybe_instants,
+    version=counts,
+    created_at=instants,
+    events=st.just(()),
+)
+users = st.builds(User, ids, emails, storable_texts, st.sampled_from(Role), st.booleans(), instants)
+sessions = st.builds(
+    Session, ids, ids, st.binary(min_size=32, max_size=32), instants, instants, storable_texts, storable_texts
+)
+api_keys = st.builds(ApiKey, ids, storable_texts, st.binary(min_size=32, max_size=32), instants, maybe_instants)
+
+
+def through_jsonb(row: Row, column: str) -> dict[str, Any]:
+    """The row as the database gives it back: the keys of a document in another order."""
+    document = json.loads(json.dumps(row[column]))
+    return {**row, column: dict(reversed(document.items()))}
+
+
+@given(subscriptions)
+def test_subscriptions(subscription: Subscription) -> None:
+    """Every field but the events, which have a table of their own."""
+    assert subscription_of(subscription_row(subscription)) == subscription
+
+
+def test_no_field_and_no_column_is_forgotten() -> None:
+    """A field that the mapping does not know would be lost in silence."""
+    assert {field.name for field in fields(Subscription)} - {"events"} == set(tables.subscriptions.columns.keys())
+    assert {field.name for field in fields(Session)} == set(tables.sessions.columns.keys())
+    assert {field.name for field in fields(ApiKey)} == set(tables.api_keys.columns.keys())
+
+
+@given(users)
+def test_users(user: User) -> None:
+    """The email keeps its spelling, and its key is written along."""
+    row = user_row(user)
+    assert user_of(row) == user
+    assert row["email_key"] == user.email.key
+    assert row.keys() == set(tables.users.columns.keys())
+    view = user_view_of(row)
+    assert (view.id, view.email, view.role, view.disabled) == (user.id, user.email.text, user.role, user.disabled)
+
+
+@given(sessions)
+def test_sessions(session: Session) -> None:
+    """Every field."""
+    assert session_of(session_row(session)) == session
+
+
+@given(api_keys)
+def test_api_keys(key: ApiKey) -> None:
+    """Every field."""
+    assert api_key_of(api_key_row(key)) == key
+
+
+@given(revisions)
+def test_revisions(revision: PlanRevision) -> None:
+    """The terms to the type of each feature's value, and the features in the order of their keys."""
+    row = revision_row(revision)
+    read = revision_of(through_jsonb(row, "features"))
+    assert read == revision
+    assert read.terms.same_as(revision.terms)
+    assert list(read.terms.features) == sorted(revision.terms.features)
+    assert row.keys() == set(tables.plan_revisions.columns.keys())
+
+
+@given(
+    ids, st.from_regex(CODE_PATTERN, fullmatch=True), storable_texts, terms, st.sampled_from(PlanStatus), counts, causes
+)
+def test_plans(plan_id: UUID, code: str, text: str, of: Terms, status: PlanStatus, version: int, cause: Cause) -> None:
+    """The plan with its newest revision."""
+    revision = PlanRevision(plan_id, 3, of, cause.at)
+    plan = Plan(plan_id, code, text, text, status, revision, version, cause.at)
+    row = plan_row(plan)
+    joined = {**row, "plan_created_at": row["created_at"]}
+    assert plan_of(joined, revision_of(revision_row(revision))) == plan
+    assert row.keys() == set(tables.plans.columns.keys())
+
+
+@given(actors)
+def test_actors(actor: Actor) -> None:
+    """The system has no id, everybody else has."""
+    event = SubscriptionEvent(USER_ID, SubscriptionEventType.RENEWED, INSTANT, actor, USER_ID, USER_ID, 1, {})
+    row = subscription_event_row(event)
+    assert actor_of(row) == actor
+    assert (row["actor_id"] is None) == (row["actor_type"] == "system")
+
+
+@given(ids, ids, revisions, causes)
+def test_events(subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> None:
+    """Every column is there, and the data are JSON as they are."""
+    (told,) = Subscription.activate(subscription_id, user_id, revision, cause).events
+    row = subscription_event_row(told)
+    assert row.keys() == set(tables.events.columns.keys())
+    assert through_jsonb(row, "data")["data"] == told.data
+    assert (row["user_id"], row["id"], row["subscription_id"], row["version"], row["type"], row["occurred_at"]) == (
+        user_id,
+        cause.event_id,
+        subscription_id,
+        1,
+        "subscription.activated",
+        cause.at,
+    )
+    (made,) = Plan.create(user_id, "pro", "Pro", "", revision.terms, cause).events
+    row = plan_event_row(made)
+    assert row.keys() == set(tables.plan_events.columns.keys())
+    assert through_jsonb(row, "data")["data"] == made.data
+    (came,) = User.register(user_id, Email("ada@example.com"), "hash", Role.USER, cause).events
+    row = user_event_row(came)
+    assert row.keys() == set(tables.events.columns.keys())
+    assert (row["subscription_id"], row["version"], row["type"]) == (None, None, "user.registered")
+
+
+@given(ids, st.text(max_size=40))
+def test_plans_are_named_by_id_in_one_way(plan_id: UUID, text: str) -> None:
+    """The canonical form, in letters of any case; anything else is a code."""
+    assert plan_id_of(str(plan_id)) == plan_id_of(str(plan_id).upper()) == plan_id
+    assert plan_id_of(plan_id.hex) is None
+    assert plan_id_of(f"{{{plan_id}}}") is None
+    assert plan_id_of(text) is None

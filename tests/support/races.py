@@ -1,0 +1,266 @@
+"""Races: each lets twenty callers at one thing at once and asserts that what must hold held.
+
+They pass on every sound storage, and fail on one without its guards; both is tested.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.change_plan import ChangePlan, PlanPatch
+from smp.application.commands.change_user_access import ChangeUserAccess
+from smp.application.commands.create_admin import CreateAdmin
+from smp.application.commands.create_plan import CreatePlan
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.commands.register_user import RegisterUser
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.start_trial import StartTrial, TrialScope
+from smp.application.errors import RequestInProgress, TooManyAttempts
+from smp.application.idempotency import AlreadyAnswered
+from smp.application.paging import PageRequest
+from smp.application.queries.readers import SubscriptionFilter
+from smp.domain.errors import (
+    EmailTaken,
+    LastAdmin,
+    LiveSubscriptionExists,
+    PlanCodeTaken,
+    TrialAlreadyUsed,
+)
+from smp.domain.user.user import Role
+from tests.support.builders import (
+    ADMIN,
+    DAY,
+    PASSWORD,
+    a_plan,
+    a_request,
+    a_trial,
+    a_user,
+    actor_of,
+    an_active,
+    an_admin,
+    some_terms,
+)
+from tests.support.hashing import InstantHasher
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+from tests.support.waiting import all_at_once
+
+WORKERS: Final = 20
+
+Race = Callable[[Storage], Awaitable[None]]
+
+
+def one_winner(results: list[object], *refusals: type[Exception]) -> object:
+    """What the one got who was not refused; all others got one of these refusals."""
+    winners = [result for result in results if not isinstance(result, Exception)]
+    others = [result for result in results if isinstance(result, Exception) and not isinstance(result, refusals)]
+    assert not others, others
+    assert len(winners) == 1, f"{len(winners)} winners"
+    return winners[0]
+
+
+async def one_trial(storage: Storage) -> None:
+    """A user has one live subscription, however often the trial is asked for."""
+    ann = a_user()
+    await storage.keep(ann, a_plan())
+    start = UseCases.over(storage).start_trial
+    results = await all_at_once(*(start(StartTrial(actor_of(ann), ann.id, "pro")) for _ in range(WORKERS)))
+    one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
+    page = await storage.subscriptions.history(ann.id, PageRequest(100), await storage.clock.now())
+    assert len(page.items) == 1
+
+
+async def one_trial_in_all(storage: Storage) -> None:
+    """Where the scope is the user, trials of twenty plans are one trial."""
+    ann = a_user()
+    await storage.keep(ann, *(a_plan(f"plan-{number}") for number in range(WORKERS)))
+    start = UseCases.over(storage, scope=TrialScope.USER).start_trial
+    results = await all_at_once(
+        *(start(StartTrial(actor_of(ann), ann.id, f"plan-{number}")) for number in range(WORKERS))
+    )
+    one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
+
+
+async def one_activation(storage: Storage) -> None:
+    """A user has one live subscription, however many plans are paid for."""
+    ann = a_user()
+    await storage.keep(ann, a_plan("pro"), a_plan("max"))
+    activate = UseCases.over(storage).activate
+    results = await all_at_once(
+        *(activate(ActivateSubscription(actor_of(ann), ann.id, ("pro", "max")[n % 2])) for n in range(WORKERS))
+    )
+    one_winner(results, LiveSubscriptionExists)
+    page = await storage.subscriptions.history(ann.id, PageRequest(100), await storage.clock.now())
+    assert len(page.items) == 1
+
+
+async def one_conversion(storage: Storage) -> None:
+    """A trial is converted once: who comes later finds it active."""
+    ann, plan = a_user(), a_plan()
+    at = await storage.clock.now()
+    trial = a_trial(ann, plan, at)
+    await storage.keep(ann, plan)
+    await storage.keep_trial(trial)
+    activate = UseCases.over(storage).activate
+    results = await all_at_once(*(activate(ActivateSubscription(actor_of(ann), ann.id, "pro")) for _ in range(WORKERS)))
+    one_winner(results, LiveSubscriptionExists)
+    events = await storage.subscriptions.events(trial.id, PageRequest(100))
+    assert [event.version for event in events.items] == [1, 2]
+
+
+async def every_renewal_counts(storage: Storage) -> None:
+    """Twenty renewals are twenty periods: none is lost."""
+    ann, plan = a_user(), a_plan()
+    active = an_active(ann, plan, await storage.clock.now())
+    await storage.keep(ann, plan, active)
+    renew = UseCases.over(storage).renew
+    results = await all_at_once(*(renew(RenewSubscription(actor_of(ann), ann.id)) for _ in range(WORKERS)))
+    assert [result for result in results if isinstance(result, Exception)] == []
+    async with storage.unit_of_work() as work:
+        found = await work.subscriptions.find_unsettled(ann.id)
+    assert found is not None
+    assert (found.periods, found.version) == (1 + WORKERS, 1 + WORKERS)
+    events = await storage.subscriptions.events(active.id, PageRequest(100))
+    assert [event.version for event in events.items] == list(range(1, 2 + WORKERS))
+
+
+async def one_account(storage: Storage) -> None:
+    """An email is taken once, however it is written."""
+    register = UseCases.over(storage, hasher=InstantHasher()).register_user
+    emails = ("ann@example.com", "Ann@Example.com", "ANN@EXAMPLE.COM")
+    results = await all_at_once(*(register(RegisterUser(emails[n % 3], PASSWORD)) for n in range(WORKERS)))
+    one_winner(results, EmailTaken)
+    assert len((await storage.users.list("", PageRequest(100))).items) == 1
+
+
+async def one_plan(storage: Storage) -> None:
+    """A code is taken once."""
+    create = UseCases.over(storage).create_plan
+    command = CreatePlan(ADMIN, "pro", "Pro", "", some_terms())
+    one_winner(await all_at_once(*(create(command) for _ in range(WORKERS))), PlanCodeTaken)
+    assert len((await storage.plans.list(None, PageRequest(100))).items) == 1
+
+
+async def every_revision_counts(storage: Storage) -> None:
+    """Twenty changes of terms are twenty revisions: none is lost."""
+    await storage.keep(a_plan("pro", some_terms(0)))
+    change = UseCases.over(storage).change_plan
+    results = await all_at_once(
+        *(change(ChangePlan(ADMIN, "pro", PlanPatch(amount=amount))) for amount in range(1, 1 + WORKERS))
+    )
+    assert [result for result in results if isinstance(result, Exception)] == []
+    page = await storage.plans.revisions("pro", PageRequest(100))
+    assert [view.revision for view in page.items] == list(range(1 + WORKERS, 0, -1))
+    assert sorted(view.price.amount for view in page.items) == list(range(1 + WORKERS))
+
+
+async def an_admin_remains(storage: Storage) -> None:
+    """Twenty administrators who all demote each other leave one."""
+    admins = [an_admin(f"admin-{number}@example.com") for number in range(WORKERS)]
+    await storage.keep(*admins)
+    change = UseCases.over(storage).change_user_access
+    results = await all_at_once(*(change(ChangeUserAccess(admin.id, Role.USER)) for admin in admins))
+    assert sum(isinstance(result, LastAdmin) for result in results) == 1, results
+    roles = Counter([(await storage.users.get(admin.id)).role for admin in admins])
+    assert roles == {Role.USER: WORKERS - 1, Role.ADMIN: 1}
+
+
+async def one_first_admin(storage: Storage) -> None:
+    """Twenty processes that start on an empty database make one administrator."""
+    create = UseCases.over(storage, hasher=InstantHasher()).create_admin
+    results = await all_at_once(
+        *(create(CreateAdmin(f"root-{n}@example.com", PASSWORD, only_the_first=True)) for n in range(WORKERS))
+    )
+    assert len([result for result in results if result is not None]) == 1, results
+    assert len((await storage.users.list("", PageRequest(100))).items) == 1
+
+
+async def one_effect_for_a_key(storage: Storage) -> None:
+    """A request that is sent twenty times takes effect once."""
+    ann, plan = a_user(), a_plan()
+    at = await storage.clock.now()
+    await storage.keep(ann, plan, an_active(ann, plan, at))
+    renew = UseCases.over(storage).renew
+    command = RenewSubscription(actor_of(ann), ann.id, request=a_request(at=at))
+    results = await all_at_once(*(renew(command) for _ in range(WORKERS)))
+    one_winner(results, RequestInProgress, AlreadyAnswered)
+    async with storage.unit_of_work() as work:
+        found = await work.subscriptions.find_unsettled(ann.id)
+    assert found is not None
+    assert found.periods == 2
+
+
+async def every_end_once(storage: Storage) -> None:
+    """Many sweeps at once share the work: each end is written and announced once."""
+    plan = a_plan()
+    start = await storage.clock.now()
+    users = [a_user(f"user-{number}@example.com") for number in range(30)]
+    trials = [a_trial(user, plan, start) for user in users]
+    await storage.keep(plan, *users)
+    for trial in trials:
+        await storage.keep_trial(trial)
+    await storage.clock.set(start + 14 * DAY)
+    cases = UseCases.over(storage)
+    results = await all_at_once(*(cases.expire(ExpireDueSubscriptions()) for _ in range(4)))
+    assert [result for result in results if isinstance(result, Exception)] == []
+    assert cases.failures.sweep_failures == []
+    assert sum(result.ended for result in results) == len(trials)  # type: ignore[attr-defined]
+    for trial in trials:
+        events = await storage.subscriptions.events(trial.id, PageRequest(100))
+        assert [event.version for event in events.items] == [1, 2]
+
+
+async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
+    """Twenty who subscribe anew, and two sweeps, end an overdue one once and make one new one."""
+    ann, plan = a_user(), a_plan()
+    start = await storage.clock.now()
+    trial = a_trial(ann, plan, start)
+    await storage.keep(ann, plan)
+    await storage.keep_trial(trial)
+    await storage.clock.set(start + 20 * DAY)
+    cases = UseCases.over(storage)
+    activation = ActivateSubscription(actor_of(ann), ann.id, "pro")
+    results = await all_at_once(
+        *(cases.activate(activation) for _ in range(WORKERS)),
+        *(cases.expire(ExpireDueSubscriptions()) for _ in range(2)),
+    )
+    one_winner(results[:WORKERS], LiveSubscriptionExists)
+    events = await storage.subscriptions.events(trial.id, PageRequest(100))
+    assert [event.version for event in events.items] == [1, 2]
+    listed = await storage.subscriptions.list(SubscriptionFilter(user_id=ann.id), PageRequest(), start + 20 * DAY)
+    assert [view.status.value for view in listed.items] == ["active", "expired"]
+
+
+async def ten_attempts(storage: Storage) -> None:
+    """Parallel guesses cannot outrun the count."""
+    at = await storage.clock.now()
+    results = await all_at_once(*(storage.throttle.attempt("ann", f"source {n}", at) for n in range(2 * WORKERS)))
+    assert results.count(None) == 10
+    assert all(result is None or isinstance(result, TooManyAttempts) for result in results)
+
+
+RACES: Final[Mapping[str, Race]] = MappingProxyType(
+    {
+        race.__name__: race
+        for race in (
+            one_trial,
+            one_trial_in_all,
+            one_activation,
+            one_conversion,
+            every_renewal_counts,
+            one_account,
+            one_plan,
+            every_revision_counts,
+            an_admin_remains,
+            one_first_admin,
+            one_effect_for_a_key,
+            every_end_once,
+            overdue_stands_in_nobodys_way,
+            ten_attempts,
+        )
+    }
+)

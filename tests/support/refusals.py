@@ -1,0 +1,37 @@
+"""Showing that a refusal changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeVar
+
+import pytest
+
+from smp.adapters.memory.store import Counted, MemoryStore, State
+from smp.application.attempt_limits import Attempts
+
+Error = TypeVar("Error", bound=Exception)
+
+
+@contextmanager
+def refused(
+    store: MemoryStore, error: type[Error], *, counts_attempt: bool = False
+) -> Iterator[pytest.ExceptionInfo[Error]]:
+    """The block must raise ``error`` and leave the store equal; a failed login may leave its count."""
+    before = store.state
+    with pytest.raises(error) as caught:
+        yield caught
+    after = store.state
+    assert type(caught.value) is error
+    if counts_attempt:
+        assert after.attempts != before.attempts
+        before, after = _without_attempts(before), _without_attempts(after)
+    assert after == before
+
+
+def _without_attempts(state: State) -> State:
+    none: Mapping[tuple[Counted, str], Attempts] = MappingProxyType({})
+    return replace(state, attempts=none)

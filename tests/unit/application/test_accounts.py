@@ -1,0 +1,159 @@
+"""Registering, and making administrators."""
+
+from __future__ import annotations
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.application.commands.change_user_access import ChangeUserAccess
+from smp.application.commands.create_admin import CreateAdmin
+from smp.application.commands.register_user import RegisterUser
+from smp.application.errors import Busy
+from smp.application.outcomes import UserOutcome
+from smp.application.queries.views import UserView
+from smp.domain.actor import SYSTEM, Actor, ActorType
+from smp.domain.errors import EmailTaken, InvalidValue, LastAdmin, UserNotFound
+from smp.domain.user.user import Role
+from tests.support.builders import IDS, NOW, PASSWORD, a_session, a_user, an_admin
+from tests.support.hashing import BusyHasher
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+BAD_EMAILS = [
+    "",
+    "ann",
+    "ann@",
+    "@example.com",
+    "a b@example.com",
+    "ann@example..com",
+    "a@b@c",
+    f"{'a' * 250}@x.de",
+    "a\x00@x.de",
+]
+BAD_PASSWORDS = ["", "fourteen chars", "x" * 1_025, "passwordpassword", "123456789987654321"]
+
+
+async def test_a_user_registers(store: MemoryStore, use_cases: UseCases) -> None:
+    """The account is enabled and of role user, the password only kept as a hash; the user is the actor of its event."""
+    outcome = await use_cases.register_user(RegisterUser("Ann@Example.com", PASSWORD))
+    (kept,) = store.state.users.values()
+    assert outcome == UserOutcome(
+        UserView(kept.id, "Ann@Example.com", Role.USER, disabled=False, created_at=NOW), created=True
+    )
+    assert PASSWORD not in repr(kept)
+    assert (await use_cases.hasher.verify(kept.password_hash, PASSWORD)).matches
+    (event,) = store.events
+    assert (event.type, event.occurred_at, event.actor) == ("user.registered", NOW, Actor(ActorType.USER, kept.id))
+    assert event.data == {"role": "user"}
+
+
+@pytest.mark.parametrize("password", ["x" * 7 + " " * 8, "é" * 15, "\U0001f600" * 15, "\x00" * 15, "x" * 1_024])
+async def test_a_password_may_be_anything_of_that_length(use_cases: UseCases, password: str) -> None:
+    """Counted in code points; nothing is trimmed."""
+    outcome = await use_cases.register_user(RegisterUser("ann@example.com", password))
+    assert outcome.created
+
+
+@pytest.mark.parametrize("email", BAD_EMAILS)
+async def test_a_bad_email_is_refused(store: MemoryStore, use_cases: UseCases, email: str) -> None:
+    """At its place in the request."""
+    with refused(store, InvalidValue) as caught:
+        await use_cases.register_user(RegisterUser(email, PASSWORD))
+    assert caught.value.pointer == "/email"
+    with refused(store, InvalidValue):
+        await use_cases.create_admin(CreateAdmin(email, PASSWORD))
+
+
+@pytest.mark.parametrize("password", BAD_PASSWORDS)
+async def test_a_weak_password_is_refused(store: MemoryStore, use_cases: UseCases, password: str) -> None:
+    """Too short, too long, or one that everybody tries first."""
+    with refused(store, InvalidValue) as caught:
+        await use_cases.register_user(RegisterUser("ann@example.com", password))
+    assert caught.value.pointer == "/password"
+    with refused(store, InvalidValue):
+        await use_cases.create_admin(CreateAdmin("ann@example.com", password))
+
+
+async def test_an_email_that_is_taken_is_refused(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Without regard to case."""
+    await storage.keep(a_user("ann@example.com"))
+    with refused(store, EmailTaken):
+        await use_cases.register_user(RegisterUser("ANN@example.com", PASSWORD))
+    with refused(store, EmailTaken):
+        await use_cases.create_admin(CreateAdmin("ANN@example.com", PASSWORD))
+
+
+async def test_nobody_registers_where_hashing_is_busy(store: MemoryStore, storage: Storage) -> None:
+    """Asked to come later."""
+    with refused(store, Busy):
+        await UseCases.over(storage, hasher=BusyHasher()).register_user(RegisterUser("ann@example.com", PASSWORD))
+
+
+async def test_the_operator_makes_an_admin(store: MemoryStore, use_cases: UseCases) -> None:
+    """The system is the actor."""
+    outcome = await use_cases.create_admin(CreateAdmin("root@example.com", PASSWORD))
+    assert outcome is not None
+    assert (outcome.user.role, outcome.created) == (Role.ADMIN, True)
+    (event,) = store.events
+    assert (event.occurred_at, event.actor, event.data) == (NOW, SYSTEM, {"role": "admin"})
+    assert await use_cases.create_admin(CreateAdmin("second@example.com", PASSWORD)) is not None
+
+
+async def test_only_the_first_admin_is_made_where_asked(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """Users and disabled administrators do not count."""
+    await storage.keep(a_user(), an_admin("disabled@example.com").with_access(Role.ADMIN, disabled=True))
+    first = CreateAdmin("root@example.com", PASSWORD, only_the_first=True)
+    assert await use_cases.create_admin(first) is not None
+    before = store.state
+    assert await use_cases.create_admin(CreateAdmin("second@example.com", PASSWORD, only_the_first=True)) is None
+    assert store.state == before
+
+
+async def test_role_and_switch_are_changed_apart(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """What is not named stays."""
+    ann = a_user()
+    await storage.keep(an_admin(), ann)
+
+    async def change(role: Role | None = None, *, disabled: bool | None = None) -> tuple[Role, bool]:
+        outcome = await use_cases.change_user_access(ChangeUserAccess(ann.id, role, disabled))
+        assert outcome.user == UserView.of(store.state.users[ann.id])
+        assert not outcome.created
+        return outcome.user.role, outcome.user.disabled
+
+    assert await change(Role.ADMIN) == (Role.ADMIN, False)
+    assert await change(disabled=True) == (Role.ADMIN, True)
+    assert await change(Role.USER, disabled=False) == (Role.USER, False)
+    assert await change() == (Role.USER, False)
+
+
+async def test_disabling_ends_all_sessions(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """The user's own; a change of role alone ends none."""
+    ann, root = a_user(), an_admin()
+    await storage.keep(root, ann, a_session(ann, "one"), a_session(ann, "two"), a_session(root, "root's"))
+    await use_cases.change_user_access(ChangeUserAccess(ann.id, role=Role.ADMIN))
+    assert len(store.state.sessions) == 3
+    await use_cases.change_user_access(ChangeUserAccess(ann.id, disabled=True))
+    assert [session.user_id for session in store.state.sessions.values()] == [root.id]
+
+
+async def test_the_last_admin_stays(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Enabled, and an admin; with another one it can go, and what is no loss is no refusal."""
+    root, other = an_admin(), an_admin("other@example.com")
+    await storage.keep(root, other)
+    await use_cases.change_user_access(ChangeUserAccess(other.id, disabled=True))
+    with refused(store, LastAdmin):
+        await use_cases.change_user_access(ChangeUserAccess(root.id, role=Role.USER))
+    with refused(store, LastAdmin):
+        await use_cases.change_user_access(ChangeUserAccess(root.id, disabled=True))
+    await use_cases.change_user_access(ChangeUserAccess(other.id, role=Role.USER))
+    await use_cases.change_user_access(ChangeUserAccess(root.id, role=Role.ADMIN, disabled=False))
+    assert store.state.users[root.id].is_enabled_admin
+
+
+async def test_an_unknown_user_cannot_be_changed(store: MemoryStore, use_cases: UseCases) -> None:
+    """There is nothing to change."""
+    with refused(store, UserNotFound):
+        await use_cases.change_user_access(ChangeUserAccess(IDS.new(), role=Role.ADMIN))

@@ -1,0 +1,248 @@
+"""Making, changing, archiving and looking at plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.application.caller import Caller
+from smp.application.commands.archive_plan import ArchivePlan
+from smp.application.commands.change_plan import ChangePlan, PlanPatch
+from smp.application.commands.create_plan import CreatePlan
+from smp.application.commands.restore_plan import RestorePlan
+from smp.application.errors import Forbidden, NotAuthenticated
+from smp.application.paging import PageRequest
+from smp.application.preconditions import Expected
+from smp.application.queries.get_plan import GetPlan
+from smp.application.queries.list_plan_revisions import ListPlanRevisions
+from smp.application.queries.list_plans import ListPlans
+from smp.application.queries.views import PlanView, RevisionView, UserView
+from smp.domain.actor import Actor, ActorType
+from smp.domain.errors import InvalidValue, PlanCodeTaken, PlanNotFound, StaleVersion
+from smp.domain.features import features
+from smp.domain.money import Money
+from smp.domain.period import Period
+from smp.domain.plan.plan import PlanStatus
+from tests.support.builders import ADMIN, DAY, IDS, NOW, a_plan, a_user, an_admin, some_terms
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+LATER = NOW + DAY
+
+
+async def test_a_plan_is_made(store: MemoryStore, use_cases: UseCases) -> None:
+    """Active, at revision 1, with one event by the administrator."""
+    outcome = await use_cases.create_plan(CreatePlan(ADMIN, "pro", "Pro", "For pros", some_terms()))
+    plan = outcome.plan
+    assert outcome.created
+    assert (plan.code, plan.name, plan.description) == ("pro", "Pro", "For pros")
+    assert (plan.status, plan.version, plan.created_at) == (PlanStatus.ACTIVE, 1, NOW)
+    terms = some_terms()
+    assert plan.revision == RevisionView(1, terms.price, terms.period, terms.trial_period, terms.features, NOW)
+    assert await use_cases.get_plan(GetPlan("pro")) == plan
+    (event,) = store.events
+    assert (event.type, event.occurred_at, event.actor) == ("plan.created", NOW, ADMIN)
+    assert event.data["price"] == {"amount": 1990, "currency": "USD"}
+
+
+@pytest.mark.parametrize("code", ["", "Pro", "-pro", "pro plan", "x" * 64, "é", "pro\n", "pro/1"])
+async def test_a_bad_code_is_refused(store: MemoryStore, use_cases: UseCases, code: str) -> None:
+    """A code is a slug."""
+    with refused(store, InvalidValue) as caught:
+        await use_cases.create_plan(CreatePlan(ADMIN, code, "Pro", "", some_terms()))
+    assert caught.value.pointer == "/code"
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "pointer"),
+    [
+        ("", "", "/name"),
+        (" ", "", "/name"),
+        ("x" * 201, "", "/name"),
+        ("a\x00", "", "/name"),
+        ("a", "x" * 2_001, "/description"),
+        ("a", "\x00", "/description"),
+    ],
+)
+async def test_bad_texts_are_refused(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, name: str, description: str, pointer: str
+) -> None:
+    """When a plan is made, and when it is changed."""
+    with refused(store, InvalidValue) as caught:
+        await use_cases.create_plan(CreatePlan(ADMIN, "pro", name, description, some_terms()))
+    assert caught.value.pointer == pointer
+    await storage.keep(a_plan())
+    with refused(store, InvalidValue) as caught:
+        await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name=name, description=description)))
+    assert caught.value.pointer == pointer
+
+
+async def test_a_code_that_is_taken_is_refused(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Also by an archived plan."""
+    await storage.keep(a_plan())
+    await use_cases.archive_plan(ArchivePlan(ADMIN, "pro"))
+    with refused(store, PlanCodeTaken):
+        await use_cases.create_plan(CreatePlan(ADMIN, "pro", "Pro", "", some_terms()))
+
+
+async def test_texts_change_in_place(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """One event, no revision; what is not named stays."""
+    plan = a_plan()
+    await storage.keep(plan)
+    await use_cases.clock.set(LATER)
+    outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold")))
+    assert outcome.plan == replace(PlanView.of(plan), name="Gold", version=2)
+    assert not outcome.created
+    event = store.events[-1]
+    assert (event.type, event.occurred_at, event.actor) == ("plan.updated", LATER, ADMIN)
+    assert event.data == {"name": "Gold", "description": "The pro plan"}
+
+
+async def test_terms_change_by_a_new_revision(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Each member apart; the old revision stays."""
+    await storage.keep(a_plan("pro", some_terms(export=True, seats=5)))
+    await use_cases.clock.set(LATER)
+    patches = [
+        PlanPatch(amount=2990),
+        PlanPatch(currency="EUR"),
+        PlanPatch(period=None),
+        PlanPatch(trial_period=Period.parse("P7D")),
+        PlanPatch(features={"seats": None, "support": "priority"}),
+        PlanPatch(features=None),
+    ]
+    for number, patch in enumerate(patches, start=2):
+        outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", patch))
+        assert (outcome.plan.revision.revision, outcome.plan.version) == (number, number)
+        assert (store.events[-1].type, store.events[-1].occurred_at) == ("plan.revised", LATER)
+    page = await use_cases.list_revisions(ListPlanRevisions("pro"))
+    first, *_, last = reversed(page.items)
+    assert (first.price, first.created_at, dict(first.features)) == (
+        Money(1990, "USD"),
+        NOW,
+        {"export": True, "seats": 5},
+    )
+    assert (last.price, last.period, last.trial_period) == (Money(2990, "EUR"), None, Period.parse("P7D"))
+    assert (last.features, last.created_at) == (features({}), LATER)
+    assert dict(page.items[1].features) == {"export": True, "support": "priority"}
+
+
+async def test_texts_and_terms_at_once_are_two_events(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """Of one instant and with ids of their own."""
+    await storage.keep(a_plan())
+    outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
+    assert outcome.plan.version == 3
+    updated, revised = store.events[-2:]
+    assert (updated.type, revised.type) == ("plan.updated", "plan.revised")
+    assert updated.id != revised.id
+
+
+async def test_a_change_to_the_same_is_none(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """No event, no version, no revision."""
+    await storage.keep(a_plan("pro", some_terms(1990, seats=5)))
+    before = store.state
+    for patch in (PlanPatch(), PlanPatch(name="Pro", amount=1990, features={"seats": 5, "gone": None})):
+        outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", patch))
+        assert outcome.plan.version == 1
+    assert store.state == before
+
+
+@pytest.mark.parametrize(
+    ("patch", "pointer"),
+    [
+        (PlanPatch(amount=-1), "/price/amount"),
+        (PlanPatch(currency="usd"), "/price/currency"),
+        (PlanPatch(features={"Bad Key": True}), "/features/Bad Key"),
+        (PlanPatch(features={"seats": -1}), "/features/seats"),
+        (PlanPatch(features={f"key-{n}": n for n in range(201)}), "/features"),
+    ],
+)
+async def test_bad_terms_are_refused(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, patch: PlanPatch, pointer: str
+) -> None:
+    """At the bad member."""
+    await storage.keep(a_plan())
+    with refused(store, InvalidValue) as caught:
+        await use_cases.change_plan(ChangePlan(ADMIN, "pro", patch))
+    assert caught.value.pointer == pointer
+
+
+async def test_a_plan_is_archived_and_restored(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Twice is once: no second event."""
+    plan = a_plan()
+    await storage.keep(plan)
+    for name in ("pro", str(plan.id)):
+        archived = await use_cases.archive_plan(ArchivePlan(ADMIN, name))
+        assert (archived.plan.status, archived.plan.version) == (PlanStatus.ARCHIVED, 2)
+    for name in ("pro", str(plan.id)):
+        restored = await use_cases.restore_plan(RestorePlan(ADMIN, name))
+        assert (restored.plan.status, restored.plan.version) == (PlanStatus.ACTIVE, 3)
+    assert [event.type for event in store.events] == ["plan.created", "plan.archived", "plan.restored"]
+    assert {event.actor for event in store.events} == {ADMIN}
+
+
+async def test_an_unknown_plan_is_not_found(store: MemoryStore, use_cases: UseCases) -> None:
+    """Whatever is to be done with it."""
+    for plan in ("nothing", str(IDS.new())):
+        with refused(store, PlanNotFound):
+            await use_cases.change_plan(ChangePlan(ADMIN, plan, PlanPatch(name="Gold")))
+        with refused(store, PlanNotFound):
+            await use_cases.archive_plan(ArchivePlan(ADMIN, plan))
+        with refused(store, PlanNotFound):
+            await use_cases.restore_plan(RestorePlan(ADMIN, plan))
+        with refused(store, PlanNotFound):
+            await use_cases.get_plan(GetPlan(plan))
+        with refused(store, PlanNotFound):
+            await use_cases.list_revisions(ListPlanRevisions(plan))
+
+
+async def test_a_plan_must_be_as_expected(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Where a version is named it must be the present one; any will do where any is asked for."""
+    await storage.keep(a_plan())
+    stale = Expected(frozenset({0, 2}))
+    with refused(store, StaleVersion):
+        await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold"), stale))
+    with refused(store, StaleVersion):
+        await use_cases.archive_plan(ArchivePlan(ADMIN, "pro", stale))
+    with refused(store, StaleVersion):
+        await use_cases.restore_plan(RestorePlan(ADMIN, "pro", stale))
+    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold"), Expected(frozenset({1}))))
+    await use_cases.archive_plan(ArchivePlan(ADMIN, "pro", Expected(frozenset({1, 2}))))
+    outcome = await use_cases.restore_plan(RestorePlan(ADMIN, "pro", Expected(None)))
+    assert outcome.plan.version == 4
+
+
+async def test_anybody_sees_what_is_on_offer(storage: Storage, use_cases: UseCases) -> None:
+    """Cheapest first, without the archived ones; page by page."""
+    await storage.keep(
+        a_plan("b", some_terms(2)), a_plan("a", some_terms(2)), a_plan("z", some_terms(1)), a_plan("old")
+    )
+    await use_cases.archive_plan(ArchivePlan(ADMIN, "old"))
+    page = await use_cases.list_plans(ListPlans(None))
+    assert [plan.code for plan in page.items] == ["z", "a", "b"]
+    first = await use_cases.list_plans(ListPlans(None, page=PageRequest(2)))
+    rest = await use_cases.list_plans(ListPlans(None, page=PageRequest(2, first.next)))
+    assert [plan.code for plan in (*first.items, *rest.items)] == ["z", "a", "b"]
+    assert rest.next is None
+
+
+@pytest.mark.parametrize("status", [PlanStatus.ARCHIVED, None])
+async def test_only_admins_see_archived_plans(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, status: PlanStatus | None
+) -> None:
+    """Alone or among all; one of them may be looked at by anybody who knows it."""
+    await storage.keep(a_plan("old"))
+    await use_cases.archive_plan(ArchivePlan(ADMIN, "old"))
+    admin, ann = (Caller.of_session(UserView.of(user), IDS.new()) for user in (an_admin(), a_user()))
+    page = await use_cases.list_plans(ListPlans(admin, status))
+    assert [plan.code for plan in page.items] == ["old"]
+    with refused(store, NotAuthenticated):
+        await use_cases.list_plans(ListPlans(None, status))
+    for caller in (ann, Caller(Actor(ActorType.SERVICE, IDS.new()))):
+        with refused(store, Forbidden):
+            await use_cases.list_plans(ListPlans(caller, status))
+    assert (await use_cases.get_plan(GetPlan("old"))).status is PlanStatus.ARCHIVED

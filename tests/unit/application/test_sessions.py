@@ -1,0 +1,391 @@
+"""Signing in and out, passwords, and who is calling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.application.caller import Caller
+from smp.application.commands.change_password import ChangePassword
+from smp.application.commands.create_api_key import CreateApiKey
+from smp.application.commands.end_other_sessions import EndOtherSessions
+from smp.application.commands.end_session import EndSession
+from smp.application.commands.log_in import LogIn
+from smp.application.commands.log_out import LogOut
+from smp.application.commands.revoke_api_key import RevokeApiKey
+from smp.application.errors import Busy, InvalidCredentials, NotAuthenticated, TooManyAttempts
+from smp.application.paging import PageRequest
+from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.queries.authenticate import Authenticate
+from smp.application.queries.list_api_keys import ListApiKeys
+from smp.application.queries.list_sessions import ListSessions
+from smp.application.queries.views import ApiKeyView, SessionView, UserView
+from smp.domain.actor import Actor, ActorType
+from smp.domain.errors import InvalidValue, SessionNotFound, UserNotFound
+from smp.domain.user.user import Role, User
+from tests.support.builders import DAY, IDS, NOW, PASSWORD, SESSIONS, TICK, a_session, a_user, an_admin
+from tests.support.hashing import BusyHasher, InstantHasher, WatchedHasher
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import TOKENS, UseCases
+
+WRONG = "another password, quite as long"
+MINUTE = timedelta(minutes=1)
+
+
+async def ann_with_password(storage: Storage, hasher: PasswordHasher | None = None, role: Role = Role.USER) -> User:
+    """Ann, who can sign in."""
+    ann = a_user(role=role, password_hash=await (hasher or InstantHasher()).hash(PASSWORD))
+    await storage.keep(ann)
+    return ann
+
+
+async def test_a_user_signs_in(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """With a new token of which only the digest is kept; the email's case plays no part."""
+    ann = await ann_with_password(storage)
+    logged_in = await use_cases.log_in(LogIn("ANN@example.com", PASSWORD, "192.0.2.1", "Mozilla/5.0"))
+    assert logged_in.user == UserView.of(ann)
+    assert logged_in.expires_at == NOW + SESSIONS.user.absolute
+    (session,) = store.state.sessions.values()
+    assert session.token_digest == TOKENS.digest(logged_in.token)
+    assert logged_in.token not in repr(store.state)
+    assert (session.user_id, session.created_at, session.last_seen_at) == (ann.id, NOW, NOW)
+    assert (session.source, session.user_agent) == ("192.0.2.1", "Mozilla/5.0")
+    caller = await use_cases.authenticate(Authenticate(session_token=logged_in.token))
+    assert caller == Caller(Actor(ActorType.USER, ann.id), UserView.of(ann), session.id)
+
+
+async def test_every_sign_in_is_a_session_of_its_own(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Tokens differ; an admin's session is shorter."""
+    await ann_with_password(storage, role=Role.ADMIN)
+    one, other = [await use_cases.log_in(LogIn("ann@example.com", PASSWORD)) for _ in range(2)]
+    assert one.token != other.token
+    assert one.expires_at == NOW + SESSIONS.admin.absolute
+    assert len(store.state.sessions) == 2
+
+
+async def test_the_session_that_the_client_brought_dies(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """Whoever's it was: nobody goes on with a session that somebody else may know."""
+    await ann_with_password(storage)
+    bob = a_user("bob@example.com")
+    await storage.keep(bob, a_session(bob, "planted"))
+    await use_cases.log_in(LogIn("ann@example.com", PASSWORD, presented_token="planted"))
+    assert len(store.state.sessions) == 1
+    with pytest.raises(NotAuthenticated):
+        await use_cases.authenticate(Authenticate(session_token="planted"))
+    await use_cases.log_in(LogIn("ann@example.com", PASSWORD, presented_token="unknown"))
+
+
+async def test_every_cause_gives_one_answer(store: MemoryStore, storage: Storage) -> None:
+    """Unknown email, wrong password, disabled user, and no email at all; a password is hashed each time."""
+    hasher = WatchedHasher()
+    cases = UseCases.over(storage, hasher=hasher)
+    ann = await ann_with_password(storage, hasher)
+    gone = replace(a_user("gone@example.com", password_hash=ann.password_hash), disabled=True)
+    await storage.keep(gone, a_session(ann, "brought"))
+    for email, password in (
+        ("nobody@example.com", PASSWORD),
+        ("ann@example.com", WRONG),
+        ("gone@example.com", PASSWORD),
+        ("not an email", PASSWORD),
+        ("", ""),
+    ):
+        with refused(store, InvalidCredentials, counts_attempt=True):
+            await cases.log_in(LogIn(email, password, presented_token="brought"))
+    assert [password_hash for password_hash, _ in hasher.verified] == [
+        None,
+        ann.password_hash,
+        ann.password_hash,
+        None,
+        None,
+    ]
+
+
+async def test_after_ten_wrong_passwords_the_account_waits(store: MemoryStore, storage: Storage) -> None:
+    """The password is not looked at then, be it right; after the wait it is, and success forgets the failures."""
+    hasher = WatchedHasher()
+    cases = UseCases.over(storage, hasher=hasher)
+    await ann_with_password(storage, hasher)
+    for number in range(10):
+        with refused(store, InvalidCredentials, counts_attempt=True):
+            await cases.log_in(LogIn("ann@example.com", WRONG, f"source {number}"))
+    with refused(store, TooManyAttempts) as caught:
+        await cases.log_in(LogIn("Ann@example.com", PASSWORD, "yet another source"))
+    assert caught.value.retry_after_s == 30
+    assert len(hasher.verified) == 10
+    await cases.clock.set(NOW + 30 * timedelta(seconds=1))
+    assert (await cases.log_in(LogIn("ann@example.com", PASSWORD))).token
+    for _ in range(9):
+        with refused(store, InvalidCredentials, counts_attempt=True):
+            await cases.log_in(LogIn("ann@example.com", WRONG))
+
+
+async def test_an_attempt_that_could_not_be_judged_does_not_count(store: MemoryStore, storage: Storage) -> None:
+    """Where hashing is busy."""
+    await ann_with_password(storage)
+    for _ in range(20):
+        with refused(store, Busy):
+            await UseCases.over(storage, hasher=BusyHasher()).log_in(LogIn("ann@example.com", PASSWORD))
+
+
+async def test_an_outdated_hash_is_made_anew(store: MemoryStore, storage: Storage) -> None:
+    """At the next sign-in, when the password is known."""
+    ann = await ann_with_password(storage)
+    await UseCases.over(storage, hasher=WatchedHasher(outdated=True)).log_in(LogIn("ann@example.com", PASSWORD))
+    assert store.state.users[ann.id].password_hash == f"new {ann.password_hash}"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda user: user.with_password("x"), lambda user: user.with_access(Role.USER, disabled=True)]
+)
+async def test_what_changed_meanwhile_counts(
+    store: MemoryStore, storage: Storage, change: Callable[[User], User]
+) -> None:
+    """A password that was changed, or an account that was disabled, while the old password was looked at."""
+    ann = await ann_with_password(storage)
+
+    async def meanwhile() -> None:
+        async with storage.unit_of_work() as work:
+            await work.users.save(change(ann))
+            await work.commit()
+
+    with pytest.raises(InvalidCredentials):
+        await UseCases.over(storage, hasher=WatchedHasher(meanwhile)).log_in(LogIn("ann@example.com", PASSWORD))
+    assert store.state.sessions == {}
+
+
+async def test_signing_out_ends_the_session(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """This one alone; twice is fine."""
+    ann = a_user()
+    phone, laptop = a_session(ann, "phone"), a_session(ann, "laptop")
+    await storage.keep(ann, phone, laptop)
+    for _ in range(2):
+        await use_cases.log_out(LogOut(ann.id, phone.id))
+        assert list(store.state.sessions.values()) == [laptop]
+
+
+async def test_a_session_is_ended_from_elsewhere(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """One's own; somebody else's is as unknown as none."""
+    ann, bob = a_user(), a_user("bob@example.com")
+    phone, bobs = a_session(ann, "phone"), a_session(bob, "bob's")
+    await storage.keep(ann, bob, phone, bobs)
+    await use_cases.end_session(EndSession(ann.id, phone.id))
+    for session_id in (phone.id, bobs.id, IDS.new()):
+        with refused(store, SessionNotFound):
+            await use_cases.end_session(EndSession(ann.id, session_id))
+
+
+async def test_all_other_sessions_are_ended(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """The one that asks goes on, and everybody else's."""
+    ann, bob = a_user(), a_user("bob@example.com")
+    mine, bobs = a_session(ann, "mine"), a_session(bob, "bob's")
+    await storage.keep(ann, bob, mine, bobs, a_session(ann, "one"), a_session(ann, "other"))
+    await use_cases.end_other_sessions(EndOtherSessions(ann.id, mine.id))
+    assert list(store.state.sessions.values()) == [mine, bobs]
+
+
+async def test_a_password_is_changed(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Every other session ends, and what failed before is forgotten."""
+    ann = await ann_with_password(storage)
+    mine = a_session(ann, "mine")
+    await storage.keep(mine, a_session(ann, "other"))
+    with pytest.raises(InvalidCredentials):
+        await use_cases.log_in(LogIn("ann@example.com", WRONG))
+    await use_cases.change_password(ChangePassword(ann.id, mine.id, PASSWORD, WRONG))
+    assert (await use_cases.hasher.verify(store.state.users[ann.id].password_hash, WRONG)).matches
+    assert list(store.state.sessions.values()) == [mine]
+    assert [key for key in store.state.attempts if key[0] == "account"] == []
+
+
+@pytest.mark.parametrize("new", ["", "fourteen chars", "x" * 1_025, "passwordpassword"])
+async def test_a_weak_new_password_is_refused(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, new: str
+) -> None:
+    """Before the old one is looked at."""
+    ann = await ann_with_password(storage)
+    with refused(store, InvalidValue) as caught:
+        await use_cases.change_password(ChangePassword(ann.id, IDS.new(), WRONG, new))
+    assert caught.value.pointer == "/new_password"
+
+
+async def test_the_old_password_must_be_right(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """It is guessed at no faster than at the front door."""
+    ann = await ann_with_password(storage)
+    await storage.keep(a_session(ann))
+    for _ in range(10):
+        with refused(store, InvalidCredentials, counts_attempt=True):
+            await use_cases.change_password(ChangePassword(ann.id, IDS.new(), WRONG, WRONG))
+    with refused(store, TooManyAttempts):
+        await use_cases.change_password(ChangePassword(ann.id, IDS.new(), PASSWORD, WRONG))
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: MemoryStore, storage: Storage) -> None:
+    """The first change wins."""
+    ann = await ann_with_password(storage)
+
+    async def meanwhile() -> None:
+        async with storage.unit_of_work() as work:
+            await work.users.save(ann.with_password("changed elsewhere"))
+            await work.commit()
+
+    with pytest.raises(InvalidCredentials):
+        await UseCases.over(storage, hasher=WatchedHasher(meanwhile)).change_password(
+            ChangePassword(ann.id, IDS.new(), PASSWORD, WRONG)
+        )
+    assert store.state.users[ann.id].password_hash == "changed elsewhere"
+
+
+async def test_a_password_cannot_be_changed_where_hashing_is_busy(store: MemoryStore, storage: Storage) -> None:
+    """And the attempt does not count."""
+    ann = await ann_with_password(storage)
+    with refused(store, Busy):
+        await UseCases.over(storage, hasher=BusyHasher()).change_password(
+            ChangePassword(ann.id, IDS.new(), PASSWORD, WRONG)
+        )
+
+
+async def test_nobodys_password_cannot_be_changed(store: MemoryStore, use_cases: UseCases) -> None:
+    """There is no such user."""
+    with refused(store, UserNotFound):
+        await use_cases.change_password(ChangePassword(IDS.new(), IDS.new(), PASSWORD, WRONG))
+
+
+async def test_who_is_not_known_is_not_let_in(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """No token, an unknown one, a disabled user's, an unknown key."""
+    gone = replace(a_user("gone@example.com"), disabled=True)
+    await storage.keep(gone, a_session(gone, "gone's"))
+    for query in (
+        Authenticate(),
+        Authenticate(session_token=""),
+        Authenticate(session_token="unknown"),
+        Authenticate(session_token="gone's"),
+        Authenticate(api_key="unknown"),
+        Authenticate(session_token="gone's", api_key="gone's"),
+    ):
+        with refused(store, NotAuthenticated):
+            await use_cases.authenticate(query)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_session_ends_when_it_is_not_used(storage: Storage, use_cases: UseCases, role: Role) -> None:
+    """By the time-out of the role, at the instant exactly."""
+    ann = a_user(role=role)
+    await storage.keep(ann, a_session(ann, "token"))
+    idle = SESSIONS.of(role).idle
+    await use_cases.clock.set(NOW + idle - TICK)
+    caller = await use_cases.authenticate(Authenticate(session_token="token"))
+    assert caller.actor.type == role.value
+    assert caller.name == f"user:{ann.id}"
+    await use_cases.clock.set(NOW + 2 * idle - TICK)
+    with pytest.raises(NotAuthenticated):
+        await use_cases.authenticate(Authenticate(session_token="token"))
+
+
+async def test_a_session_ends_however_much_it_is_used(storage: Storage, use_cases: UseCases) -> None:
+    """At the absolute time-out."""
+    ann = a_user()
+    await storage.keep(ann, a_session(ann, "token"))
+    for day in range(1, 30):
+        await use_cases.clock.set(NOW + day * DAY)
+        await use_cases.authenticate(Authenticate(session_token="token"))
+    await use_cases.clock.set(NOW + 30 * DAY)
+    with pytest.raises(NotAuthenticated):
+        await use_cases.authenticate(Authenticate(session_token="token"))
+
+
+async def test_use_is_written_down_once_a_minute_at_most(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """So that a page with many requests writes once."""
+    ann = a_user()
+    session = a_session(ann, "token")
+    await storage.keep(ann, session)
+    before = store.state
+    await use_cases.clock.set(NOW + MINUTE - TICK)
+    await use_cases.authenticate(Authenticate(session_token="token"))
+    assert store.state == before
+    await use_cases.clock.set(NOW + MINUTE)
+    await use_cases.authenticate(Authenticate(session_token="token"))
+    assert store.state.sessions[session.id].last_seen_at == NOW + MINUTE
+
+
+async def test_a_change_of_role_works_at_once(storage: Storage, use_cases: UseCases) -> None:
+    """On the very next request of a session that was there before."""
+    ann = an_admin()
+    await storage.keep(ann, a_session(ann, "token"))
+    async with storage.unit_of_work() as work:
+        await work.users.save(ann.with_access(Role.USER, disabled=False))
+        await work.commit()
+    caller = await use_cases.authenticate(Authenticate(session_token="token"))
+    assert caller.actor == Actor(ActorType.USER, ann.id)
+
+
+async def test_sessions_are_listed(storage: Storage, use_cases: UseCases) -> None:
+    """Newest first, with the one that asks marked; those that are over are left out."""
+    ann = a_user()
+    over, old, new = a_session(ann, "over", NOW - 8 * DAY), a_session(ann, "old", NOW - DAY), a_session(ann, "new")
+    await storage.keep(ann, over, old, new)
+    page = await use_cases.list_sessions(ListSessions(ann.id, Role.USER, old.id))
+    assert page.next is None
+    assert list(page.items) == [
+        SessionView(
+            session.id,
+            session.created_at,
+            session.last_seen_at,
+            session.last_seen_at + SESSIONS.user.idle,
+            session.source,
+            session.user_agent,
+            session is old,
+        )
+        for session in (new, old)
+    ]
+    first = await use_cases.list_sessions(ListSessions(ann.id, Role.USER, None, PageRequest(2)))
+    assert first.next is not None
+    last = await use_cases.list_sessions(ListSessions(ann.id, Role.USER, None, PageRequest(2, first.next)))
+    assert (list(last.items), last.next) == ([], None)
+
+
+async def test_a_service_is_let_in_by_its_key(store: MemoryStore, use_cases: UseCases) -> None:
+    """The secret is told once, and only its digest kept; the name of the caller is the key's id."""
+    new = await use_cases.create_api_key(CreateApiKey("shop"))
+    assert new.key == ApiKeyView(new.key.id, "shop", NOW, None)
+    assert new.secret.startswith("smp_")
+    assert new.secret not in repr(store.state)
+    assert new.secret not in repr(new)
+    caller = await use_cases.authenticate(Authenticate(api_key=new.secret))
+    assert caller == Caller(Actor(ActorType.SERVICE, new.key.id))
+    assert caller.name == f"service:{new.key.id}"
+
+
+async def test_a_revoked_key_lets_nobody_in(store: MemoryStore, use_cases: UseCases) -> None:
+    """From the very next request on; there is nothing to revoke twice."""
+    new = await use_cases.create_api_key(CreateApiKey("shop"))
+    await use_cases.clock.set(NOW + DAY)
+    assert await use_cases.revoke_api_key(RevokeApiKey(new.key.id)) is True
+    with refused(store, NotAuthenticated):
+        await use_cases.authenticate(Authenticate(api_key=new.secret))
+    for key_id in (new.key.id, IDS.new()):
+        assert await use_cases.revoke_api_key(RevokeApiKey(key_id)) is False
+    assert list(await use_cases.list_api_keys(ListApiKeys())) == [ApiKeyView(new.key.id, "shop", NOW, NOW + DAY)]
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\x00b"])
+async def test_a_key_needs_a_name(store: MemoryStore, use_cases: UseCases, name: str) -> None:
+    """Not blank, and not overlong."""
+    with refused(store, InvalidValue):
+        await use_cases.create_api_key(CreateApiKey(name))
+
+
+async def test_no_secret_shows_in_a_command() -> None:
+    """What is logged by mistake tells nothing."""
+    for command in (
+        LogIn("ann@example.com", PASSWORD, presented_token=PASSWORD),
+        ChangePassword(IDS.new(), IDS.new(), PASSWORD, PASSWORD),
+    ):
+        assert PASSWORD not in repr(command)

@@ -1,0 +1,148 @@
+"""The demonstration's stories: believable, whole, and the same every time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+
+from smp.bootstrap.demo.catalogue import CODE_PREFIX, HISTORY, LANDMARK, Offer, catalogue
+from smp.bootstrap.demo.dice import Dice
+from smp.bootstrap.demo.people import email_of
+from smp.bootstrap.demo.stories import Story, stories
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import Email
+
+NOW: Final = datetime(2026, 11, 23, 9, 30, 0, 123_456, tzinfo=UTC)
+COUNT: Final = 1_000
+
+
+@pytest.fixture(scope="module")
+def offers() -> tuple[Offer, ...]:
+    return catalogue(NOW, Dice("catalogue"))
+
+
+@pytest.fixture(scope="module")
+def told(offers: tuple[Offer, ...]) -> list[Story]:
+    return list(stories(COUNT, offers, NOW, "a hash"))
+
+
+@pytest.fixture(scope="module")
+def subscriptions(told: list[Story]) -> list[Subscription]:
+    return [subscription for story in told for subscription in story.subscriptions]
+
+
+def test_there_are_several_plans_with_revisions_and_an_archived_one(offers: tuple[Offer, ...]) -> None:
+    assert len(offers) >= 5
+    assert [offer.plan.code for offer in offers if offer.plan.is_archived] == ["demo-classic"]
+    assert all(offer.plan.code.startswith(CODE_PREFIX) for offer in offers)
+    assert {offer.plan.code: len(offer.revisions) for offer in offers}[LANDMARK] == 3
+    assert any(offer.plan.revision.terms.price.is_free for offer in offers)
+    assert any(offer.plan.revision.terms.period is None for offer in offers)
+
+
+def test_every_standing_is_there(told: list[Story]) -> None:
+    standings = Counter(story.standing for story in told)
+    assert standings["trial running"] >= 10
+    assert standings["active"] >= 200
+    assert standings["active, to be cancelled at its end"] >= 1
+    assert standings["expired"] >= 100
+    assert standings["cancelled"] >= 100
+    assert standings["never subscribed"] >= 50
+
+
+def test_trials_were_converted_and_lost(told: list[Story]) -> None:
+    trials = [trial for story in told for trial in story.trials]
+    converted = sum(trial.converted_at is not None for trial in trials)
+    assert 0.3 < converted / len(trials) < 0.6
+    assert any(trial.converted_at is None and trial.status is Status.EXPIRED for trial in trials)
+
+
+def test_a_trial_was_used_once_for_each_plan(told: list[Story]) -> None:
+    for story in told:
+        plans = [trial.plan_id for trial in story.trials]
+        assert len(set(plans)) == len(plans)
+        assert all(trial in story.subscriptions and trial.trial_ends_at for trial in story.trials)
+
+
+def test_whoever_came_back_had_gone_before(told: list[Story]) -> None:
+    """Spans of one user do not touch each other, and at most the last one is live."""
+    returned = [story for story in told if len(story.subscriptions) > 1]
+    assert len(returned) >= 20
+    for story in returned:
+        for earlier, later in zip(story.subscriptions, story.subscriptions[1:], strict=False):
+            assert earlier.ended_at is not None
+            assert earlier.ended_at < later.starts_at
+
+
+def test_the_history_reaches_back_two_years_and_ends_now(told: list[Story]) -> None:
+    first = min(story.user.created_at for story in told)
+    assert NOW - HISTORY <= first < NOW - HISTORY + timedelta(days=30)
+    assert all(story.user.created_at <= NOW for story in told)
+    younger = sum(story.user.created_at > NOW - HISTORY / 2 for story in told)
+    assert younger > COUNT / 2
+
+
+def test_every_event_follows_the_one_before_and_none_is_yet_to_come(subscriptions: list[Subscription]) -> None:
+    for subscription in subscriptions:
+        instants = [event.occurred_at for event in subscription.events]
+        assert instants == sorted(instants)
+        assert subscription.starts_at == instants[0]
+        assert instants[-1] <= NOW
+        assert [event.version for event in subscription.events] == list(range(1, subscription.version + 1))
+
+
+def test_what_is_over_is_written_as_over(subscriptions: list[Subscription]) -> None:
+    assert not any(subscription.is_due(NOW) for subscription in subscriptions)
+
+
+def test_everybody_got_the_terms_of_the_day(offers: tuple[Offer, ...], subscriptions: list[Subscription]) -> None:
+    by_plan = {offer.plan.id: offer for offer in offers}
+    for subscription in subscriptions:
+        offer = by_plan[subscription.plan_id]
+        assert offer.revision_at(subscription.starts_at).number == subscription.revision
+        assert offer.is_open_at(subscription.starts_at)
+    assert len({(subscription.plan_id, subscription.revision) for subscription in subscriptions}) == sum(
+        len(offer.revisions) for offer in offers
+    )
+
+
+def test_all_ids_are_version_7_and_none_comes_twice(
+    offers: tuple[Offer, ...], told: list[Story], subscriptions: list[Subscription]
+) -> None:
+    ids = [offer.plan.id for offer in offers] + [event.id for offer in offers for event in offer.plan.events]
+    ids += [story.user.id for story in told] + [event.id for story in told for event in story.user.events]
+    ids += [s.id for s in subscriptions] + [event.id for s in subscriptions for event in s.events]
+    assert len(set(ids)) == len(ids)
+    assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
+
+
+def test_an_id_tells_its_instant() -> None:
+    assert Dice("x").id_at(NOW).int >> 80 == int(NOW.timestamp() * 1_000)
+
+
+def test_two_demonstrations_of_one_instant_are_equal(offers: tuple[Offer, ...], told: list[Story]) -> None:
+    assert catalogue(NOW, Dice("catalogue")) == offers
+    assert list(stories(50, offers, NOW, "a hash")) == told[:50]
+
+
+def test_every_address_is_one_and_its_owners_alone() -> None:
+    addresses = [email_of(number) for number in range(10_000)]
+    assert len(set(addresses)) == len(addresses)
+    assert all(Email(address).key == address for address in addresses[::97])
+
+
+def test_dice_fall_as_often_as_their_weights_say() -> None:
+    dice = Dice("weights")
+    drawn = Counter(dice.choose([(1, "rare"), (9, "common"), (0, "never")]) for _ in range(2_000))
+    assert 120 < drawn["rare"] < 280
+    assert drawn["rare"] + drawn["common"] == 2_000
+
+
+def test_an_instant_between_two_is_between_them_however_close_they_are() -> None:
+    dice = Dice("between")
+    for gap in (timedelta(milliseconds=1), timedelta(seconds=1), timedelta(days=400)):
+        assert all(NOW < dice.between(NOW, NOW + gap) < NOW + gap for _ in range(50))

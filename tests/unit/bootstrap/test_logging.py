@@ -1,0 +1,180 @@
+"""Log lines: one a line, with what is needed to find them, and without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from smp.bootstrap.logging import configure_logging, line_formatter, logging_config, redact_text
+from smp.bootstrap.settings import LogFormat, LogLevel
+
+SECRET = "hunter2-canary"
+API_KEY = "smp_" + "k" * 43
+
+Lines = Callable[[], list[str]]
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger, put back afterwards as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield root
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def stderr(capsys: pytest.CaptureFixture[str], root: logging.Logger) -> Lines:
+    """What was logged so far, line by line."""
+    seen: list[str] = []
+
+    def lines() -> list[str]:
+        seen.extend(capsys.readouterr().err.splitlines())
+        return seen
+
+    return lines
+
+
+def as_json(stderr: Lines) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stderr()]
+
+
+def ours(name: str = "smp.test") -> Any:
+    return structlog.stdlib.get_logger(name)
+
+
+def test_a_line_is_one_json_object_with_time_level_logger_and_event(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    ours().info("swept", expired=3)
+    (line,) = as_json(stderr)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "swept", "expired": 3, "level": "info", "logger": "smp.test"}
+
+
+def test_other_peoples_lines_go_the_same_way(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    logging.getLogger("somebody").warning("beware of %s", "dogs", extra={"count": 2})
+    (line,) = as_json(stderr)
+    assert (line["event"], line["level"], line["logger"], line["count"]) == ("beware of dogs", "warning", "somebody", 2)
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("name", ["_granian", "asyncpg", "alembic.runtime.migration", "sqlalchemy.engine"])
+def test_what_is_below_us_speaks_up_only_when_something_is_wrong(stderr: Lines, name: str) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    logging.getLogger(name).info("routine")
+    logging.getLogger(name).warning("trouble")
+    assert [line["event"] for line in as_json(stderr)] == ["trouble"]
+
+
+def test_the_request_id_stands_in_every_line_of_the_request(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        ours().info("ours")
+        logging.getLogger("somebody").warning("theirs")
+    ours().info("after")
+    assert [line.get("request_id") for line in as_json(stderr)] == ["r-1", "r-1", None]
+
+
+def test_lines_below_the_level_are_not_written(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.WARNING)
+    ours().info("not this")
+    ours().warning("this")
+    assert [line["event"] for line in as_json(stderr)] == ["this"]
+
+
+def leaking_lines() -> None:
+    """Every way in which a careless line could carry a secret."""
+    log = ours()
+    log.info("by name", password=SECRET, new_password=SECRET, token=SECRET, session_token=SECRET, api_key=SECRET)
+    log.info("headers", headers={"Authorization": SECRET, "Cookie": SECRET, "Set-Cookie": [SECRET]})
+    log.info("a request", header=f"Bearer {SECRET}", cookies=f"a=1; smp_session={SECRET}; b=2")
+    log.info("in production", cookies=f"__Host-smp_session={SECRET}")
+    log.info(f"a url postgresql://smp:{SECRET}@db/smp in the text")
+    log.info("a query", dsn=f"host=db password={SECRET}", text=f"/login?password={SECRET}&x=1")
+    log.info("nested", a=[{"b": ({"password": SECRET},)}], c={"d": f"postgres://u:{SECRET}@h/d"})
+    log.info("deep", a={"b": {"c": {"d": {"e": {"f": {"g": SECRET}}}}}})
+    log.info("an object", error=ValueError(f"postgresql://smp:{SECRET}@db/smp"))
+    log.info("%s", f"postgresql://smp:{SECRET}@db/smp")
+    log.info("a hash", hash=f"$argon2id$v=19$m=19456${SECRET}")
+    logging.getLogger("somebody").warning("postgresql://smp:%s@db/smp", SECRET)
+    try:
+        raise ValueError(f"cannot connect to postgresql://smp:{SECRET}@db/smp")
+    except ValueError:
+        log.exception("a traceback")
+        logging.getLogger("somebody").exception("theirs")
+
+
+@pytest.mark.parametrize("log_format", list(LogFormat))
+def test_no_line_has_a_secret(stderr: Lines, log_format: LogFormat) -> None:
+    configure_logging(log_format, LogLevel.DEBUG)
+    leaking_lines()
+    text = "\n".join(stderr())
+    assert "by name" in text
+    assert "a traceback" in text
+    assert SECRET not in text
+
+
+def test_api_keys_are_known_by_their_look(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    ours().info(f"who sends {API_KEY}?", path=f"/x/{API_KEY}")
+    assert API_KEY not in stderr()[0]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["http://127.0.0.1:8000/docs", "2026-01-31T12:00:00Z", "user@example.com", "smp_http_requests_total", "a token"],
+)
+def test_what_is_no_secret_stays(harmless: str) -> None:
+    assert redact_text(harmless) == harmless
+
+
+def test_counts_and_switches_named_like_secrets_stay_readable(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    ours().info("login", password_ok=True, path="/v1/me/password")
+    (line,) = as_json(stderr)
+    assert (line["password_ok"], line["path"]) == (True, "/v1/me/password")
+
+
+@pytest.mark.parametrize("log_format", list(LogFormat))
+def test_nobody_can_forge_a_line(stderr: Lines, log_format: LogFormat) -> None:
+    """A caller's text with line ends, or codes that move the cursor, stays inside its line."""
+    forged = "x\n2026-01-31T12:00:00Z [info     ] forged\r\x1b[2J\u2028forged"
+    configure_logging(log_format, LogLevel.INFO)
+    ours().info(forged, path=forged)
+    logging.getLogger("somebody").warning(forged)
+    assert len(stderr()) == 2
+    assert not any(line.startswith("2026-01-31T12") for line in stderr())
+    assert "\x1b[2J" not in "".join(stderr())
+
+
+def test_an_exceptions_text_cannot_forge_a_line_of_the_console(stderr: Lines) -> None:
+    configure_logging(LogFormat.CONSOLE, LogLevel.INFO)
+    try:
+        raise ValueError("x\n2026-01-31T12:00:00Z [info     ] forged")
+    except ValueError:
+        ours().exception("failed")
+    first, *rest = stderr()
+    assert "failed" in first
+    assert all(line.startswith("    ") for line in rest)
+
+
+def test_granian_is_given_the_same_configuration(root: logging.Logger) -> None:
+    """It configures logging by itself in each worker, before any code of ours runs there."""
+    config = logging_config(LogFormat.JSON, LogLevel.INFO)
+    assert config["loggers"]["_granian"] == {"handlers": [], "propagate": True, "level": "WARNING"}
+    assert config["formatters"]["smp"] == {"()": line_formatter, "log_format": LogFormat.JSON}
+
+
+def test_configuring_twice_writes_each_line_once(stderr: Lines) -> None:
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    configure_logging(LogFormat.JSON, LogLevel.INFO)
+    ours().info("once")
+    assert len(stderr()) == 1

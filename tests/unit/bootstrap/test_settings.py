@@ -1,0 +1,258 @@
+"""Settings: read from the environment alone, and every mistake told at once."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from smp.application.commands.start_trial import TrialScope
+from smp.bootstrap.settings import (
+    VARIABLES,
+    Environment,
+    LogFormat,
+    LogLevel,
+    Payments,
+    Settings,
+    SettingsInvalid,
+    load_settings,
+    settings_markdown,
+)
+from smp.domain.user.session import Timeouts
+
+PRODUCTION = {"SMP_ENV": "production", "SMP_DATABASE_URL": "postgresql://smp:hunter2@db:5432/smp"}
+
+
+def problems(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(environ)
+    return caught.value.problems
+
+
+def the_problem(environ: dict[str, str]) -> str:
+    (problem,) = problems(environ)
+    return problem
+
+
+def test_the_table_and_the_settings_name_the_same_things() -> None:
+    """Every field has its variable and every variable its field; nothing is set by other means."""
+    assert sorted(variable.field for variable in VARIABLES) == sorted(field.name for field in fields(Settings))
+    assert len({variable.name for variable in VARIABLES}) == len(VARIABLES)
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    settings = load_settings({})
+    assert settings.environment is Environment.DEVELOPMENT
+    assert (settings.database_url, settings.data_dir) == (None, Path(".smp"))
+    assert (settings.host, settings.port, settings.workers, settings.metrics_port) == ("127.0.0.1", 8000, 1, None)
+    assert (settings.payments, settings.test_clock) == (Payments.SIMULATED, False)
+    assert settings.trial_scope is TrialScope.PLAN
+    assert (settings.sweep_interval_s, settings.shutdown_grace_s) == (60, 25)
+    assert (settings.log_format, settings.log_level) == (LogFormat.CONSOLE, LogLevel.INFO)
+    assert (settings.password_length_min, settings.password_blocklist) == (15, None)
+    assert (settings.database_pool_size, settings.hash_concurrency, settings.trusted_proxies) == (10, 2, 0)
+    assert settings.session_policy.user == Timeouts(timedelta(days=7), timedelta(days=30))
+    assert settings.session_policy.admin == Timeouts(timedelta(minutes=30), timedelta(hours=12))
+
+
+def test_production_has_defaults_of_its_own() -> None:
+    settings = load_settings(PRODUCTION)
+    assert (settings.payments, settings.log_format, settings.is_production) == (Payments.NONE, LogFormat.JSON, True)
+
+
+def test_names_of_others_are_none_of_our_business() -> None:
+    assert load_settings({"PATH": "/bin", "XSMP_PORT": "1", "smp_port": "1"}) == load_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [("SMP_PROT", "SMP_PORT"), ("SMP_DATABASEURL", "SMP_DATABASE_URL"), ("SMP_WORKER", "SMP_WORKERS")],
+)
+def test_an_unknown_name_is_an_error_that_suggests_what_was_meant(name: str, suggested: str) -> None:
+    problem = the_problem({name: "1"})
+    assert problem.startswith(f"{name} is not a setting; did you mean ")
+    assert suggested in problem
+
+
+def test_an_unknown_name_that_resembles_nothing_says_where_to_look() -> None:
+    assert the_problem({"SMP_QQQ": "1"}) == "SMP_QQQ is not a setting; smp settings lists them"
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("SMP_ENV", "prod"),
+        ("SMP_PORT", "0"),
+        ("SMP_PORT", "65536"),
+        ("SMP_PORT", "8_000"),
+        ("SMP_PORT", "+80"),
+        ("SMP_PORT", " 80"),
+        ("SMP_PORT", "\u0661"),
+        ("SMP_PORT", "9" * 5_000),
+        ("SMP_WORKERS", "65"),
+        ("SMP_WORKERS", "two"),
+        ("SMP_TEST_CLOCK", "yes"),
+        ("SMP_TEST_CLOCK", "TRUE"),
+        ("SMP_PAYMENTS", "stripe"),
+        ("SMP_TRIAL_SCOPE", "account"),
+        ("SMP_SWEEP_INTERVAL_S", "86401"),
+        ("SMP_SWEEP_INTERVAL_S", "-1"),
+        ("SMP_LOG_FORMAT", "xml"),
+        ("SMP_LOG_LEVEL", "INFO"),
+        ("SMP_PASSWORD_MIN_LENGTH", "7"),
+        ("SMP_PASSWORD_BLOCKLIST", "/does/not/exist"),
+        ("SMP_SESSION_IDLE_S", "59"),
+        ("SMP_DATABASE_POOL_SIZE", "1"),
+        ("SMP_HOST", "http://localhost"),
+        ("SMP_DATA_DIR", "/dev/null"),
+        ("SMP_ADMIN_EMAIL", "root"),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_name_what_is_wanted_and_what_was_given(name: str, bad: str) -> None:
+    told = problems({name: bad})
+    assert any(problem.startswith(f"{name} must be ") and repr(bad[:100]) in problem for problem in told)
+
+
+@pytest.mark.parametrize("name", sorted(variable.name for variable in VARIABLES))
+def test_an_empty_value_is_not_the_same_as_none(name: str) -> None:
+    assert any(problem.startswith(f"{name} is empty; it must be ") for problem in problems({name: ""}))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("true", True), ("0", False), ("false", False)]
+)
+def test_a_switch_knows_two_spellings_of_each(text: str, value: bool) -> None:  # noqa: FBT001 - the case itself
+    assert load_settings({"SMP_TEST_CLOCK": text}).test_clock is value
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    told = problems({"SMP_PORT": "x", "SMP_WORKERS": "0", "SMP_NOPE": "", "SMP_ENV": "production"})
+    assert [problem.split()[0] for problem in told] == ["SMP_NOPE", "SMP_PORT", "SMP_WORKERS", "SMP_DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://smp:hunter2@db/smp",
+        "postgresql+asyncpg://smp:hunter2@db/smp",
+        "hunter2",
+        "postgresql://smp:hunter2@db",
+        "postgresql://smp:hunter2@db:port/smp",
+        "postgresql://smp:hunter2@[db/smp",
+    ],
+)
+def test_a_bad_database_url_is_refused_without_showing_it(url: str) -> None:
+    """It has a password in it."""
+    problem = the_problem({"SMP_DATABASE_URL": url})
+    assert problem.startswith("SMP_DATABASE_URL must be a URL like postgresql://")
+    assert "hunter2" not in problem.replace("user:password", "")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@h:5432/d", "postgres://h/d", "postgresql:///d?host=/run/postgresql", "postgresql://u@[::1]/d"]
+)
+def test_database_urls_that_postgresql_knows_are_taken(url: str) -> None:
+    assert load_settings({"SMP_DATABASE_URL": url}).database_url == url
+
+
+def test_secrets_are_not_in_what_the_settings_look_like() -> None:
+    settings = load_settings(
+        {**PRODUCTION, "SMP_ADMIN_EMAIL": "root@example.com", "SMP_ADMIN_PASSWORD": "a secret that is long"}
+    )
+    assert settings.admin_password == "a secret that is long"
+    assert "hunter2" not in repr(settings)
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_secret_may_stand_in_a_file_whose_line_end_is_no_part_of_it(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "url"
+    file.write_bytes(b"postgresql://h/d" + end.encode())
+    assert load_settings({"SMP_DATABASE_URL_FILE": str(file)}).database_url == "postgresql://h/d"
+
+
+def test_a_password_in_a_file_keeps_its_blanks(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("  a password with blanks \n\n")
+    settings = load_settings({"SMP_ADMIN_EMAIL": "root@example.com", "SMP_ADMIN_PASSWORD_FILE": str(file)})
+    assert settings.admin_password == "  a password with blanks \n"
+
+
+def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
+    problem = the_problem({"SMP_DATABASE_URL": "postgresql://h/d", "SMP_DATABASE_URL_FILE": str(tmp_path / "url")})
+    assert problem == "SMP_DATABASE_URL and SMP_DATABASE_URL_FILE are both set; give one of them"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing, binary, big = tmp_path / "missing", tmp_path / "binary", tmp_path / "big"
+    binary.write_bytes(b"\xff\xfe")
+    big.write_bytes(b"x" * 10_000)
+    for file, why in ((missing, "No such file"), (binary, "not text in UTF-8"), (big, "larger than"), (tmp_path, "")):
+        problem = the_problem({"SMP_DATABASE_URL_FILE": str(file)})
+        assert problem.startswith(f"SMP_DATABASE_URL_FILE names {str(file)!r}, which ")
+        assert why in problem
+
+
+def test_only_secrets_have_files() -> None:
+    assert the_problem({"SMP_PORT_FILE": "/etc/hostname"}).startswith("SMP_PORT_FILE is not a setting")
+
+
+def test_the_first_admin_is_given_whole_or_not_at_all() -> None:
+    assert the_problem({"SMP_ADMIN_EMAIL": "root@example.com"}).startswith("SMP_ADMIN_PASSWORD is missing")
+    assert the_problem({"SMP_ADMIN_PASSWORD": "correct horse battery"}).startswith("SMP_ADMIN_EMAIL is missing")
+
+
+def test_the_first_admins_password_is_as_long_as_everybodys() -> None:
+    admin = {"SMP_ADMIN_EMAIL": "root@example.com", "SMP_ADMIN_PASSWORD": "x" * 14}
+    assert the_problem(admin) == "SMP_ADMIN_PASSWORD must have at least 15 characters (SMP_PASSWORD_MIN_LENGTH)"
+    assert load_settings({**admin, "SMP_PASSWORD_MIN_LENGTH": "14"}).admin_password == "x" * 14
+
+
+def test_production_needs_a_database_of_ones_own() -> None:
+    assert the_problem({"SMP_ENV": "production"}).startswith("SMP_DATABASE_URL is missing; production needs a PostgreSQL")
+
+
+def test_production_refuses_what_is_for_tests() -> None:
+    told = problems({**PRODUCTION, "SMP_PAYMENTS": "simulated", "SMP_TEST_CLOCK": "1"})
+    assert [problem.split()[0] for problem in told] == ["SMP_PAYMENTS", "SMP_TEST_CLOCK"]
+
+
+def test_a_session_is_not_idle_for_longer_than_it_lives() -> None:
+    assert the_problem({"SMP_SESSION_IDLE_S": "100", "SMP_SESSION_ABSOLUTE_S": "99"}).startswith("SMP_SESSION_IDLE_S")
+    assert the_problem({"SMP_ADMIN_SESSION_ABSOLUTE_S": "60"}).startswith("SMP_ADMIN_SESSION_IDLE_S")
+    assert load_settings({"SMP_SESSION_IDLE_S": "99", "SMP_SESSION_ABSOLUTE_S": "99"}).session_idle_s == 99
+
+
+def test_metrics_have_a_port_of_their_own_or_none() -> None:
+    assert the_problem({"SMP_METRICS_PORT": "8000"}).startswith("SMP_METRICS_PORT must not be SMP_PORT")
+    assert load_settings({"SMP_METRICS_PORT": "9000"}).metrics_port == 9000
+
+
+@pytest.mark.parametrize("name", ["SMP_SERVICE_HOST", "SMP_SERVICE_PORT_HTTP", "SMP_PORT_8000_TCP_ADDR"])
+def test_what_kubernetes_adds_for_a_service_is_told_apart(name: str) -> None:
+    assert "enableServiceLinks: false" in the_problem({name: "10.0.0.1"})
+    assert "enableServiceLinks: false" in the_problem({"SMP_PORT": "tcp://10.0.0.1:8000"})
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("app.internal", "http://app.internal:8000"),
+    ],
+)
+def test_the_address_is_one_that_can_be_opened_here(host: str, address: str) -> None:
+    assert load_settings({"SMP_HOST": host}).address == address
+
+
+def test_the_document_has_every_variable_with_its_default() -> None:
+    document = settings_markdown()
+    for variable in VARIABLES:
+        assert f"| `{variable.name}` | " in document
+    assert "| `SMP_PAYMENTS` | `simulated` in development, `none` in production | `simulated` or `none` |" in document
+    assert "| `SMP_TEST_CLOCK` | `0` |" in document
+    assert "`SMP_ADMIN_PASSWORD_FILE` may name a file" in document
