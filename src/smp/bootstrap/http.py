@@ -13,6 +13,7 @@ import structlog
 from dishka import AsyncContainer, Provider, Scope, provide
 from prometheus_client import CollectorRegistry
 
+from smp.adapters.http.access.routes import Gate
 from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
 from smp.adapters.http.callers import Doorkeeper
@@ -65,6 +66,7 @@ class HttpProvider(Provider):
 
     scope = Scope.APP
     conductor = provide(Conductor)
+    gate = provide(Gate)
     readiness = provide(PostgresReadiness, provides=Readiness)
 
     @provide

@@ -180,8 +180,12 @@ class TestClockProvider(Provider):
     """The clock of a test platform, with the use case that sets it; in the place of :class:`ClockProvider`."""
 
     scope = Scope.APP
-    clock = provide(PostgresTestClock, provides=AnyOf[SettableClock, Clock])
     set_clock = provide(SetTestClockHandler)
+
+    @provide
+    def clock(self, pool: PostgresPool) -> AnyOf[SettableClock, Clock]:
+        """The real clock until it is set."""
+        return PostgresTestClock(pool, SystemClock())
 
 
 class UseCaseProvider(Provider):

@@ -35,6 +35,10 @@ def subscriptions(told: list[Story]) -> list[Subscription]:
     return [subscription for story in told for subscription in story.subscriptions]
 
 
+def trials_of(story: Story) -> list[Subscription]:
+    return [subscription for subscription in story.subscriptions if subscription.trial_ends_at is not None]
+
+
 def test_there_are_several_plans_with_revisions_and_an_archived_one(offers: tuple[Offer, ...]) -> None:
     assert len(offers) >= 5
     assert [offer.plan.code for offer in offers if offer.plan.is_archived] == ["demo-classic"]
@@ -42,6 +46,14 @@ def test_there_are_several_plans_with_revisions_and_an_archived_one(offers: tupl
     assert {offer.plan.code: len(offer.revisions) for offer in offers}[LANDMARK] == 3
     assert any(offer.plan.revision.terms.price.is_free for offer in offers)
     assert any(offer.plan.revision.terms.period is None for offer in offers)
+
+
+def test_every_step_of_a_plan_has_its_own_event(offers: tuple[Offer, ...]) -> None:
+    for offer in offers:
+        assert [(step.version, len(step.events)) for step in offer.steps] == [
+            (version, 1) for version in range(1, len(offer.steps) + 1)
+        ]
+        assert [step.events[0].version for step in offer.steps] == [step.version for step in offer.steps]
 
 
 def test_every_standing_is_there(told: list[Story]) -> None:
@@ -55,7 +67,7 @@ def test_every_standing_is_there(told: list[Story]) -> None:
 
 
 def test_trials_were_converted_and_lost(told: list[Story]) -> None:
-    trials = [trial for story in told for trial in story.trials]
+    trials = [trial for story in told for trial in trials_of(story)]
     converted = sum(trial.converted_at is not None for trial in trials)
     assert 0.3 < converted / len(trials) < 0.6
     assert any(trial.converted_at is None and trial.status is Status.EXPIRED for trial in trials)
@@ -63,9 +75,8 @@ def test_trials_were_converted_and_lost(told: list[Story]) -> None:
 
 def test_a_trial_was_used_once_for_each_plan(told: list[Story]) -> None:
     for story in told:
-        plans = [trial.plan_id for trial in story.trials]
+        plans = [trial.plan_id for trial in trials_of(story)]
         assert len(set(plans)) == len(plans)
-        assert all(trial in story.subscriptions and trial.trial_ends_at for trial in story.trials)
 
 
 def test_whoever_came_back_had_gone_before(told: list[Story]) -> None:
@@ -113,7 +124,9 @@ def test_everybody_got_the_terms_of_the_day(offers: tuple[Offer, ...], subscript
 def test_all_ids_are_version_7_and_none_comes_twice(
     offers: tuple[Offer, ...], told: list[Story], subscriptions: list[Subscription]
 ) -> None:
-    ids = [offer.plan.id for offer in offers] + [event.id for offer in offers for event in offer.plan.events]
+    ids = [offer.plan.id for offer in offers] + [
+        event.id for offer in offers for step in offer.steps for event in step.events
+    ]
     ids += [story.user.id for story in told] + [event.id for story in told for event in story.user.events]
     ids += [s.id for s in subscriptions] + [event.id for s in subscriptions for event in s.events]
     assert len(set(ids)) == len(ids)

@@ -58,7 +58,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """What was checked, one line each; under what is wrong, what to do."""
+    """What was checked, one line each, and under it what to do."""
     from rich.console import Console  # noqa: PLC0415 - start-up: wanted by the doctor only
     from rich.text import Text  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         mark = ("ok   ", "green") if finding.ok else ("WRONG", "bold red")
         console.print(Text.assemble(mark, "  ", (finding.check, "bold"), f": {printable(finding.detail)}"))
-        if not finding.ok and finding.advice:
+        if finding.advice:
             console.print(Text(f"       → {printable(finding.advice)}"))
 
 

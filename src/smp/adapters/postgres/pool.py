@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,11 +59,11 @@ class PostgresPool:
             yield connection
         except BaseException as error:
             if not _leaves_it_clean(error):
-                connection.terminate()
+                _discard(connection)
             raise
         finally:
-            if not connection.is_closed() and connection.is_in_transaction():
-                connection.terminate()
+            if _is_in_transaction(connection):
+                _discard(connection)
             await self._pool.release(connection)
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
@@ -140,6 +140,19 @@ def driver_url(url: str) -> str:
 
 async def _nothing_to_reset(_: object) -> None:
     """Nothing sets session state here, so the round trip of the driver's own reset would be for nothing."""
+
+
+def _discard(connection: Any) -> None:
+    """Throw it away at once. The driver has taken a lost one back already, and refuses every call."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def _is_in_transaction(connection: Any) -> bool:
+    try:
+        return bool(connection.is_in_transaction())
+    except asyncpg.InterfaceError:
+        return False
 
 
 def _leaves_it_clean(error: BaseException) -> bool:

@@ -73,8 +73,7 @@ class Transaction:
         """
         if self._is_doomed:
             raise RejectedByStorage("transaction_aborted")
-        if self._connection.is_closed():
-            raise StorageUnavailable
+        self._refuse_lost()
         with Translated(committing=True):
             tag = await self._connection.execute("COMMIT")
         # PostgreSQL answers COMMIT in a failed transaction politely, with the tag of what it did instead.
@@ -84,10 +83,16 @@ class Transaction:
 
     async def roll_back(self) -> None:
         """Undo it. Raises StorageUnavailable, and then the server has undone it, or will."""
-        if self._connection.is_closed():
-            raise StorageUnavailable
+        self._refuse_lost()
         with Translated():
             await self._connection.execute("ROLLBACK")
+
+    def _refuse_lost(self) -> None:
+        """Nothing can be sent on a connection that is known to be lost. Raises StorageUnavailable."""
+        with Translated():
+            is_lost = self._connection.is_closed()
+        if is_lost:
+            raise StorageUnavailable
 
 
 @asynccontextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from smp.bootstrap.demo.dice import Dice
@@ -25,12 +26,24 @@ LANDMARK: Final = "demo-pro"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A plan as it now is, its revisions in order, how popular it is, and when it was closed, if it was."""
+    """A plan with its history, how popular it is, and when it was closed, if it was.
 
-    plan: Plan
-    revisions: tuple[PlanRevision, ...]
+    ``steps`` are the plan as it was made and after each change since, each with the events of that step alone.
+    """
+
+    steps: tuple[Plan, ...]
     weight: int
     closed_at: datetime | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it now is."""
+        return self.steps[-1]
+
+    @property
+    def revisions(self) -> tuple[PlanRevision, ...]:
+        """All revisions, oldest first."""
+        return tuple({step.revision.number: step.revision for step in self.steps}.values())
 
     def revision_at(self, at: datetime) -> PlanRevision:
         """The terms that a subscriber of that instant got."""
@@ -62,18 +75,17 @@ def _offer(draft: _Draft, now: datetime, dice: Dice) -> Offer:
         return Cause(at, SYSTEM, dice.id_at(at))
 
     made_at = now - HISTORY - timedelta(days=1)
-    plan = Plan.create(
-        dice.id_at(made_at), draft.code, draft.name, draft.description, draft.terms[0][1], cause_at(made_at)
-    )
-    revisions = [plan.revision]
+    plan_id = dice.id_at(made_at)
+    steps = [Plan.create(plan_id, draft.code, draft.name, draft.description, draft.terms[0][1], cause_at(made_at))]
     for days_ago, terms in draft.terms[1:]:
-        at = now - timedelta(days=days_ago)
-        plan = plan.change(plan.name, plan.description, terms, lambda at=at: cause_at(at))
-        revisions.append(plan.revision)
+        cause = cause_at(now - timedelta(days=days_ago))
+        before = replace(steps[-1], events=())
+        steps.append(before.change(before.name, before.description, terms, partial(replace, cause)))
     if draft.closed_days_ago is None:
-        return Offer(plan, tuple(revisions), draft.weight)
+        return Offer(tuple(steps), draft.weight)
     closed_at = now - timedelta(days=draft.closed_days_ago)
-    return Offer(plan.archive(cause_at(closed_at)), tuple(revisions), draft.weight, closed_at)
+    steps.append(replace(steps[-1], events=()).archive(cause_at(closed_at)))
+    return Offer(tuple(steps), draft.weight, closed_at)
 
 
 def _terms(price: Money, period: str | None, trial: str | None, **values: FeatureValue) -> Terms:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
+from uuid import UUID
 
 from smp.bootstrap.demo.catalogue import HISTORY, Offer
 from smp.bootstrap.demo.dice import Dice
@@ -26,11 +27,10 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One user, with all subscriptions that the user ever had, oldest first, and those among them that began as trials."""
+    """One user, with all subscriptions that the user ever had, oldest first."""
 
     user: User
     subscriptions: tuple[Subscription, ...]
-    trials: tuple[Subscription, ...]
 
     @property
     def standing(self) -> str:
@@ -79,7 +79,7 @@ class _Narrator:
         self._actor = Actor(ActorType.USER, user_id)
         self._user = User.register(user_id, Email(email_of(number)), password_hash, Role.USER, self._cause(at))
         self._told: list[Subscription] = []
-        self._trials: dict[object, int] = {}
+        self._tried: set[UUID] = set()
 
     def tell(self) -> Story:
         """The whole story."""
@@ -90,7 +90,7 @@ class _Narrator:
             if ended_at is None or self._dice.chance(65):
                 break
             at = ended_at + self._dice.span(_DAY, 120 * _DAY)
-        return Story(self._user, tuple(self._told), tuple(self._told[index] for index in self._trials.values()))
+        return Story(self._user, tuple(self._told))
 
     def _subscribe(self, at: datetime) -> datetime | None:
         """One subscription from its beginning; when it ended, ``None`` where it has not."""
@@ -98,8 +98,8 @@ class _Narrator:
         revision = offer.revision_at(at)
         subscription_id = self._dice.id_at(at)
         wants_trial = revision.terms.trial_period is not None and self._dice.chance(80)
-        if wants_trial and revision.plan_id not in self._trials:
-            self._trials[revision.plan_id] = len(self._told)
+        if wants_trial and revision.plan_id not in self._tried:
+            self._tried.add(revision.plan_id)
             trial = Subscription.start_trial(subscription_id, self._user.id, revision, self._cause(at))
             return self._end(self._trial(trial, revision))
         paid = Subscription.activate(subscription_id, self._user.id, revision, self._cause(at))

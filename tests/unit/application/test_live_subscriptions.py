@@ -1,0 +1,269 @@
+"""Renewing, cancelling and resuming what is live."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.adapters.payments.none import NoPayments
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.archive_plan import ArchivePlan
+from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
+from smp.application.commands.change_plan import ChangePlan, PlanPatch
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.resume_subscription import ResumeSubscription
+from smp.application.commands.start_trial import StartTrial
+from smp.application.errors import PaymentUnavailable
+from smp.application.outcomes import SubscriptionOutcome
+from smp.application.preconditions import Expected
+from smp.domain.errors import (
+    IllegalTransition,
+    InvalidValue,
+    NoLiveSubscription,
+    PaymentDeclined,
+    PaymentRequired,
+    StaleVersion,
+    UserNotFound,
+)
+from smp.domain.money import Money
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.user.user import User
+from tests.support.builders import ADMIN, DAY, NOW, TICK, a_plan, a_user, actor_of, an_active, some_terms
+from tests.support.payments import RecordedPayments
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+Deed = Callable[[UseCases, User, Expected | None], Awaitable[SubscriptionOutcome]]
+
+FEBRUARY, MARCH = NOW.replace(month=2, day=28), NOW.replace(month=3, day=31)
+
+
+async def renew(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+    """The user renews."""
+    return await cases.renew(RenewSubscription(actor_of(user), user.id, expected=expected))
+
+
+async def cancel(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+    """The user cancels now."""
+    return await cases.cancel(CancelSubscription(actor_of(user), user.id, expected=expected))
+
+
+async def cancel_at_end(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+    """The user cancels at the period's end."""
+    return await cases.cancel(CancelSubscription(actor_of(user), user.id, CancelAt.PERIOD_END, expected))
+
+
+async def resume(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+    """The user resumes."""
+    return await cases.resume(ResumeSubscription(actor_of(user), user.id, expected))
+
+
+DEEDS = [renew, cancel, cancel_at_end, resume]
+
+
+@pytest.fixture
+async def ann(storage: Storage) -> User:
+    """A user; there are a plan by the month and one for life."""
+    user = a_user()
+    await storage.keep(user, a_plan("pro"), a_plan("life", some_terms(period=None)))
+    return user
+
+
+async def begin(cases: UseCases, user: User, start: str) -> None:
+    """The user subscribes: by the month, for life, or on trial."""
+    if start == "on trial":
+        await cases.start_trial(StartTrial(actor_of(user), user.id, "pro"))
+    else:
+        await cases.activate(
+            ActivateSubscription(actor_of(user), user.id, {"active": "pro", "for life": "life"}[start])
+        )
+
+
+@pytest.fixture
+async def active(use_cases: UseCases, ann: User) -> User:
+    """The user, subscribed by the month."""
+    await begin(use_cases, ann, "active")
+    return ann
+
+
+async def test_renewing_adds_a_period(
+    store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, active: User
+) -> None:
+    """Counted from the anchor: January 31, February 28, March 31; each charged once."""
+    await use_cases.clock.set(NOW + DAY)
+    first, second = await renew(use_cases, active), await renew(use_cases, active)
+    assert (first.created, second.created) == (False, False)
+    assert (first.subscription.ends_at, first.subscription.version) == (MARCH, 2)
+    assert (second.subscription.ends_at, second.subscription.version) == (NOW.replace(month=4, day=30), 3)
+    assert (second.subscription.status, second.subscription.starts_at) == (Status.ACTIVE, NOW)
+    assert [charge.amount for charge in payments.charges] == 3 * [Money(1990, "USD")]
+    assert [charge.reference for charge in payments.charges[1:]] == [f"{first.subscription.id}/{n}" for n in (2, 3)]
+    event = store.events[-1]
+    assert (event.type, event.occurred_at, event.actor) == ("subscription.renewed", NOW + DAY, actor_of(active))
+
+
+async def test_renewing_is_at_the_price_it_was_made_under(
+    use_cases: UseCases, payments: RecordedPayments, active: User
+) -> None:
+    """Though the plan became dearer, and was archived."""
+    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(amount=9_999, period=None)))
+    await use_cases.archive_plan(ArchivePlan(ADMIN, "pro"))
+    view = (await renew(use_cases, active)).subscription
+    assert (view.ends_at, view.price, view.plan.revision) == (MARCH, Money(1990, "USD"), 1)
+    assert payments.charges[-1].amount == Money(1990, "USD")
+
+
+@pytest.mark.parametrize(
+    ("method", "error"), [("sim_declined", PaymentDeclined), ("sim_down", PaymentUnavailable), ("card", InvalidValue)]
+)
+async def test_nothing_is_renewed_unless_it_is_paid(
+    store: MemoryStore, use_cases: UseCases, active: User, method: str, error: type[Exception]
+) -> None:
+    """It ends when it was to end."""
+    with refused(store, error):
+        await use_cases.renew(RenewSubscription(actor_of(active), active.id, method))
+
+
+async def test_where_nobody_can_pay_an_admin_renews(store: MemoryStore, storage: Storage, active: User) -> None:
+    """As when subscribing; what is free is renewed by anybody."""
+    cases = UseCases.over(storage, payments=NoPayments())
+    with refused(store, PaymentRequired):
+        await renew(cases, active)
+    await cases.renew(RenewSubscription(ADMIN, active.id))
+    assert store.events[-1].actor == ADMIN
+    bob, free = a_user("bob@example.com"), a_plan("free", some_terms(0))
+    await storage.keep(bob, free, an_active(bob, free))
+    await renew(cases, bob)
+
+
+async def test_a_trial_is_not_renewed(
+    store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, ann: User
+) -> None:
+    """It is converted, or ends; nothing is charged."""
+    await begin(use_cases, ann, "on trial")
+    with refused(store, IllegalTransition):
+        await renew(use_cases, ann)
+    assert payments.charges == []
+
+
+async def test_for_life_there_is_nothing_to_renew(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
+    """Nor a period that it could be cancelled at the end of."""
+    await begin(use_cases, ann, "for life")
+    with refused(store, IllegalTransition):
+        await renew(use_cases, ann)
+    with refused(store, IllegalTransition):
+        await cancel_at_end(use_cases, ann)
+
+
+async def test_what_is_to_be_cancelled_is_not_renewed(
+    store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, active: User
+) -> None:
+    """It is resumed first."""
+    await cancel_at_end(use_cases, active)
+    with refused(store, IllegalTransition):
+        await renew(use_cases, active)
+    assert len(payments.charges) == 1
+    await resume(use_cases, active)
+    await renew(use_cases, active)
+
+
+@pytest.mark.parametrize("start", ["active", "on trial", "for life"])
+async def test_cancelling_now_is_final(store: MemoryStore, use_cases: UseCases, ann: User, start: str) -> None:
+    """Over at this instant; ``ends_at`` keeps the end it would have had. Nothing is live then."""
+    await begin(use_cases, ann, start)
+    (before,) = store.state.subscriptions.values()
+    await use_cases.clock.set(NOW + DAY)
+    view = (await cancel(use_cases, ann)).subscription
+    assert (view.status, view.cancelled_at, view.ended_at) == (Status.CANCELLED, NOW + DAY, NOW + DAY)
+    assert (view.ends_at, view.cancel_at, view.version) == (before.ends_at, None, 2)
+    event = store.events[-1]
+    assert (event.type, event.occurred_at, event.actor) == ("subscription.cancelled", NOW + DAY, actor_of(ann))
+    for deed in DEEDS:
+        with refused(store, NoLiveSubscription):
+            await deed(use_cases, ann)
+
+
+@pytest.mark.parametrize(("start", "end"), [("active", FEBRUARY), ("on trial", NOW + 14 * DAY)])
+async def test_cancelling_at_the_end_keeps_it_until_then(
+    store: MemoryStore, use_cases: UseCases, ann: User, start: str, end: object
+) -> None:
+    """Asked twice it changes nothing; it can be cancelled now even so."""
+    await begin(use_cases, ann, start)
+    first = await cancel_at_end(use_cases, ann)
+    assert (first.subscription.cancel_at, first.subscription.ends_at, first.subscription.version) == (end, end, 2)
+    assert first.subscription.status in {Status.ACTIVE, Status.TRIAL}
+    assert (store.events[-1].type, store.events[-1].actor) == ("subscription.cancel_scheduled", actor_of(ann))
+    before = store.state
+    await use_cases.clock.set(NOW + DAY)
+    assert await cancel_at_end(use_cases, ann) == first
+    assert store.state == before
+    now = (await cancel(use_cases, ann)).subscription
+    assert (now.status, now.cancel_at, now.ended_at) == (Status.CANCELLED, None, NOW + DAY)
+
+
+@pytest.mark.parametrize("start", ["active", "on trial"])
+async def test_a_cancellation_is_undone(store: MemoryStore, use_cases: UseCases, ann: User, start: str) -> None:
+    """As long as it is scheduled; the end stays."""
+    await begin(use_cases, ann, start)
+    with refused(store, IllegalTransition):
+        await resume(use_cases, ann)
+    scheduled = (await cancel_at_end(use_cases, ann)).subscription
+    view = (await resume(use_cases, ann)).subscription
+    assert (view.cancel_at, view.ends_at, view.version) == (None, scheduled.ends_at, 3)
+    assert (store.events[-1].type, store.events[-1].actor) == ("subscription.resumed", actor_of(ann))
+    with refused(store, IllegalTransition):
+        await resume(use_cases, ann)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_where_nothing_is_live(store: MemoryStore, use_cases: UseCases, ann: User, deed: Deed) -> None:
+    """There never was anything; or there is no such user."""
+    with refused(store, NoLiveSubscription):
+        await deed(use_cases, ann, None)
+    with refused(store, UserNotFound):
+        await deed(use_cases, a_user("nobody@example.com"), None)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_what_time_has_ended_is_over(store: MemoryStore, use_cases: UseCases, active: User, deed: Deed) -> None:
+    """At its end exactly, though no sweep came by; one instant before it is not."""
+    await use_cases.clock.set(FEBRUARY - TICK)
+    await cancel_at_end(use_cases, active)
+    await use_cases.clock.set(FEBRUARY)
+    with refused(store, NoLiveSubscription):
+        await deed(use_cases, active, None)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_what_is_expected_must_be_there(
+    store: MemoryStore, use_cases: UseCases, active: User, deed: Deed
+) -> None:
+    """A version that is named must be the present one, before the state has a say."""
+    with refused(store, StaleVersion):
+        await deed(use_cases, active, Expected(frozenset({2, 3})))
+    with refused(store, StaleVersion):
+        await deed(use_cases, active, Expected(frozenset()))
+    if deed is resume:
+        with refused(store, IllegalTransition):
+            await deed(use_cases, active, Expected(frozenset({1})))
+        await cancel_at_end(use_cases, active)
+    await deed(use_cases, active, Expected(frozenset({1, 2})))
+
+
+async def test_an_admin_acts_for_a_user(store: MemoryStore, use_cases: UseCases, active: User) -> None:
+    """And is the actor of every event."""
+    await use_cases.renew(RenewSubscription(ADMIN, active.id))
+    await use_cases.cancel(CancelSubscription(ADMIN, active.id, CancelAt.PERIOD_END))
+    await use_cases.resume(ResumeSubscription(ADMIN, active.id))
+    await use_cases.cancel(CancelSubscription(ADMIN, active.id))
+    assert [event.type.removeprefix("subscription.") for event in store.events[-4:]] == [
+        "renewed",
+        "cancel_scheduled",
+        "resumed",
+        "cancelled",
+    ]
+    assert {event.actor for event in store.events[-4:]} == {ADMIN}
+    assert len({event.id for event in store.events}) == len(store.events)

@@ -1,0 +1,262 @@
+"""Queries: subscriptions, access, users, statistics, diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
+from smp.application.commands.start_trial import StartTrial
+from smp.application.paging import PageRequest
+from smp.application.queries.check_access import CheckAccess
+from smp.application.queries.diagnose import Diagnose
+from smp.application.queries.get_current_subscription import GetCurrentSubscription
+from smp.application.queries.get_statistics import GetStatistics
+from smp.application.queries.get_subscription import GetSubscription
+from smp.application.queries.get_user import GetUser
+from smp.application.queries.list_access import ListAccess
+from smp.application.queries.list_subscription_events import ListSubscriptionEvents
+from smp.application.queries.list_subscription_history import ListSubscriptionHistory
+from smp.application.queries.list_subscriptions import ListSubscriptions
+from smp.application.queries.list_users import ListUsers
+from smp.application.queries.readers import SubscriptionFilter
+from smp.application.queries.views import AccessView, PlanCount, Revenue, UserView
+from smp.domain.access import AccessDecision, Reason
+from smp.domain.actor import Actor, ActorType
+from smp.domain.errors import NoLiveSubscription, SubscriptionNotFound, UserNotFound
+from smp.domain.features import features
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.user.user import User
+from tests.support.builders import (
+    ADMIN,
+    DAY,
+    IDS,
+    NOW,
+    TICK,
+    a_plan,
+    a_user,
+    actor_of,
+    an_active,
+    some_terms,
+)
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+TRIAL_END = NOW + 14 * DAY
+TERMS = some_terms(export=True, beta=False, seats=5, none=0, support="priority", empty="")
+NOTHING = AccessDecision(False, None, Reason.NO_SUBSCRIPTION, None, None, None)  # noqa: FBT003
+
+
+@pytest.fixture
+async def ann(storage: Storage) -> User:
+    """A user; there is a plan with features of all kinds."""
+    user = a_user()
+    await storage.keep(user, a_plan("pro", TERMS))
+    return user
+
+
+async def start(cases: UseCases, user: User) -> None:
+    """The user starts the trial."""
+    await cases.start_trial(StartTrial(actor_of(user), user.id, "pro"))
+
+
+async def test_the_current_subscription(use_cases: UseCases, storage: Storage, store: MemoryStore, ann: User) -> None:
+    """The live one, never a dead one; none, and no such user, are two answers."""
+    with refused(store, NoLiveSubscription):
+        await use_cases.get_current(GetCurrentSubscription(ann.id))
+    with refused(store, UserNotFound):
+        await use_cases.get_current(GetCurrentSubscription(IDS.new()))
+    await start(use_cases, ann)
+    await use_cases.clock.set(TRIAL_END - TICK)
+    assert (await use_cases.get_current(GetCurrentSubscription(ann.id))).status is Status.TRIAL
+    await use_cases.clock.set(TRIAL_END)
+    with refused(store, NoLiveSubscription):
+        await use_cases.get_current(GetCurrentSubscription(ann.id))
+
+
+async def test_one_subscription_is_for_its_owner_and_admins(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
+    """For everybody else there is none, as little as its events."""
+    view = (await use_cases.start_trial(StartTrial(actor_of(ann), ann.id, "pro"))).subscription
+    for viewer in (actor_of(ann), ADMIN):
+        assert await use_cases.get_subscription(GetSubscription(view.id, viewer)) == view
+        page = await use_cases.list_events(ListSubscriptionEvents(view.id, viewer))
+        assert [event.type for event in page.items] == ["subscription.trial_started"]
+    for stranger in (Actor(ActorType.USER, IDS.new()), Actor(ActorType.SERVICE, IDS.new())):
+        with refused(store, SubscriptionNotFound):
+            await use_cases.get_subscription(GetSubscription(view.id, stranger))
+        with refused(store, SubscriptionNotFound):
+            await use_cases.list_events(ListSubscriptionEvents(view.id, stranger))
+    with refused(store, SubscriptionNotFound):
+        await use_cases.get_subscription(GetSubscription(IDS.new(), ADMIN))
+    with refused(store, SubscriptionNotFound):
+        await use_cases.list_events(ListSubscriptionEvents(IDS.new(), ADMIN))
+
+
+async def test_the_history(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
+    """Newest first, as of now; empty for who never had any; unknown for nobody."""
+    assert list((await use_cases.list_history(ListSubscriptionHistory(ann.id))).items) == []
+    with refused(store, UserNotFound):
+        await use_cases.list_history(ListSubscriptionHistory(IDS.new()))
+    await start(use_cases, ann)
+    await use_cases.clock.set(TRIAL_END)
+    await use_cases.activate(ActivateSubscription(actor_of(ann), ann.id, "pro"))
+    page = await use_cases.list_history(ListSubscriptionHistory(ann.id))
+    assert [view.status for view in page.items] == [Status.ACTIVE, Status.EXPIRED]
+    first = await use_cases.list_history(ListSubscriptionHistory(ann.id, PageRequest(1)))
+    last = await use_cases.list_history(ListSubscriptionHistory(ann.id, PageRequest(1, first.next)))
+    assert (*first.items, *last.items) == tuple(page.items)
+
+
+async def test_access_without_a_subscription(use_cases: UseCases, ann: User) -> None:
+    """None at all, also for nobody."""
+    for user_id in (ann.id, IDS.new()):
+        assert await use_cases.check_access(CheckAccess(user_id, "export")) == NOTHING
+        assert await use_cases.list_access(ListAccess(user_id)) == AccessView(user_id, None, None, features({}), None)
+
+
+@pytest.mark.parametrize(
+    ("feature", "allowed", "value"),
+    [
+        ("export", True, True),
+        ("beta", False, False),
+        ("seats", True, 5),
+        ("none", False, 0),
+        ("support", True, "priority"),
+        ("empty", True, ""),
+        ("other", False, None),
+        ("Not a key!", False, None),
+    ],
+)
+async def test_access_with_a_subscription(
+    use_cases: UseCases,
+    ann: User,
+    feature: str,
+    allowed: bool,
+    value: object,
+) -> None:
+    """As the plan's features say: whatever is there and neither false nor 0."""
+    await start(use_cases, ann)
+    decision = await use_cases.check_access(CheckAccess(ann.id, feature))
+    assert (decision.allowed, decision.value, type(decision.value)) == (allowed, value, type(value))
+    assert decision.reason is (Reason.GRANTED if allowed else Reason.FEATURE_NOT_IN_PLAN)
+    assert (decision.status, decision.plan, decision.until) == (Status.TRIAL, "pro", TRIAL_END)
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [(CancelAt.NOW, Reason.SUBSCRIPTION_CANCELLED), (CancelAt.PERIOD_END, Reason.SUBSCRIPTION_CANCELLED)],
+)
+async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User, at: CancelAt, reason: Reason) -> None:
+    """When it is cancelled, at once or at its end exactly."""
+    await start(use_cases, ann)
+    await use_cases.cancel(CancelSubscription(actor_of(ann), ann.id, at))
+    if at is CancelAt.PERIOD_END:
+        await use_cases.clock.set(TRIAL_END - TICK)
+        assert (await use_cases.check_access(CheckAccess(ann.id, "export"))).allowed
+        await use_cases.clock.set(TRIAL_END)
+    decision = await use_cases.check_access(CheckAccess(ann.id, "export"))
+    assert decision == AccessDecision(False, None, reason, Status.CANCELLED, "pro", None)  # noqa: FBT003
+    assert await use_cases.list_access(ListAccess(ann.id)) == AccessView(
+        ann.id, Status.CANCELLED, "pro", features({}), None
+    )
+
+
+async def test_access_ends_with_time(use_cases: UseCases, ann: User) -> None:
+    """At the end exactly, though no sweep came by; all features go at once."""
+    await start(use_cases, ann)
+    await use_cases.clock.set(TRIAL_END - TICK)
+    assert await use_cases.list_access(ListAccess(ann.id)) == AccessView(
+        ann.id, Status.TRIAL, "pro", TERMS.features, TRIAL_END
+    )
+    await use_cases.clock.set(TRIAL_END)
+    decision = await use_cases.check_access(CheckAccess(ann.id, "export"))
+    assert (decision.allowed, decision.reason) == (False, Reason.SUBSCRIPTION_EXPIRED)
+    assert (await use_cases.list_access(ListAccess(ann.id))).status is Status.EXPIRED
+
+
+async def test_the_admins_list(storage: Storage, use_cases: UseCases, ann: User) -> None:
+    """With the statuses of this instant."""
+    await start(use_cases, ann)
+    bob, life = a_user("bob@example.com"), a_plan("life", some_terms(period=None))
+    await storage.keep(bob, life, an_active(bob, life))
+    await use_cases.clock.set(TRIAL_END)
+    live = SubscriptionFilter(frozenset({Status.TRIAL, Status.ACTIVE}))
+    assert [view.user_id for view in (await use_cases.list_subscriptions(ListSubscriptions(live))).items] == [bob.id]
+    every = await use_cases.list_subscriptions(ListSubscriptions())
+    assert [(view.user_id, view.status) for view in every.items] == [(bob.id, Status.ACTIVE), (ann.id, Status.EXPIRED)]
+
+
+async def test_users_are_found(store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User) -> None:
+    """By id, or by the beginning of their email without regard to case."""
+    await storage.keep(a_user("bob@example.com"))
+    assert await use_cases.get_user(GetUser(ann.id)) == UserView.of(ann)
+    with refused(store, UserNotFound):
+        await use_cases.get_user(GetUser(IDS.new()))
+    assert [user.id for user in (await use_cases.list_users(ListUsers("ANN@"))).items] == [ann.id]
+    first = await use_cases.list_users(ListUsers(page=PageRequest(1)))
+    assert [user.email for user in first.items] == ["ann@example.com"]
+    last = await use_cases.list_users(ListUsers(page=PageRequest(1, first.next)))
+    assert [user.email for user in last.items] == ["bob@example.com"]
+
+
+async def test_statistics(storage: Storage, use_cases: UseCases) -> None:
+    """Of this instant; a year is twelve months, a month 30.4375 days; rounded half up, once, for each currency."""
+    plans = {
+        "monthly": (some_terms(1_000, "USD", "P1M"), 2),
+        "yearly": (some_terms(1_001, "USD", "P1Y"), 1),
+        "daily": (some_terms(100, "EUR", "P1D"), 1),
+        "half": (some_terms(1, "KWD", "P2M"), 1),
+        "less": (some_terms(5, "JPY", "P1Y"), 1),
+        "free": (some_terms(0, "CHF", "P1M"), 1),
+        "life": (some_terms(5_000, "USD", None), 1),
+    }
+    for code, (terms, count) in plans.items():
+        plan = a_plan(code, terms)
+        users = [a_user(f"{code}-{number}@example.com") for number in range(count)]
+        await storage.keep(plan, *users, *(an_active(user, plan) for user in users))
+    ann = a_user()
+    await storage.keep(ann)
+    await use_cases.start_trial(StartTrial(actor_of(ann), ann.id, "monthly"))
+    await use_cases.clock.set(NOW + DAY / 2)
+    view = await use_cases.get_statistics(GetStatistics())
+    assert (view.as_of, view.users) == (NOW + DAY / 2, 9)
+    assert dict(view.subscriptions) == {Status.TRIAL: 1, Status.ACTIVE: 8, Status.EXPIRED: 0, Status.CANCELLED: 0}
+    assert PlanCount("monthly", 1, 2) in view.by_plan
+    # USD: 2 * 1000 + 1001 / 12 = 2083.4; EUR: 100 * 30.4375 = 3043.75; KWD: a half; JPY: 5 / 12.
+    assert list(view.mrr) == [Revenue(3_044, "EUR"), Revenue(0, "JPY"), Revenue(1, "KWD"), Revenue(2_083, "USD")]
+    assert (view.trials.started, view.trials.running, view.trials.conversion_rate) == (1, 1, None)
+    assert view.ending_within_7_days == 1
+
+
+async def test_the_conversion_rate_leaves_running_trials_out(storage: Storage, use_cases: UseCases) -> None:
+    """Converted among those that were decided."""
+    plan = a_plan()
+    users = [a_user(f"user-{number}@example.com") for number in range(5)]
+    await storage.keep(plan, *users)
+    for user in users[:4]:
+        await start(use_cases, user)
+    await use_cases.activate(ActivateSubscription(actor_of(users[0]), users[0].id, "pro"))
+    for user in users[1:4]:
+        await use_cases.cancel(CancelSubscription(actor_of(user), user.id))
+    await start(use_cases, users[4])
+    view = await use_cases.get_statistics(GetStatistics())
+    assert (view.trials.started, view.trials.running, view.trials.converted, view.trials.lost) == (5, 1, 1, 3)
+    assert view.trials.conversion_rate == 0.25
+
+
+async def test_a_diagnosis_finds_what_is_wrong(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
+    """One finding for each invariant, and what to do where one does not hold."""
+    await start(use_cases, ann)
+    findings = await use_cases.diagnose(Diagnose())
+    assert all(finding.ok for finding in findings)
+    (row,) = store.state.subscriptions.values()
+    second = replace(row, id=IDS.new())
+    store.state = replace(store.state, subscriptions=MappingProxyType({row.id: row, second.id: second}))
+    wrong = [finding for finding in await use_cases.diagnose(Diagnose()) if not finding.ok]
+    assert "one_live_subscription_a_user" in {finding.check for finding in wrong}
+    assert all(finding.detail and finding.advice for finding in wrong)

@@ -1,0 +1,200 @@
+"""Ending what time has ended, and moving the test clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
+from smp.adapters.memory.unit_of_work import MemoryUnitOfWork, MemoryUnitOfWorkFactory
+from smp.application.commands import expire_due_subscriptions
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, SweepOutcome
+from smp.application.commands.set_test_clock import SetTestClock
+from smp.application.errors import StorageUnavailable, TransactionConflict
+from smp.domain.actor import SYSTEM
+from smp.domain.errors import ClockMovesForwardOnly, InvalidValue
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+from tests.support.builders import (
+    DAY,
+    NOW,
+    TICK,
+    a_cause,
+    a_plan,
+    a_request,
+    a_session,
+    a_trial,
+    a_user,
+    an_active,
+    some_terms,
+)
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+TRIAL_END = NOW + 14 * DAY
+SWEEP = ExpireDueSubscriptions()
+
+
+async def keep_trials(storage: Storage, count: int) -> list[Subscription]:
+    """So many trials of as many users, all ending at one instant."""
+    plan = a_plan()
+    users = [a_user(f"user-{number}@example.com") for number in range(count)]
+    trials = [a_trial(user, plan) for user in users]
+    await storage.keep(plan, *users, *trials)
+    return trials
+
+
+def statuses(store: MemoryStore) -> list[Status]:
+    """What is written of each subscription."""
+    return [subscription.status for subscription in store.state.subscriptions.values()]
+
+
+async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """On an empty platform, and one instant before an end."""
+    before = store.state
+    assert await use_cases.expire(SWEEP) == SweepOutcome()
+    assert store.state == before
+    await keep_trials(storage, 1)
+    await use_cases.clock.set(TRIAL_END - TICK)
+    before = store.state
+    assert (await use_cases.expire(SWEEP)).ended == 0
+    assert store.state == before
+
+
+async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """As of its end, by the system, with one event; cancelled where that was scheduled. A second sweep finds nothing."""
+    plan, life = a_plan(), a_plan("life", some_terms(period=None))
+    users = [a_user(f"user-{number}@example.com") for number in range(4)]
+    await storage.keep(plan, life, *users)
+    await storage.keep(
+        a_trial(users[0], plan),
+        an_active(users[1], plan).cancel_at_period_end(a_cause()),
+        an_active(users[2], life),
+        an_active(users[3], plan, NOW + 20 * DAY),
+    )
+    month_end = NOW.replace(month=2, day=28)
+    await use_cases.clock.set(month_end + DAY / 2)
+    outcome = await use_cases.expire(SWEEP)
+    assert (outcome.expired, outcome.cancelled, outcome.ended, outcome.failed) == (1, 1, 2, set())
+    assert statuses(store) == [Status.EXPIRED, Status.CANCELLED, Status.ACTIVE, Status.ACTIVE]
+    expired, cancelled = store.events[-2:]
+    assert (expired.type, expired.occurred_at, expired.actor) == ("subscription.expired", TRIAL_END, SYSTEM)
+    assert (cancelled.type, cancelled.occurred_at, cancelled.actor) == ("subscription.cancelled", month_end, SYSTEM)
+    before = store.state
+    assert (await use_cases.expire(SWEEP)).ended == 0
+    assert store.state == before
+
+
+async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every batch; it only grows."""
+    monkeypatch.setattr(expire_due_subscriptions, "BATCH_SIZE", 2)
+    await keep_trials(storage, 7)
+    await use_cases.clock.set(TRIAL_END)
+    told: list[int] = []
+    outcome = await use_cases.expire(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)))
+    assert outcome.ended == 7
+    assert len(told) >= 4
+    assert told == sorted(told)
+    assert told[-1] == 7
+
+
+async def test_other_things_are_tidied_away(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Answers, sessions and counts of attempts that have served their time."""
+    ann = a_user()
+    await storage.keep(ann, a_session(ann))
+    async with storage.unit_of_work(a_request()) as work:
+        await work.commit()
+    await storage.throttle.attempt("ann", "1.2.3.4", NOW)
+    assert (await use_cases.expire(SWEEP)).forgotten == 0
+    await use_cases.clock.set(NOW + 100 * DAY)
+    assert (await use_cases.expire(SWEEP)).forgotten == 4
+    assert (store.state.sessions, store.state.answers, store.state.attempts) == ({}, {}, {})
+
+
+async def test_a_bad_row_costs_itself_only(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported once, and the sweep goes on behind it and comes to an end."""
+    monkeypatch.setattr(expire_due_subscriptions, "BATCH_SIZE", 3)
+    trials = await keep_trials(storage, 7)
+    bad = trials[2]
+    rows = dict(store.state.subscriptions)
+    rows[bad.id] = replace(rows[bad.id], revision=99)  # of no plan: the storage refuses to write it
+    store.state = replace(store.state, subscriptions=MappingProxyType(rows))
+    await use_cases.clock.set(TRIAL_END)
+    outcome = await use_cases.expire(SWEEP)
+    assert (outcome.ended, outcome.failed) == (6, {bad.id})
+    assert [subscription_id for subscription_id, _ in use_cases.failures.sweep_failures] == [bad.id]
+    assert [row.id for row in store.state.subscriptions.values() if row.status is Status.TRIAL] == [bad.id]
+
+
+class GivesUp(MemorySubscriptionRepository):
+    """A repository whose set-wise writes are given up in favour of others."""
+
+    async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
+        """Only one at a time."""
+        if len(subscriptions) > 1:
+            raise TransactionConflict
+        await super().save_all(subscriptions)
+
+
+class GivesUpFactory(MemoryUnitOfWorkFactory):
+    """Opens transactions with that repository."""
+
+    def __call__(self, request: object = None) -> AbstractAsyncContextManager[MemoryUnitOfWork]:
+        """A transaction."""
+        return self._open()
+
+    @asynccontextmanager
+    async def _open(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        async with super().__call__() as work:
+            work._subscriptions = GivesUp(work._transaction)
+            yield work
+
+
+async def test_a_batch_that_is_given_up_is_done_one_by_one(store: MemoryStore, storage: Storage) -> None:
+    """Nothing is left, and nothing counted twice."""
+    await keep_trials(storage, 5)
+    cases = UseCases.over(replace(storage, unit_of_work=GivesUpFactory(store)))
+    await cases.clock.set(TRIAL_END)
+    outcome = await cases.expire(SWEEP)
+    assert (outcome.ended, outcome.failed) == (5, set())
+    assert set(statuses(store)) == {Status.EXPIRED}
+
+
+async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """With its own error, not a group of them."""
+    await keep_trials(storage, 2)
+    await use_cases.clock.set(TRIAL_END)
+    store.fail_next_commit(StorageUnavailable())
+    with refused(store, StorageUnavailable):
+        await use_cases.expire(SWEEP)
+    assert (await use_cases.expire(SWEEP)).ended == 2
+
+
+async def test_the_test_clock_is_moved(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """What fell due is processed before the answer, unless it is not wanted."""
+    await keep_trials(storage, 1)
+    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END, sweep=False)) == TRIAL_END
+    assert statuses(store) == [Status.TRIAL]
+    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END)) == TRIAL_END
+    assert statuses(store) == [Status.EXPIRED]
+    assert await use_cases.clock.now() == TRIAL_END
+
+
+async def test_the_test_clock_moves_forward_only(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """And not to where nothing could be counted from any more; nothing is processed then."""
+    await keep_trials(storage, 1)
+    await use_cases.clock.set(TRIAL_END)
+    with refused(store, ClockMovesForwardOnly):
+        await use_cases.set_test_clock(SetTestClock(TRIAL_END - TICK))
+    with refused(store, InvalidValue) as caught:
+        await use_cases.set_test_clock(SetTestClock(NOW.replace(year=9_999)))
+    assert caught.value.pointer == "/now"
+    assert await use_cases.clock.now() == TRIAL_END
