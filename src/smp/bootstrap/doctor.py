@@ -17,7 +17,8 @@ from smp.bootstrap.failures import database_trouble
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.settings import Settings, SettingsInvalid, load_settings
 
-POSTGRES_OLDEST = 15
+_EMBEDDED = "do what it says; smp serve would meet the same"
+_BLOCKLIST = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"
 
 
 async def diagnose(environ: Mapping[str, str]) -> Sequence[Finding]:
@@ -25,20 +26,23 @@ async def diagnose(environ: Mapping[str, str]) -> Sequence[Finding]:
     try:
         settings = load_settings(environ)
     except SettingsInvalid as invalid:
-        return [Finding("settings", False, problem, "correct the environment variable") for problem in invalid.problems]
+        return [
+            Finding("settings", ok=False, detail=problem, advice="correct the environment variable")
+            for problem in invalid.problems
+        ]
     configure_logging(settings.log_format, settings.log_level)
-    findings = [Finding("settings", True, f"{settings.environment}; SMP_ variables are as they should be")]
+    findings = [Finding("settings", ok=True, detail=f"{settings.environment}; SMP_ variables are as they should be")]
     findings += _blocklist(settings)
     if os.geteuid() == 0:
-        findings.append(Finding("user", True, "running as root: works, but nothing here needs it"))
+        findings.append(Finding("user", ok=True, detail="running as root: works, but nothing here needs it"))
     embedded = settings.data_dir / EMBEDDED_FOLDER
     if settings.database_url is None and not embedded.exists():
-        return [*findings, Finding("database", True, f"none in {embedded} yet; smp serve makes it")]
+        return [*findings, Finding("database", ok=True, detail=f"none in {embedded} yet; smp serve makes it")]
     try:
         with open_database(settings) as opened:
             return [*findings, *await _database(opened, describe(settings))]
     except (EmbeddedPostgresError, OSError) as error:
-        return [*findings, Finding("database", False, str(error), "see what it says; smp serve would meet the same")]
+        return [*findings, Finding("database", ok=False, detail=str(error), advice=_EMBEDDED)]
 
 
 def _blocklist(settings: Settings) -> list[Finding]:
@@ -47,32 +51,37 @@ def _blocklist(settings: Settings) -> list[Finding]:
     try:
         CommonPasswordList(settings.password_blocklist).load()
     except (OSError, ValueError) as error:
-        advice = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"
-        return [Finding("password blocklist", False, str(error), advice)]
-    return [Finding("password blocklist", True, str(settings.password_blocklist))]
+        return [Finding("password blocklist", ok=False, detail=str(error), advice=_BLOCKLIST)]
+    return [Finding("password blocklist", ok=True, detail=str(settings.password_blocklist))]
 
 
 async def _database(opened: Settings, name: str) -> list[Finding]:
     try:
         state = await schema_state(opened)
     except ApplicationError as error:
-        return [Finding("database", False, database_trouble(error, name) or str(error), "start it, or correct SMP_DATABASE_URL")]
-    findings = [Finding("database", True, f"{name} answers"), _schema(state)]
+        return [_trouble("database", error, name)]
+    findings = [Finding("database", ok=True, detail=f"{name} answers"), _schema(state)]
     if not state.is_current:
         return findings
     container = build_container(opened)
     try:
         findings += await (await container.get(DiagnoseHandler))(Diagnose())
     except ApplicationError as error:
-        findings.append(Finding("invariants", False, database_trouble(error, name) or str(error), "run smp doctor again"))
+        findings.append(_trouble("invariants", error, name))
     finally:
         await container.close()
     return findings
 
 
+def _trouble(check: str, error: Exception, name: str) -> Finding:
+    detail = database_trouble(error, name) or str(error)
+    return Finding(check, ok=False, detail=detail, advice="then run smp doctor again")
+
+
 def _schema(state: SchemaState) -> Finding:
     if state.is_current:
-        return Finding("migrations", True, f"up to date, at {state.head}")
+        return Finding("migrations", ok=True, detail=f"up to date, at {state.head}")
     detail = f"the schema is at {state.current or 'nothing'}, and this version needs {state.head}"
     newer = state.current is not None and state.current > state.head
-    return Finding("migrations", False, detail, "install the version of SMP that migrated it" if newer else "run smp migrate")
+    advice = "install the version of SMP that migrated it" if newer else "run smp migrate"
+    return Finding("migrations", ok=False, detail=detail, advice=advice)

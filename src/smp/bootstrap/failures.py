@@ -76,11 +76,11 @@ def _by_sqlstate(sqlstate: str, cause: BaseException, database: str) -> str:
     if sqlstate == "3D000":
         return f"there is no database {database}: create it (createdb), or correct SMP_DATABASE_URL"
     if sqlstate == "42501":
-        return f"the user of SMP_DATABASE_URL may not do that in the database {database} ({said}): grant it, or use its owner"
+        return f"the user of SMP_DATABASE_URL may not do that in {database} ({said}): grant it, or use its owner"
     if sqlstate == "57P03":
         return f"the database {database} is starting or stopping: try again shortly"
     if sqlstate == "53300":
-        return f"the database {database} has no connection to spare: lower SMP_DATABASE_POOL_SIZE or raise max_connections"
+        return f"the database {database} has no connection left: lower SMP_DATABASE_POOL_SIZE, or raise max_connections"
     return f"the database {database} refused: {said} (SQLSTATE {sqlstate}); run smp doctor"
 
 

@@ -13,6 +13,7 @@ import structlog
 from dishka import AsyncContainer, Provider, Scope, provide
 from prometheus_client import CollectorRegistry
 
+from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
 from smp.adapters.http.access.routes import Gate
 from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
@@ -36,6 +37,7 @@ from smp.bootstrap.sweep_loop import SweepLoop
 
 READINESS_LIMIT_S: Final = 0.95
 PARENT_CHECK_EVERY_S: Final = 1.0
+DATABASE_CHECK_EVERY_S: Final = 2.0
 
 _log = structlog.stdlib.get_logger("smp.serve")
 
@@ -57,7 +59,10 @@ class PostgresReadiness(Readiness):
         except (TimeoutError, StorageUnavailable):
             return {"database": "does not answer", "migrations": "not known"}
         if current is None or current < migrator.head():
-            return {"database": UP, "migrations": f"at {current or 'nothing'}, needs {migrator.head()}: run smp migrate"}
+            return {
+                "database": UP,
+                "migrations": f"at {current or 'nothing'}, needs {migrator.head()}: run smp migrate",
+            }
         return {"database": UP, "migrations": UP}
 
 
@@ -105,7 +110,7 @@ def create_app() -> App:
         return build_app(settings, build_container(settings, HttpProvider()), watch_parent())
     database = EmbeddedDatabase(settings.data_dir)
     opened = database.hold(settings)
-    return build_app(opened, build_container(opened, HttpProvider()), _letting_go(database), watch_parent())
+    return build_app(opened, build_container(opened, HttpProvider()), _kept_running(database, opened), watch_parent())
 
 
 def build_app(settings: Settings, container: AsyncContainer, *lifespans: AbstractAsyncContextManager[None]) -> App:
@@ -140,10 +145,29 @@ async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _letting_go(database: EmbeddedDatabase) -> AsyncIterator[None]:
+async def _kept_running(database: EmbeddedDatabase, opened: Settings) -> AsyncIterator[None]:
+    """The embedded PostgreSQL, started again where it was killed, and let go of at the end."""
+    stopping = asyncio.Event()
+
+    async def watch() -> None:
+        while not stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), DATABASE_CHECK_EVERY_S)
+                return
+            if not database.answers(opened):
+                _log.warning("the embedded PostgreSQL is gone; starting it again")
+                try:
+                    await asyncio.to_thread(database.hold, opened)
+                except EmbeddedPostgresError as error:
+                    _log.error("the embedded PostgreSQL cannot be started", detail=str(error))
+
+    task = asyncio.create_task(watch(), name="embedded database")
     try:
         yield
     finally:
+        # Not cancelled: the thread that starts the server would go on, and start what is being let go of.
+        stopping.set()
+        await task
         database.let_go()
 
 
@@ -153,7 +177,7 @@ async def watch_parent() -> AsyncIterator[None]:
     parent = os.getppid()
 
     async def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(PARENT_CHECK_EVERY_S)
         _log.warning("the parent process was killed; stopping")
         os.kill(os.getpid(), signal.SIGTERM)

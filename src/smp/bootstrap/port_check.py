@@ -90,7 +90,7 @@ def _has_open(process: Path, targets: set[str]) -> bool:
         return False
     for descriptor in descriptors:
         with suppress(OSError):
-            if os.readlink(descriptor) in targets:
+            if str(descriptor.readlink()) in targets:
                 return True
     return False
 
@@ -101,4 +101,5 @@ def _command(pid: int) -> str:
     except OSError:
         return "unknown"
     # The program alone: arguments may hold secrets.
-    return " ".join(Path(word).name for word in command.split()[:2])[:60] or "unknown"
+    words = command.split()
+    return " ".join(Path(word).name for word in words[: 3 if words[1:2] == ["-m"] else 2])[:60] or "unknown"

@@ -21,6 +21,7 @@ from smp.adapters.cli.runtime import (
     UseCases,
 )
 from smp.application.queries.views import Finding
+from smp.bootstrap.passwords import new_password
 from smp.bootstrap.settings import VARIABLES, LogLevel, Settings, SettingsInvalid, load_settings
 
 # ruff: noqa: PLC0415 - see above
@@ -63,6 +64,10 @@ class ProcessRuntime(Runtime):
     def traceback_wanted(self) -> bool:
         """Whether SMP_LOG_LEVEL is debug, however wrong the other settings are."""
         return self._environ.get("SMP_LOG_LEVEL") == LogLevel.DEBUG
+
+    def new_password(self) -> str:
+        """A password of 256 random bits."""
+        return new_password()
 
     @asynccontextmanager
     async def use_cases(self) -> AsyncIterator[UseCases]:

@@ -16,11 +16,11 @@ import structlog
 from smp.adapters.cli.runtime import StartAudience
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
-from smp.application.ports.tokens import Tokens
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase, describe, ensure_schema
 from smp.bootstrap.logging import logging_config
+from smp.bootstrap.passwords import new_password
 from smp.bootstrap.port_check import reserve_port
 from smp.bootstrap.settings import Environment, Settings
 from smp.bootstrap.signals import Terminated
@@ -88,6 +88,9 @@ def _database(settings: Settings, audience: StartAudience) -> Iterator[Settings]
     database = EmbeddedDatabase(settings.data_dir)
     try:
         opened = database.hold(settings)
+        # Granian's workers are forks, with this hold in them as well; each takes one of its own, and the last process
+        # to let go stops the server: it must not be kept by a copy that nobody knows of.
+        os.register_at_fork(after_in_child=database.let_go)
         if database.notice is not None:
             audience.notice(database.notice)
         yield opened
@@ -108,12 +111,12 @@ async def _prepare(settings: Settings, audience: StartAudience) -> None:
             if await work.users.lock_enabled_admins():
                 return
         email = settings.admin_email or FIRST_ADMIN_EMAIL
-        generated = None if settings.admin_password else (await container.get(Tokens)).new()
+        generated = None if settings.admin_password else new_password()
         create = await container.get(CreateAdminHandler)
         try:
             made = await create(CreateAdmin(email, settings.admin_password or generated or "", only_the_first=True))
         except EmailTaken:
-            audience.notice(f"no administrator was made, for {email} has an account that is none; smp admin create makes one")
+            audience.notice(f"{email} has an account that is no administrator's; smp admin create makes one")
             return
         if made is not None:
             audience.admin_made(email, generated)

@@ -1,7 +1,6 @@
 """The settings: one table of environment variables, and how they are read.
 
-The table is data: :func:`load_settings` reads by it, ``docs/settings.md``, ``smp --help`` and ``smp doctor`` are written
-from it.
+The table is data: :func:`load_settings` reads by it, and ``docs/settings.md`` and ``smp settings`` are written from it.
 """
 
 from __future__ import annotations
@@ -147,7 +146,7 @@ class Variable:
     description: str
     secret: bool = False
 
-    def default_in(self, environment: Environment) -> Any:
+    def default_in(self, environment: Environment) -> object:
         """The value where the variable is not set."""
         return self.default[environment] if isinstance(self.default, Mapping) else self.default
 
@@ -193,9 +192,9 @@ def settings_markdown() -> str:
         [
             "# Settings",
             "",
-            "SMP is set by environment variables and by nothing else. A name that begins with `SMP_` and is not listed",
-            "here is an error, as is a value that is not what is wanted: `smp` then names every bad variable and ends",
-            "with exit code 2. An empty value is not the same as none. `smp doctor` checks the settings, and more.",
+            "SMP is set by environment variables and by nothing else. A name that begins with `SMP_` and is not",
+            "listed here is an error, as is a value that is not what is wanted: `smp` then names every bad variable",
+            "and ends with exit code 2. An empty value is not the same as none. `smp doctor` checks the settings too.",
             "",
             "| variable | default | wanted | what it is |",
             "| --- | --- | --- | --- |",
@@ -208,13 +207,13 @@ def settings_markdown() -> str:
             "",
             "## In production",
             "",
-            "With `SMP_ENV=production`, `SMP_DATABASE_URL` is needed, and `SMP_PAYMENTS=simulated` and `SMP_TEST_CLOCK=1`",
-            "are refused.",
+            "With `SMP_ENV=production`, `SMP_DATABASE_URL` is needed, and `SMP_PAYMENTS=simulated` and",
+            "`SMP_TEST_CLOCK=1` are refused.",
             "",
             "## In Kubernetes",
             "",
-            "A Service with the name `smp` makes Kubernetes put `SMP_PORT`, `SMP_SERVICE_HOST` and the like into every pod",
-            "of its namespace. Set `enableServiceLinks: false` in the pod, as the manifests of this repository do.",
+            "A Service with the name `smp` makes Kubernetes put `SMP_PORT`, `SMP_SERVICE_HOST` and the like into every",
+            "pod of its namespace. Set `enableServiceLinks: false` in the pod, as the manifests of this repository do.",
             "",
         ]
     )
@@ -290,102 +289,174 @@ _PORT: Final = _integer(1, 65_535)
 
 VARIABLES: Final[tuple[Variable, ...]] = (
     Variable(
-        "SMP_ENV", "environment", _choice(Environment), Environment.DEVELOPMENT,
+        "SMP_ENV",
+        "environment",
+        _choice(Environment),
+        Environment.DEVELOPMENT,
         "Where it runs. Production has no embedded database, secure cookies and no simulated payments.",
     ),
     Variable(
-        "SMP_DATABASE_URL", "database_url",
-        Kind("a URL like `postgresql://user:password@host:5432/name`", _database_url), None,
-        "The PostgreSQL (15 to 18) to use. Without it an embedded one runs in `SMP_DATA_DIR`.", secret=True,
+        "SMP_DATABASE_URL",
+        "database_url",
+        Kind("a URL like `postgresql://user:password@host:5432/name`", _database_url),
+        None,
+        "The PostgreSQL (15 to 18) to use. Without it an embedded one runs in `SMP_DATA_DIR`.",
+        secret=True,
     ),
     Variable(
-        "SMP_DATA_DIR", "data_dir", Kind("a folder that can be made or written to", _folder_path), Path(".smp"),
+        "SMP_DATA_DIR",
+        "data_dir",
+        Kind("a folder that can be made or written to", _folder_path),
+        Path(".smp"),
         "Where the embedded PostgreSQL keeps its data.",
     ),
     Variable(
-        "SMP_HOST", "host", Kind("an address or a name of this machine", _host), "127.0.0.1",
+        "SMP_HOST",
+        "host",
+        Kind("an address or a name of this machine", _host),
+        "127.0.0.1",
         "The address to listen at; `0.0.0.0` for all of this machine's.",
     ),
     Variable("SMP_PORT", "port", _PORT, 8_000, "The port to listen at."),
     Variable(
-        "SMP_WORKERS", "workers", _integer(1, 64), 1, "How many processes answer requests; one for each processor is plenty."
+        "SMP_WORKERS",
+        "workers",
+        _integer(1, 64),
+        1,
+        "Processes that answer requests; one for each processor is plenty.",
     ),
     Variable(
-        "SMP_ADMIN_EMAIL", "admin_email", Kind("an email address", _email), None,
+        "SMP_ADMIN_EMAIL",
+        "admin_email",
+        Kind("an email address", _email),
+        None,
         "The administrator that `smp serve` makes where there is none.",
     ),
     Variable(
-        "SMP_ADMIN_PASSWORD", "admin_password", Kind("a password", str), None,
-        "That administrator's password; given with `SMP_ADMIN_EMAIL` or not at all.", secret=True,
+        "SMP_ADMIN_PASSWORD",
+        "admin_password",
+        Kind("a password", str),
+        None,
+        "That administrator's password; given with `SMP_ADMIN_EMAIL` or not at all.",
+        secret=True,
     ),
     Variable(
-        "SMP_PAYMENTS", "payments", _choice(Payments),
+        "SMP_PAYMENTS",
+        "payments",
+        _choice(Payments),
         {Environment.DEVELOPMENT: Payments.SIMULATED, Environment.PRODUCTION: Payments.NONE},
-        "Who takes the money: simulated charges nothing; with none, administrators activate priced plans once they have it.",
+        "Who takes the money. `simulated` charges nothing; with `none`, administrators activate what has a price.",
     ),
     Variable(
-        "SMP_TEST_CLOCK", "test_clock", _SWITCH, False,
+        "SMP_TEST_CLOCK",
+        "test_clock",
+        _SWITCH,
+        False,  # noqa: FBT003 - a default like the others
         "Lets administrators set the platform's clock; all processes on one database must agree on it.",
     ),
     Variable(
-        "SMP_TRIAL_SCOPE", "trial_scope", _choice(TrialScope), TrialScope.PLAN,
+        "SMP_TRIAL_SCOPE",
+        "trial_scope",
+        _choice(TrialScope),
+        TrialScope.PLAN,
         "How often a user may try: once for each plan, or once at all.",
     ),
     Variable(
-        "SMP_SWEEP_INTERVAL_S", "sweep_interval_s", _seconds(0, _DAY_S), 60,
+        "SMP_SWEEP_INTERVAL_S",
+        "sweep_interval_s",
+        _seconds(0, _DAY_S),
+        60,
         "How often each worker writes down what time has ended; 0 for never, then run `smp expire`.",
     ),
     Variable(
-        "SMP_LOG_FORMAT", "log_format", _choice(LogFormat),
+        "SMP_LOG_FORMAT",
+        "log_format",
+        _choice(LogFormat),
         {Environment.DEVELOPMENT: LogFormat.CONSOLE, Environment.PRODUCTION: LogFormat.JSON},
         "How log lines are written, to standard error.",
     ),
     Variable(
-        "SMP_LOG_LEVEL", "log_level", _choice(LogLevel), LogLevel.INFO,
+        "SMP_LOG_LEVEL",
+        "log_level",
+        _choice(LogLevel),
+        LogLevel.INFO,
         "The least severe lines that are written. With `debug`, commands that fail show where.",
     ),
     Variable(
-        "SMP_PASSWORD_MIN_LENGTH", "password_length_min", _integer(LENGTH_FLOOR, 64), 15,
+        "SMP_PASSWORD_MIN_LENGTH",
+        "password_length_min",
+        _integer(LENGTH_FLOOR, 64),
+        15,
         "Characters in the shortest password that is taken.",
     ),
     Variable(
-        "SMP_PASSWORD_BLOCKLIST", "password_blocklist", Kind("the path of a text file", _file_path), None,
+        "SMP_PASSWORD_BLOCKLIST",
+        "password_blocklist",
+        Kind("the path of a text file", _file_path),
+        None,
         "Passwords to refuse, one a line, besides the built-in 30,000 most common ones.",
     ),
     Variable(
-        "SMP_SESSION_IDLE_S", "session_idle_s", _seconds(60, _YEAR_S), 7 * _DAY_S,
+        "SMP_SESSION_IDLE_S",
+        "session_idle_s",
+        _seconds(60, _YEAR_S),
+        7 * _DAY_S,
         "How long a user's session lives unused.",
     ),
     Variable(
-        "SMP_SESSION_ABSOLUTE_S", "session_absolute_s", _seconds(60, _YEAR_S), 30 * _DAY_S,
+        "SMP_SESSION_ABSOLUTE_S",
+        "session_absolute_s",
+        _seconds(60, _YEAR_S),
+        30 * _DAY_S,
         "How long a user's session lives at most.",
     ),
     Variable(
-        "SMP_ADMIN_SESSION_IDLE_S", "admin_session_idle_s", _seconds(60, _YEAR_S), 1_800,
+        "SMP_ADMIN_SESSION_IDLE_S",
+        "admin_session_idle_s",
+        _seconds(60, _YEAR_S),
+        1_800,
         "How long an administrator's session lives unused.",
     ),
     Variable(
-        "SMP_ADMIN_SESSION_ABSOLUTE_S", "admin_session_absolute_s", _seconds(60, _YEAR_S), 43_200,
+        "SMP_ADMIN_SESSION_ABSOLUTE_S",
+        "admin_session_absolute_s",
+        _seconds(60, _YEAR_S),
+        43_200,
         "How long an administrator's session lives at most.",
     ),
     Variable(
-        "SMP_DATABASE_POOL_SIZE", "database_pool_size", _integer(2, 200), 10,
+        "SMP_DATABASE_POOL_SIZE",
+        "database_pool_size",
+        _integer(2, 200),
+        10,
         "Connections to PostgreSQL that each worker opens at most.",
     ),
     Variable(
-        "SMP_HASH_CONCURRENCY", "hash_concurrency", _integer(1, 64), 2,
+        "SMP_HASH_CONCURRENCY",
+        "hash_concurrency",
+        _integer(1, 64),
+        2,
         "Passwords that each worker hashes at once; each takes 19 MiB and a processor meanwhile.",
     ),
     Variable(
-        "SMP_TRUSTED_PROXIES", "trusted_proxies", _integer(0, 10), 0,
+        "SMP_TRUSTED_PROXIES",
+        "trusted_proxies",
+        _integer(0, 10),
+        0,
         "How many reverse proxies of yours stand in front and add to `X-Forwarded-For`.",
     ),
     Variable(
-        "SMP_METRICS_PORT", "metrics_port", _PORT, None,
+        "SMP_METRICS_PORT",
+        "metrics_port",
+        _PORT,
+        None,
         "The port of its own that `/metrics` is served at, on `SMP_HOST`; without it, it is on `SMP_PORT`.",
     ),
     Variable(
-        "SMP_SHUTDOWN_GRACE_S", "shutdown_grace_s", _seconds(1, 3_600), 25,
+        "SMP_SHUTDOWN_GRACE_S",
+        "shutdown_grace_s",
+        _seconds(1, 3_600),
+        25,
         "How long a stop waits for requests under way before it ends them.",
     ),
 )
@@ -393,7 +464,9 @@ VARIABLES: Final[tuple[Variable, ...]] = (
 _IN_FILES: Final = tuple(variable.name for variable in VARIABLES if variable.secret)
 _KNOWN: Final = frozenset(v.name for v in VARIABLES) | frozenset(f"{name}{FILE_SUFFIX}" for name in _IN_FILES)
 _SERVICE_LINK: Final = re.compile(r"SMP_(?:SERVICE_(?:HOST|PORT)(?:_.+)?|PORT_[0-9]+_(?:TCP|UDP)(?:_.+)?)")
-_SERVICE_LINK_ADVICE: Final = "set enableServiceLinks: false in the pod, for Kubernetes made it from a Service named smp"
+_SERVICE_LINK_ADVICE: Final = (
+    "set enableServiceLinks: false in the pod, for Kubernetes made it from a Service named smp"
+)
 
 
 def _given(variable: Variable, environ: Mapping[str, str]) -> str | None:
@@ -426,7 +499,7 @@ def _read_secret(name: str, file: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _parse(variable: Variable, text: str) -> Any:
+def _parse(variable: Variable, text: str) -> object:
     try:
         return variable.kind.parse(text)
     except (ValueError, KeyError) as error:
@@ -451,11 +524,12 @@ def _unknown(name: str) -> str:
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """What no single variable has wrong; ``values`` lacks those that have."""
     problems = []
-    if ("admin_email" in values and "admin_password" in values) and (
-        (values["admin_email"] is None) is not (values["admin_password"] is None)
-    ):
-        missing = "SMP_ADMIN_EMAIL" if values["admin_email"] is None else "SMP_ADMIN_PASSWORD"
-        problems.append(f"{missing} is missing; SMP_ADMIN_EMAIL and SMP_ADMIN_PASSWORD are given together or not at all")
+    halves = [values[half] is None for half in ("admin_email", "admin_password") if half in values]
+    if len(set(halves)) > 1:
+        missing = "SMP_ADMIN_EMAIL" if halves[0] else "SMP_ADMIN_PASSWORD"
+        problems.append(
+            f"{missing} is missing; email and password of the first administrator are given together or not at all"
+        )
     length_min = values.get("password_length_min", 0)
     if len(values.get("admin_password") or "x" * length_min) < length_min:
         problems.append(f"SMP_ADMIN_PASSWORD must have at least {length_min} characters (SMP_PASSWORD_MIN_LENGTH)")
@@ -474,7 +548,7 @@ def _production_problems(values: Mapping[str, Any]) -> list[str]:
     problems = []
     if "database_url" in values and values["database_url"] is None:
         problems.append(
-            "SMP_DATABASE_URL is missing; production needs a PostgreSQL of yours, for the embedded one is for development"
+            "SMP_DATABASE_URL is missing; production needs a PostgreSQL of yours, the embedded one is for development"
         )
     if values.get("payments") is Payments.SIMULATED:
         problems.append("SMP_PAYMENTS must not be simulated in production, where nothing would be charged; use none")
@@ -483,7 +557,7 @@ def _production_problems(values: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ""
     return str(int(value)) if isinstance(value, bool) else str(value)
@@ -493,7 +567,7 @@ def _code(text: str) -> str:
     """In code marks, word by word where the text names environments."""
     if not text:
         return "none"
-    return ", ".join(f"`{part.split(' in ')[0]}`{''.join(f' in {e}' for e in part.split(' in ')[1:])}" for part in text.split(", "))
+    return re.sub(r"(^|, )([^ ,]+)", r"\1`\2`", text)
 
 
 def _plain(wanted: str) -> str:

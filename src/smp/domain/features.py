@@ -46,7 +46,7 @@ def features(values: Mapping[str, FeatureValue]) -> Features:
 
 def grants(value: FeatureValue | None) -> bool:
     """Whether having this value means that the feature may be used: anything but absent, ``false`` and ``0``."""
-    return value is not None and value is not False and not (isinstance(value, int) and value == 0)
+    return isinstance(value, str) or bool(value)
 
 
 def same(one: Features, other: Features) -> bool:

@@ -136,7 +136,7 @@ async def test_access_with_a_subscription(
     use_cases: UseCases,
     ann: User,
     feature: str,
-    allowed: bool,
+    allowed: bool,  # noqa: FBT001
     value: object,
 ) -> None:
     """As the plan's features say: whatever is there and neither false nor 0."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -16,6 +16,8 @@ from smp.application.commands import expire_due_subscriptions
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, SweepOutcome
 from smp.application.commands.set_test_clock import SetTestClock
 from smp.application.errors import StorageUnavailable, TransactionConflict
+from smp.application.idempotency import IdempotentRequest
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.actor import SYSTEM
 from smp.domain.errors import ClockMovesForwardOnly, InvalidValue
 from smp.domain.subscription.lifecycle import Status
@@ -68,7 +70,7 @@ async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: U
 
 
 async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """As of its end, by the system, with one event; cancelled where that was scheduled. A second sweep finds nothing."""
+    """As of its end, by the system, with one event; cancelled where that was scheduled. A second sweep finds none."""
     plan, life = a_plan(), a_plan("life", some_terms(period=None))
     users = [a_user(f"user-{number}@example.com") for number in range(4)]
     await storage.keep(plan, life, *users)
@@ -144,16 +146,16 @@ class GivesUp(MemorySubscriptionRepository):
         await super().save_all(subscriptions)
 
 
-class GivesUpFactory(MemoryUnitOfWorkFactory):
+class GivesUpFactory(UnitOfWorkFactory):
     """Opens transactions with that repository."""
 
-    def __call__(self, request: object = None) -> AbstractAsyncContextManager[MemoryUnitOfWork]:
-        """A transaction."""
-        return self._open()
+    def __init__(self, store: MemoryStore) -> None:
+        self._sound = MemoryUnitOfWorkFactory(store)
 
     @asynccontextmanager
-    async def _open(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        async with super().__call__() as work:
+    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[MemoryUnitOfWork]:
+        """A transaction."""
+        async with self._sound(request) as work:
             work._subscriptions = GivesUp(work._transaction)
             yield work
 

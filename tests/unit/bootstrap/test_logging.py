@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import structlog
@@ -46,8 +46,9 @@ def as_json(stderr: Lines) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stderr()]
 
 
-def ours(name: str = "smp.test") -> Any:
-    return structlog.stdlib.get_logger(name)
+def ours() -> structlog.stdlib.BoundLogger:
+    log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("smp.test")
+    return log
 
 
 def test_a_line_is_one_json_object_with_time_level_logger_and_event(stderr: Lines) -> None:
@@ -90,6 +91,10 @@ def test_lines_below_the_level_are_not_written(stderr: Lines) -> None:
     assert [line["event"] for line in as_json(stderr)] == ["this"]
 
 
+def fail(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
 def leaking_lines() -> None:
     """Every way in which a careless line could carry a secret."""
     log = ours()
@@ -97,7 +102,7 @@ def leaking_lines() -> None:
     log.info("headers", headers={"Authorization": SECRET, "Cookie": SECRET, "Set-Cookie": [SECRET]})
     log.info("a request", header=f"Bearer {SECRET}", cookies=f"a=1; smp_session={SECRET}; b=2")
     log.info("in production", cookies=f"__Host-smp_session={SECRET}")
-    log.info(f"a url postgresql://smp:{SECRET}@db/smp in the text")
+    log.info(f"a url postgresql://smp:{SECRET}@db/smp in the text")  # noqa: G004 - what careless code does
     log.info("a query", dsn=f"host=db password={SECRET}", text=f"/login?password={SECRET}&x=1")
     log.info("nested", a=[{"b": ({"password": SECRET},)}], c={"d": f"postgres://u:{SECRET}@h/d"})
     log.info("deep", a={"b": {"c": {"d": {"e": {"f": {"g": SECRET}}}}}})
@@ -106,7 +111,7 @@ def leaking_lines() -> None:
     log.info("a hash", hash=f"$argon2id$v=19$m=19456${SECRET}")
     logging.getLogger("somebody").warning("postgresql://smp:%s@db/smp", SECRET)
     try:
-        raise ValueError(f"cannot connect to postgresql://smp:{SECRET}@db/smp")
+        fail(f"cannot connect to postgresql://smp:{SECRET}@db/smp")
     except ValueError:
         log.exception("a traceback")
         logging.getLogger("somebody").exception("theirs")
@@ -158,7 +163,7 @@ def test_nobody_can_forge_a_line(stderr: Lines, log_format: LogFormat) -> None:
 def test_an_exceptions_text_cannot_forge_a_line_of_the_console(stderr: Lines) -> None:
     configure_logging(LogFormat.CONSOLE, LogLevel.INFO)
     try:
-        raise ValueError("x\n2026-01-31T12:00:00Z [info     ] forged")
+        fail("x\n2026-01-31T12:00:00Z [info     ] forged")
     except ValueError:
         ours().exception("failed")
     first, *rest = stderr()

@@ -120,9 +120,7 @@ def test_an_empty_value_is_not_the_same_as_none(name: str) -> None:
     assert any(problem.startswith(f"{name} is empty; it must be ") for problem in problems({name: ""}))
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("1", True), ("true", True), ("0", False), ("false", False)]
-)
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False), ("false", False)])
 def test_a_switch_knows_two_spellings_of_each(text: str, value: bool) -> None:  # noqa: FBT001 - the case itself
     assert load_settings({"SMP_TEST_CLOCK": text}).test_clock is value
 
@@ -151,7 +149,8 @@ def test_a_bad_database_url_is_refused_without_showing_it(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:p@h:5432/d", "postgres://h/d", "postgresql:///d?host=/run/postgresql", "postgresql://u@[::1]/d"]
+    "url",
+    ["postgresql://u:p@h:5432/d", "postgres://h/d", "postgresql:///d?host=/run/postgresql", "postgresql://u@[::1]/d"],
 )
 def test_database_urls_that_postgresql_knows_are_taken(url: str) -> None:
     assert load_settings({"SMP_DATABASE_URL": url}).database_url == url
@@ -211,7 +210,9 @@ def test_the_first_admins_password_is_as_long_as_everybodys() -> None:
 
 
 def test_production_needs_a_database_of_ones_own() -> None:
-    assert the_problem({"SMP_ENV": "production"}).startswith("SMP_DATABASE_URL is missing; production needs a PostgreSQL")
+    assert the_problem({"SMP_ENV": "production"}).startswith(
+        "SMP_DATABASE_URL is missing; production needs a PostgreSQL"
+    )
 
 
 def test_production_refuses_what_is_for_tests() -> None:
@@ -240,7 +241,7 @@ def test_what_kubernetes_adds_for_a_service_is_told_apart(name: str) -> None:
     ("host", "address"),
     [
         ("127.0.0.1", "http://127.0.0.1:8000"),
-        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104 - read, not bound
         ("::", "http://[::1]:8000"),
         ("app.internal", "http://app.internal:8000"),
     ],

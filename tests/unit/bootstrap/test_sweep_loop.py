@@ -15,12 +15,11 @@ from smp.application.errors import StorageUnavailable
 from smp.application.ports.ids import Ids
 from smp.bootstrap import sweep_loop
 from smp.bootstrap.sweep_loop import SweepLoop
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import IDS, NOW, a_cause, a_plan, a_user
 from tests.support.storage import memory_storage
 from tests.support.use_cases import UseCases
-
-from smp.domain.subscription.lifecycle import Status
-from smp.domain.subscription.subscription import Subscription
 
 
 class TheSameId(Ids):
@@ -66,7 +65,7 @@ async def shop() -> Shop:
 
 async def wait_until_swept(shop: Shop) -> None:
     async with asyncio.timeout(5):
-        while shop.status is Status.ACTIVE:
+        while shop.status is Status.ACTIVE:  # noqa: ASYNC110 - nothing of the loop tells it
             await asyncio.sleep(0.005)
 
 

@@ -45,3 +45,20 @@ def test_the_role_of_today_counts() -> None:
     assert POLICY.ends_at(used, Role.ADMIN) < POLICY.ends_at(used, Role.USER)
     assert POLICY.of(Role.ADMIN) is POLICY.admin
     assert POLICY.of(Role.USER) is POLICY.user
+
+
+@pytest.mark.parametrize(
+    ("idle", "quiet", "touched"),
+    [
+        (timedelta(days=7), timedelta(seconds=59), False),
+        (timedelta(days=7), timedelta(minutes=1), True),
+        (timedelta(minutes=30), timedelta(seconds=59), False),
+        (timedelta(minutes=30), timedelta(minutes=1), True),
+        (timedelta(minutes=1), timedelta(seconds=5), False),
+        (timedelta(minutes=1), timedelta(seconds=6), True),
+    ],
+)
+def test_use_is_written_down_now_and_then(idle: timedelta, quiet: timedelta, *, touched: bool) -> None:
+    """Once a minute; where the idle time-out is short more often, or a session would end while it is used."""
+    policy = SessionPolicy(user=Timeouts(idle, timedelta(days=30)), admin=POLICY.admin)
+    assert policy.is_to_be_touched(session(START), Role.USER, START + quiet) is touched

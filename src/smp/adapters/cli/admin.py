@@ -10,9 +10,8 @@ import rich_click as click
 from smp.adapters.cli.output import print_json, print_line
 from smp.adapters.cli.runtime import Runtime
 from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
-from smp.application.outcomes import UserOutcome
 from smp.application.password_policy import LENGTH_MAX
-from smp.application.ports.tokens import Tokens
+from smp.application.queries.views import UserView
 
 
 def admin_commands(runtime: Runtime) -> click.Group:
@@ -31,16 +30,15 @@ def admin_commands(runtime: Runtime) -> click.Group:
         """Make an administrator. The password is asked for, unless an option says where it comes from."""
         if password_stdin and generate_password:
             raise click.UsageError("--password-stdin and --generate-password exclude each other")
-        given = None if generate_password else _password(from_stdin=password_stdin)
-        outcome, password = asyncio.run(_create(runtime, email, given))
-        user = outcome.user
+        password = runtime.new_password() if generate_password else _password(from_stdin=password_stdin)
+        user = asyncio.run(_create(runtime, CreateAdmin(email, password)))
         if as_json:
             document = {"id": user.id, "email": user.email, "role": user.role, "created_at": user.created_at}
-            print_json(document if given else {**document, "password": password})
-        elif given:
-            print_line(f"administrator made: {user.email}")
-        else:
+            print_json({**document, "password": password} if generate_password else document)
+        elif generate_password:
             print_line(f"administrator made: {user.email}\npassword, shown this once: {password}")
+        else:
+            print_line(f"administrator made: {user.email}")
 
     return admin
 
@@ -55,10 +53,9 @@ def _password(*, from_stdin: bool) -> str:
     return password
 
 
-async def _create(runtime: Runtime, email: str, given: str | None) -> tuple[UserOutcome, str]:
+async def _create(runtime: Runtime, command: CreateAdmin) -> UserView:
     async with runtime.use_cases() as use_cases:
-        password = (await use_cases.get(Tokens)).new() if given is None else given
-        outcome = await (await use_cases.get(CreateAdminHandler))(CreateAdmin(email, password))
+        outcome = await (await use_cases.get(CreateAdminHandler))(command)
     if outcome is None:
         raise AssertionError("only asked for the first one is none made")
-    return outcome, password
+    return outcome.user

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from contextlib import suppress
 from time import monotonic
+from typing import Self
 
 import rich_click as click
 
@@ -74,7 +75,7 @@ class _Meter:
             sys.stderr.write(f"\r{counted(outcome.ended, 'subscription')} ended")
             sys.stderr.flush()
 
-    def __enter__(self) -> _Meter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

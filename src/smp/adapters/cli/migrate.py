@@ -14,7 +14,7 @@ def migrate_command(runtime: Runtime) -> click.Command:
     """The command over this runtime."""
 
     @click.command("migrate")
-    @click.option("--check", is_flag=True, help="Only say whether the schema is up to date; exit code 1 where it is not.")
+    @click.option("--check", is_flag=True, help="Only say whether it is up to date; exit code 1 where it is not.")
     @click.option("--sql", is_flag=True, help="Only print the statements that make the whole schema.")
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
     @click.pass_context
@@ -44,7 +44,7 @@ def _report_check(state: SchemaState, *, as_json: bool) -> None:
     elif state.is_current:
         print_line(f"up to date, at {state.head}")
     else:
-        print_line(f"the schema is at {state.current or 'nothing'}, and this version needs {state.head}: run smp migrate")
+        print_line(f"the schema is at {state.current or 'nothing'}, this version needs {state.head}: run smp migrate")
 
 
 def _report(outcome: MigrationOutcome, *, as_json: bool) -> None:

@@ -30,8 +30,6 @@ def run_program(runtime: Runtime, arguments: Sequence[str]) -> int:
     """
     try:
         answer = build_program(runtime).main(args=list(arguments), prog_name="smp", standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
     except click.Abort:
         print_error("stopped before it was done")
         return EXIT_FAILED

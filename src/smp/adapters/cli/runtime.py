@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from smp.application.queries.views import Finding
 
-Part = TypeVar("Part")
+Handler = TypeVar("Handler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ DemoProgress = Callable[[int], None]
 
 
 class UseCases(Protocol):
-    """Hands out handlers, and the ports that a command needs itself, by their type."""
+    """Hands out handlers by their type."""
 
     @abstractmethod
-    async def get(self, part: type[Part]) -> Part:
-        """The one part of this type."""
+    async def get(self, handler: type[Handler], /) -> Handler:
+        """The one handler of this type."""
 
 
 class StartAudience(Protocol):
@@ -123,6 +123,10 @@ class Runtime(Protocol):
     @abstractmethod
     def traceback_wanted(self) -> bool:
         """Whether errors are to be shown with all that the program knows of them."""
+
+    @abstractmethod
+    def new_password(self) -> str:
+        """A password that nobody can guess."""
 
     @abstractmethod
     def use_cases(self) -> AbstractAsyncContextManager[UseCases]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import features_of, status_of
+from smp.adapters.postgres.mapping import features_of, instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.queries.readers import AccessReader
@@ -37,4 +37,6 @@ class PostgresAccessReader(AccessReader):
         if row is None:
             return None
         status, ends_at, cancel_at, code, features = row
-        return Standing(status_of(status), ends_at, cancel_at, code, features_of(features))
+        return Standing(
+            status_of(status), instant_if_any(ends_at), instant_if_any(cancel_at), code, features_of(features)
+        )

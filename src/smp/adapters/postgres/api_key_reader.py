@@ -13,7 +13,7 @@ from smp.application.queries.readers import ApiKeyReader
 from smp.application.queries.views import ApiKeyView
 
 _FIND: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys WHERE digest = :digest")
-_LIST: Final = sql("SELECT id, name, created_at, revoked_at FROM api_keys ORDER BY created_at, id")
+_LIST: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys ORDER BY created_at, id")
 
 
 class PostgresApiKeyReader(ApiKeyReader):
@@ -30,4 +30,5 @@ class PostgresApiKeyReader(ApiKeyReader):
     async def list(self) -> Sequence[ApiKeyView]:
         """All keys, oldest first."""
         rows = await self._pool.rows(_LIST)
-        return [ApiKeyView(row["id"], row["name"], row["created_at"], row["revoked_at"]) for row in rows]
+        keys = (api_key_of(row) for row in rows)
+        return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in keys]

@@ -30,8 +30,8 @@ class PostgresBulkLoader:
     async def load(self, users: Sequence[User], subscriptions: Sequence[Subscription]) -> None:
         """Keep new users and new subscriptions with all events that they carry, in one transaction.
 
-        Each must carry its events from the first on. The ledger of trials follows from them. A call is held in memory, so
-        thousands of users are one call and millions are many.
+        Each must carry its events from the first on; the ledger of trials follows from them. A call is held in memory:
+        thousands of users are one call, and millions are many.
 
         Raises:
             RejectedByStorage: where the storage refuses one of them; none is kept then.

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from smp.adapters.postgres.mapping import instant_of
 from smp.adapters.postgres.statements import Statement
 from smp.adapters.postgres.tables import idempotency_keys
 from smp.adapters.postgres.transaction import Transaction
@@ -49,7 +50,7 @@ async def claim(transaction: Transaction, request: IdempotentRequest) -> None:
     if lock is None or not lock[0]:
         raise RequestInProgress
     kept = await transaction.row(_FIND, caller=request.caller, key=request.key)
-    if kept is None or request.received_at - kept["created_at"] > KEPT_FOR:
+    if kept is None or request.received_at - instant_of(kept["created_at"]) > KEPT_FOR:
         return
     if kept["fingerprint"] != request.fingerprint:
         raise IdempotencyKeyReused

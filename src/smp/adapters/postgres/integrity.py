@@ -94,7 +94,9 @@ INVARIANTS: Final = (
     ),
     Invariant(
         "active_has_paid_periods",
-        "SELECT 'subscription ' || id FROM subscriptions WHERE status = 'active' AND (anchor_at IS NULL OR periods < 1)",
+        """
+        SELECT 'subscription ' || id FROM subscriptions WHERE status = 'active' AND (anchor_at IS NULL OR periods < 1)
+        """,
     ),
     Invariant(
         "expired_ended_at_its_end",
@@ -242,7 +244,8 @@ _FUTURE_ANSWERS: Final = Invariant(
     "the clocks of the machines differ, or the test clock was removed; delete these rows",
 )
 _LATE: Final = sql(
-    f"SELECT count(*) FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= :overdue_since", CHECK_TIMEOUT_S  # noqa: S608
+    f"SELECT count(*) FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= :overdue_since",  # noqa: S608
+    CHECK_TIMEOUT_S,
 )
 _ADMINS: Final = sql("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
 
@@ -277,7 +280,7 @@ def _lateness(row: Row | None) -> Finding:
     return Finding(
         "sweep_is_on_time",
         ok=True,
-        detail=f"{late} have been overdue for more than an hour; answers are right all the same, announcements are late",
+        detail=f"{late} have been overdue for more than an hour: no answer is wrong, but announcements are late",
         advice="run smp expire, and see to it that something does so regularly",
     )
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
+from smp.adapters.postgres.mapping import instant_if_any, instant_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.transaction import Transaction, open_transaction
@@ -35,7 +36,8 @@ _FIND: Final = sql(
 )
 _WRITE: Final = sql(
     """
-    UPDATE login_throttle AS kept SET attempts = w.attempts, last_attempt_at = w.last_at, blocked_until = w.blocked_until
+    UPDATE login_throttle AS kept
+    SET attempts = w.attempts, last_attempt_at = w.last_at, blocked_until = w.blocked_until
     FROM unnest(
         CAST(:keys AS text[]), CAST(:attempts AS bigint[]), CAST(:last_at AS timestamptz[]),
         CAST(:blocked_until AS timestamptz[])
@@ -99,7 +101,7 @@ async def _write(transaction: Transaction, counts: Mapping[str, Attempts]) -> No
 
 
 def _attempts(row: Row) -> Attempts:
-    return Attempts(row["attempts"], row["last_attempt_at"], row["blocked_until"])
+    return Attempts(row["attempts"], instant_of(row["last_attempt_at"]), instant_if_any(row["blocked_until"]))
 
 
 def _limit(key: str) -> AttemptLimit:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from smp.adapters.postgres.tables import subscriptions
@@ -26,8 +26,16 @@ from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import Session
 from smp.domain.user.user import Email, Role, User, UserRegistered
 
-Row = Mapping[str, Any]
-"""A row by the names of its columns; the driver's records are read in the same way."""
+
+class Row(Protocol):
+    """A row by the names of its columns: a mapping, or one of the driver's records."""
+
+    def keys(self) -> Iterable[str]:
+        """The names of its columns."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - what the column's type is
+        """The value in the column of this name."""
+
 
 PLAN_COLUMNS: Final = (
     "p.id, p.code, p.name, p.description, p.status, p.revision, p.version, p.created_at AS plan_created_at,"
@@ -44,6 +52,19 @@ PAGE_BOUND: Final = (
 """Of subscriptions ``page``, as SQL: what they are shown with, of their plan and their revision."""
 
 _STATUSES: Final[Mapping[str, Status]] = MappingProxyType({status.value: status for status in Status})
+
+
+def instant_of(value: datetime) -> datetime:
+    """The instant in a column.
+
+    The driver keeps the very last one, at the end of the year 9999, as infinity, and gives it back without its zone.
+    """
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def instant_if_any(value: datetime | None) -> datetime | None:
+    """The instant in a column that may have none."""
+    return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def user_row(user: User) -> dict[str, object]:
@@ -67,13 +88,13 @@ def user_of(row: Row) -> User:
         password_hash=row["password_hash"],
         role=Role(row["role"]),
         disabled=row["disabled"],
-        created_at=row["created_at"],
+        created_at=instant_of(row["created_at"]),
     )
 
 
 def user_view_of(row: Row) -> UserView:
     """The user as it is shown, of a row of ``users``."""
-    return UserView(row["id"], row["email"], Role(row["role"]), row["disabled"], row["created_at"])
+    return UserView(row["id"], row["email"], Role(row["role"]), row["disabled"], instant_of(row["created_at"]))
 
 
 def session_row(session: Session) -> dict[str, object]:
@@ -95,8 +116,8 @@ def session_of(row: Row) -> Session:
         id=row["id"],
         user_id=row["user_id"],
         token_digest=row["token_digest"],
-        created_at=row["created_at"],
-        last_seen_at=row["last_seen_at"],
+        created_at=instant_of(row["created_at"]),
+        last_seen_at=instant_of(row["last_seen_at"]),
         source=row["source"],
         user_agent=row["user_agent"],
     )
@@ -115,7 +136,9 @@ def api_key_row(key: ApiKey) -> dict[str, object]:
 
 def api_key_of(row: Row) -> ApiKey:
     """The key of a row of ``api_keys``."""
-    return ApiKey(row["id"], row["name"], row["digest"], row["created_at"], row["revoked_at"])
+    return ApiKey(
+        row["id"], row["name"], row["digest"], instant_of(row["created_at"]), instant_if_any(row["revoked_at"])
+    )
 
 
 def plan_row(plan: Plan) -> dict[str, object]:
@@ -150,7 +173,7 @@ def revision_row(revision: PlanRevision) -> dict[str, object]:
 
 def revision_of(row: Row) -> PlanRevision:
     """The revision of a row of ``plan_revisions``."""
-    return PlanRevision(row["plan_id"], row["number"], _terms_of(row), row["created_at"])
+    return PlanRevision(row["plan_id"], row["number"], _terms_of(row), instant_of(row["created_at"]))
 
 
 def revision_view_of(row: Row) -> RevisionView:
@@ -168,7 +191,7 @@ def plan_of(row: Row, revision: PlanRevision) -> Plan:
         status=PlanStatus(row["status"]),
         revision=revision,
         version=row["version"],
-        created_at=row["plan_created_at"],
+        created_at=instant_of(row["plan_created_at"]),
     )
 
 
@@ -212,17 +235,17 @@ def subscription_of(row: Row) -> Subscription:
         plan_id=row["plan_id"],
         revision=row["revision"],
         status=_STATUSES[row["status"]],
-        starts_at=row["starts_at"],
-        ends_at=row["ends_at"],
-        trial_ends_at=row["trial_ends_at"],
-        anchor_at=row["anchor_at"],
+        starts_at=instant_of(row["starts_at"]),
+        ends_at=instant_if_any(row["ends_at"]),
+        trial_ends_at=instant_if_any(row["trial_ends_at"]),
+        anchor_at=instant_if_any(row["anchor_at"]),
         periods=row["periods"],
-        converted_at=row["converted_at"],
-        cancel_at=row["cancel_at"],
-        cancelled_at=row["cancelled_at"],
-        ended_at=row["ended_at"],
+        converted_at=instant_if_any(row["converted_at"]),
+        cancel_at=instant_if_any(row["cancel_at"]),
+        cancelled_at=instant_if_any(row["cancelled_at"]),
+        ended_at=instant_if_any(row["ended_at"]),
         version=row["version"],
-        created_at=row["created_at"],
+        created_at=instant_of(row["created_at"]),
     )
 
 
@@ -287,7 +310,7 @@ def plan_id_of(plan: str) -> UUID | None:
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL has a place for it: valid Unicode without NUL. What it has not, it holds no row with either."""
+    """Whether PostgreSQL has a place for it (valid Unicode without NUL); where not, no row can have it either."""
     try:
         text.encode()
     except UnicodeEncodeError:

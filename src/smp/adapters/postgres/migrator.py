@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import asyncpg
+from sqlalchemy import Connection
 
 from smp.adapters.postgres.errors import Translated, translation
 from smp.adapters.postgres.migrations_path import migrations_path
@@ -74,7 +75,7 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see above
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    async def connect() -> Any:
+    async def connect() -> asyncpg.Connection[asyncpg.Record]:
         with Translated():
             return await asyncpg.connect(driver_url(url), timeout=_CONNECT_TIMEOUT_S)
 
@@ -89,11 +90,12 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
         await engine.dispose()
 
 
-def _apply(connection: Any, direction: str, revision: str, progress: Progress | None) -> None:
+def _apply(connection: Connection, direction: str, revision: str, progress: Progress | None) -> None:
     """Alembic's command in the transaction that is open on ``connection``."""
     from alembic import command  # noqa: PLC0415 - see above
+    from alembic.runtime.migration import MigrationInfo  # noqa: PLC0415
 
-    def on_version_apply(step: Any, **_: Any) -> None:
+    def on_version_apply(step: MigrationInfo, **_: object) -> None:
         if progress is not None:
             progress(", ".join(step.up_revision_ids) if step.is_upgrade else ", ".join(step.down_revision_ids))
 
@@ -102,7 +104,7 @@ def _apply(connection: Any, direction: str, revision: str, progress: Progress | 
     (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
 
 
-def _config(output: io.StringIO) -> Any:
+def _config(output: io.StringIO) -> Any:  # noqa: ANN401 - a class of Alembic's, imported late
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     config = Config(output_buffer=output)

@@ -21,7 +21,9 @@ from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.errors import PlanNotFound
 from smp.domain.plan.plan import PlanStatus
 
-_PLANS: Final = f"SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision"  # noqa: S608 - constants
+_PLANS: Final = f"""
+    SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
+"""  # noqa: S608 - a constant
 _BEHIND: Final = "(p.amount, p.code) > (CAST(:after_amount AS bigint), CAST(:after_code AS text))"
 _IN_ORDER: Final = "ORDER BY p.amount, p.code LIMIT :limit"
 

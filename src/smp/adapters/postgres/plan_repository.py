@@ -23,7 +23,7 @@ from smp.domain.plan.events import PlanEventType
 from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.plan.repository import PlanRepository
 
-# A code may look like somebody else's id: the code wins. The lock is taken on the plan's newest row, waiting if need be.
+# A code may look like another plan's id: the code wins. The lock is taken on the plan's newest row, waiting for it.
 _GET: Final = """
     WITH p AS (
         SELECT * FROM plans WHERE code = CAST(:code AS text) OR id = CAST(:plan_id AS uuid)
@@ -79,8 +79,8 @@ _CHANGED: Final = """
         RETURNING id, revision, amount
     )
 """
-_SAVE: Final = sql(f"{_CHANGED}, told AS ({_EVENTS}) SELECT id FROM saved")
-_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), told AS ({_EVENTS}) SELECT id FROM saved")
+_SAVE: Final = sql(f"{_CHANGED}, told AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
+_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), told AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
 
 
 class PostgresPlanRepository(PlanRepository):

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from smp.adapters.postgres.errors import Translated
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
@@ -43,7 +44,7 @@ class PostgresPool:
     thrown away, and the next use opens a new one.
     """
 
-    def __init__(self, pool: Any, acquire_timeout_s: float) -> None:
+    def __init__(self, pool: asyncpg.Pool[Row], acquire_timeout_s: float) -> None:
         self._pool = pool
         self._acquire_timeout_s = acquire_timeout_s
 
@@ -92,7 +93,7 @@ class PostgresPool:
         except TimeoutError:
             self._pool.terminate()
 
-    async def _acquire(self) -> Any:
+    async def _acquire(self) -> PoolConnectionProxy[Row]:
         with Translated():
             # Not the pool's own parameter, which makes a task for every acquisition.
             async with asyncio.timeout(self._acquire_timeout_s):
@@ -142,15 +143,15 @@ async def _nothing_to_reset(_: object) -> None:
     """Nothing sets session state here, so the round trip of the driver's own reset would be for nothing."""
 
 
-def _discard(connection: Any) -> None:
+def _discard(connection: Connection) -> None:
     """Throw it away at once. The driver has taken a lost one back already, and refuses every call."""
     with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
-def _is_in_transaction(connection: Any) -> bool:
+def _is_in_transaction(connection: Connection) -> bool:
     try:
-        return bool(connection.is_in_transaction())
+        return connection.is_in_transaction()
     except asyncpg.InterfaceError:
         return False
 

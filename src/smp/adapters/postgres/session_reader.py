@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import session_of
+from smp.adapters.postgres.mapping import instant_of, session_of
 from smp.adapters.postgres.paging import page_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
@@ -52,7 +52,8 @@ class PostgresSessionReader(SessionReader):
         row = await self._pool.row(_FIND, token_digest=token_digest)
         if row is None:
             return None
-        user = UserView(row["user_id"], row["email"], Role(row["role"]), row["disabled"], row["registered_at"])
+        registered_at = instant_of(row["registered_at"])
+        user = UserView(row["user_id"], row["email"], Role(row["role"]), row["disabled"], registered_at)
         return session_of(row), user
 
     async def touch(self, session: Session, now: datetime) -> None:
@@ -62,7 +63,5 @@ class PostgresSessionReader(SessionReader):
     async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
         """The user's sessions, over or not, newest first."""
         before, before_id = page.after or _AFTER_ALL
-        rows = await self._pool.rows(
-            _LIST, user_id=user_id, before=before, before_id=before_id, limit=page.limit + 1
-        )
-        return page_of(rows, page.limit, session_of, lambda row: (row["created_at"], row["id"]))
+        rows = await self._pool.rows(_LIST, user_id=user_id, before=before, before_id=before_id, limit=page.limit + 1)
+        return page_of(rows, page.limit, session_of, lambda row: (instant_of(row["created_at"]), row["id"]))

@@ -6,38 +6,64 @@ SQL with numbered parameters, and from then on only the values are put in order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
+import asyncpg
 import msgspec
 from asyncpg import Record
 from sqlalchemy import ClauseElement, text
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = Record
 """One row; its columns by name."""
 
-_DIALECT: Final = PGDialect_asyncpg()
 _JSONB_VERSION: Final = b"\x01"  # what PostgreSQL's binary form of jsonb begins with; the rest is the text
 
 
 class Connection(Protocol):
-    """What statements need of the driver's connections, pooled or not."""
+    """What is needed of the driver's connections; every call raises what the driver raises."""
 
-    async def fetch(self, query: str, /, *args: object, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109
+    async def fetch(self, query: str, /, *args: object, timeout: float | None = None) -> list[Row]:  # noqa: ASYNC109 - the driver's
         """All rows."""
 
-    async def fetchrow(self, query: str, /, *args: object, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+    async def fetchrow(self, query: str, /, *args: object, timeout: float | None = None) -> Row | None:  # noqa: ASYNC109 - …
         """The first row."""
 
-    async def execute(self, query: str, /, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109
+    async def execute(self, query: str, /, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 - …
         """The command's tag."""
 
-    async def copy_records_to_table(self, table: str, /, *, records: Any, columns: Any, timeout: float) -> str:  # noqa: ASYNC109
+    async def copy_records_to_table(
+        self,
+        table_name: str,
+        /,
+        *,
+        records: Iterable[Sequence[object]],
+        columns: Sequence[str],
+        timeout: float,  # noqa: ASYNC109 - …
+    ) -> str:
         """The command's tag."""
 
     def is_closed(self) -> bool:
         """Whether it can no longer be used."""
+
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open on it."""
+
+    def terminate(self) -> None:
+        """Close it at once, whatever it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The statement as the driver takes it; ``names`` are the parameters in their order."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: dict[str, object]
 
 
 class Statement:
@@ -53,37 +79,34 @@ class Statement:
     @property
     def names(self) -> frozenset[str]:
         """The parameters that want a value."""
-        _, names, constants = self._compiled
-        return frozenset(names) - frozenset(constants)
+        return frozenset(self._compiled.names) - frozenset(self._compiled.constants)
 
     async def rows(self, connection: Connection, /, **values: object) -> list[Row]:
         """All rows that it gives."""
-        sql, arguments = self._bound(values)
-        return await connection.fetch(sql, *arguments, timeout=self._timeout_s)
+        return await connection.fetch(self._compiled.sql, *self._in_order(values), timeout=self._timeout_s)
 
     async def row(self, connection: Connection, /, **values: object) -> Row | None:
         """The first row that it gives."""
-        sql, arguments = self._bound(values)
-        row: Row | None = await connection.fetchrow(sql, *arguments, timeout=self._timeout_s)
-        return row
+        return await connection.fetchrow(self._compiled.sql, *self._in_order(values), timeout=self._timeout_s)
 
     async def run(self, connection: Connection, /, **values: object) -> int:
         """How many rows it wrote."""
-        sql, arguments = self._bound(values)
-        tag = await connection.execute(sql, *arguments, timeout=self._timeout_s)
+        tag = await connection.execute(self._compiled.sql, *self._in_order(values), timeout=self._timeout_s)
         return int(tag.rpartition(" ")[2])
 
-    def _bound(self, values: dict[str, object]) -> tuple[str, list[object]]:
-        sql, names, constants = self._compiled
-        if len(values) + len(constants) != len(names):
+    def _in_order(self, values: dict[str, object]) -> list[object]:
+        compiled = self._compiled
+        if len(values) + len(compiled.constants) != len(compiled.names):
             raise TypeError(f"the statement wants {sorted(self.names)}, not {sorted(values)}")
-        return sql, [values[name] if name in values else constants[name] for name in names]
+        return [values[name] if name in values else compiled.constants[name] for name in compiled.names]
 
     @cached_property
-    def _compiled(self) -> tuple[str, tuple[str, ...], dict[str, object]]:
-        compiled = self._clause.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    def _compiled(self) -> _Compiled:
+        options = {"render_postcompile": True}
+        compiled = cast("SQLCompiler", self._clause.compile(dialect=dialect(), compile_kwargs=options))  # type: ignore[no-untyped-call]
         names = tuple(compiled.positiontup or ())
-        return str(compiled), names, {name: compiled.params[name] for name in names if _has_value(compiled.params[name])}
+        given = {name: compiled.params[name] for name in names if compiled.params[name] is not None}
+        return _Compiled(str(compiled), names, given)
 
 
 def sql(written: str, timeout_s: float | None = None) -> Statement:
@@ -91,7 +114,7 @@ def sql(written: str, timeout_s: float | None = None) -> Statement:
     return Statement(text(written), timeout_s)
 
 
-async def set_codecs(connection: Any) -> None:
+async def set_codecs(connection: asyncpg.Connection[Any]) -> None:
     """Let the connection read and write ``jsonb`` as Python values."""
     await connection.set_type_codec(
         "jsonb",
@@ -100,8 +123,3 @@ async def set_codecs(connection: Any) -> None:
         decoder=lambda data: msgspec.json.decode(data[1:]),
         format="binary",
     )
-
-
-def _has_value(value: object) -> bool:
-    """Whether a parameter was given its value when the statement was written."""
-    return value is not None

@@ -1,8 +1,8 @@
 """The administrators' list of subscriptions: one statement for each shape of its filter.
 
 A status is a function of time, an index knows only what was written. So the list is put together from branches, one for
-each written status, and one for the overdue, those written as live whose time is over. Each branch is a range of an index in
-the list's order, cut to the length of a page, so that a page costs the same wherever it is.
+each written status, and one for the overdue, those written as live whose time is over. Each branch is a range of an
+index in the list's order, cut to the length of a page, so that a page costs the same wherever it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
 from smp.domain.user.user import email_key
 
 BACKLOG_MAX: Final = 10_000
-"""How many overdue subscriptions the list by id expects at most: what a sweep leaves between two runs, and much more."""
+"""How many overdue subscriptions the list by id expects at most: far more than a sweep leaves between two runs."""
 
 BACKLOG: Final = sql(
     f"""

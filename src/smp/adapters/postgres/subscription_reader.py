@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import PAGE_BOUND, actor_of, is_storable, subscription_view_of
+from smp.adapters.postgres.mapping import PAGE_BOUND, actor_of, instant_of, is_storable, subscription_view_of
 from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, sql
@@ -91,7 +91,10 @@ class PostgresSubscriptionReader(SubscriptionReader):
             _HISTORY, user_id=user_id, before=before, before_id=before_id, limit=page.limit + 1
         )
         return page_of(
-            rows, page.limit, lambda row: subscription_view_of(row, now), lambda row: (row["starts_at"], row["id"])
+            rows,
+            page.limit,
+            lambda row: subscription_view_of(row, now),
+            lambda row: (instant_of(row["starts_at"]), row["id"]),
         )
 
     async def list(
@@ -113,7 +116,7 @@ class PostgresSubscriptionReader(SubscriptionReader):
             rows,
             page.limit,
             lambda row: subscription_view_of(row, now),
-            lambda row: (row["ends_at"] if wanted.by_end else None, row["id"]),
+            lambda row: (instant_of(row["ends_at"]) if wanted.by_end else None, row["id"]),
         )
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
@@ -129,7 +132,7 @@ def _event_view(row: Row) -> EventView:
     return EventView(
         id=row["id"],
         type=row["type"],
-        occurred_at=row["occurred_at"],
+        occurred_at=instant_of(row["occurred_at"]),
         actor=actor_of(row),
         subscription_id=row["subscription_id"],
         user_id=row["user_id"],

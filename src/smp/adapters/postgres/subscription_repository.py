@@ -82,8 +82,9 @@ _SAVE: Final = sql(
     WITH saved AS (
         UPDATE subscriptions AS s
         SET plan_id = w.plan_id, revision = w.revision, status = w.status, ends_at = w.ends_at,
-            trial_ends_at = w.trial_ends_at, anchor_at = w.anchor_at, periods = w.periods, converted_at = w.converted_at,
-            cancel_at = w.cancel_at, cancelled_at = w.cancelled_at, ended_at = w.ended_at, version = w.version
+            trial_ends_at = w.trial_ends_at, anchor_at = w.anchor_at, periods = w.periods,
+            converted_at = w.converted_at, cancel_at = w.cancel_at, cancelled_at = w.cancelled_at,
+            ended_at = w.ended_at, version = w.version
         FROM unnest(
             CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:plan_id AS uuid[]), CAST(:revision AS bigint[]),
             CAST(:status AS text[]), CAST(:ends_at AS timestamptz[]), CAST(:trial_ends_at AS timestamptz[]),

@@ -27,9 +27,7 @@ METADATA: Final = MetaData()
 WRITTEN_LIVE: Final = "status IN ('trial', 'active')"
 """As SQL: partial indexes serve only those statements that spell their condition out."""
 
-_ACTOR: Final = (
-    "actor_type IN ('user', 'admin', 'service', 'system') AND (actor_type = 'system') = (actor_id IS NULL)"
-)
+_ACTOR: Final = "actor_type IN ('user', 'admin', 'service', 'system') AND (actor_type = 'system') = (actor_id IS NULL)"
 _PERIOD: Final = "^P([1-9][0-9]{0,9}[DWMY]|T[1-9][0-9]{0,9}[HMS])$"
 
 
@@ -84,9 +82,9 @@ sessions: Final = Table(
     _text("user_agent"),
     PrimaryKeyConstraint("user_id", "id", name="sessions_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="sessions_user_fkey", ondelete="CASCADE"),
+    UniqueConstraint("token_digest", name="sessions_token_digest_key"),
     CheckConstraint("octet_length(token_digest) = 32", name="sessions_token_digest_length"),
     CheckConstraint("last_seen_at >= created_at", name="sessions_seen_after_creation"),
-    Index("sessions_token_digest_idx", "token_digest"),
     Index("sessions_user_idx", "user_id", "created_at", "id"),
     Index("sessions_created_at_idx", "created_at"),
     Index("sessions_last_seen_at_idx", "last_seen_at"),

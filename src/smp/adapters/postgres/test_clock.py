@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from smp.adapters.postgres.mapping import instant_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.ports.clock import Clock, SettableClock
@@ -29,13 +30,10 @@ class PostgresTestClock(SettableClock):
     async def now(self) -> datetime:
         """The present instant. Raises StorageUnavailable."""
         row = await self._pool.row(_NOW)
-        if row is None:
-            return await self._real.now()
-        now: datetime = row["now"]
-        return now
+        return await self._real.now() if row is None else instant_of(row["now"])
 
     async def set(self, now: datetime) -> None:
-        """Stand at ``now``. Raises ClockMovesForwardOnly, also where the clock was never set and the real one is later."""
+        """Stand at ``now``. Raises ClockMovesForwardOnly, before the first set also where the real clock is later."""
         present = await self.now()
         if now < present:
             raise ClockMovesForwardOnly(present, now)

@@ -52,13 +52,15 @@ class Transaction:
         with Translated(facts):
             return await statement.run(self._connection, **values)
 
-    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]], timeout_s: float) -> None:
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]], timeout_s: float
+    ) -> None:
         """Write many rows by COPY."""
         with Translated():
             await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=timeout_s)
 
     def refused(self, refusal: DomainError) -> DomainError:
-        """``refusal``, to be raised for a write that did not find what it was to change; nothing can be committed now."""
+        """``refusal``, to be raised for a write that did not find what it was to change: no commit will do any more."""
         self._is_doomed = True
         return refusal
 

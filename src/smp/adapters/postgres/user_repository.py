@@ -32,9 +32,7 @@ _SAVE: Final = Statement(
 
 # The rows alone would not do: where there is no administrator yet, there is none to lock.
 _LOCK_ADMINS: Final = sql("SELECT pg_advisory_xact_lock(1, 1)")
-_ENABLED_ADMINS: Final = sql(
-    "SELECT id FROM users WHERE role = 'admin' AND NOT disabled ORDER BY id FOR NO KEY UPDATE"
-)
+_ENABLED_ADMINS: Final = sql("SELECT id FROM users WHERE role = 'admin' AND NOT disabled ORDER BY id FOR NO KEY UPDATE")
 
 
 class PostgresUserRepository(UserRepository):

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from argon2 import PasswordHasher as Argon2
 from argon2 import Type
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
 from argon2.low_level import hash_secret_raw
 
 from smp.application.errors import Busy
@@ -84,10 +84,10 @@ class Argon2PasswordHasher(PasswordHasher):
             try:
                 self._argon2.verify(password_hash, password)
                 return Verification(matches=True, needs_rehash=self._argon2.check_needs_rehash(password_hash))
-            except InvalidHashError:
-                pass  # Nobody's password either; go on and take the time.
-            except Argon2Error:
+            except VerifyMismatchError:
                 return Verification(matches=False)
+            except (Argon2Error, InvalidHashError, UnicodeEncodeError):
+                pass  # No hash, so nobody's password either: go on and take the time.
         with suppress(Argon2Error):
             self._argon2.verify(self._nobodys_hash, password)
         return Verification(matches=False)

@@ -10,7 +10,7 @@ from smp.application.ports.clock import Clock
 from smp.application.ports.tokens import Tokens
 from smp.application.queries.readers import ApiKeyReader, SessionReader
 from smp.domain.actor import Actor, ActorType
-from smp.domain.user.session import TOUCH_INTERVAL, SessionPolicy
+from smp.domain.user.session import SessionPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class AuthenticateHandler:
         now = await self.clock.now()
         if user.disabled or now >= self.policy.ends_at(session, user.role):
             raise NotAuthenticated
-        if now - session.last_seen_at >= TOUCH_INTERVAL:
+        if self.policy.is_to_be_touched(session, user.role, now):
             await self.sessions.touch(session, now)
         return Caller.of_session(user, session.id)
 

@@ -99,18 +99,27 @@ def _terms(price: Money, period: str | None, trial: str | None, **values: Featur
 
 _DRAFTS: Final = (
     _Draft(
-        "demo-free", "Free", "For trying things out, as long as you like.", 14,
+        "demo-free",
+        "Free",
+        "For trying things out, as long as you like.",
+        14,
         ((0, _terms(Money(0, "USD"), None, None, projects=1, seats=1, export=False, support="community")),),
     ),
     _Draft(
-        "demo-starter", "Starter", "For one person with plans.", 34,
+        "demo-starter",
+        "Starter",
+        "For one person with plans.",
+        34,
         (
             (0, _terms(Money(790, "USD"), "P1M", "P14D", projects=5, seats=1, export=True, support="community")),
             (400, _terms(Money(990, "USD"), "P1M", "P14D", projects=5, seats=1, export=True, support="email")),
         ),
     ),
     _Draft(
-        "demo-pro", "Pro", "For growing teams.", 30,
+        "demo-pro",
+        "Pro",
+        "For growing teams.",
+        30,
         (
             (0, _terms(Money(2_400, "USD"), "P1M", "P30D", projects=50, seats=5, export=True, support="email")),
             (500, _terms(Money(2_900, "USD"), "P1M", "P30D", projects=50, seats=5, export=True, support="email")),
@@ -123,24 +132,40 @@ _DRAFTS: Final = (
         ),
     ),
     _Draft(
-        "demo-business", "Business", "For companies, a year at a time.", 10,
+        "demo-business",
+        "Business",
+        "For companies, a year at a time.",
+        10,
         (
             (
                 0,
                 _terms(
-                    Money(99_000, "EUR"), "P1Y", "P1M", projects=1_000, seats=100, export=True, audit=True, sso=True,
+                    Money(99_000, "EUR"),
+                    "P1Y",
+                    "P1M",
+                    projects=1_000,
+                    seats=100,
+                    export=True,
+                    audit=True,
+                    sso=True,
                     support="priority",
                 ),
             ),
         ),
     ),
     _Draft(
-        "demo-classic", "Classic", "No longer offered; its subscribers keep it.", 22,
+        "demo-classic",
+        "Classic",
+        "No longer offered; its subscribers keep it.",
+        22,
         ((0, _terms(Money(1_200, "USD"), "P1M", "P7D", projects=10, seats=2, export=True, support="community")),),
         closed_days_ago=380,
     ),
     _Draft(
-        "demo-lifetime", "Lifetime", "Paid once, for good.", 4,
+        "demo-lifetime",
+        "Lifetime",
+        "Paid once, for good.",
+        4,
         ((0, _terms(Money(49_900, "USD"), None, None, projects=50, seats=3, export=True, support="email")),),
     ),
 )

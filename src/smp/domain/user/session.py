@@ -11,7 +11,10 @@ from uuid import UUID
 from smp.domain.user.user import Role
 
 TOUCH_INTERVAL: Final = timedelta(minutes=1)
-"""How often at most the last use of a session is written down."""
+"""How often at most the last use of a session is written down, where its idle time-out is not short itself."""
+
+_TOUCHES_PER_IDLE: Final = 10
+"""A session in use loses at most this part of its idle time-out by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class SessionPolicy:
         """The instant at which the session is over if it is not used again."""
         timeouts = self.of(role)
         return min(session.last_seen_at + timeouts.idle, session.created_at + timeouts.absolute)
+
+    def is_to_be_touched(self, session: Session, role: Role, now: datetime) -> bool:
+        """Whether the use at ``now`` is to be written down."""
+        return now - session.last_seen_at >= min(TOUCH_INTERVAL, self.of(role).idle / _TOUCHES_PER_IDLE)
 
     def of(self, role: Role) -> Timeouts:
         """The time-outs of this role."""

@@ -1,0 +1,10 @@
+"""Passwords that the program makes up."""
+
+from __future__ import annotations
+
+from smp.adapters.system.tokens import SecretsTokens
+
+
+def new_password() -> str:
+    """256 random bits, as a session token has them: nobody guesses it, and no policy refuses it."""
+    return SecretsTokens().new()

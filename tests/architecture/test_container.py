@@ -1,0 +1,165 @@
+"""The container has everything, once, and nothing that it should not."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Protocol
+
+import pytest
+from dishka import AsyncContainer, Provider, Scope
+from dishka.exception_base import DishkaError
+
+import smp.application.commands
+import smp.application.ports
+import smp.application.queries
+from smp.adapters.memory.clock import MemoryClock
+from smp.adapters.memory.store import MemoryStore
+from smp.application.commands.set_test_clock import SetTestClockHandler
+from smp.application.ports.api_keys import ApiKeyRepository
+from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.ids import Ids
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from smp.application.queries import readers
+from smp.bootstrap.container import build_container
+from smp.bootstrap.http import HttpProvider, build_app
+from smp.bootstrap.memory import memory_http_provider, memory_provider
+from smp.bootstrap.settings import Settings, load_settings
+from tests.support.builders import NOW
+
+INSIDE_A_TRANSACTION = {UnitOfWork, ApiKeyRepository}
+"""Ports that a unit of work hands out, and nobody else."""
+
+
+def settings(**environ: str) -> Settings:
+    """Settings with a database that is never connected to."""
+    return load_settings({"SMP_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing", **environ})
+
+
+def modules_of(package: ModuleType) -> Iterator[ModuleType]:
+    for module in pkgutil.iter_modules(package.__path__):
+        yield import_module(f"{package.__name__}.{module.name}")
+
+
+def classes_of(module: ModuleType) -> Iterator[type[Any]]:
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if found.__module__ == module.__name__:
+            yield found
+
+
+def handlers() -> list[type[Any]]:
+    return [
+        found
+        for package in (smp.application.commands, smp.application.queries)
+        for module in modules_of(package)
+        for found in classes_of(module)
+        if found.__name__.endswith("Handler")
+    ]
+
+
+def ports() -> list[type[Any]]:
+    modules = [*modules_of(smp.application.ports), readers]
+    found = [port for module in modules for port in classes_of(module) if Protocol in port.__bases__]
+    return [port for port in found if port not in INSIDE_A_TRANSACTION]
+
+
+async def get(container: AsyncContainer, part: type[Any]) -> Any:  # noqa: ANN401 - whatever it is
+    """The part, from a container that is closed again."""
+    try:
+        return await container.get(part)
+    finally:
+        await container.close()
+
+
+def test_there_are_as_many_handlers_as_files() -> None:
+    """So that the tests below look at all of them: one a use case, in a file of its own."""
+    files = [
+        module
+        for package in (smp.application.commands, smp.application.queries)
+        for module in modules_of(package)
+        if module not in (readers, import_module("smp.application.queries.views"))
+    ]
+    assert len(handlers()) == len(files)
+
+
+@pytest.mark.parametrize("handler", handlers(), ids=lambda handler: handler.__name__)
+async def test_every_handler_is_provided(handler: type[Any]) -> None:
+    assert isinstance(await get(build_container(settings(SMP_TEST_CLOCK="1")), handler), handler)
+
+
+@pytest.mark.parametrize("port", ports(), ids=lambda port: port.__name__)
+async def test_every_port_has_an_adapter(port: type[Any]) -> None:
+    assert isinstance(await get(build_container(settings(SMP_TEST_CLOCK="1")), port), port)
+
+
+async def test_nobody_can_set_the_clock_where_the_settings_do_not_allow_it() -> None:
+    for part in (SetTestClockHandler, SettableClock):
+        with pytest.raises(DishkaError):
+            await get(build_container(settings()), part)
+
+
+async def test_the_clock_that_is_told_is_the_one_that_is_set() -> None:
+    container = build_container(settings(SMP_TEST_CLOCK="1"))
+    assert await container.get(Clock) is await container.get(SettableClock)
+    await container.close()
+
+
+@pytest.mark.parametrize("test_clock", ["0", "1"])
+async def test_there_is_one_of_each(test_clock: str) -> None:
+    """All is in the application's scope: handlers share their ports."""
+    container = build_container(settings(SMP_TEST_CLOCK=test_clock))
+    first, second = [await container.get(port) for port in (UnitOfWorkFactory, UnitOfWorkFactory)]
+    assert first is second
+    await container.close()
+
+
+def test_building_it_opens_nothing() -> None:
+    """Not even an event loop is there, and no database answers at that address."""
+    build_container(settings())
+
+
+async def test_what_it_opened_it_closes() -> None:
+    """Threads that hash end with the container; what is left of a test would warn."""
+    container = build_container(settings())
+    for port in ports():
+        if port is not SettableClock:
+            await container.get(port)
+    before = asyncio.all_tasks()
+    await container.close()
+    assert asyncio.all_tasks() <= before
+
+
+def test_a_part_cannot_be_replaced_by_mistake() -> None:
+    """Two for one port are an error, unless the second one says that it replaces the first."""
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: None, provides=Ids)
+    with pytest.raises(DishkaError):
+        build_container(settings(), provider)
+
+
+def test_a_replacement_must_replace_something() -> None:
+    class Unknown:
+        """Nobody provides it."""
+
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: Unknown(), provides=Unknown, override=True)  # noqa: PLW0108 - a factory, not a class
+    with pytest.raises(DishkaError):
+        build_container(settings(), provider)
+
+
+@pytest.mark.parametrize("test_clock", [False, True])
+async def test_it_runs_on_memory_alone(*, test_clock: bool) -> None:
+    """With the overrides that are shipped no database is asked for, and the HTTP service is whole."""
+    on_memory = memory_provider(MemoryStore(), MemoryClock(NOW), test_clock=test_clock)
+    chosen = settings(SMP_TEST_CLOCK=str(int(test_clock)), SMP_SWEEP_INTERVAL_S="0")
+    container = build_container(chosen, HttpProvider(), on_memory, memory_http_provider())
+    assert await (await container.get(Clock)).now() == NOW
+    for handler in handlers():
+        if test_clock or handler is not SetTestClockHandler:
+            await container.get(handler)
+    assert callable(build_app(chosen, container))
+    await container.close()

@@ -1,0 +1,96 @@
+"""Whatever callers may ask for: what cannot be there is not found, and nothing breaks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from smp.application.paging import PageRequest
+from smp.application.queries.readers import SubscriptionFilter
+from smp.domain.errors import PlanNotFound
+from tests.support.builders import IDS, NOW, a_plan, a_user, an_active
+from tests.support.paging import read_all
+from tests.support.storage import Storage
+
+ODD = [
+    "\x00",
+    "a\x00b",
+    "\ud800",
+    "a\udfff",
+    "\U0010ffff" * 1_000,
+    "'; DROP TABLE users; --",
+    "%",
+    "\\",
+    "{}",
+    "x" * 100_000,
+]
+FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+async def something_to_find(storage: Storage) -> None:
+    """A user with a subscription to a plan."""
+    ann, plan = a_user(), a_plan()
+    await storage.keep(ann, plan, an_active(ann, plan))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+async def test_odd_names_name_nothing(storage: Storage, odd: str) -> None:
+    """Of plans and users."""
+    with pytest.raises(PlanNotFound):
+        await storage.plans.get(odd)
+    with pytest.raises(PlanNotFound):
+        await storage.plans.revisions(odd, PageRequest())
+    assert await read_all(lambda page: storage.users.list(odd, page), 10) == []
+    for wanted in (SubscriptionFilter(plan=odd), SubscriptionFilter(email=odd)):
+        assert await read_all(lambda page: storage.subscriptions.list(wanted, page, NOW), 10) == []  # noqa: B023
+    async with storage.unit_of_work() as work:
+        assert await work.users.find_by_email(odd) is None
+        with pytest.raises(PlanNotFound):
+            await work.plans.get(odd)
+
+
+@pytest.mark.parametrize("odd", [b"", b"\x00", b"\xff" * 10_000])
+async def test_odd_digests_are_nobodys(storage: Storage, odd: bytes) -> None:
+    """Neither a session's nor a key's."""
+    assert await storage.sessions.find(odd) is None
+    assert await storage.api_keys.find(odd) is None
+
+
+@pytest.mark.parametrize("now", [FIRST, LAST])
+async def test_the_calendars_first_and_last_instant_are_instants(storage: Storage, now: datetime) -> None:
+    """To look at things from, and to filter by."""
+    assert len(await read_all(lambda page: storage.subscriptions.list(SubscriptionFilter(), page, now), 1)) == 1
+    after = SubscriptionFilter(ends_after=now)
+    before = SubscriptionFilter(ends_before=now)
+    found = [
+        await read_all(lambda page: storage.subscriptions.list(wanted, page, NOW), 1) for wanted in (after, before)
+    ]
+    assert sorted(map(len, found)) == [0, 1]
+
+
+async def test_positions_beyond_everything_are_followed_by_nothing(storage: Storage) -> None:
+    """A position is where a list is gone on from, not something that must be there."""
+    largest, word = 2**63 - 1, "\U0010ffff"
+    plans = await storage.plans.list(None, PageRequest(10, (largest, word)))
+    users = await storage.users.list("", PageRequest(10, (word,)))
+    revisions = await storage.plans.revisions("pro", PageRequest(10, (0,)))
+    history = await storage.subscriptions.history(IDS.new(), PageRequest(10, (FIRST, IDS.new())), NOW)
+    by_end = await storage.subscriptions.list(
+        SubscriptionFilter(ends_after=FIRST), PageRequest(10, (LAST, IDS.new())), NOW
+    )
+    for page in (plans, users, revisions, history, by_end):
+        assert (list(page.items), page.next) == ([], None)
+
+
+async def test_positions_before_everything_are_followed_by_all(storage: Storage) -> None:
+    """As without one."""
+    plans = await storage.plans.list(None, PageRequest(10, (-(2**63), "")))
+    users = await storage.users.list("", PageRequest(10, ("",)))
+    revisions = await storage.plans.revisions("pro", PageRequest(10, (2**31 - 1,)))
+    by_end = await storage.subscriptions.list(
+        SubscriptionFilter(ends_after=FIRST), PageRequest(10, (FIRST, IDS.new())), NOW
+    )
+    for page in (plans, users, revisions, by_end):
+        assert len(page.items) == 1

@@ -1,0 +1,61 @@
+"""All PostgreSQL adapters over one pool, with a clock that stands until it is set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from smp.adapters.memory.clock import MemoryClock
+from smp.adapters.postgres.access_reader import PostgresAccessReader
+from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
+from smp.adapters.postgres.housekeeping import PostgresHousekeeping
+from smp.adapters.postgres.integrity import PostgresIntegrityChecker
+from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
+from smp.adapters.postgres.plan_reader import PostgresPlanReader
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.session_reader import PostgresSessionReader
+from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
+from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
+from smp.adapters.postgres.test_clock import PostgresTestClock
+from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
+from smp.adapters.postgres.user_reader import PostgresUserReader
+from tests.support.builders import NOW
+from tests.support.storage import Storage
+
+LOSE_OPEN_TRANSACTIONS: Final = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
+"""
+EVENT_TYPES: Final = (
+    "SELECT type FROM (SELECT id, type FROM events UNION ALL SELECT id, type FROM plan_events) ORDER BY id"
+)
+
+
+def postgres_storage(pool: PostgresPool) -> Storage:
+    """A storage in the pool's database; ``break_next_commit`` ends every transaction that is open there."""
+
+    async def break_next_commit() -> None:
+        async with pool.connection() as connection:
+            lost = await connection.fetch(LOSE_OPEN_TRANSACTIONS)
+        assert [row[0] for row in lost] == [True]
+
+    async def event_types() -> Sequence[str]:
+        async with pool.connection() as connection:
+            return [row["type"] for row in await connection.fetch(EVENT_TYPES)]
+
+    return Storage(
+        unit_of_work=PostgresUnitOfWorkFactory(pool),
+        users=PostgresUserReader(pool),
+        plans=PostgresPlanReader(pool),
+        sessions=PostgresSessionReader(pool),
+        subscriptions=PostgresSubscriptionReader(pool),
+        access=PostgresAccessReader(pool),
+        statistics=PostgresStatisticsReader(pool),
+        api_keys=PostgresApiKeyReader(pool),
+        throttle=PostgresLoginThrottle(pool),
+        clock=PostgresTestClock(pool, MemoryClock(NOW)),
+        housekeeping=PostgresHousekeeping(pool),
+        integrity=PostgresIntegrityChecker(pool),
+        break_next_commit=break_next_commit,
+        event_types=event_types,
+    )

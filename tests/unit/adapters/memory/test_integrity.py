@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from smp.adapters.memory.integrity import CHECKS, MemoryIntegrityChecker
+from smp.adapters.memory.store import MemoryStore, State
+from smp.domain.subscription.lifecycle import Status
+from smp.domain.subscription.subscription import Subscription
+from tests.support.builders import DAY, IDS, NOW, a_plan, a_session, a_trial, a_user
+from tests.support.storage import memory_storage
+
+
+async def a_sound_state() -> State:
+    """A user on trial, with a session."""
+    store, ann, plan = MemoryStore(), a_user(), a_plan()
+    storage = memory_storage(store)
+    await storage.keep(ann, plan, a_session(ann))
+    await storage.keep_trial(a_trial(ann, plan))
+    return store.state
+
+
+def with_row(state: State, row: Subscription) -> State:
+    """With this subscription, new or in the place of the one with its id."""
+    return replace(state, subscriptions=MappingProxyType({**state.subscriptions, row.id: row}))
+
+
+def trial_of(state: State) -> Subscription:
+    """The one subscription."""
+    (row,) = state.subscriptions.values()
+    return row
+
+
+def second_plan(state: State) -> State:
+    """A plan whose code there is already."""
+    (plan,) = state.plans.values()
+    second = replace(plan, id=IDS.new())
+    return replace(state, plans=MappingProxyType({**state.plans, second.id: second}))
+
+
+DAMAGES: dict[str, Callable[[State], State]] = {
+    "one_live_subscription_a_user": lambda state: with_row(
+        state, replace(trial_of(state), id=IDS.new(), starts_at=NOW + 20 * DAY, ends_at=None)
+    ),
+    "no_overlap_of_subscriptions": lambda state: with_row(
+        state, replace(trial_of(state), id=IDS.new(), status=Status.EXPIRED, ended_at=NOW + DAY)
+    ),
+    "trials_in_ledger": lambda state: replace(state, trials=MappingProxyType({})),
+    "dates_fit_status": lambda state: with_row(state, replace(trial_of(state), ended_at=NOW)),
+    "no_gap_in_events": lambda state: with_row(state, replace(trial_of(state), version=2)),
+    "events_tell_status": lambda state: with_row(state, replace(trial_of(state), status=Status.ACTIVE)),
+    "unique_emails_and_codes": second_plan,
+    "no_dangling_reference": lambda state: replace(state, users=MappingProxyType({})),
+}
+
+
+async def check(state: State) -> dict[str, bool]:
+    """Which invariants hold."""
+    return {finding.check: finding.ok for finding in await MemoryIntegrityChecker(MemoryStore(state)).check(NOW)}
+
+
+async def test_a_sound_state_is_sound() -> None:
+    """Every invariant is looked at."""
+    assert await check(await a_sound_state()) == dict.fromkeys(CHECKS, True)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_every_damage_is_found(name: str) -> None:
+    """By the check of its name."""
+    damaged = DAMAGES[name](await a_sound_state())
+    assert (await check(damaged))[name] is False

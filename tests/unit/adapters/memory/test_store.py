@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime
+
+import pytest
+
+import smp.adapters.memory
+from smp.adapters.memory.store import MemoryStore
+from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
+from smp.adapters.system.ids import Uuid7Ids
+from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
+from smp.application.errors import StorageUnavailable
+from tests.support.builders import ADMIN, a_plan, a_user, an_active, some_terms
+
+
+def test_the_documented_example_works() -> None:
+    """As it stands in the package's docstring, with what it leaves out."""
+    text = smp.adapters.memory.__doc__ or ""
+    _, _, rest = text.partition("::\n\n")
+    example = textwrap.dedent(rest.partition("\n\nReaders, throttle")[0])
+    names = {
+        "CreatePlan": CreatePlan,
+        "CreatePlanHandler": CreatePlanHandler,
+        "StorageUnavailable": StorageUnavailable,
+        "Uuid7Ids": Uuid7Ids,
+        "actor": ADMIN,
+        "terms": some_terms(),
+    }
+    exec(example, names)  # noqa: S102 - our own docstring
+    assert isinstance(names["store"], MemoryStore)
+    assert asyncio.run(names["clock"].now()) == datetime(2026, 2, 14, tzinfo=UTC)  # type: ignore[attr-defined]
+
+
+async def test_the_state_is_immutable() -> None:
+    """What was looked at before is what was there before."""
+    store = MemoryStore()
+    before = store.state
+    async with MemoryUnitOfWorkFactory(store)() as work:
+        await work.users.add(a_user())
+        await work.commit()
+    assert before == MemoryStore().state
+    assert store.state != before
+    with pytest.raises(FrozenInstanceError):
+        store.state.users = {}  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        store.state.users[a_user().id] = a_user()  # type: ignore[index]
+
+
+async def test_a_store_may_be_begun_from_a_state() -> None:
+    """Copying is free: two stores over one state go their own ways."""
+    first = MemoryStore()
+    async with MemoryUnitOfWorkFactory(first)() as work:
+        await work.users.add(a_user())
+        await work.commit()
+    second = MemoryStore(first.state)
+    async with MemoryUnitOfWorkFactory(second)() as work:
+        await work.users.add(a_user("bob@example.com"))
+        await work.commit()
+    assert (len(first.state.users), len(second.state.users)) == (1, 2)
+
+
+async def test_a_transaction_that_is_over_is_over() -> None:
+    """After the commit, and after the block."""
+    unit_of_work = MemoryUnitOfWorkFactory(MemoryStore())
+    async with unit_of_work() as work:
+        await work.commit()
+        with pytest.raises(RuntimeError):
+            await work.users.find_by_email("ann@example.com")
+        with pytest.raises(RuntimeError):
+            await work.commit()
+    with pytest.raises(RuntimeError):
+        await work.users.add(a_user())
+
+
+async def test_one_commit_fails_and_the_next_does_not() -> None:
+    """With what was given; a second commit of the same transaction is refused."""
+    store = MemoryStore()
+    unit_of_work = MemoryUnitOfWorkFactory(store)
+    store.fail_next_commit(StorageUnavailable())
+    async with unit_of_work() as work:
+        await work.users.add(a_user())
+        with pytest.raises(StorageUnavailable):
+            await work.commit()
+        with pytest.raises(Exception, match="transaction_aborted"):
+            await work.commit()
+    assert store.state == MemoryStore().state
+    async with unit_of_work() as work:
+        await work.commit()
+
+
+async def test_events_are_not_kept_with_the_thing() -> None:
+    """They are in the store once, in the order in which they were committed."""
+    store = MemoryStore()
+    ann, plan = a_user(), a_plan()
+    active = an_active(ann, plan)
+    async with MemoryUnitOfWorkFactory(store)() as work:
+        await work.users.add(ann)
+        await work.plans.add(plan)
+        await work.subscriptions.add(active)
+        await work.commit()
+    assert store.events == (*ann.events, *plan.events, *active.events)
+    assert store.state.subscriptions[active.id] == replace(active, events=())
+    assert store.state.users[ann.id].events == ()
+    assert store.state.plans[plan.id].events == ()

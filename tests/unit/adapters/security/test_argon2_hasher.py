@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from statistics import median
+from threading import Event, get_ident
+from time import perf_counter
+
+import pytest
+from argon2 import PasswordHasher as Argon2
+from argon2.low_level import Type, hash_secret_raw
+
+from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
+from smp.application.errors import Busy
+from smp.application.ports.password_hasher import Verification
+from tests.support.builders import PASSWORD
+from tests.support.use_cases import CHEAP
+
+MATCHES, FAILS = Verification(matches=True), Verification(matches=False)
+
+
+@pytest.fixture
+def hasher() -> Iterator[Argon2PasswordHasher]:
+    """As cheap as can be."""
+    hasher = Argon2PasswordHasher(CHEAP)
+    yield hasher
+    hasher.close()
+
+
+async def test_a_password_matches_its_hash_alone(hasher: Argon2PasswordHasher) -> None:
+    """Nothing that is merely like it does."""
+    hashed = await hasher.hash(PASSWORD)
+    assert await hasher.verify(hashed, PASSWORD) == MATCHES
+    for other in (PASSWORD + " ", PASSWORD.upper(), PASSWORD[:-1], "", PASSWORD + "\x00"):
+        assert await hasher.verify(hashed, other) == FAILS
+
+
+async def test_a_hash_is_salted(hasher: Argon2PasswordHasher) -> None:
+    """Two of one password differ, and both match."""
+    one, other = await hasher.hash(PASSWORD), await hasher.hash(PASSWORD)
+    assert one != other
+    assert await hasher.verify(other, PASSWORD) == MATCHES
+
+
+@pytest.mark.parametrize("password", ["", "\x00" * 15, "\ud800" * 15, "\U0001f600" * 1_024, "é" * 15])
+async def test_a_password_may_be_anything(hasher: Argon2PasswordHasher, password: str) -> None:
+    """Also what no encoding has a place for."""
+    assert await hasher.verify(await hasher.hash(password), password) == MATCHES
+
+
+async def test_a_password_typed_on_two_systems_is_one(hasher: Argon2PasswordHasher) -> None:
+    """One composes accents, the other does not; but what only looks alike is not the same."""
+    hashed = await hasher.hash("Crème brûlée pour tous")
+    assert await hasher.verify(hashed, "Cre\u0300me bru\u0302le\u0301e pour tous") == MATCHES
+    assert await hasher.verify(await hasher.hash("ﬁfteen characters"), "fifteen characters") == FAILS
+
+
+async def test_the_default_cost_is_owasps_least() -> None:
+    """Argon2id with 19 MiB, two passes, one lane; a hash of 256 bits under a salt of 128."""
+    hasher = Argon2PasswordHasher()
+    hashed = await hasher.hash(PASSWORD)
+    hasher.close()
+    assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    *_, salt, digest = hashed.split("$")
+    assert (len(salt), len(digest)) == (22, 43)
+
+
+@pytest.mark.parametrize("cost", [Argon2Cost(16, 1, 1), Argon2Cost(8, 2, 1), Argon2Cost(16, 1, 2)])
+async def test_a_hash_of_another_cost_is_to_be_made_anew(hasher: Argon2PasswordHasher, cost: Argon2Cost) -> None:
+    """It matches still; a wrong password tells nothing about it."""
+    other = Argon2PasswordHasher(cost)
+    hashed = await other.hash(PASSWORD)
+    other.close()
+    assert await hasher.verify(hashed, PASSWORD) == Verification(matches=True, needs_rehash=True)
+    assert await hasher.verify(hashed, "wrong") == FAILS
+
+
+@pytest.mark.parametrize(
+    "password_hash",
+    [
+        None,
+        "",
+        PASSWORD,
+        "a hash",
+        "$argon2id$",
+        "$argon2id$v=19$m=8,t=1,p=1$$",
+        "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA",
+        "$argon2id$v=19$m=0,t=0,p=0$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "$2b$12$LQv3c1yqBWVHxkd0LHAkCOYz6TtxMQJqhN8/LewKyNiLXCJyjZxZy",
+        "\ud800",
+        "é",
+        "x" * 100_000,
+    ],
+)
+async def test_no_password_matches_what_is_no_hash(hasher: Argon2PasswordHasher, password_hash: str | None) -> None:
+    """Neither none, nor one of an unknown format, nor a damaged one."""
+    for password in (PASSWORD, "", str(password_hash)):
+        assert await hasher.verify(password_hash, password) == FAILS
+
+
+async def test_nobodys_password_takes_as_long_as_a_wrong_one() -> None:
+    """So that the time tells nobody which emails are known: the same work is done."""
+    hasher = Argon2PasswordHasher(Argon2Cost(memory_kib=4_096))
+    known = await hasher.hash(PASSWORD)
+
+    async def seconds(password_hash: str | None) -> float:
+        start = perf_counter()
+        await hasher.verify(password_hash, "wrong")
+        return perf_counter() - start
+
+    times = [(await seconds(known), await seconds(None), await seconds("no hash")) for _ in range(15)]
+    hasher.close()
+    wrong, nobodys, unknown = (median(column) for column in zip(*times, strict=True))
+    assert nobodys > wrong / 2
+    assert unknown > wrong / 2
+
+
+async def test_a_digest_is_the_same_for_the_same_salt(hasher: Argon2PasswordHasher) -> None:
+    """Raw Argon2id of the same cost; another salt, or another secret, gives another."""
+    digest = await hasher.digest(PASSWORD, b"salt" * 4)
+    assert digest == hash_secret_raw(PASSWORD.encode(), b"salt" * 4, 1, 8, 1, 32, Type.ID)
+    assert digest == await hasher.digest(PASSWORD, b"salt" * 4)
+    assert digest != await hasher.digest(PASSWORD, b"Salt" * 4)
+    assert digest != await hasher.digest(PASSWORD + "!", b"salt" * 4)
+
+
+async def test_hashing_is_off_the_event_loop(hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others go on meanwhile."""
+    threads: list[int] = []
+
+    def watched(_: Argon2, password: bytes) -> str:
+        threads.append(get_ident())
+        return password.decode()
+
+    monkeypatch.setattr(Argon2, "hash", watched)
+    await hasher.hash(PASSWORD)
+    assert threads != [get_ident()]
+
+
+class Held:
+    """Lets no hash end before it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go_on = Event()
+        self.running = 0
+        self.most_running = 0
+        monkeypatch.setattr(Argon2, "hash", self._hash)
+
+    def _hash(self, password: bytes) -> str:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        assert self.go_on.wait(5)
+        self.running -= 1
+        return password.decode()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    """Hashes that wait."""
+    held = Held(monkeypatch)
+    yield held
+    held.go_on.set()
+
+
+async def test_so_many_run_and_so_many_wait(held: Held) -> None:
+    """Whoever comes then is told to come in a second; when room is made there is room."""
+    hasher = Argon2PasswordHasher(CHEAP, concurrency=2, queue=3)
+    tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(5)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(Busy) as caught:
+        await hasher.hash(PASSWORD)
+    assert caught.value.retry_after_s == 1
+    with pytest.raises(Busy):
+        await hasher.verify(None, PASSWORD)
+    with pytest.raises(Busy):
+        await hasher.digest(PASSWORD, b"salt" * 4)
+    held.go_on.set()
+    assert await asyncio.gather(*tasks) == ["0", "1", "2", "3", "4"]
+    assert held.most_running == 2
+    assert await asyncio.gather(*(hasher.hash(str(number)) for number in range(5))) == ["0", "1", "2", "3", "4"]
+    hasher.close()
+
+
+async def test_who_gives_up_leaves_the_queue(held: Held) -> None:
+    """A caller that waits gives its place back at once; one whose hash runs, when the hash has ended."""
+    hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=1)
+    running, waiting = (asyncio.create_task(hasher.hash(name)) for name in ("running", "waiting"))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(hasher.hash("second"))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.sleep(0.05)
+    with pytest.raises(Busy):
+        await hasher.hash("third")
+    held.go_on.set()
+    assert await second == "second"
+    assert await hasher.hash("fourth") == "fourth"
+    hasher.close()
+
+
+async def test_a_place_is_given_back_where_work_fails(
+    hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails, the queue does not fill up."""
+
+    def fail(_: Argon2, __: bytes) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(Argon2, "hash", fail)
+    for _ in range(100):
+        with pytest.raises(MemoryError):
+            await hasher.hash(PASSWORD)
+
+
+async def test_closed_is_closed(held: Held) -> None:
+    """What runs ends, what waits is dropped, and nothing more is begun."""
+    hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=5)
+    tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(3)]
+    await asyncio.sleep(0.05)
+    held.go_on.set()
+    hasher.close()
+    first, *rest = await asyncio.gather(*tasks, return_exceptions=True)
+    assert first == "0"
+    assert all(isinstance(result, asyncio.CancelledError | str) for result in rest)
+    for _ in range(10):
+        with pytest.raises(RuntimeError):
+            await hasher.hash(PASSWORD)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smp.adapters.security import common_passwords
+from smp.adapters.security.common_passwords import CommonPasswordList
+from tests.support.builders import PASSWORD
+from tests.support.use_cases import COMMON
+
+
+@pytest.mark.parametrize("password", ["password", "PassWord", "123456789987654321", "1QAZ2wsx3edc4rfv", "qwerty"])
+def test_what_everybody_tries_first_is_common(password: str) -> None:
+    """Without regard to case."""
+    assert COMMON.contains(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["passwordpassword", "PasswordPASSWORD", "qwertyqwertyqwerty", "1234512345123451234512345", "love" * 256],
+)
+def test_what_merely_repeats_it_is_common(password: str) -> None:
+    """A listed password of at least four characters, twice or more."""
+    assert COMMON.contains(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        PASSWORD,
+        "",
+        "a" * 20,
+        "é" * 15,
+        "abc" * 5,
+        "12" * 10,
+        "passwordpasswor",
+        "passwordpassword!",
+        "password password",
+        "xqzjxqzjxqzjxqzj",
+        " password",
+        "\x00" * 15,
+        "\ud800" * 15,
+    ],
+)
+def test_anything_else_is_not(password: str) -> None:
+    """Nor what repeats something short, or something that is not listed, or is only like it."""
+    assert not COMMON.contains(password)
+
+
+def test_a_list_of_ones_own_is_taken_besides(tmp_path: Path) -> None:
+    """One password a line, as it is: blanks count, empty lines do not; without regard to case."""
+    file = tmp_path / "list.txt"
+    file.write_bytes("\ufeffOur Company 2026\r\n\n  blank  \nStraße des 17. Juni\nlast line without end".encode())
+    listed = CommonPasswordList(file)
+    listed.load()
+    for password in (
+        "our company 2026",
+        "Our Company 2026Our Company 2026",
+        "  blank  ",
+        "STRASSE DES 17. JUNI",
+        "last line without end",
+        "password",
+    ):
+        assert listed.contains(password)
+    for password in ("", "blank", "our company", "\ufeffour company 2026"):
+        assert not listed.contains(password)
+
+
+def test_a_bad_list_is_found_when_it_is_loaded(tmp_path: Path) -> None:
+    """One that is not there, a folder, one that is no text."""
+    with pytest.raises(FileNotFoundError):
+        CommonPasswordList(tmp_path / "nothing").load()
+    with pytest.raises(IsADirectoryError):
+        CommonPasswordList(tmp_path).load()
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UnicodeDecodeError):
+        CommonPasswordList(tmp_path / "binary").load()
+
+
+def test_a_list_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of bytes; up to it, it is read."""
+    monkeypatch.setattr(common_passwords, "FILE_BYTES_MAX", 12)
+    file = tmp_path / "list.txt"
+    file.write_text("twelve bytes")
+    assert CommonPasswordList(file).contains("twelve bytes")
+    file.write_text("thirteen bytes")
+    with pytest.raises(ValueError, match="larger than 12 bytes"):
+        CommonPasswordList(file).load()
+
+
+def test_nothing_is_read_before_it_is_needed(tmp_path: Path) -> None:
+    """Making the object opens no file; looking does, once."""
+    file = tmp_path / "list.txt"
+    listed = CommonPasswordList(file)
+    file.write_text("made meanwhile")
+    assert listed.contains("made meanwhile")
+    file.unlink()
+    assert listed.contains("made meanwhile")

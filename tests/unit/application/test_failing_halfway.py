@@ -1,0 +1,106 @@
+"""What a use case leaves behind where something fails between its steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.change_password import ChangePassword
+from smp.application.commands.log_in import LogIn
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.set_test_clock import LATEST, SetTestClock
+from smp.application.errors import Busy, StorageUnavailable
+from smp.application.idempotency import IdempotentRequest
+from smp.application.ports.password_hasher import Verification
+from smp.application.queries.get_statistics import GetStatistics
+from smp.domain.errors import IllegalTransition, InvalidValue
+from tests.support.builders import NOW, PASSWORD, a_plan, a_request, a_session, a_user, actor_of, some_terms
+from tests.support.hashing import InstantHasher
+from tests.support.payments import RecordedPayments
+from tests.support.refusals import refused
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+TICK = timedelta(microseconds=1)
+
+
+class RightButBusyHasher(InstantHasher):
+    """Verifies, and finds every hash outdated, but has no room to make another."""
+
+    async def verify(self, password_hash: str | None, password: str) -> Verification:
+        """Right, and to be hashed anew."""
+        return Verification(matches=True, needs_rehash=True)
+
+    async def hash(self, password: str) -> str:
+        """Never."""
+        raise Busy("full")
+
+
+async def test_a_right_password_is_never_held_against_its_owner(store: MemoryStore, storage: Storage) -> None:
+    """Not even where the login, or the change, then fails for want of room."""
+    use_cases = UseCases.over(storage, hasher=RightButBusyHasher())
+    user = a_user()
+    session = a_session(user)
+    await storage.keep(user, session)
+    with pytest.raises(Busy):
+        await use_cases.log_in(LogIn(user.email.text, PASSWORD, "192.0.2.1"))
+    assert store.state.attempts == {}
+    with pytest.raises(Busy):
+        await use_cases.change_password(ChangePassword(user.id, session.id, PASSWORD, f"new {PASSWORD}", "192.0.2.1"))
+    assert store.state.attempts == {}
+
+
+@pytest.mark.parametrize("request_", [None, a_request()])
+async def test_a_renewal_that_was_not_committed_is_charged_once(
+    store: MemoryStore,
+    storage: Storage,
+    use_cases: UseCases,
+    payments: RecordedPayments,
+    request_: IdempotentRequest | None,
+) -> None:
+    """The repeat, which finds nothing changed, pays under the same reference."""
+    user, plan = a_user(), a_plan()
+    await storage.keep(user, plan)
+    await use_cases.activate(ActivateSubscription(actor_of(user), user.id, plan.code))
+    command = RenewSubscription(actor_of(user), user.id, request=request_)
+    store.fail_next_commit(StorageUnavailable())
+    with refused(store, StorageUnavailable):
+        await use_cases.renew(command)
+    await use_cases.renew(command)
+    assert payments.charges[1] == payments.charges[2]
+
+
+async def test_nothing_is_charged_for_a_period_that_cannot_be(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, payments: RecordedPayments
+) -> None:
+    """The calendar ends with the year 9999; money is asked for when all else is done."""
+    user, plan = a_user(), a_plan(terms=some_terms(period="P100Y"))
+    await storage.keep(user, plan)
+    await use_cases.clock.set(datetime(9850, 1, 1, tzinfo=UTC))
+    await use_cases.activate(ActivateSubscription(actor_of(user), user.id, plan.code))
+    assert len(payments.charges) == 1
+    with refused(store, IllegalTransition):
+        await use_cases.renew(RenewSubscription(actor_of(user), user.id))
+    assert len(payments.charges) == 1
+
+
+async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemoryStore, use_cases: UseCases) -> None:
+    """So that sessions, waits and forecasts that are counted from it have an instant too."""
+    with refused(store, InvalidValue) as refusal:
+        await use_cases.set_test_clock(SetTestClock(LATEST))
+    assert refusal.value.pointer == "/now"
+    assert await use_cases.clock.now() == NOW
+    assert await use_cases.set_test_clock(SetTestClock(LATEST - TICK)) == LATEST - TICK
+    assert (await use_cases.get_statistics(GetStatistics())).as_of == LATEST - TICK
+
+
+@pytest.mark.parametrize("password", ["\ud800" * 20, "correct horse battery \udfff", "\udcff and more of the same"])
+def test_a_password_is_made_of_characters(use_cases: UseCases, password: str) -> None:
+    """A lone surrogate, as a command line may hold, has no bytes that could be hashed."""
+    with pytest.raises(InvalidValue) as refusal:
+        use_cases.policy.check(password)
+    assert refusal.value.pointer == "/password"
+    use_cases.policy.check("\x00 correct horse 🐎 \U0010ffff battery")

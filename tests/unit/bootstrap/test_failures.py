@@ -1,0 +1,120 @@
+"""Errors as people are told of them."""
+
+from __future__ import annotations
+
+import socket
+from errno import EACCES, ECONNREFUSED, ENETUNREACH
+
+import asyncpg
+import pytest
+
+from smp.adapters.embedded_postgres.errors import DataDirectoryUnusable
+from smp.application.errors import Busy, OutcomeUnknown, StorageUnavailable, TransactionConflict
+from smp.bootstrap.database import SchemaMismatch, describe
+from smp.bootstrap.failures import explain
+from smp.bootstrap.port_check import PortUnavailable
+from smp.bootstrap.settings import SettingsInvalid, load_settings
+from smp.domain.errors import EmailTaken, InvalidValue, check_all
+
+DATABASE = "smp at db:5432"
+
+
+def told(error: Exception) -> str:
+    failure = explain(error, DATABASE)
+    assert failure.exit_code == 1
+    (line,) = failure.lines
+    assert "\n" not in line
+    return line
+
+
+def unavailable(cause: BaseException) -> StorageUnavailable:
+    """What the adapter makes of ``cause``."""
+    error = StorageUnavailable()
+    error.__cause__ = cause
+    return error
+
+
+def test_wrong_settings_are_all_named_and_end_with_2() -> None:
+    failure = explain(SettingsInvalid(("SMP_A is wrong", "SMP_B is wrong")), DATABASE)
+    assert (failure.lines, failure.exit_code) == (("SMP_A is wrong", "SMP_B is wrong"), 2)
+
+
+def test_wrong_values_are_all_named_and_end_with_2() -> None:
+    def refuse(pointer: str) -> None:
+        raise InvalidValue(pointer, "is wrong")
+
+    with pytest.raises(InvalidValue) as caught:
+        check_all(lambda: refuse("/email"), lambda: refuse("/password"))
+    failure = explain(caught.value, DATABASE)
+    assert (failure.lines, failure.exit_code) == (("email is wrong", "password is wrong"), 2)
+
+
+@pytest.mark.parametrize("error", [SchemaMismatch, PortUnavailable, DataDirectoryUnusable])
+def test_what_says_it_all_is_left_as_it_is(error: type[Exception]) -> None:
+    assert told(error("do this")) == "do this"
+
+
+@pytest.mark.parametrize("error", [EmailTaken(), Busy("too many passwords are being looked at")])
+def test_refusals_speak_for_themselves(error: Exception) -> None:
+    assert told(error) == str(error)
+
+
+@pytest.mark.parametrize("error", [TransactionConflict(), OutcomeUnknown()])
+def test_what_may_be_tried_again_says_so(error: Exception) -> None:
+    assert told(error).endswith("; run it again")
+
+
+@pytest.mark.parametrize(
+    ("cause", "line"),
+    [
+        (ConnectionRefusedError(ECONNREFUSED, "refused"), "no answer from the database smp at db:5432: see that it runs"),
+        (TimeoutError(), "no answer from the database smp at db:5432: see that it runs"),
+        (FileNotFoundError(2, "no socket"), "no answer from the database smp at db:5432: see that it runs"),
+        (socket.gaierror(-2, "unknown"), "the host of the database smp at db:5432 is not known: correct SMP_DATABASE_URL"),
+        (OSError(ENETUNREACH, "no route"), "the database smp at db:5432 cannot be reached"),
+        (asyncpg.InvalidPasswordError("no"), "the database smp at db:5432 refuses the user or the password of"),
+        (asyncpg.InvalidCatalogNameError("no"), "there is no database smp at db:5432: create it (createdb), or correct"),
+        (asyncpg.InsufficientPrivilegeError("no"), "the user of SMP_DATABASE_URL may not do that in smp at db:5432"),
+        (asyncpg.CannotConnectNowError("no"), "the database smp at db:5432 is starting or stopping: try again shortly"),
+        (asyncpg.TooManyConnectionsError("no"), "the database smp at db:5432 has no connection left: lower SMP_"),
+        (asyncpg.DiskFullError("no"), "the database smp at db:5432 refused: no (SQLSTATE 53100); run smp doctor"),
+    ],
+)
+def test_trouble_with_the_database_is_told_by_its_cause(cause: Exception, line: str) -> None:
+    assert told(unavailable(cause)).startswith(line)
+    wrapped = RuntimeError("of a library")
+    wrapped.__context__ = unavailable(cause)
+    assert told(wrapped).startswith(line)
+
+
+def test_the_drivers_words_lose_their_secrets() -> None:
+    error = asyncpg.InvalidPasswordError("bad postgresql://smp:hunter2@db/smp\nsecond line")
+    assert "hunter2" not in told(unavailable(error))
+
+
+def test_files_are_named() -> None:
+    assert told(PermissionError(EACCES, "denied", "/data")).startswith("no permission for /data: ")
+    assert told(IsADirectoryError(21, "Is a directory", "/data")) == "/data: Is a directory"
+
+
+def test_what_nobody_expected_says_how_to_see_more_and_stays_one_line() -> None:
+    line = told(RuntimeError("it\nbroke at postgresql://smp:hunter2@db/smp" + "x" * 1_000))
+    assert line.startswith("unexpected RuntimeError: it broke at postgresql://smp:[redacted]@db/smp")
+    assert line.endswith("set SMP_LOG_LEVEL=debug to see where")
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("url", "description"),
+    [
+        ("postgresql://smp:hunter2@db:5432/smp?password=hunter2", "smp at db:5432"),
+        ("postgresql://db/a%20b", "a b at db"),
+        ("postgresql:///smp?host=/run/postgresql", "smp at a local socket"),
+    ],
+)
+def test_a_database_is_described_without_secrets(url: str, description: str) -> None:
+    assert describe(load_settings({"SMP_DATABASE_URL": url})) == description
+
+
+def test_the_embedded_database_is_described_by_its_folder() -> None:
+    assert describe(load_settings({"SMP_DATA_DIR": "/data"})) == "embedded PostgreSQL in /data/postgres"
