@@ -158,6 +158,16 @@ async def test_spans_of_one_user_do_not_overlap(storage: Storage) -> None:
     await storage.keep(replace(overlapping, id=IDS.new(), user_id=BOB.id, events=()))
 
 
+async def test_a_span_does_not_grow_into_another(storage: Storage) -> None:
+    """Also a change is refused that would make two share an instant."""
+    active = an_active(ANN, PRO)
+    later = kept(an_active(ANN, PRO, NOW + 40 * DAY)).cancel_now(a_cause(NOW + 41 * DAY))
+    await storage.keep(active, later)
+    with pytest.raises(RejectedByStorage):
+        await save(storage, kept(active).renew(PRO.revision, a_cause()))
+    assert await fetch(storage) == kept(active)
+
+
 async def test_a_span_may_be_empty(storage: Storage) -> None:
     """Started and cancelled at one instant, again and again: a test clock stands still."""
     for _ in range(3):

@@ -412,19 +412,19 @@ async def put_plans(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 @pytest.mark.parametrize(("constraint", "write"), REFUSED)
-async def test_an_illegal_write_is_refused(database_url: str, constraint: str, write: Write) -> None:
+async def test_an_illegal_write_is_refused(untouched_database_url: str, constraint: str, write: Write) -> None:
     """By the constraint that is there for it, by name."""
-    async with connected(database_url) as connection:
+    async with connected(untouched_database_url) as connection:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
             await put(connection, write.table, write.row)
         assert refusal.value.constraint_name == constraint
         assert refusal.value.table_name == write.table
 
 
-async def test_legal_writes_are_taken(database_url: str) -> None:
+async def test_legal_writes_are_taken(untouched_database_url: str) -> None:
     """The refusals above are none of rows that are legal otherwise."""
     for write in ACCEPTED:
-        async with connected(database_url) as connection:
+        async with connected(untouched_database_url) as connection:
             await put(connection, write.table, write.row)
 
 
@@ -459,34 +459,34 @@ def test_every_constraint_has_an_illegal_write() -> None:
         ("plan_revisions", "DELETE FROM plan_revisions"),
     ],
 )
-async def test_what_is_written_once_is_never_changed(database_url: str, table: str, change: str) -> None:
+async def test_what_is_written_once_is_never_changed(untouched_database_url: str, table: str, change: str) -> None:
     """Events and revisions refuse UPDATE and DELETE, whoever asks."""
-    async with connected(database_url) as connection:
+    async with connected(untouched_database_url) as connection:
         with pytest.raises(asyncpg.RestrictViolationError) as refusal:
             await connection.execute(change)
         assert refusal.value.constraint_name == f"{table}_immutable"
 
 
 @pytest.mark.parametrize("table", ["events", "plan_events", "plan_revisions"])
-async def test_what_is_written_once_is_not_emptied(database_url: str, table: str) -> None:
+async def test_what_is_written_once_is_not_emptied(untouched_database_url: str, table: str) -> None:
     """TRUNCATE passes row triggers by; it has its own."""
-    async with connected(database_url) as connection:
+    async with connected(untouched_database_url) as connection:
         with pytest.raises(asyncpg.RestrictViolationError) as refusal:
             await connection.execute(f"TRUNCATE {table} CASCADE")
         assert str(refusal.value.constraint_name).endswith("_not_emptied")
 
 
-async def test_sessions_go_with_their_user(database_url: str) -> None:
+async def test_sessions_go_with_their_user(untouched_database_url: str) -> None:
     """They are the user's alone, and no history."""
-    async with connected(database_url) as connection:
+    async with connected(untouched_database_url) as connection:
         await put(connection, "sessions", SESSION_ROW | {"user_id": NOBODY, "token_digest": b"n" * 32})
         await connection.execute("DELETE FROM users WHERE id = $1", NOBODY)
         assert await connection.fetchval("SELECT count(*) FROM sessions WHERE user_id = $1", NOBODY) == 0
 
 
-async def test_spans_may_touch(database_url: str) -> None:
+async def test_spans_may_touch(untouched_database_url: str) -> None:
     """They are half-open: the next may begin where the last one ends; an empty one lies anywhere."""
-    async with connected(database_url) as connection:
+    async with connected(untouched_database_url) as connection:
         for number, span in enumerate((asyncpg.Range(END), asyncpg.Range(NOW + DAY, NOW + DAY))):
             over = PAID_ROW | OVER | {"user_id": ANN, "id": UUID(int=60 + number)}
             await put(connection, "subscriptions", over)
@@ -499,9 +499,9 @@ async def counts(connection: asyncpg.Connection[asyncpg.Record]) -> dict[tuple[s
     return {(row[0], row[1]): int(row[2]) for row in rows}
 
 
-async def test_counts_follow_every_write(database_url: str) -> None:
+async def test_counts_follow_every_write(untouched_database_url: str) -> None:
     """Rows added, changed, moved between plans and removed, by whatever statement."""
-    async with connected(database_url) as connection:
+    async with connected(untouched_database_url) as connection:
         assert await counts(connection) == {("trial", "trial"): 1, ("active", "paid"): 1}
         await put(connection, "subscriptions", paid(**CONVERTED).row)
         assert (await counts(connection))["active", "converted"] == 1

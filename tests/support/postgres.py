@@ -88,19 +88,22 @@ def postgres_server(testrun_uid: str) -> Iterator[Server]:
 @pytest.fixture
 def database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
     """The URL of an empty, migrated database that is this test's own."""
-    name = f"{postgres_server.template}_{worker_id}_{next(_numbers)}"
-    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_server.template} STRATEGY file_copy")
-    yield postgres_server.url(name)
-    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with _database(postgres_server, worker_id, postgres_server.template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def untouched_database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
+    """The URL of an empty, migrated database for all tests of a module: none of them may commit anything."""
+    with _database(postgres_server, worker_id, postgres_server.template) as url:
+        yield url
 
 
 @pytest.fixture
 def unmigrated_database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
     """The URL of a database with nothing in it."""
-    name = f"{postgres_server.template}_{worker_id}_{next(_numbers)}"
-    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
-    yield postgres_server.url(name)
-    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with _database(postgres_server, worker_id, "template0") as url:
+        yield url
 
 
 @pytest.fixture
@@ -109,6 +112,17 @@ async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
     pool = await create_pool(database_url, PoolSettings(application_name="smp tests"))
     yield pool
     await pool.close()
+
+
+@contextmanager
+def _database(server: Server, worker_id: str, template: str) -> Iterator[str]:
+    """A copy of the template, for as long as the block lasts."""
+    name = f"{server.template}_{worker_id}_{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield server.url(name)
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 _SOURCES: Final = {

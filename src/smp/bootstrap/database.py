@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from smp.adapters.cli.runtime import MigrationOutcome, SchemaState
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.bootstrap.settings import Settings
+from smp.bootstrap.signals import stop_deferred
 
 EMBEDDED_FOLDER: Final = "postgres"
 """Where the embedded PostgreSQL lives inside ``SMP_DATA_DIR``."""
@@ -57,9 +59,15 @@ class EmbeddedDatabase:
         return self._server.root_notice()
 
 
+def _ignore(_: str) -> None:
+    """Tell nobody."""
+
+
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Settings]:
+def open_database(settings: Settings, notify: Callable[[str], None] = _ignore) -> Iterator[Settings]:
     """The settings with a database URL: the one that is set, or the embedded server's, which runs in the block.
+
+    ``notify`` hears what is worth telling of its start.
 
     Raises:
         EmbeddedPostgresError: where the embedded server cannot run.
@@ -69,9 +77,17 @@ def open_database(settings: Settings) -> Iterator[Settings]:
         return
     database = EmbeddedDatabase(settings.data_dir)
     try:
-        yield database.hold(settings)
+        with stop_deferred():  # half-way started, the server would be nobody's
+            opened = database.hold(settings)
+        if (notice := database.notice) is not None:
+            notify(notice)
+        # A fork has this hold in it as well: the last process to let go stops the server, which a copy that nobody
+        # knows of must not keep it from.
+        os.register_at_fork(after_in_child=database.let_go)
+        yield opened
     finally:
-        database.let_go()
+        with stop_deferred():
+            database.let_go()
 
 
 def url_of(settings: Settings) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from smp.adapters.cli.runtime import Failure
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
@@ -14,12 +14,17 @@ from smp.bootstrap.demo.refusal import DemoRefused
 from smp.bootstrap.logging import redact_text
 from smp.bootstrap.port_check import PortUnavailable
 from smp.bootstrap.settings import SettingsInvalid
-from smp.domain.errors import DomainError, InvalidValue
+from smp.domain.errors import DomainError, InvalidValue, RejectedByStorage
 
 EXIT_FAILED = 1
 EXIT_ASKED_WRONGLY = 2
 
 _SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused)
+_ADVICE: Mapping[type[Exception], str] = {
+    TransactionConflict: "; run it again",
+    OutcomeUnknown: "; run it again",
+    RejectedByStorage: "; run smp doctor",
+}
 _CAUSES_MAX = 10
 
 
@@ -39,11 +44,11 @@ def explain(error: Exception, database: str) -> Failure:
 
 
 def _trouble(error: Exception, database: str) -> str | None:
-    if isinstance(error, TransactionConflict | OutcomeUnknown):
-        return f"{error}; run it again"
+    if isinstance(error, DomainError | TransactionConflict | OutcomeUnknown):
+        return f"{error}{_ADVICE.get(type(error), '')}"
     if (told := database_trouble(error, database)) is not None:
         return told
-    if isinstance(error, DomainError | ApplicationError):
+    if isinstance(error, ApplicationError):
         return str(error)
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename}: change its owner or mode, or set SMP_DATA_DIR to another folder"

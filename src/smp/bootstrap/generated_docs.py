@@ -40,20 +40,7 @@ def lifecycle() -> str:
             "",
             "## Every legal move",
             "",
-            *_table(
-                ("action", "from", "to", "only where", "event", "who"),
-                (
-                    (
-                        f"`{move.action}`",
-                        _name(move.source),
-                        _name(move.target),
-                        move.guard or NONE,
-                        f"`{move.event}`",
-                        ", ".join(sorted(move.callers)),
-                    )
-                    for move in TRANSITIONS
-                ),
-            ),
+            *_table(("action", "from", "to", "only where", "event", "who"), map(_move, TRANSITIONS)),
             "",
             "## Every cell",
             "",
@@ -104,6 +91,18 @@ def _diagram() -> Iterable[str]:
     for status in Status:
         if status in TERMINAL:
             yield f"{status} --> [*]"
+
+
+def _move(move: Transition) -> Sequence[str]:
+    """The row of a move."""
+    return (
+        f"`{move.action}`",
+        _name(move.source),
+        _name(move.target),
+        move.guard or NONE,
+        f"`{move.event}`",
+        ", ".join(sorted(move.callers)),
+    )
 
 
 def _cells(action: Action) -> Sequence[str]:

@@ -5,23 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
 
 from smp.adapters.cli.program import run_program
 from smp.bootstrap.runtime import ProcessRuntime
-from smp.bootstrap.signals import EXIT_TERMINATED, Terminated
+from smp.bootstrap.signals import EXIT_TERMINATED, Terminated, terminate
 
 
 def main() -> None:
     """Run the command that the arguments name, by this process's environment; ends the process."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         code = run_program(ProcessRuntime(os.environ), sys.argv[1:])
     except Terminated:
         code = EXIT_TERMINATED
     sys.exit(code)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by way of every ``finally``: the embedded PostgreSQL is let go of, transactions are rolled back."""
-    raise Terminated

@@ -6,8 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +17,11 @@ from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.bootstrap.container import build_container
-from smp.bootstrap.database import EmbeddedDatabase, describe, ensure_schema
+from smp.bootstrap.database import describe, ensure_schema, open_database
 from smp.bootstrap.logging import logging_config
 from smp.bootstrap.passwords import new_password
 from smp.bootstrap.port_check import reserve_port
-from smp.bootstrap.settings import Environment, Settings
+from smp.bootstrap.settings import Environment, Settings, SettingsInvalid
 from smp.bootstrap.signals import Terminated
 from smp.domain.errors import EmailTaken
 
@@ -67,41 +66,33 @@ def serve(settings: Settings, audience: StartAudience) -> None:
     """Answer requests until SIGTERM or SIGINT; then finish those under way, and return.
 
     Raises:
-        PortUnavailable, EmbeddedPostgresError, SchemaMismatch, StorageUnavailable: where it cannot start.
+        SettingsInvalid, PortUnavailable, EmbeddedPostgresError, SchemaMismatch, StorageUnavailable: where it
+            cannot start.
         WorkersFailed: where the workers ended by themselves.
     """
     audience = LogAudience() if settings.environment is Environment.PRODUCTION else audience
+    _check_blocklist(settings)
     with ExitStack() as stack, suppress(Terminated, KeyboardInterrupt):
         stack.enter_context(reserve_port(settings.host, settings.port, "SMP_PORT"))
-        opened = stack.enter_context(_database(settings, audience))
+        opened = stack.enter_context(open_database(settings, audience.notice))
         asyncio.run(_prepare(opened, audience))
         _share_metrics(stack, settings)
         audience.starting(settings.address, describe(settings))
         _run_workers(settings)
 
 
-@contextmanager
-def _database(settings: Settings, audience: StartAudience) -> Iterator[Settings]:
-    if settings.database_url is not None:
-        yield settings
+def _check_blocklist(settings: Settings) -> None:
+    if settings.password_blocklist is None:
         return
-    database = EmbeddedDatabase(settings.data_dir)
     try:
-        opened = database.hold(settings)
-        # Granian's workers are forks, with this hold in them as well; each takes one of its own, and the last process
-        # to let go stops the server: it must not be kept by a copy that nobody knows of.
-        os.register_at_fork(after_in_child=database.let_go)
-        if database.notice is not None:
-            audience.notice(database.notice)
-        yield opened
-    finally:
-        database.let_go()
+        CommonPasswordList(settings.password_blocklist).load()
+    except (OSError, ValueError) as error:
+        told = f"SMP_PASSWORD_BLOCKLIST names {settings.password_blocklist}, which cannot be used: {error}"
+        raise SettingsInvalid((told,)) from error
 
 
 async def _prepare(settings: Settings, audience: StartAudience) -> None:
     await ensure_schema(settings)
-    if settings.password_blocklist is not None:
-        CommonPasswordList(settings.password_blocklist).load()
     if settings.admin_email is None and settings.is_production:
         return
     container = build_container(settings)

@@ -515,7 +515,7 @@ def _parse(variable: Variable, text: str) -> object:
 def _unknown(name: str) -> str:
     if _SERVICE_LINK.fullmatch(name):
         return f"{name} is not a setting; {_SERVICE_LINK_ADVICE}"
-    near = get_close_matches(name, sorted(_KNOWN), n=3, cutoff=0.75)
+    near = get_close_matches(name, sorted(_KNOWN), n=3, cutoff=0.8)
     if near:
         return f"{name} is not a setting; did you mean {' or '.join(near)}?"
     return f"{name} is not a setting; smp settings lists them"

@@ -14,7 +14,7 @@ from smp.bootstrap.database import SchemaMismatch, describe
 from smp.bootstrap.failures import explain
 from smp.bootstrap.port_check import PortUnavailable
 from smp.bootstrap.settings import SettingsInvalid, load_settings
-from smp.domain.errors import EmailTaken, InvalidValue, check_all
+from smp.domain.errors import EmailTaken, InvalidValue, RejectedByStorage, check_all
 
 DATABASE = "smp at db:5432"
 
@@ -59,6 +59,13 @@ def test_refusals_speak_for_themselves(error: Exception) -> None:
     assert told(error) == str(error)
 
 
+def test_a_refusal_that_the_database_made_is_told_as_the_refusal_that_it_is() -> None:
+    error = EmailTaken()
+    error.__cause__ = asyncpg.UniqueViolationError("duplicate key")
+    assert told(error) == "another account has this email"
+    assert told(RejectedByStorage("users_role")).endswith("'users_role'; run smp doctor")
+
+
 @pytest.mark.parametrize("error", [TransactionConflict(), OutcomeUnknown()])
 def test_what_may_be_tried_again_says_so(error: Exception) -> None:
     assert told(error).endswith("; run it again")
@@ -67,13 +74,22 @@ def test_what_may_be_tried_again_says_so(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("cause", "line"),
     [
-        (ConnectionRefusedError(ECONNREFUSED, "refused"), "no answer from the database smp at db:5432: see that it runs"),
+        (
+            ConnectionRefusedError(ECONNREFUSED, "refused"),
+            "no answer from the database smp at db:5432: see that it runs",
+        ),
         (TimeoutError(), "no answer from the database smp at db:5432: see that it runs"),
         (FileNotFoundError(2, "no socket"), "no answer from the database smp at db:5432: see that it runs"),
-        (socket.gaierror(-2, "unknown"), "the host of the database smp at db:5432 is not known: correct SMP_DATABASE_URL"),
+        (
+            socket.gaierror(-2, "unknown"),
+            "the host of the database smp at db:5432 is not known: correct SMP_DATABASE_URL",
+        ),
         (OSError(ENETUNREACH, "no route"), "the database smp at db:5432 cannot be reached"),
         (asyncpg.InvalidPasswordError("no"), "the database smp at db:5432 refuses the user or the password of"),
-        (asyncpg.InvalidCatalogNameError("no"), "there is no database smp at db:5432: create it (createdb), or correct"),
+        (
+            asyncpg.InvalidCatalogNameError("no"),
+            "there is no database smp at db:5432: create it (createdb), or correct",
+        ),
         (asyncpg.InsufficientPrivilegeError("no"), "the user of SMP_DATABASE_URL may not do that in smp at db:5432"),
         (asyncpg.CannotConnectNowError("no"), "the database smp at db:5432 is starting or stopping: try again shortly"),
         (asyncpg.TooManyConnectionsError("no"), "the database smp at db:5432 has no connection left: lower SMP_"),

@@ -98,19 +98,27 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     def _write(self, subscription: Subscription) -> None:
         if self._transaction.revisions.get((subscription.plan_id, subscription.revision)) is None:
             raise RejectedByStorage("subscriptions_revision_exists")
+        kept = self._transaction.subscriptions.get(subscription.id)
+        # A sweep writes what time has decided and moves no span: looking at all others again would make it quadratic.
+        if kept is None or _span(kept) != _span(subscription):
+            self._require_no_overlap(subscription)
+        self._transaction.subscriptions.put(subscription.id, replace(subscription, events=()))
+        self._transaction.record(subscription.events)
+
+    def _require_no_overlap(self, subscription: Subscription) -> None:
         others = (row for row in self._rows() if row.user_id == subscription.user_id and row.id != subscription.id)
         if any(overlap(subscription, other) for other in others):
             raise RejectedByStorage("subscriptions_no_overlap")
-        self._transaction.subscriptions.put(subscription.id, replace(subscription, events=()))
-        self._transaction.record(subscription.events)
 
 
 def overlap(one: Subscription, other: Subscription) -> bool:
     """Whether there is an instant in both spans; an empty span has none."""
-    starts_at = max(one.starts_at, other.starts_at)
-    ends = [end for end in (_end(one), _end(other)) if end is not None]
+    spans = (_span(one), _span(other))
+    starts_at = max(start for start, _ in spans)
+    ends = [end for _, end in spans if end is not None]
     return not ends or starts_at < min(ends)
 
 
-def _end(subscription: Subscription) -> datetime | None:
-    return subscription.ends_at if subscription.ended_at is None else subscription.ended_at
+def _span(subscription: Subscription) -> tuple[datetime, datetime | None]:
+    """From the start to the end, which it does not contain; without an end, for ever."""
+    return subscription.starts_at, subscription.ends_at if subscription.ended_at is None else subscription.ended_at

@@ -24,6 +24,7 @@ IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 _QUERIES_A_CONNECTION: Final = 1_000_000_000
 _PREPARED_STATEMENTS: Final = 500
 _CLOSE_TIMEOUT_S: Final = 5.0
+_CANCEL_TIMEOUT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class PostgresPool:
     def __init__(self, pool: asyncpg.Pool[Row], acquire_timeout_s: float) -> None:
         self._pool = pool
         self._acquire_timeout_s = acquire_timeout_s
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -56,16 +58,20 @@ class PostgresPool:
             StorageUnavailable: where none is to be had in time.
         """
         connection = await self._acquire()
+        is_clean = True
         try:
             yield connection
         except BaseException as error:
-            if not _leaves_it_clean(error):
-                _discard(connection)
+            is_clean = _leaves_it_clean(error)
             raise
         finally:
-            if _is_in_transaction(connection):
-                _discard(connection)
-            await self._pool.release(connection)
+            if is_clean and not _is_in_transaction(connection):
+                await self._pool.release(connection)
+            else:
+                # Beside the caller, who has waited long enough.
+                task = asyncio.create_task(self._throw_away(connection))
+                self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """All rows that the statement gives, in a transaction of its own. Raises StorageUnavailable."""
@@ -92,6 +98,17 @@ class PostgresPool:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+    async def _throw_away(self, connection: PoolConnectionProxy[Row]) -> None:
+        """Close it; where a statement still runs, have the server cancel it first, so that its locks are not held on."""
+        try:
+            async with asyncio.timeout(_CANCEL_TIMEOUT_S):
+                await connection.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            with suppress(asyncpg.InterfaceError):  # the driver has taken a lost one back already
+                connection.terminate()
+        finally:
+            await self._pool.release(connection)
 
     async def _acquire(self) -> PoolConnectionProxy[Row]:
         with Translated():
@@ -141,12 +158,6 @@ def driver_url(url: str) -> str:
 
 async def _nothing_to_reset(_: object) -> None:
     """Nothing sets session state here, so the round trip of the driver's own reset would be for nothing."""
-
-
-def _discard(connection: Connection) -> None:
-    """Throw it away at once. The driver has taken a lost one back already, and refuses every call."""
-    with suppress(asyncpg.InterfaceError):
-        connection.terminate()
 
 
 def _is_in_transaction(connection: Connection) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from smp.adapters.postgres.errors import Facts
-from smp.adapters.postgres.mapping import user_event_row, user_of, user_row
+from smp.adapters.postgres.mapping import is_storable, user_event_row, user_of, user_row
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import events, users
 from smp.adapters.postgres.transaction import Transaction
@@ -49,7 +49,9 @@ class PostgresUserRepository(UserRepository):
         return user_of(row)
 
     async def find_by_email(self, email_key: str) -> User | None:
-        """The user with this email key, if there is one."""
+        """The user with this email key, if there is one; any text may be asked for."""
+        if not is_storable(email_key):
+            return None
         row = await self._transaction.row(_FIND_BY_EMAIL, email_key=email_key)
         return None if row is None else user_of(row)
 

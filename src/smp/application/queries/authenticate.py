@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
 from smp.application.errors import NotAuthenticated
@@ -17,8 +17,8 @@ from smp.domain.user.session import SessionPolicy
 class Authenticate:
     """Find the caller by the session token of a browser, or by the API key of a service."""
 
-    session_token: str | None = None
-    api_key: str | None = None
+    session_token: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

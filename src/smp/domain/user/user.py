@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -75,7 +75,7 @@ class User:
 
     id: UUID
     email: Email
-    password_hash: str
+    password_hash: str = field(repr=False)
     role: Role
     disabled: bool
     created_at: datetime

@@ -1,0 +1,197 @@
+"""Processes of ours: started, measured from outside through /proc, and ended by their number."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_STOP_TIMEOUT_S: Final = 30.0
+_START_TIMEOUT_S: Final = 60.0
+_POLL_S: Final = 0.005
+_SAMPLE_S: Final = 0.05
+_OK: Final = 200
+_INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+
+
+class Failed(Exception):
+    """A process that was to be measured did not do what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a process: what it printed, how long it took, in seconds, and its greatest size in bytes."""
+
+    output: str
+    elapsed_s: float
+    peak_bytes: int
+
+
+def python(*arguments: str) -> list[str]:
+    """The command that runs a module with this interpreter."""
+    return [sys.executable, "-m", *arguments]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """An environment in which nothing of the caller's own settings is left."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))} | settings
+
+
+@contextmanager
+def running(command: list[str], settings: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, running in the block and stopped after it; what it writes goes to ``log``."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=dict(settings), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End it in order, or, where it does not end, at once."""
+    family = [process.pid, *children(process.pid)]
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        process.wait(_STOP_TIMEOUT_S)
+
+
+def run(command: list[str], settings: Mapping[str, str], log: Path) -> Finished:
+    """Run it to its end, watching its size.
+
+    Raises:
+        Failed: where it does not end well.
+    """
+    peak = 0
+    started = time.monotonic()
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=dict(settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+        )
+        try:
+            while process.poll() is None:
+                peak = max(peak, peak_bytes(process.pid))
+                time.sleep(_SAMPLE_S)
+            elapsed_s = time.monotonic() - started
+            output = process.stdout.read().decode() if process.stdout else ""
+        finally:
+            stop(process)
+            if process.stdout:
+                process.stdout.close()
+    if process.returncode != 0:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-2_000:]
+        raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2_000:]}\n{tail}")
+    return Finished(output, elapsed_s, peak)
+
+
+def free_port() -> int:
+    """A port of the loopback address on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str) -> float:
+    """Seconds until the path answers with 200.
+
+    Raises:
+        Failed: where the process ends, or takes longer than a minute.
+    """
+    started = time.monotonic()
+    while time.monotonic() - started < _START_TIMEOUT_S:
+        if process.poll() is not None:
+            raise Failed(f"the server on port {port} ended with {process.returncode}")
+        with suppress(OSError, HTTPException):
+            if _status(port, path) == _OK:
+                return time.monotonic() - started
+        time.sleep(_POLL_S)
+    raise Failed(f"the server on port {port} was not ready in {_START_TIMEOUT_S:.0f} s")
+
+
+def worker_of(process: subprocess.Popen[bytes]) -> int:
+    """The number of the one process that answers requests.
+
+    Raises:
+        Failed: where there is not exactly one.
+    """
+    workers = children(process.pid)
+    if len(workers) != 1:
+        raise Failed(f"expected one worker, found {workers}")
+    return workers[0]
+
+
+def children(pid: int) -> list[int]:
+    """The numbers of the processes that this one has started and that have not ended."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            fields = _stat(int(entry.name))
+            if fields and int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """Seconds of a processor that these processes have used so far, all of their threads; one that is gone has none."""
+    ticks = 0
+    for pid in pids:
+        fields = _stat(pid)
+        if fields:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    """How much memory the process holds."""
+    return _status_field(pid, "VmRSS")
+
+
+def peak_bytes(pid: int) -> int:
+    """How much it held at most so far, by the kernel's own count; 0 where it is gone."""
+    return _status_field(pid, "VmHWM")
+
+
+def _status(port: int, path: str) -> int:
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields behind the name, from the state on; none where the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _status_field(pid: int, name: str) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    values = [int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")]
+    return values[0] if values else 0

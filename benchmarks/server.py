@@ -1,0 +1,117 @@
+"""The embedded PostgreSQL of the benchmarks, and the databases on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import asyncpg
+
+from benchmarks.processes import ROOT, environment
+from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
+from smp.adapters.embedded_postgres.server import EmbeddedPostgres
+from smp.adapters.postgres.migrator import migrate
+
+FOLDER: Final = ROOT / ".smp" / "bench"
+CONNECT_TIMEOUT_S: Final = 30.0
+
+
+class Server:
+    """A server that runs as long as the block of :func:`open_server`."""
+
+    def __init__(self, url: str, binaries: Binaries) -> None:
+        self._url = url
+        self._binaries = binaries
+
+    @property
+    def socket_folder(self) -> str:
+        """The folder of the Unix socket that it listens at."""
+        return parse_qs(urlsplit(self._url).query)["host"][0]
+
+    def url(self, database: str) -> str:
+        """The URL of the database of this name."""
+        return urlunsplit(urlsplit(self._url)._replace(path=f"/{database}"))
+
+    def settings(self, database: str, **more: str) -> dict[str, str]:
+        """The environment of a process of ours on this database."""
+        return environment(SMP_DATABASE_URL=self.url(database), SMP_LOG_LEVEL="warning", **more)
+
+    @asynccontextmanager
+    async def connection(self, database: str = "postgres") -> AsyncIterator[asyncpg.Connection[Any]]:
+        """A connection without limits on how long anything may take."""
+        connection = await asyncpg.connect(self.url(database), timeout=CONNECT_TIMEOUT_S)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def execute(self, *statements: str, database: str = "postgres") -> None:
+        """Run the statements, each in a transaction of its own."""
+        async with self.connection(database) as connection:
+            for statement in statements:
+                await connection.execute(statement)
+
+    async def value(self, query: str, *values: object, database: str = "postgres") -> Any:  # noqa: ANN401 - as it comes
+        """The one value that the query gives."""
+        async with self.connection(database) as connection:
+            return await connection.fetchval(query, *values)
+
+    async def version(self) -> str:
+        """The server's version."""
+        return str(await self.value("SHOW server_version"))
+
+    async def databases(self) -> set[str]:
+        """The names of all databases."""
+        async with self.connection() as connection:
+            return {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
+
+    async def create(self, database: str) -> None:
+        """Make a migrated database, in the place of the one of this name, if there is one."""
+        await self.drop(database)
+        await self.execute(f"CREATE DATABASE {database} TEMPLATE template0")
+        await migrate(self.url(database))
+
+    async def copy(self, source: str, database: str) -> None:
+        """Make a copy of a database that nobody is connected to."""
+        await self.drop(database)
+        await self.execute(f"CREATE DATABASE {database} TEMPLATE {source} STRATEGY file_copy", "CHECKPOINT")
+
+    async def drop(self, database: str) -> None:
+        """Remove the database, whoever is connected to it."""
+        await self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    async def backends(self, database: str) -> list[int]:
+        """The numbers of the processes that serve connections to this database."""
+        async with self.connection() as connection:
+            rows = await connection.fetch("SELECT pid FROM pg_stat_activity WHERE datname = $1", database)
+            return [row[0] for row in rows]
+
+    async def pgbench(self, database: str, *arguments: str, options: str, timeout_s: float) -> str:
+        """What pgbench says; ``options`` are settings of its connections.
+
+        Raises:
+            RuntimeError: where it fails.
+        """
+        target = f"host={self.socket_folder} user=postgres dbname={database} options='{options}'"
+        command = ("pgbench", "--no-vacuum", *arguments, target)
+        done = await asyncio.to_thread(self._binaries.run, *command, cwd=Path("/"), timeout_s=timeout_s)
+        if done.returncode != 0:
+            raise RuntimeError(f"pgbench ended with {done.returncode}:\n{done.stdout[-4_000:]}")
+        return done.stdout
+
+
+@contextmanager
+def open_server() -> Iterator[Server]:
+    """The server, started in the benchmarks' own folder, or joined where it runs."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    embedded = EmbeddedPostgres(FOLDER / "postgres")
+    url = embedded.start()
+    try:
+        binaries, _ = find_binaries(None)
+        yield Server(url, binaries)
+    finally:
+        embedded.stop()

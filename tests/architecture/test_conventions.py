@@ -1,0 +1,253 @@
+"""The house rules that a machine can see in the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.architecture.source import ROOT, Module, imports, module, modules, uses, within
+
+FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTION_LINES_MAX: Final = 50
+HANDLER_LINES_MAX: Final = 60
+
+Rule = Callable[[Module], Iterable[str]]
+
+CLOCKS_AND_DICE: Final = frozenset(
+    {
+        "datetime.datetime.now",
+        "datetime.datetime.utcnow",
+        "datetime.datetime.today",
+        "datetime.date.today",
+        "time.time",
+        "time.time_ns",
+        "time.localtime",
+        "time.gmtime",
+        "os.urandom",
+        "uuid.uuid1",
+        "uuid.uuid4",
+    }
+)
+RANDOM_MODULES: Final = frozenset({"random", "secrets", "uuid_utils"})
+
+MAY_ASK: Final = "smp.adapters.system"
+MIGRATOR: Final = "smp.adapters.postgres.migrator"
+
+
+def asks_the_machine(of: Module) -> Iterable[str]:
+    """Clock, ids and randomness have ports; only the adapters of those may ask the machine."""
+    if of.name.startswith(MAY_ASK):
+        return
+    for node, name in [*uses(of), *imports(of)]:
+        if name in CLOCKS_AND_DICE or name.partition(".")[0] in RANDOM_MODULES:
+            yield f"{of.at(node)} asks the machine: {name}"
+
+
+def hides_imports(of: Module) -> Iterable[str]:
+    """An import for types only is missing when dishka resolves hints."""
+    for node, name in [*uses(of), *imports(of)]:
+        if name.endswith("TYPE_CHECKING"):
+            yield f"{of.at(node)} imports for types only"
+
+
+def leaves_work(of: Module) -> Iterable[str]:
+    """No note to do it later, and no body that only pretends."""
+    for number, line in enumerate(of.text.splitlines(), 1):
+        if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", line):
+            yield f"{of.place}:{number} leaves work"
+    for node in ast.walk(of.tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            if any(_is_nothing(statement) for statement in body):
+                yield f"{of.at(node)} {node.name} does nothing"
+
+
+def _is_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return statement.value.value is ...
+    return isinstance(statement, ast.Pass)
+
+
+def runs_sqlalchemy(of: Module) -> Iterable[str]:
+    """SQLAlchemy writes statements; the driver runs them. Alembic alone needs an engine."""
+    for node, name in imports(of):
+        if name.startswith(("sqlalchemy.orm", "sqlalchemy.ext")) or re.fullmatch(
+            r"sqlalchemy\..*create_\w*engine", name
+        ):
+            if of.name != MIGRATOR:
+                yield f"{of.at(node)} runs SQLAlchemy: {name}"
+
+
+def lacks_docstring(of: Module) -> Iterable[str]:
+    """Every module says what it is."""
+    if not ast.get_docstring(of.tree):
+        yield f"{of.place} does not say what it is"
+
+
+def has_long_function(of: Module) -> Iterable[str]:
+    """A function fits on a screen; those defined in it are measured by themselves."""
+    for function in of.functions():
+        inner = {id(node): node for node in ast.walk(function) if isinstance(node, FUNCTIONS) and node is not function}
+        nested = {id(each) for node in inner.values() for each in ast.walk(node) if each is not node}
+        lines = length(function) - sum(whole_length(node) for node in inner.values() if id(node) not in nested)
+        if lines > FUNCTION_LINES_MAX:
+            yield f"{of.at(function)} {function.name} has {lines} lines"
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """From its first line to its last, decorators left out."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def whole_length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """With its decorators."""
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return (node.end_lineno or node.lineno) - first + 1
+
+
+RULES: Final = (asks_the_machine, hides_imports, leaves_work, runs_sqlalchemy, lacks_docstring, has_long_function)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_source_keeps_the_rule(rule: Rule) -> None:
+    """In every module."""
+    assert [complaint for each in modules() for complaint in rule(each)] == []
+
+
+def test_the_rules_have_something_to_look_at() -> None:
+    """A path that moved would make every rule hold."""
+    assert len(modules()) > 100
+    assert {"smp.domain.money", "smp.adapters.system.clock", "smp.application.commands"} <= {m.name for m in modules()}
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (asks_the_machine, "from datetime import datetime\nx = datetime.now()"),
+        (asks_the_machine, "import datetime as dt\nx = dt.datetime.utcnow()"),
+        (asks_the_machine, "from datetime import date as d\nx = d.today"),
+        (asks_the_machine, "from time import time\nx = time()"),
+        (asks_the_machine, "import time\ndef f():\n    return time.time()"),
+        (asks_the_machine, "from uuid import uuid4 as new\nx = new()"),
+        (asks_the_machine, "def f():\n    import random\n    return random.random()"),
+        (asks_the_machine, "from secrets import token_hex"),
+        (asks_the_machine, "import os\nx = os.urandom(3)"),
+        (hides_imports, "from typing import TYPE_CHECKING"),
+        (hides_imports, "import typing\nif typing.TYPE_CHECKING:\n    import x"),
+        (leaves_work, "x = 1  # TODO: more"),
+        (leaves_work, '"""FIXME"""'),
+        (leaves_work, "def f():\n    pass"),
+        (leaves_work, 'class A:\n    """It is."""\n    pass'),
+        (leaves_work, 'async def f():\n    """It does."""\n    ...'),
+        (runs_sqlalchemy, "from sqlalchemy import create_engine"),
+        (runs_sqlalchemy, "from sqlalchemy.ext.asyncio import create_async_engine"),
+        (runs_sqlalchemy, "import sqlalchemy.orm"),
+        (lacks_docstring, "x = 1"),
+        (has_long_function, "def f():\n" + "    x = 1\n" * 50),
+    ],
+)
+def test_a_breach_is_seen(rule: Rule, text: str) -> None:
+    """Each rule can fail."""
+    assert list(rule(module("smp.domain.bad", ROOT / "src/smp/domain/bad.py", text)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (asks_the_machine, "def f(now):\n    return now.now()"),
+        (asks_the_machine, "import time\nx = time.monotonic()"),
+        (asks_the_machine, "from datetime import datetime\nx = datetime.fromisoformat"),
+        (leaves_work, 'def f():\n    """It does nothing, and says so."""'),
+        (runs_sqlalchemy, "from sqlalchemy import Table, select"),
+        (has_long_function, "def f():\n" + "    x = 1\n" * 49),
+    ],
+)
+def test_what_is_fine_is_left_alone(rule: Rule, text: str) -> None:
+    """No rule sees what is not there."""
+    assert list(rule(module("smp.domain.good", ROOT / "src/smp/domain/good.py", text))) == []
+
+
+@pytest.mark.parametrize("package", ["smp.domain", "smp.application"])
+def test_the_core_imports_the_standard_library_and_itself(package: str) -> None:
+    """Wherever the import stands; the application may know the domain, the domain nobody."""
+    own = {"smp.domain"} if package == "smp.domain" else {"smp.domain", "smp.application"}
+    foreign = [
+        f"{each.at(node)} imports {name}"
+        for each in within(package)
+        for node, name in imports(each)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(tuple(f"{o}." for o in own))
+    ]
+    assert foreign == []
+
+
+USE_CASES: Final = [
+    each
+    for package in ("smp.application.commands", "smp.application.queries")
+    for each in within(package)
+    if each.name != package and each.name not in {"smp.application.queries.readers", "smp.application.queries.views"}
+]
+
+
+def snake_case(name: str) -> str:
+    """``StartTrial`` is ``start_trial``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+@pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name.rpartition(".")[2])
+def test_a_use_case_is_one_file(use_case: Module) -> None:
+    """One handler, and the command or query that it handles, for which the file is named: the folder lists features."""
+    names = [each.name for each in use_case.classes()]
+    handlers = [name for name in names if name.endswith("Handler")]
+    assert len(handlers) == 1
+    command = handlers[0].removesuffix("Handler")
+    assert names.count(command) == 1
+    assert snake_case(command) == use_case.name.rpartition(".")[2]
+    (handler,) = (each for each in use_case.classes() if each.name == handlers[0])
+    (call,) = (each for each in handler.body if isinstance(each, ast.AsyncFunctionDef) and each.name == "__call__")
+    asked = call.args.args[1].annotation
+    assert isinstance(asked, ast.Name)
+    assert asked.id == command
+
+
+@pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name.rpartition(".")[2])
+def test_a_handler_fits_on_a_screen(use_case: Module) -> None:
+    """Its lines of code: docstrings and blank lines are not counted."""
+    handlers = [each for each in use_case.classes() if each.name.endswith("Handler")]
+    assert [
+        code_lines(use_case, handler) for handler in handlers if code_lines(use_case, handler) > HANDLER_LINES_MAX
+    ] == []
+
+
+def code_lines(of: Module, node: ast.ClassDef) -> int:
+    """How many lines of the class hold code."""
+    documented = (
+        each for each in ast.walk(node) if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    told: set[int] = set()
+    for each in documented:
+        if ast.get_docstring(each) is not None:
+            docstring = each.body[0]
+            told |= set(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
+    lines = of.text.splitlines()
+    return sum(
+        1
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        if number not in told and lines[number - 1].strip() and not lines[number - 1].strip().startswith("#")
+    )
+
+
+def test_lines_of_code_are_counted_as_said() -> None:
+    """Neither docstrings nor comments nor blank lines."""
+    text = (
+        'class A:\n    """One\n    two.\n    """\n\n    # why\n    x = 1\n\n'
+        '    def f(self):\n        """It."""\n        return 2\n'
+    )
+    of = module("smp.a", Path(ROOT / "src/smp/a.py"), text)
+    (node,) = of.classes()
+    assert code_lines(of, node) == 4
