@@ -76,12 +76,11 @@ def _is_nothing(statement: ast.stmt) -> bool:
 
 def runs_sqlalchemy(of: Module) -> Iterable[str]:
     """SQLAlchemy writes statements; the driver runs them. Alembic alone needs an engine."""
+    if of.name == MIGRATOR:
+        return
     for node, name in imports(of):
-        if name.startswith(("sqlalchemy.orm", "sqlalchemy.ext")) or re.fullmatch(
-            r"sqlalchemy\..*create_\w*engine", name
-        ):
-            if of.name != MIGRATOR:
-                yield f"{of.at(node)} runs SQLAlchemy: {name}"
+        if re.match(r"sqlalchemy\.(orm|ext)\b", name) or re.fullmatch(r"sqlalchemy\..*create_\w*engine", name):
+            yield f"{of.at(node)} runs SQLAlchemy: {name}"
 
 
 def lacks_docstring(of: Module) -> Iterable[str]:

@@ -438,12 +438,7 @@ def test_every_constraint_has_an_illegal_write() -> None:
         if table.name not in written_by_triggers
         for constraint in table.constraints
     }
-    unique = {
-        str(index.name)
-        for table in METADATA.tables.values()
-        for index in table.indexes
-        if index.unique
-    }
+    unique = {str(index.name) for table in METADATA.tables.values() for index in table.indexes if index.unique}
     # Implied by the primary key; it is there to be referred to.
     assert named | unique == tried | {"plan_revisions_amount_key"}
 
@@ -495,7 +490,9 @@ async def test_spans_may_touch(untouched_database_url: str) -> None:
 
 
 async def counts(connection: asyncpg.Connection[asyncpg.Record]) -> dict[tuple[str, str], int]:
-    rows = await connection.fetch("SELECT status, origin, sum(n) FROM subscription_counts GROUP BY 1, 2 HAVING sum(n) <> 0")
+    rows = await connection.fetch(
+        "SELECT status, origin, sum(n) FROM subscription_counts GROUP BY 1, 2 HAVING sum(n) <> 0"
+    )
     return {(row[0], row[1]): int(row[2]) for row in rows}
 
 

@@ -139,9 +139,7 @@ async def test_a_migration_that_fails_leaves_nothing(unmigrated_database_url: st
     assert await fetch_column(url, ALL_RELATIONS) == ["r trials"]
 
 
-async def test_a_locked_table_is_not_waited_for_without_end(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_locked_table_is_not_waited_for_without_end(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has a table locked is waited for until the limit; then the migration gives up, and says so."""
     monkeypatch.setattr("smp.adapters.postgres.migrator._WAIT_FOR_OTHERS", "SET LOCAL lock_timeout = '50ms'")
     connection = await asyncpg.connect(database_url)

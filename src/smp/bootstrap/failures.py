@@ -14,12 +14,13 @@ from smp.bootstrap.demo.refusal import DemoRefused
 from smp.bootstrap.logging import redact_text
 from smp.bootstrap.port_check import PortUnavailable
 from smp.bootstrap.settings import SettingsInvalid
+from smp.bootstrap.workers import WorkersFailed
 from smp.domain.errors import DomainError, InvalidValue, RejectedByStorage
 
 EXIT_FAILED = 1
 EXIT_ASKED_WRONGLY = 2
 
-_SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused)
+_SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused, WorkersFailed)
 _ADVICE: Mapping[type[Exception], str] = {
     TransactionConflict: "; run it again",
     OutcomeUnknown: "; run it again",

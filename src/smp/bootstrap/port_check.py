@@ -26,7 +26,8 @@ def reserve_port(host: str, port: int, variable: str) -> socket.socket:
         PortUnavailable: where somebody does, or the address is not this machine's.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        address = resolved(host, port)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
@@ -49,6 +50,12 @@ def _explain(error: OSError, host: str, port: int, variable: str) -> str:
     if error.errno == errno.EACCES:
         return f"port {port} may be used by root only; set {variable} to one from 1024 on"
     return f"cannot listen at {host} port {port}: {error.strerror or error}; set SMP_HOST to an address of this machine"
+
+
+def resolved(host: str, port: int) -> tuple[str, int]:
+    """The numeric address to listen at. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4]
+    return str(found[0]), port
 
 
 def listener_pid(port: int) -> int | None:

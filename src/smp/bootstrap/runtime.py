@@ -5,6 +5,7 @@ What takes long to import is imported where it is used, so that ``smp --help`` i
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -61,9 +62,13 @@ class ProcessRuntime(Runtime):
             database = "of SMP_DATABASE_URL"
         return explain(error, database)
 
-    def traceback_wanted(self) -> bool:
-        """Whether SMP_LOG_LEVEL is debug, however wrong the other settings are."""
-        return self._environ.get("SMP_LOG_LEVEL") == LogLevel.DEBUG
+    def traceback_of(self, error: Exception) -> str | None:
+        """The traceback where SMP_LOG_LEVEL is debug, however wrong the other settings are."""
+        if self._environ.get("SMP_LOG_LEVEL") != LogLevel.DEBUG:
+            return None
+        from smp.bootstrap.logging import redact_text
+
+        return redact_text("".join(traceback.format_exception(error))).rstrip()
 
     def new_password(self) -> str:
         """A password of 256 random bits."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
 from smp.adapters.memory.store import MemoryStore
-from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
+from smp.application.commands.cancel_subscription import CancelSubscription
 from smp.application.commands.change_password import ChangePassword
 from smp.application.commands.log_in import LogIn
-from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.renew_subscription import RenewSubscription, RenewSubscriptionHandler
 from smp.application.commands.set_test_clock import LATEST, SetTestClock
+from smp.application.commands.start_trial import StartTrial
 from smp.application.errors import Busy, StorageUnavailable
 from smp.application.idempotency import IdempotentRequest
 from smp.application.ports.password_hasher import Verification
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.unit_of_work import UnitOfWork
 from smp.application.queries.get_statistics import GetStatistics
 from smp.domain.errors import IllegalTransition, InvalidValue
-from tests.support.builders import NOW, PASSWORD, a_plan, a_request, a_session, a_user, actor_of, some_terms
+from tests.support.builders import IDS, NOW, PASSWORD, a_plan, a_request, a_session, a_user, actor_of, some_terms
 from tests.support.hashing import InstantHasher
 from tests.support.payments import RecordedPayments
 from tests.support.refusals import refused
@@ -71,6 +78,46 @@ async def test_a_renewal_that_was_not_committed_is_charged_once(
         await use_cases.renew(command)
     await use_cases.renew(command)
     assert payments.charges[1] == payments.charges[2]
+
+
+STEPS = {"add": "write", "save": "write", "charge": "charge", "commit": "commit"}
+
+
+class Watched:
+    """Does what ``target`` does, and keeps in ``taken`` the order of writing, taking money and committing."""
+
+    def __init__(self, target: object, taken: list[str]) -> None:
+        self._target = target
+        self._taken = taken
+
+    def __getattr__(self, name: str) -> object:
+        """The target's; what it gives is watched too."""
+        if name in STEPS:
+            self._taken.append(STEPS[name])
+        found = getattr(self._target, name)
+        return Watched(found, self._taken) if name == "subscriptions" else found
+
+
+async def test_money_is_taken_last(storage: Storage, use_cases: UseCases) -> None:
+    """When all is written and only the commit is left, for nothing else may fail once it is taken."""
+    user, plan = a_user(), a_plan()
+    await storage.keep(user, plan)
+    taken: list[str] = []
+
+    @asynccontextmanager
+    async def watched(request: IdempotentRequest | None = None) -> AsyncIterator[UnitOfWork]:
+        async with storage.unit_of_work(request) as work:
+            yield cast("UnitOfWork", Watched(work, taken))
+
+    payments = cast("PaymentGateway", Watched(use_cases.payments, taken))
+    activate = ActivateSubscriptionHandler(watched, use_cases.clock, IDS, payments)
+    renew = RenewSubscriptionHandler(watched, use_cases.clock, IDS, payments)
+    await use_cases.start_trial(StartTrial(actor_of(user), user.id, plan.code))
+    await activate(ActivateSubscription(actor_of(user), user.id, plan.code))
+    await renew(RenewSubscription(actor_of(user), user.id))
+    await use_cases.cancel(CancelSubscription(actor_of(user), user.id))
+    await activate(ActivateSubscription(actor_of(user), user.id, plan.code))
+    assert taken == ["write", "charge", "commit"] * 3
 
 
 async def test_nothing_is_charged_for_a_period_that_cannot_be(

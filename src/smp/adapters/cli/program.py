@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import rich_click as click
@@ -15,8 +14,8 @@ from smp.adapters.cli.demo import demo_command
 from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
 from smp.adapters.cli.migrate import migrate_command
-from smp.adapters.cli.output import print_error, print_json, print_line
-from smp.adapters.cli.runtime import Failure, Runtime
+from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
+from smp.adapters.cli.runtime import Runtime
 from smp.adapters.cli.serve import serve_command
 
 EXIT_FAILED = 1
@@ -101,12 +100,8 @@ def _explain_usage(wrong: click.ClickException) -> int:
 
 def _fail(runtime: Runtime, error: Exception) -> int:
     failure = runtime.explain(error)
-    if runtime.traceback_wanted():
-        traceback.print_exception(error, file=sys.stderr)
-    _print_failure(failure)
-    return failure.exit_code
-
-
-def _print_failure(failure: Failure) -> None:
+    if (where := runtime.traceback_of(error)) is not None:
+        print_notice(where)
     for line in failure.lines:
         print_error(line)
+    return failure.exit_code

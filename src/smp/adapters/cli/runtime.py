@@ -121,8 +121,8 @@ class Runtime(Protocol):
         """What a person is told of ``error``, whatever it is."""
 
     @abstractmethod
-    def traceback_wanted(self) -> bool:
-        """Whether errors are to be shown with all that the program knows of them."""
+    def traceback_of(self, error: Exception) -> str | None:
+        """Where ``error`` happened, without secrets, where that is wanted; ``None`` otherwise."""
 
     @abstractmethod
     def new_password(self) -> str:

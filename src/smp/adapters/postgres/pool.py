@@ -1,15 +1,17 @@
-"""The pool of connections: small, impatient, and whole again by itself after the database was away."""
+"""The pool of connections: small, impatient, and whole again by itself after the database was away.
+
+Not the driver's own pool, which makes a task for every return of a connection: that costs as much as a short statement.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from smp.adapters.postgres.errors import Translated
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
@@ -18,10 +20,10 @@ from smp.application.errors import OutcomeUnknown, StorageUnavailable, Transacti
 STATEMENT_TIMEOUT_MS: Final = 5_000
 LOCK_TIMEOUT_MS: Final = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 10_000
-IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 
-# The driver's own limit, 50,000 queries a connection, would mean a new connection every few seconds under load.
-_QUERIES_A_CONNECTION: Final = 1_000_000_000
+IDLE_LIFETIME_S: Final = 300.0
+"""A connection that was not used for so long is not used again: firewalls forget such."""
+
 _PREPARED_STATEMENTS: Final = 500
 _CLOSE_TIMEOUT_S: Final = 5.0
 _CANCEL_TIMEOUT_S: Final = 1.0
@@ -41,14 +43,19 @@ class PoolSettings:
 class PostgresPool:
     """Connections for statements. None is opened before it is needed, so a process starts while PostgreSQL is away.
 
-    A connection is returned only where its state is known; after a time-out, a cancellation or a lost server it is
-    thrown away, and the next use opens a new one.
+    A connection is used again only where its state is known; after a time-out, a cancellation or a lost server it is
+    thrown away, and the next use opens a new one. The one used last is used first, so that few are open.
     """
 
-    def __init__(self, pool: asyncpg.Pool[Row], acquire_timeout_s: float) -> None:
-        self._pool = pool
-        self._acquire_timeout_s = acquire_timeout_s
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], settings: PoolSettings) -> None:
+        self._connect = connect
+        self._acquire_timeout_s = settings.acquire_timeout_s
+        self._size = settings.size
+        self._places = asyncio.Semaphore(settings.size)
+        self._idle: list[tuple[Connection, float]] = []
+        self._in_use: set[Connection] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -65,13 +72,7 @@ class PostgresPool:
             is_clean = _leaves_it_clean(error)
             raise
         finally:
-            if is_clean and not _is_in_transaction(connection):
-                await self._pool.release(connection)
-            else:
-                # Beside the caller, who has waited long enough.
-                task = asyncio.create_task(self._throw_away(connection))
-                self._leaving.add(task)
-                task.add_done_callback(self._leaving.discard)
+            self._give_back(connection, is_clean=is_clean)
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """All rows that the statement gives, in a transaction of its own. Raises StorageUnavailable."""
@@ -93,28 +94,67 @@ class PostgresPool:
 
     async def close(self) -> None:
         """Close all connections: those in use when they come back, or after some seconds regardless."""
+        self._is_closed = True
+        while self._idle:
+            self._dismiss(self._idle.pop()[0])
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                await self._pool.close()
+                for _ in range(self._size):
+                    await self._places.acquire()
         except TimeoutError:
-            self._pool.terminate()
-
-    async def _throw_away(self, connection: PoolConnectionProxy[Row]) -> None:
-        """Close it; where a statement still runs, have the server cancel it first, so that its locks are not held on."""
-        try:
-            async with asyncio.timeout(_CANCEL_TIMEOUT_S):
-                await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            with suppress(asyncpg.InterfaceError):  # the driver has taken a lost one back already
+            for connection in tuple(self._in_use):
                 connection.terminate()
-        finally:
-            await self._pool.release(connection)
+        await asyncio.gather(*self._leaving)
 
-    async def _acquire(self) -> PoolConnectionProxy[Row]:
+    async def _acquire(self) -> Connection:
         with Translated():
-            # Not the pool's own parameter, which makes a task for every acquisition.
-            async with asyncio.timeout(self._acquire_timeout_s):
-                return await self._pool.acquire()
+            if self._places.locked():
+                async with asyncio.timeout(self._acquire_timeout_s):
+                    await self._places.acquire()
+            else:
+                await self._places.acquire()
+            try:
+                connection = self._take_idle() or await self._open()
+            except BaseException:
+                self._places.release()
+                raise
+        self._in_use.add(connection)
+        return connection
+
+    def _take_idle(self) -> Connection | None:
+        if self._is_closed:
+            raise StorageUnavailable
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection, idle_since = self._idle.pop()
+            if connection.is_closed():
+                continue
+            if now - idle_since < IDLE_LIFETIME_S:
+                return connection
+            self._dismiss(connection)
+        return None
+
+    async def _open(self) -> Connection:
+        async with asyncio.timeout(self._acquire_timeout_s):
+            return await self._connect()
+
+    def _give_back(self, connection: Connection, *, is_clean: bool) -> None:
+        self._in_use.discard(connection)
+        if connection.is_closed():
+            self._places.release()
+        elif self._is_closed or not is_clean or connection.is_in_transaction():
+            # Beside the caller, who has waited long enough; the place is free again when it is gone.
+            self._dismiss(connection).add_done_callback(lambda _: self._places.release())
+        else:
+            self._idle.append((connection, asyncio.get_running_loop().time()))
+            self._places.release()
+
+    def _dismiss(self, connection: Connection) -> asyncio.Task[None]:
+        """Close it; where a statement still runs, the server is asked to cancel it, so that its locks are not held on."""
+        task = asyncio.create_task(_close(connection))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return task
 
 
 async def create_pool(url: str, settings: PoolSettings | None = None) -> PostgresPool:
@@ -124,28 +164,31 @@ async def create_pool(url: str, settings: PoolSettings | None = None) -> Postgre
         ValueError: where the URL is not one.
     """
     settings = PoolSettings() if settings is None else settings
-    pool = asyncpg.create_pool(
-        driver_url(url),
-        min_size=0,
-        max_size=settings.size,
-        max_queries=_QUERIES_A_CONNECTION,
-        max_inactive_connection_lifetime=IDLE_CONNECTION_LIFETIME_S,
-        init=set_codecs,
-        reset=_nothing_to_reset,
-        timeout=settings.connect_timeout_s,
-        command_timeout=settings.command_timeout_s,
-        statement_cache_size=_PREPARED_STATEMENTS,
-        server_settings={
-            "application_name": settings.application_name,
-            "TimeZone": "UTC",
-            "default_transaction_isolation": "read committed",
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "lock_timeout": str(LOCK_TIMEOUT_MS),
-            "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-        },
-    )
-    await pool
-    return PostgresPool(pool, settings.acquire_timeout_s)
+    dsn = driver_url(url)
+
+    async def connect() -> Connection:
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(
+            dsn,
+            timeout=settings.connect_timeout_s,
+            command_timeout=settings.command_timeout_s,
+            statement_cache_size=_PREPARED_STATEMENTS,
+            server_settings={
+                "application_name": settings.application_name,
+                "TimeZone": "UTC",
+                "default_transaction_isolation": "read committed",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            },
+        )
+        try:
+            await set_codecs(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    return PostgresPool(connect, settings)
 
 
 def driver_url(url: str) -> str:
@@ -156,15 +199,12 @@ def driver_url(url: str) -> str:
     return f"postgresql://{rest}"
 
 
-async def _nothing_to_reset(_: object) -> None:
-    """Nothing sets session state here, so the round trip of the driver's own reset would be for nothing."""
-
-
-def _is_in_transaction(connection: Connection) -> bool:
+async def _close(connection: Connection) -> None:
     try:
-        return connection.is_in_transaction()
-    except asyncpg.InterfaceError:
-        return False
+        async with asyncio.timeout(_CANCEL_TIMEOUT_S):
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        connection.terminate()
 
 
 def _leaves_it_clean(error: BaseException) -> bool:

@@ -63,5 +63,7 @@ class PostgresSessionReader(SessionReader):
     async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
         """The user's sessions, over or not, newest first."""
         before, before_id = page.after or _AFTER_ALL
-        rows = await self._pool.rows(_LIST, user_id=user_id, before=before, before_id=before_id, limit=page.limit + 1)
+        rows = await self._pool.rows(
+            _LIST, user_id=user_id, before=instant_of(before), before_id=before_id, limit=page.limit + 1
+        )
         return page_of(rows, page.limit, session_of, lambda row: (instant_of(row["created_at"]), row["id"]))

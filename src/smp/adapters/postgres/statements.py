@@ -53,6 +53,9 @@ class Connection(Protocol):
     def is_in_transaction(self) -> bool:
         """Whether a transaction is open on it."""
 
+    async def close(self) -> None:
+        """Close it in good order: cancel what runs, and say good-bye."""
+
     def terminate(self) -> None:
         """Close it at once, whatever it does."""
 

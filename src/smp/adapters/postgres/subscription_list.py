@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import PAGE_BOUND, plan_id_of
+from smp.adapters.postgres.mapping import PAGE_BOUND, instant_of, plan_id_of
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import WRITTEN_LIVE
 from smp.application.paging import PageRequest
@@ -43,17 +43,21 @@ _PLAN: Final = """
 _EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_key AS text))"
 _IS_OVER: Final = "ends_at <= CAST(:now AS timestamptz)"
 _RUNS: Final = "(ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))"
+_RUNS_TO_AN_END: Final = "ends_at > CAST(:now AS timestamptz)"
+# The position is never before the range: a scan begins at the pair, whatever is said of ends_at besides.
 _WITHIN: Final = """
-    ends_at >= CAST(:ends_after AS timestamptz) AND ends_at < CAST(:ends_before AS timestamptz)
-    AND (ends_at, id) > (CAST(:after_end AS timestamptz), CAST(:after_id AS uuid))
+    (ends_at, id) > (CAST(:after_end AS timestamptz), CAST(:after_id AS uuid))
+    AND ends_at < CAST(:ends_before AS timestamptz)
 """
 _STATUS_NOW: Final = f"""
     CASE WHEN {WRITTEN_LIVE} AND {_IS_OVER} THEN CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END
     ELSE status END = ANY (CAST(:statuses AS text[]))
 """
 
-_NO_END: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-_NO_ID: Final = (UUID(int=0), UUID(int=2**128 - 1))
+_FIRST_END: Final = datetime.min.replace(tzinfo=UTC)
+_BEYOND_ALL_ENDS: Final = datetime.max.replace(tzinfo=UTC)
+_BEFORE_ALL_IDS: Final = UUID(int=0)
+_BEYOND_ALL_IDS: Final = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +113,15 @@ def list_values(
     statement: Statement, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
 ) -> dict[str, object]:
     """The values of the statement's parameters."""
-    after_end, after_id = page.after or (None, None)
-    if after_id is None:
-        after_id = _NO_ID[0] if wanted.by_end else _NO_ID[1]
+    after_end, after_id = _position(wanted, page)
     values: dict[str, object] = {
         "statuses": [status.value for status in wanted.statuses],
         "plan": wanted.plan,
         "plan_id": None if wanted.plan is None else plan_id_of(wanted.plan),
         "user_id": wanted.user_id,
         "email_key": None if wanted.email is None else email_key(wanted.email),
-        "ends_after": wanted.ends_after or _NO_END[0],
-        "ends_before": wanted.ends_before or _NO_END[1],
-        "after_end": after_end or _NO_END[0],
+        "ends_before": wanted.ends_before or _BEYOND_ALL_ENDS,
+        "after_end": after_end,
         "after_id": after_id,
         "now": now,
         "limit": page.limit + 1,
@@ -128,27 +129,39 @@ def list_values(
     return {name: values[name] for name in statement.names}
 
 
+def _position(wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition]) -> tuple[datetime, UUID]:
+    """Where the page begins: behind the last one's end, and not before the filter's range."""
+    if not wanted.by_end:
+        return _FIRST_END, _BEYOND_ALL_IDS if page.after is None else page.after[1]
+    begin = (wanted.ends_after or _FIRST_END, _BEFORE_ALL_IDS)
+    if page.after is None or page.after[0] is None:
+        return begin
+    return max(begin, (instant_of(page.after[0]), page.after[1]))
+
+
 def _branches(shape: Shape) -> Iterator[str]:
     wanted = shape.statuses or frozenset(Status)
     for status in sorted(wanted):
         # Spelt out, so that the planner knows that it is one value of few.
         written = f"status = '{status.value}'"
-        yield _cut(shape, f"{written} AND {_RUNS}" if shape.statuses and status in LIVE else written)
+        runs = _RUNS_TO_AN_END if shape.by_end else _RUNS
+        yield _cut(shape, f"{written} AND {runs}" if shape.statuses and status in LIVE else written)
     if shape.statuses & TERMINAL:
         yield _overdue(shape)
 
 
 def _overdue(shape: Shape) -> str:
-    condition = f"{WRITTEN_LIVE} AND {_IS_OVER}"
+    is_overdue = f"{WRITTEN_LIVE} AND {_IS_OVER}"
+    ended_as_wanted = "true"
     if not shape.statuses >= TERMINAL:
-        condition += f" AND cancel_at IS {'NULL' if Status.EXPIRED in shape.statuses else 'NOT NULL'}"
+        ended_as_wanted = f"cancel_at IS {'NULL' if Status.EXPIRED in shape.statuses else 'NOT NULL'}"
     if shape.by_end:
-        return _cut(shape, condition)
+        return _cut(shape, f"{is_overdue} AND {ended_as_wanted}")
     # Read in the order of their index and sorted after. The planner knows neither that they are few nor that being live
     # and being over exclude each other nearly always: the limit tells it that the index is worth its while.
     limit = "" if shape.has_backlog else f"LIMIT {BACKLOG_MAX}"
-    overdue = f"(SELECT * FROM subscriptions WHERE {condition} ORDER BY ends_at, id {limit}) AS overdue"  # noqa: S608
-    return _cut(shape, "true", overdue)
+    overdue = f"(SELECT * FROM subscriptions WHERE {is_overdue} ORDER BY ends_at, id {limit}) AS overdue"  # noqa: S608
+    return _cut(shape, ended_as_wanted, overdue)
 
 
 def _cut(shape: Shape, condition: str, source: str = "subscriptions") -> str:

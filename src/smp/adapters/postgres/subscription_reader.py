@@ -88,7 +88,7 @@ class PostgresSubscriptionReader(SubscriptionReader):
         """All of the user's subscriptions, newest first."""
         before, before_id = page.after or _BEHIND_ALL
         rows = await self._pool.rows(
-            _HISTORY, user_id=user_id, before=before, before_id=before_id, limit=page.limit + 1
+            _HISTORY, user_id=user_id, before=instant_of(before), before_id=before_id, limit=page.limit + 1
         )
         return page_of(
             rows,

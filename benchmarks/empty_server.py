@@ -1,0 +1,50 @@
+"""An empty Litestar handler, served just as ``smp serve`` serves the product: what the access check is compared to."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import granian.server
+import msgspec
+from litestar import Litestar, get
+
+from smp.bootstrap import serve
+from smp.bootstrap.settings import load_settings
+
+TARGET = "benchmarks.empty_server:create_app"
+
+
+class Answer(msgspec.Struct):
+    """As little as can be answered."""
+
+    ok: bool
+
+
+@get("/")
+async def empty() -> Answer:
+    """Do nothing."""
+    return Answer(ok=True)
+
+
+def create_app() -> Litestar:
+    """What Granian calls in the worker."""
+    return Litestar([empty], openapi_config=None, logging_config=None)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    original = granian.server.Server
+
+    @functools.wraps(original)
+    def with_empty_app(_: str, **options: Any) -> Any:  # noqa: ANN401 - Granian's own
+        return original(TARGET, **options)
+
+    # The product's own call, with all of its settings; only what is served is another.
+    granian.server.Server = with_empty_app  # type: ignore[assignment, misc]
+    serve._run_workers(load_settings(os.environ))  # noqa: SLF001 - so that the settings cannot drift apart
+
+
+if __name__ == "__main__":
+    main()

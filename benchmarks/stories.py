@@ -1,0 +1,196 @@
+"""The samples that the data sets are multiplied from: made by the domain's verbs, always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Final
+from uuid import UUID
+
+from smp.domain.actor import SYSTEM, Actor, ActorType, Cause
+from smp.domain.features import features
+from smp.domain.money import Money
+from smp.domain.period import Period
+from smp.domain.plan.plan import Plan, PlanRevision, Terms
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import Email, Role, User
+
+NOW: Final = datetime(2035, 1, 1, tzinfo=UTC)
+"""The present of the platform's data: behind any real clock, so that what is live here is live for a server, too."""
+
+DUE_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
+"""Before this the subscriptions that are due have ended: before any real clock."""
+
+PLANS_MADE_AT: Final = datetime(2015, 1, 1, tzinfo=UTC)
+FEATURE: Final = "export"
+PASSWORD_HASH: Final = "$argon2id$none"  # noqa: S105 - no password has it
+
+_DAY: Final = timedelta(days=1)
+# Spreads numbers over a range without a pattern (Knuth's multiplicative hashing).
+_SPREAD: Final = 2_654_435_761
+_RANGE: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Plans, users, and their subscriptions, each with all of its events."""
+
+    plans: Sequence[Plan]
+    users: Sequence[User]
+    subscriptions: Sequence[Subscription]
+
+
+def uuid7(at: datetime, number: int, kind: int = 0) -> UUID:
+    """A UUIDv7 of that instant that no other ``number`` and ``kind`` share; its last 32 bits are 0.
+
+    Those are for :mod:`benchmarks.datasets`, which tells copies apart by them.
+    """
+    return UUID(int=int(at.timestamp() * 1000) << 80 | 7 << 76 | kind << 64 | 2 << 62 | number << 32)
+
+
+def plans() -> tuple[Plan, ...]:
+    """What is offered."""
+    return (
+        _plan(0, "starter", Money(990, "USD"), "P1M", "P14D"),
+        _plan(1, "pro", Money(2_900, "USD"), "P1M", "P14D"),
+        _plan(2, "business", Money(99_000, "EUR"), "P1Y", "P1M"),
+        _plan(3, "lifetime", Money(49_900, "USD"), None, None),
+    )
+
+
+def platform(size: int, *, only_live: bool = False) -> Sample:
+    """``size`` users with a subscription each, as many of each kind as :data:`_MIX` says.
+
+    With ``only_live`` those of them whose subscription is live at :data:`NOW`.
+    """
+    return _sample(size, _MIX, NOW, lambda subscription: not only_live or subscription.is_live)
+
+
+def due(size: int) -> Sample:
+    """``size`` users with a subscription each that ended before :data:`DUE_SINCE`, and nobody has written so yet."""
+    return _sample(size, _DUE_MIX, DUE_SINCE, lambda _: True)
+
+
+def registered(numbers: range, user_id: Callable[[int], UUID]) -> Iterator[User]:
+    """Users who never subscribed."""
+    for number in numbers:
+        cause = Cause(PLANS_MADE_AT, Actor(ActorType.USER, user_id(number)), uuid7(PLANS_MADE_AT, number, 1))
+        yield User.register(user_id(number), Email(f"u{number}@bench.example"), PASSWORD_HASH, Role.USER, cause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscriber:
+    """Who subscribes: ``spread``, from 0 up to 1, places the story in time."""
+
+    number: int
+    spread: float
+    end: datetime
+    offers: Sequence[PlanRevision]
+
+    def trial(self, since: timedelta) -> Subscription:
+        """A trial that began so long before the end."""
+        at = self.end - since
+        return Subscription.start_trial(self._id(at, 2), self.user_id(at), self._monthly, self.cause(at, 3))
+
+    def paid(self, since: timedelta, offer: int | None = None) -> Subscription:
+        """A paid subscription that began so long before the end."""
+        at = self.end - since
+        revision = self._monthly if offer is None else self.offers[offer]
+        return Subscription.activate(self._id(at, 2), self.user_id(at), revision, self.cause(at, 3))
+
+    def renewed(self, since: timedelta) -> Subscription:
+        """One that was renewed once."""
+        return self.paid(since).renew(self._monthly, self.cause(self.end - since + 20 * _DAY, 4))
+
+    def converted(self, since: timedelta) -> Subscription:
+        """A trial that was paid for after five days."""
+        return self.trial(since).convert(self._monthly, self.cause(self.end - since + 5 * _DAY, 4))
+
+    def scheduled(self, since: timedelta) -> Subscription:
+        """One that is to be cancelled at its end."""
+        return self.paid(since).cancel_at_period_end(self.cause(self.end - since + 3 * _DAY, 4))
+
+    def cancelled(self, since: timedelta) -> Subscription:
+        """One that was cancelled after some days."""
+        return self.paid(since).cancel_now(self.cause(self.end - since + 6 * _DAY, 4))
+
+    def settled(self, subscription: Subscription) -> Subscription:
+        """What the sweep wrote since."""
+        return subscription.settle(Cause(self.end, SYSTEM, self._id(self.end, 5)))
+
+    def days(self, low: float, high: float) -> timedelta:
+        """Between so many days and so many."""
+        return (low + (high - low) * self.spread) * _DAY
+
+    def user(self, at: datetime) -> User:
+        """The account, made a day before."""
+        made_at = at - _DAY
+        email = Email(f"u{self.number}@bench.example")
+        cause = Cause(made_at, Actor(ActorType.USER, self.user_id(at)), self._id(made_at, 1))
+        return User.register(self.user_id(at), email, PASSWORD_HASH, Role.USER, cause)
+
+    def user_id(self, at: datetime) -> UUID:
+        """The id of the account of someone who subscribed then."""
+        return self._id(at - _DAY, 0)
+
+    def cause(self, at: datetime, kind: int) -> Cause:
+        """The user did it."""
+        return Cause(at, SYSTEM, self._id(at, kind))
+
+    @property
+    def _monthly(self) -> PlanRevision:
+        return self.offers[0 if self.number % 10 < 7 else 1]  # noqa: PLR2004 - seven of ten take the cheap one
+
+    def _id(self, at: datetime, kind: int) -> UUID:
+        return uuid7(at, self.number, kind)
+
+
+_Tell = Callable[[_Subscriber], Subscription]
+
+# In percent; what is over is written as over. Forty are live.
+_MIX: Final[Sequence[tuple[int, _Tell]]] = (
+    (14, lambda one: one.paid(one.days(0.1, 27))),
+    (8, lambda one: one.renewed(one.days(31, 57))),
+    (5, lambda one: one.paid(one.days(1, 360), 2)),
+    (3, lambda one: one.paid(one.days(1, 700), 3)),
+    (5, lambda one: one.trial(one.days(0.1, 13))),
+    (3, lambda one: one.scheduled(one.days(4, 27))),
+    (2, lambda one: one.converted(one.days(6, 30))),
+    (25, lambda one: one.settled(one.paid(one.days(40, 700)))),
+    (10, lambda one: one.settled(one.trial(one.days(20, 700)))),
+    (20, lambda one: one.cancelled(one.days(10, 700))),
+    (5, lambda one: one.settled(one.scheduled(one.days(40, 700)))),
+)
+_DUE_MIX: Final[Sequence[tuple[int, _Tell]]] = (
+    (60, lambda one: one.paid(one.days(40, 300))),
+    (20, lambda one: one.renewed(one.days(70, 300))),
+    (10, lambda one: one.trial(one.days(20, 300))),
+    (10, lambda one: one.scheduled(one.days(40, 300))),
+)
+
+
+def _sample(size: int, mix: Sequence[tuple[int, _Tell]], end: datetime, wanted: Callable[[Subscription], bool]) -> Sample:
+    offered = plans()
+    offers = [plan.revision for plan in offered]
+    tellers = list(chain.from_iterable([tell] * share for share, tell in mix))
+    users, subscriptions = [], []
+    for number in range(size):
+        one = _Subscriber(number, number * _SPREAD % _RANGE / _RANGE, end, offers)
+        subscription = tellers[number % len(tellers)](one)
+        if wanted(subscription):
+            users.append(one.user(subscription.starts_at))
+            subscriptions.append(subscription)
+    return Sample(offered, users, subscriptions)
+
+
+def _plan(number: int, code: str, price: Money, period: str | None, trial: str | None) -> Plan:
+    terms = Terms(
+        price,
+        None if period is None else Period.parse(period),
+        None if trial is None else Period.parse(trial),
+        features({FEATURE: True, "seats": 5 * (number + 1), "projects": 100, "support": "email"}),
+    )
+    cause = Cause(PLANS_MADE_AT, SYSTEM, uuid7(PLANS_MADE_AT, number, 6))
+    return Plan.create(uuid7(PLANS_MADE_AT, number, 7), code, code.capitalize(), f"The plan {code}.", terms, cause)
