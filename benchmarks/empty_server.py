@@ -10,7 +10,7 @@ import granian.server
 import msgspec
 from litestar import Litestar, get
 
-from smp.bootstrap import serve
+from smp.bootstrap import workers
 from smp.bootstrap.settings import load_settings
 
 TARGET = "benchmarks.empty_server:create_app"
@@ -43,7 +43,7 @@ def main() -> None:
 
     # The product's own call, with all of its settings; only what is served is another.
     granian.server.Server = with_empty_app  # type: ignore[assignment, misc]
-    serve._run_workers(load_settings(os.environ))  # noqa: SLF001 - so that the settings cannot drift apart
+    workers.run_workers(load_settings(os.environ))
 
 
 if __name__ == "__main__":

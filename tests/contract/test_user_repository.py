@@ -133,3 +133,17 @@ async def test_the_set_of_enabled_admins_is_protected(storage: Storage) -> None:
         async with made_to_wait(count()):
             await work.users.add(an_admin())
             await work.commit()
+
+
+async def test_no_admin_comes_or_goes_while_they_are_counted(storage: Storage) -> None:
+    """A new one waits, and so does who disables one; a new user does not."""
+    root = an_admin()
+    await storage.keep(root)
+    for change in (storage.keep(an_admin("new@example.com")), disable(storage, root.id)):
+        async with storage.unit_of_work() as work:
+            await work.users.lock_enabled_admins()
+            await storage.keep(a_user(f"user-{IDS.new()}@example.com"))
+            async with made_to_wait(change):
+                await work.commit()
+    async with storage.unit_of_work() as work:
+        assert await work.users.lock_enabled_admins() == 1

@@ -196,35 +196,47 @@ async def test_offline_sql_makes_the_same_schema(unmigrated_database_url: str, d
     [
         (
             "instants know their zone",
-            "SELECT table_name || '.' || column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND data_type = 'timestamp without time zone'",
+            (
+                "SELECT table_name || '.' || column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND data_type = 'timestamp without time zone'"
+            ),
         ),
         (
             "numbers are exact",
-            "SELECT table_name || '.' || column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND data_type IN ('real', 'double precision', 'money', 'numeric')",
+            (
+                "SELECT table_name || '.' || column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND data_type IN ('real', 'double precision', 'money', 'numeric')"
+            ),
         ),
         (
             "no number runs out",
-            "SELECT table_name || '.' || column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND data_type IN ('integer', 'smallint') AND column_name <> 'shard'",
+            (
+                "SELECT table_name || '.' || column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND data_type IN ('integer', 'smallint') AND column_name <> 'shard'"
+            ),
         ),
         (
             "a user's data are keyed by the user",
-            "SELECT c.table_name FROM information_schema.columns AS c WHERE c.table_schema = 'public'"
-            " AND c.column_name = 'user_id' AND NOT EXISTS (SELECT FROM pg_index AS i"
-            " JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
-            " WHERE i.indisprimary AND i.indrelid = c.table_name::regclass AND a.attname = 'user_id')",
+            (
+                "SELECT c.table_name FROM information_schema.columns AS c WHERE c.table_schema = 'public'"
+                " AND c.column_name = 'user_id' AND NOT EXISTS (SELECT FROM pg_index AS i"
+                " JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
+                " WHERE i.indisprimary AND i.indrelid = c.table_name::regclass AND a.attname = 'user_id')"
+            ),
         ),
         (
             "nothing here tells the time",
-            "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
-            r" AND prosrc ~ '\m(now|clock_timestamp|statement_timestamp|current_timestamp)\M'",
+            (
+                "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+                r" AND prosrc ~ '\m(now|clock_timestamp|statement_timestamp|current_timestamp)\M'"
+            ),
         ),
         (
             "nothing fills a column but the application",
-            "SELECT table_name || '.' || column_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND column_default IS NOT NULL",
+            (
+                "SELECT table_name || '.' || column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND column_default IS NOT NULL"
+            ),
         ),
     ],
 )

@@ -193,7 +193,9 @@ def answered_while_stopping(service: Service) -> http.client.HTTPResponse:
 
 def test_a_killed_one_leaves_nothing_behind(environ: dict[str, str], folder: Path) -> None:
     """While it runs the port is in use by it; killed, its workers end and the last of them stops the server."""
-    with serving({**environ, "SMP_DATA_DIR": str(folder), "SMP_WORKERS": "2"}, folder) as service:
+    # A killed process cannot clear away its temporary files.
+    environ = {**environ, "TMPDIR": str(folder), "SMP_DATA_DIR": str(folder), "SMP_WORKERS": "2"}
+    with serving(environ, folder) as service:
         service.wait_until_ready()
         second = service.run("serve")
         assert second.returncode == 1

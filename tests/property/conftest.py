@@ -8,5 +8,5 @@ from hypothesis import settings
 
 # No deadline: a machine that is busy with something else is not a defect.
 settings.register_profile("quick", max_examples=100, stateful_step_count=30, deadline=None)
-settings.register_profile("nightly", max_examples=5_000, stateful_step_count=80, deadline=None, print_blob=True)
+settings.register_profile("nightly", max_examples=2_000, stateful_step_count=60, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

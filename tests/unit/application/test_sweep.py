@@ -12,6 +12,7 @@ import pytest
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWork, MemoryUnitOfWorkFactory
+from smp.application.causes import Causes
 from smp.application.commands import expire_due_subscriptions
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, SweepOutcome
 from smp.application.commands.set_test_clock import SetTestClock
@@ -24,6 +25,7 @@ from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import (
     DAY,
+    IDS,
     NOW,
     TICK,
     a_cause,
@@ -134,6 +136,21 @@ async def test_a_bad_row_costs_itself_only(
     assert (outcome.ended, outcome.failed) == (6, {bad.id})
     assert [subscription_id for subscription_id, _ in use_cases.failures.sweep_failures] == [bad.id]
     assert [row.id for row in store.state.subscriptions.values() if row.status is Status.TRIAL] == [bad.id]
+
+
+async def test_lanes_that_meet_the_same_bad_row_report_it_once(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """One comes by after the other has let it go."""
+    (bad,) = await keep_trials(storage, 1)
+    row = replace(store.state.subscriptions[bad.id], revision=99)
+    store.state = replace(store.state, subscriptions=MappingProxyType({bad.id: row}))
+    outcome = SweepOutcome()
+    causes = Causes(IDS, SYSTEM, TRIAL_END)
+    for _ in range(2):
+        await use_cases.expire._sweep(causes, outcome, SWEEP.progress)
+    assert (outcome.ended, outcome.failed) == (0, {bad.id})
+    assert len(use_cases.failures.sweep_failures) == 1
 
 
 class GivesUp(MemorySubscriptionRepository):

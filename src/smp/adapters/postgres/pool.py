@@ -150,7 +150,7 @@ class PostgresPool:
             self._places.release()
 
     def _dismiss(self, connection: Connection) -> asyncio.Task[None]:
-        """Close it; where a statement still runs, the server is asked to cancel it, so that its locks are not held on."""
+        """Close it; where a statement still runs, the server is asked to cancel it, so that its locks are let go."""
         task = asyncio.create_task(_close(connection))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)

@@ -1,0 +1,259 @@
+"""Subscribing: the whole transaction of a use case, compared to pgbench doing the same statements."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from time import perf_counter, process_time
+from typing import Final, cast
+
+from dishka import AsyncContainer, Provider, Scope, provide
+
+from benchmarks import replay, stories
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure, Section, Table, Unit, at_least, middle, ratio_of_pairs
+from benchmarks.recording import Journal, RecordingPool, Sent
+from benchmarks.replay import Script, key_of, numbered_uuid
+from smp.adapters.http.answers import subscription_answer
+from smp.adapters.postgres.pool import (
+    IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    LOCK_TIMEOUT_MS,
+    STATEMENT_TIMEOUT_MS,
+    PoolSettings,
+    PostgresPool,
+    create_pool,
+)
+from smp.adapters.postgres.statements import set_codecs
+from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
+from smp.application.commands.start_trial import StartTrial, StartTrialHandler
+from smp.application.idempotency import Answer, IdempotentRequest
+from smp.application.ports.clock import Clock
+from smp.bootstrap.container import build_container
+from smp.bootstrap.settings import load_settings
+from smp.domain.actor import Actor, ActorType
+
+NAME: Final = "activation"
+CLIENTS: Final = (1, 8)
+
+_PLAN: Final = "starter"
+_RENDER: Final = cast("Callable[[object], Answer]", subscription_answer)
+_TPS: Final = re.compile(r"^tps = ([0-9.]+) \(without", re.MULTILINE)
+_FAILED: Final = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
+_TIMEOUT_S: Final = 300.0
+_OPTIONS: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "statement_timeout": STATEMENT_TIMEOUT_MS,
+        "lock_timeout": LOCK_TIMEOUT_MS,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    }.items()
+)
+
+_HOW: Final = """
+Users who never subscribed activate a plan with a price (`activate`: subscription, its span, event, kept answer) or
+start its trial (`trial`: the row in the ledger of trials besides), each with an `Idempotency-Key`, through the use case
+handlers of one process as the container wires them; every commit is flushed to disk. pgbench (`-M prepared`, one thread,
+as many connections) runs the same statements: its script is made from a recording of what the adapter sends, two users
+long, so that it cannot drift. Both run the same number of transactions on fresh users of the same database, in turns,
+and a ratio is the median over neighbouring rounds.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _UseCase:
+    """A use case that the user with this number runs; ``what`` says in words what it is."""
+
+    name: str
+    what: str
+    run: Callable[[AsyncContainer, int], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """All rounds of one use case at one number of clients: transactions a second, and our processor time for one."""
+
+    ours: Sequence[float]
+    theirs: Sequence[float]
+    cpu_us: Sequence[float]
+
+
+async def run(bench: Bench) -> Section:
+    """Measure it."""
+    counter = _Counter()
+    wanted = len(_USE_CASES) * (2 + len(CLIENTS) * (bench.scale.rounds * 2 * bench.scale.transactions + 2 * max(CLIENTS)))
+    bench.progress.step(f"making {wanted:,} users")
+    people = list(stories.registered(range(1, wanted + 1), numbered_uuid))
+    database = await bench.datasets.empty(NAME, people)
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    for use_case in _USE_CASES:
+        script, sent = await _recorded(bench, database, use_case, counter)
+        tables.append(_statements(use_case, sent))
+        for clients in CLIENTS:
+            compared = await _compare(bench, database, use_case, script, clients, counter)
+            figures += _figures(use_case, clients, compared)
+    await bench.server.drop(database)
+    return Section(NAME, "Activation", _HOW, tuple(figures), tuple(tables))
+
+
+class _Counter:
+    """Hands out numbers of users, each once."""
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int) -> range:
+        """So many that nobody had before."""
+        numbers = range(self._next, self._next + count)
+        self._next += count
+        return numbers
+
+
+async def _recorded(
+    bench: Bench, database: str, use_case: _UseCase, counter: _Counter
+) -> tuple[Script, Sequence[Sent]]:
+    """The script that does what the use case does, and the statements."""
+    journal = Journal()
+    recordings = []
+    async with _container(bench, database, 1, journal) as container:
+        for number in counter.take(2):
+            await use_case.run(container, number)
+            recordings.append((number, journal.take()))
+    async with bench.server.connection(database) as connection:
+        await set_codecs(connection)
+        return await replay.script_of(connection, *recordings), recordings[0][1]
+
+
+async def _compare(
+    bench: Bench, database: str, use_case: _UseCase, script: Script, clients: int, counter: _Counter
+) -> _Compared:
+    count = bench.scale.transactions
+    ours, theirs, cpu_us = [], [], []
+    async with _container(bench, database, clients, None) as container:
+        await _rate(container, use_case, clients, counter.take(2 * clients))
+        for number in range(bench.scale.rounds):
+            bench.progress.step(
+                f"{use_case.name}, {clients} at once, round {number + 1} of {bench.scale.rounds}"
+            )
+            rate, cpu = await _rate(container, use_case, clients, counter.take(count))
+            ours.append(rate)
+            cpu_us.append(cpu)
+            theirs.append(await _pgbench(bench, database, script, clients, counter.take(count)))
+    return _Compared(ours, theirs, cpu_us)
+
+
+async def _rate(
+    container: AsyncContainer, use_case: _UseCase, clients: int, numbers: range
+) -> tuple[float, float]:
+    """Transactions a second, and microseconds of our processor time for one."""
+    left = iter(numbers)
+
+    async def client() -> None:
+        for number in left:
+            await use_case.run(container, number)
+
+    began, cpu_began = perf_counter(), process_time()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(client())
+    return len(numbers) / (perf_counter() - began), (process_time() - cpu_began) / len(numbers) * 1e6
+
+
+async def _pgbench(bench: Bench, database: str, script: Script, clients: int, numbers: range) -> float:
+    """Transactions a second, without the time to connect."""
+    each = len(numbers) // clients
+    with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8") as file:
+        file.write(script.text)
+        file.flush()
+        said = await bench.server.pgbench(
+            database,
+            "--protocol=prepared",
+            f"--client={clients}",
+            "--jobs=1",
+            f"--transactions={each}",
+            f"--file={file.name}",
+            f"--define=base={numbers.start - 1}",
+            f"--define=each={each}",
+            "--define=i=0",
+            *script.arguments,
+            options=_OPTIONS,
+            timeout_s=_TIMEOUT_S,
+        )
+    rate, failed = _TPS.search(said), _FAILED.search(said)
+    if rate is None or failed is None or int(failed[1]):
+        raise RuntimeError(f"pgbench said:\n{said}")
+    return float(rate[1])
+
+
+@asynccontextmanager
+async def _container(
+    bench: Bench, database: str, clients: int, journal: Journal | None
+) -> AsyncIterator[AsyncContainer]:
+    """The product's container, with a connection for each client; with a journal, all statements are written down."""
+    environ = bench.server.settings(database, SMP_DATABASE_POOL_SIZE=str(max(clients, 2)))
+    settings = load_settings({name: value for name, value in environ.items() if name.startswith("SMP_")})
+    pool = await create_pool(bench.server.url(database), PoolSettings(size=clients))
+
+    class Given(Provider):
+        scope = Scope.APP
+
+        @provide(override=True)
+        def pool(self) -> PostgresPool:
+            return pool if journal is None else RecordingPool(pool, journal)
+
+    container = build_container(settings, Given())
+    try:
+        yield container
+    finally:
+        await container.close()
+        await pool.close()
+
+
+def _figures(use_case: _UseCase, clients: int, compared: _Compared) -> list[Figure]:
+    at_once = f"{use_case.name}, {clients} at once"
+    return [
+        Figure(f"{at_once}: of pgbench", ratio_of_pairs(compared.ours, compared.theirs), target=at_least(0.5)),
+        Figure(at_once, middle(compared.ours), Unit.PER_SECOND),
+        Figure(f"{at_once}: pgbench", middle(compared.theirs), Unit.PER_SECOND),
+        Figure(f"{at_once}: our processor time", middle(compared.cpu_us), Unit.MICROSECONDS),
+    ]
+
+
+def _statements(use_case: _UseCase, sent: Sequence[Sent]) -> Table:
+    rows = tuple((str(number + 1), _brief(one.sql)) for number, one in enumerate(sent))
+    return Table(f"What `{use_case.name}` sends: {use_case.what}", ("round trip", "statement"), rows)
+
+
+def _brief(sql: str) -> str:
+    words = " ".join(sql.split())
+    return f"`{words}`" if len(words) <= 100 else f"`{words[:99]}…`"  # noqa: PLR2004 - a line's length
+
+
+async def _activate(container: AsyncContainer, number: int) -> object:
+    handler, user_id = await container.get(ActivateSubscriptionHandler), numbered_uuid(number)
+    request = await _request(container, number)
+    return await handler(ActivateSubscription(Actor(ActorType.USER, user_id), user_id, _PLAN, request=request))
+
+
+async def _start_trial(container: AsyncContainer, number: int) -> object:
+    handler, user_id = await container.get(StartTrialHandler), numbered_uuid(number)
+    request = await _request(container, number)
+    return await handler(StartTrial(Actor(ActorType.USER, user_id), user_id, _PLAN, request=request))
+
+
+async def _request(container: AsyncContainer, number: int) -> IdempotentRequest:
+    """As the HTTP adapter makes it."""
+    now = await (await container.get(Clock)).now()
+    fingerprint = sha256(b"%d" % number).digest()
+    return IdempotentRequest(f"user:{numbered_uuid(number)}", key_of(number), fingerprint, now, _RENDER)
+
+
+_USE_CASES: Final = (
+    _UseCase("activate", "a new paid subscription", _activate),
+    _UseCase("trial", "a trial, which needs the ledger", _start_trial),
+)

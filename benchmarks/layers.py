@@ -1,0 +1,186 @@
+"""Where the time of an access check goes: the same question put to one layer after the other, from the inside out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import cycle
+from time import process_time
+from typing import Any, Final
+
+import asyncpg
+from dishka import Provider, Scope, provide
+
+from benchmarks.figures import middle
+from benchmarks.recording import Journal, RecordingPool, Sent
+from benchmarks.sessions import SignedIn
+from benchmarks.stories import FEATURE
+from smp.adapters.http.access.routes import Gate, GateApp
+from smp.adapters.postgres.access_reader import PostgresAccessReader
+from smp.adapters.postgres.pool import PostgresPool, create_pool, driver_url
+from smp.adapters.postgres.session_reader import PostgresSessionReader
+from smp.adapters.postgres.statements import set_codecs
+from smp.adapters.system.tokens import SecretsTokens
+from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
+from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
+from smp.bootstrap.container import build_container
+from smp.bootstrap.http import HttpProvider, build_app
+from smp.bootstrap.settings import Settings, load_settings
+
+AT_ONCE: Final = 8
+"""Checks under way at the same time, as in a worker under load."""
+
+_CALLS: Final = 1_600
+_HEADERS: Final = ((b"host", b"127.0.0.1"), (b"user-agent", b"bench"))
+
+Ask = Callable[[SignedIn], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer, and the processor time of a check in it and all inside it."""
+
+    name: str
+    cpu_us: float
+
+
+async def measure(environ: dict[str, str], signed_in: Sequence[SignedIn], rounds: int) -> Sequence[Layer]:
+    """All layers within the process, each the median of rounds that alternate."""
+    settings = load_settings({name: value for name, value in environ.items() if name.startswith("SMP_")})
+    async with AsyncExitStack() as stack:
+        asked = await _layers(settings, signed_in[0], stack)
+        times: dict[str, list[float]] = {name: [] for name in asked}
+        for name, ask in asked.items():
+            await _cpu_us(ask, signed_in)
+        for _ in range(max(rounds, 3)):
+            for name, ask in asked.items():
+                times[name].append(await _cpu_us(ask, signed_in))
+    return [Layer(name, middle(values)) for name, values in times.items()]
+
+
+async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) -> dict[str, Ask]:
+    pool = await create_pool(settings.database_url or "")
+    stack.push_async_callback(pool.close)
+    tokens, sessions, access = SecretsTokens(), PostgresSessionReader(pool), PostgresAccessReader(pool)
+    # The service closes the container with itself; here its life is the block's.
+    container = build_container(settings, HttpProvider())
+    stack.push_async_callback(container.close)
+    gate = await container.get(Gate)
+    authenticate, check = await container.get(AuthenticateHandler), await container.get(CheckAccessHandler)
+
+    async def source() -> Gate:
+        return gate
+
+    async def readers(one: SignedIn) -> None:
+        await sessions.find(tokens.digest(one.token))
+        await access.standing(one.user_id)
+
+    async def use_cases(one: SignedIn) -> None:
+        await authenticate(Authenticate(session_token=one.token))
+        await check(CheckAccess(one.user_id, FEATURE))
+
+    return {
+        "asyncpg: two prepared statements on a connection that is held": await _driver(settings, example, stack),
+        "the pool, and rows to values": readers,
+        "use cases: who is it, and may they": use_cases,
+        "the gate: path, cookie, JSON": _asgi(GateApp(_nothing_else, source)),
+        "the edge: request id, headers, metrics, log": _asgi(build_app(settings, container)),
+    }
+
+
+async def _driver(settings: Settings, example: SignedIn, stack: AsyncExitStack) -> Ask:
+    """The statements that the readers send, on bare connections of the driver."""
+    first, second = await _statements(settings, example)
+    url = driver_url(settings.database_url or "")
+    connections: asyncio.Queue[asyncpg.Connection[Any]] = asyncio.Queue()
+    for _ in range(AT_ONCE):
+        connection = await asyncpg.connect(url)
+        stack.push_async_callback(connection.close)
+        await set_codecs(connection)
+        connections.put_nowait(connection)
+    tokens = SecretsTokens()
+
+    async def ask(one: SignedIn) -> None:
+        connection = connections.get_nowait()
+        try:
+            await connection.fetchrow(first.sql, tokens.digest(one.token))
+            await connection.fetchrow(second.sql, one.user_id)
+        finally:
+            connections.put_nowait(connection)
+
+    return ask
+
+
+async def _statements(settings: Settings, example: SignedIn) -> Sequence[Sent]:
+    journal = Journal()
+
+    class Recorded(Provider):
+        scope = Scope.APP
+
+        @provide(override=True)
+        async def pool(self, settings: Settings) -> PostgresPool:
+            return RecordingPool(await create_pool(settings.database_url or ""), journal)
+
+    container = build_container(settings, Recorded())
+    try:
+        await (await container.get(AuthenticateHandler))(Authenticate(session_token=example.token))
+        await (await container.get(CheckAccessHandler))(CheckAccess(example.user_id, FEATURE))
+    finally:
+        await (await container.get(PostgresPool)).close()
+        await container.close()
+    return journal.take()
+
+
+def _asgi(app: Callable[..., Awaitable[None]]) -> Ask:
+    """The question as a server would hand it over."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message.get("status", 200) != 200:  # noqa: PLR2004 - success
+            raise AssertionError(message)
+
+    async def ask(one: SignedIn) -> None:
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": f"/v1/me/access/{FEATURE}",
+            "raw_path": f"/v1/me/access/{FEATURE}".encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [*_HEADERS, (b"cookie", one.cookie.encode())],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "state": {},
+        }
+        await app(scope, receive, send)
+
+    return ask
+
+
+async def _nothing_else(*_: object) -> None:
+    raise AssertionError("only the gate is asked")
+
+
+async def _cpu_us(ask: Ask, signed_in: Sequence[SignedIn]) -> float:
+    """Processor time of this process for one question, in microseconds."""
+    users = cycle(signed_in)
+    left = _CALLS
+
+    async def asker() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await ask(next(users))
+
+    started = process_time()
+    async with asyncio.TaskGroup() as askers:
+        for _ in range(AT_ONCE):
+            askers.create_task(asker())
+    return (process_time() - started) / _CALLS * 1e6

@@ -1,0 +1,3 @@
+"""x"""
+NAME = "listing"
+async def run(bench): raise NotImplementedError

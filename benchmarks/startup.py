@@ -1,0 +1,3 @@
+"""x"""
+NAME = "startup"
+async def run(bench): raise NotImplementedError

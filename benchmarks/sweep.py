@@ -1,0 +1,3 @@
+"""x"""
+NAME = "sweep"
+async def run(bench): raise NotImplementedError

@@ -1,0 +1,204 @@
+"""Real processes of the program: started at free ports, waited for, and ended by their own numbers, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from tests.support.clients import Browser
+
+ROOT: Final = Path(__file__).parents[2]
+COMMAND: Final = (sys.executable, "-W", "error", "-m", "smp.bootstrap")
+START_S: Final = 60.0
+STOP_S: Final = 40.0
+SOON_S: Final = 20.0
+
+# Below the ports that the kernel gives to clients: one of those could take, or even connect to itself at, the port of a
+# server that is just being started again.
+_PORTS: Final = range(12_000, 30_000)
+_ports_tried: Final = count(os.getpid() * 89)
+
+
+def environment(bytecode: Path, **settings: str) -> dict[str, str]:
+    """This process's environment with no settings but these; compiled modules are kept in ``bytecode``."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SMP_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    ours = {"PYTHONPATH": str(ROOT / "src"), "PYTHONPYCACHEPREFIX": str(bytecode), "COLUMNS": "200"}
+    return {**inherited, **ours, **settings}
+
+
+def run(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of the program, run to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def begin(environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """A command of the program, started; whoever starts it ends it."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+class Service:
+    """``smp serve`` at a free port of this machine; ``log`` is where all its words go."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        self.port = free_port()
+        self.environ = {**environ, "SMP_PORT": str(self.port)}
+        self.log = folder / f"service-{self.port}.log"
+        self.process = self._launch()
+
+    def start_again(self) -> None:
+        """Once more, at the same port, after it has ended."""
+        self.process = self._launch()
+
+    def is_ready(self) -> bool:
+        """Whether it says that it is."""
+        try:
+            with Browser(self.port, timeout_s=5) as browser:
+                return browser.ask("GET", "/health/ready").status == 200
+        except OSError:
+            return False
+
+    def wait_until_ready(self) -> None:
+        """Until then; fails where it ended instead."""
+        wait_until(lambda: self.is_ready() or self.process.poll() is not None, START_S)
+        assert self.process.poll() is None, self.log.read_text()
+
+    def stop(self, signal_: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end, and wait for that; its exit code."""
+        self.process.send_signal(signal_)
+        return self.process.wait(STOP_S)
+
+    def workers(self) -> Sequence[int]:
+        """The processes that answer requests."""
+        return children(self.process.pid)
+
+    def kill(self) -> None:
+        """``kill -9`` of all its processes, at once."""
+        workers = self.workers()
+        self.process.kill()
+        for worker in workers:
+            kill(worker)
+        self.process.wait(STOP_S)
+        wait_until(lambda: not any(is_alive(worker) for worker in workers))
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*COMMAND, "serve"], env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+
+@contextmanager
+def serving(environ: Mapping[str, str], folder: Path) -> Iterator[Service]:
+    """A service that is ready, and gone after the block, however that ends."""
+    with starting(environ, folder) as service:
+        service.wait_until_ready()
+        yield service
+
+
+@contextmanager
+def starting(environ: Mapping[str, str], folder: Path) -> Iterator[Service]:
+    """A service that was told to start, and is gone after the block, however that ends."""
+    service = Service(environ, folder)
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.kill()
+
+
+@contextmanager
+def serving_each(environs: Sequence[Mapping[str, str]], folder: Path) -> Iterator[Sequence[Service]]:
+    """A service for each environment, started side by side, all ready."""
+    with ExitStack() as stack:
+        services = [stack.enter_context(starting(environ, folder)) for environ in environs]
+        for service in services:
+            service.wait_until_ready()
+        yield services
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path, for that of the embedded server's socket; an embedded server in it is ended."""
+    folder = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))  # noqa: S108 - its name is random
+    try:
+        yield folder
+    finally:
+        if (pid := postmaster(folder)) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+            wait_until(lambda: not is_alive(pid))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def postmaster(data_dir: Path) -> int | None:
+    """The embedded server's first process, where ``data_dir`` is ``SMP_DATA_DIR``."""
+    try:
+        return int((data_dir / "postgres" / "db" / "postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return None
+
+
+def children(pid: int) -> Sequence[int]:
+    """The processes that this one started."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = (line.split() for line in listed.splitlines())
+    return [int(child) for child, parent in pairs if int(parent) == pid]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process that is not merely waiting to be buried."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def kill(pid: int) -> None:
+    """``kill -9``, where it still runs."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_until(happened: Callable[[], bool], limit_s: float = SOON_S) -> None:
+    """Until it happened; fails where it does not in time."""
+    deadline = time.monotonic() + limit_s
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that nobody listens at, and that this process gave to nobody yet."""
+    for tried in _ports_tried:
+        port = _PORTS[tried % len(_PORTS)]
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("unreachable: the count has no end")
