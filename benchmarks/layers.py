@@ -14,6 +14,7 @@ import asyncpg
 from dishka import Provider, Scope, provide
 
 from benchmarks.figures import middle
+from benchmarks.load import CONNECTIONS
 from benchmarks.recording import Journal, RecordingPool, Sent
 from benchmarks.sessions import SignedIn
 from benchmarks.stories import FEATURE
@@ -29,8 +30,8 @@ from smp.bootstrap.container import build_container
 from smp.bootstrap.http import HttpProvider, build_app
 from smp.bootstrap.settings import Settings, load_settings
 
-AT_ONCE: Final = 8
-"""Checks under way at the same time, as in a worker under load."""
+AT_ONCE: Final = CONNECTIONS
+"""Checks under way at the same time, as many as the server is asked over HTTP."""
 
 _CALLS: Final = 1_600
 _HEADERS: Final = ((b"host", b"127.0.0.1"), (b"user-agent", b"bench"))
@@ -82,7 +83,7 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
         await check(CheckAccess(one.user_id, FEATURE))
 
     return {
-        "asyncpg: two prepared statements on a connection that is held": await _driver(settings, example, stack),
+        "asyncpg: two prepared statements on one of ten connections": await _driver(settings, example, stack),
         "the pool, and rows to values": readers,
         "use cases: who is it, and may they": use_cases,
         "the gate: path, cookie, JSON": _asgi(GateApp(_nothing_else, source)),
@@ -95,7 +96,7 @@ async def _driver(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
     first, second = await _statements(settings, example)
     url = driver_url(settings.database_url or "")
     connections: asyncio.Queue[asyncpg.Connection[Any]] = asyncio.Queue()
-    for _ in range(AT_ONCE):
+    for _ in range(settings.database_pool_size):
         connection = await asyncpg.connect(url)
         stack.push_async_callback(connection.close)
         await set_codecs(connection)
@@ -103,7 +104,7 @@ async def _driver(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
     tokens = SecretsTokens()
 
     async def ask(one: SignedIn) -> None:
-        connection = connections.get_nowait()
+        connection = await connections.get()
         try:
             await connection.fetchrow(first.sql, tokens.digest(one.token))
             await connection.fetchrow(second.sql, one.user_id)

@@ -40,15 +40,14 @@ async def counted(socket_folder: str) -> AsyncIterator[RoundTrips]:
         handlers: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            if task is not None:
-                handlers.add(task)
-                task.add_done_callback(handlers.discard)
             up_reader, up_writer = await asyncio.open_unix_connection(f"{socket_folder}/{_SOCKET}")
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(_requests(reader, up_writer, trips))
-                    both.create_task(_answers(up_reader, writer))
+            both = {
+                asyncio.create_task(_requests(reader, up_writer, trips)),
+                asyncio.create_task(_answers(up_reader, writer)),
+            }
+            handlers.update(both)
+            # Where one side goes away the other is let go, too.
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for end in (writer, up_writer):
                 end.close()
 
@@ -64,14 +63,16 @@ async def counted(socket_folder: str) -> AsyncIterator[RoundTrips]:
 
 async def _requests(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trips: RoundTrips) -> None:
     """From the client: the start-up message, which has no type, then one typed message after the other."""
-    length = await reader.readexactly(_LENGTH_BYTES)
-    writer.write(length + await reader.readexactly(int.from_bytes(length) - _LENGTH_BYTES))
-    while True:
-        head = await reader.readexactly(1 + _LENGTH_BYTES)
-        trips.count += head[0] in _WAITED_FOR
-        writer.write(head + await reader.readexactly(int.from_bytes(head[1:]) - _LENGTH_BYTES))
+    with suppress(asyncio.IncompleteReadError, OSError):
+        length = await reader.readexactly(_LENGTH_BYTES)
+        writer.write(length + await reader.readexactly(int.from_bytes(length) - _LENGTH_BYTES))
+        while True:
+            head = await reader.readexactly(1 + _LENGTH_BYTES)
+            trips.count += head[0] in _WAITED_FOR
+            writer.write(head + await reader.readexactly(int.from_bytes(head[1:]) - _LENGTH_BYTES))
 
 
 async def _answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_CHUNK_BYTES):
-        writer.write(data)
+    with suppress(OSError):
+        while data := await reader.read(_CHUNK_BYTES):
+            writer.write(data)

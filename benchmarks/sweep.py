@@ -1,3 +1,132 @@
-"""x"""
-NAME = "sweep"
-async def run(bench): raise NotImplementedError
+"""The sweep: what one ``smp expire`` ends in a second, compared to the same work as one SQL statement."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+from benchmarks import datasets, processes, stories
+from benchmarks.bench import Bench
+from benchmarks.figures import MIB, Figure, Section, Table, Unit, at_least, at_most, middle, ratio_of_pairs
+from benchmarks.server import FOLDER
+
+NAME: Final = "sweep"
+
+_COPY: Final = "bench_swept"
+_PEAK_MIB: Final = 200
+_GROWTH: Final = 1.1
+_RATE: Final = 20_000
+
+_ONE_STATEMENT: Final = """
+    WITH ended AS (
+        UPDATE subscriptions
+        SET status = CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END, ended_at = ends_at,
+            cancelled_at = cancel_at, version = version + 1
+        WHERE status IN ('trial', 'active') AND ends_at <= $1
+        RETURNING *
+    )
+    INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
+    SELECT user_id, gen_random_uuid(), id, version, 'subscription.' || status, ends_at, 'system', NULL,
+           jsonb_build_object(
+               'plan_id', plan_id, 'revision', revision, 'status', status, 'starts_at', starts_at, 'ends_at', ends_at,
+               'cancel_at', cancel_at, 'ended_at', ended_at
+           )
+    FROM ended
+"""
+
+# All that either way writes, but for the ids of events and how JSON writes an instant.
+_LEFT_BEHIND: Final = """
+    SELECT sum(hashtextextended(concat_ws('|', s.user_id, s.id, s.status, s.ended_at, s.cancelled_at, s.cancel_at, s.version,
+                                          e.type, e.occurred_at, e.actor_type, e.actor_id, e.data ->> 'status',
+                                          CAST(e.data ->> 'ended_at' AS timestamptz)), 0))
+    FROM subscriptions AS s
+    JOIN events AS e ON e.user_id = s.user_id AND e.subscription_id = s.id AND e.version = s.version
+"""
+
+_HOW: Final = """
+`smp expire`, a process of its own as cron would start it, on databases in which {small:,} and {large:,} subscriptions
+are due; a rate counts all of its time but for the start of Python. The one statement (below) ends the same
+subscriptions with the same events in one transaction, without claiming, deciding or anybody being told; what both leave
+in the tables is compared. They run in turns on fresh copies of one database, and the ratio is the median over
+neighbouring rounds. Memory is the process's greatest resident size by the kernel's own count.
+"""
+
+
+@dataclass(slots=True)
+class _Sweeps:
+    """All sweeps of one size: subscriptions a second, ours and the statement's, and our peaks in bytes."""
+
+    due: int
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
+
+
+async def run(bench: Bench) -> Section:
+    """Measure it."""
+    small = await _sweeps(bench, bench.scale.due_small, max(bench.scale.rounds - 2, 1))
+    large = await _sweeps(bench, bench.scale.due_large, 1)
+    await bench.server.drop(_COPY)
+    peak = max(large.peaks) / MIB
+    name = f"sweep of {large.due:,}"
+    figures = (
+        Figure(name, middle(large.ours), Unit.PER_SECOND, at_least(_RATE)),
+        Figure(f"sweep of {small.due:,}", middle(small.ours), Unit.PER_SECOND, at_least(_RATE)),
+        Figure(f"sweep of {small.due:,}: of one SQL statement", _ratio(small), target=at_least(0.25)),
+        Figure(f"{name}: of one SQL statement", _ratio(large), target=at_least(0.25)),
+        Figure(f"one SQL statement, {large.due:,}", middle(large.theirs), Unit.PER_SECOND),
+        Figure(f"{name}: greatest memory", peak, Unit.MIBIBYTES, at_most(_PEAK_MIB)),
+        Figure(f"{name}: memory, of a sweep of {small.due:,}", peak * MIB / max(small.peaks), target=at_most(_GROWTH)),
+    )
+    how = _HOW.format(small=small.due, large=large.due)
+    statement = Table("The one statement", ("SQL",), ((f"`{' '.join(_ONE_STATEMENT.split())}`",),))
+    return Section(NAME, "Sweep", how, figures, (statement,))
+
+
+def _ratio(sweeps: _Sweeps) -> float:
+    return ratio_of_pairs(sweeps.ours, sweeps.theirs)
+
+
+async def _sweeps(bench: Bench, due: int, rounds: int) -> _Sweeps:
+    source = await bench.datasets.database(datasets.DUE, due)
+    sweeps = _Sweeps(due)
+    for number in range(rounds):
+        turn = f"{due:,} due, round {number + 1} of {rounds}"
+        bench.progress.step(f"{turn}: smp expire")
+        await bench.server.copy(source, _COPY)
+        ours = await _expire(bench, sweeps)
+        bench.progress.step(f"{turn}: one statement")
+        await bench.server.copy(source, _COPY)
+        theirs = await _one_statement(bench, sweeps)
+        if ours != theirs:
+            raise processes.Failed("the sweep and the one statement did not do the same work")
+    return sweeps
+
+
+async def _expire(bench: Bench, sweeps: _Sweeps) -> int:
+    """Sweep by the product; a digest of what it left behind."""
+    command = processes.python("smp.bootstrap", "expire", "--json")
+    settings = bench.server.settings(_COPY)
+    done = await asyncio.to_thread(processes.run, command, settings, FOLDER / "expire.log")
+    told = json.loads(done.output)
+    if told["expired"] + told["cancelled"] != sweeps.due or told["failed"]:
+        raise processes.Failed(f"smp expire said {told}")
+    sweeps.ours.append(sweeps.due / told["elapsed_s"])
+    sweeps.peaks.append(done.peak_bytes)
+    return await _left_behind(bench)
+
+
+async def _one_statement(bench: Bench, sweeps: _Sweeps) -> int:
+    """Sweep by the statement; a digest of what it left behind."""
+    async with bench.server.connection(_COPY) as connection:
+        started = perf_counter()
+        await connection.execute(_ONE_STATEMENT, stories.DUE_SINCE)
+        sweeps.theirs.append(sweeps.due / (perf_counter() - started))
+    return await _left_behind(bench)
+
+
+async def _left_behind(bench: Bench) -> int:
+    return int(await bench.server.value(_LEFT_BEHIND, database=_COPY))

@@ -43,7 +43,7 @@ class Reply:
 
 
 class Browser:
-    """One caller with one connection, which is opened again where the service closed it between two requests."""
+    """One caller with one connection; after one was lost the next request opens another."""
 
     def __init__(self, port: int, token: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self.token = token

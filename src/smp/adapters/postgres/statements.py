@@ -79,7 +79,7 @@ class Statement:
         self._clause = clause
         self._timeout_s = timeout_s
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """The parameters that want a value."""
         return frozenset(self._compiled.names) - frozenset(self._compiled.constants)

@@ -37,8 +37,11 @@ _due = (
 _behind = tuple_(_columns.ends_at, _columns.id) > tuple_(
     bindparam("after_end", type_=_columns.ends_at.type), bindparam("after_id", type_=_columns.id.type)
 )
-_CLAIM_DUE: Final = Statement(_due)
-_CLAIM_DUE_BEHIND: Final = Statement(_due.where(_behind))
+# Thousands of rows on a cold disk take longer than anything that a caller waits for.
+_SWEEP_TIMEOUT_S: Final = 30.0
+_TAKE_TIME: Final = sql(f"SET LOCAL statement_timeout = '{_SWEEP_TIMEOUT_S:.0f}s'")
+_CLAIM_DUE: Final = Statement(_due, _SWEEP_TIMEOUT_S)
+_CLAIM_DUE_BEHIND: Final = Statement(_due.where(_behind), _SWEEP_TIMEOUT_S)
 
 _CLAIM_TRIAL: Final = sql(
     """
@@ -77,8 +80,7 @@ _ADD: Final = sql(
     {_EVENTS}
     """  # noqa: S608 - the parts are constants
 )
-_SAVE: Final = sql(
-    f"""
+_CHANGE: Final = f"""
     WITH saved AS (
         UPDATE subscriptions AS s
         SET plan_id = w.plan_id, revision = w.revision, status = w.status, ends_at = w.ends_at,
@@ -99,8 +101,26 @@ _SAVE: Final = sql(
         RETURNING s.user_id, s.id
     ), told AS ({_EVENTS})
     SELECT count(*) FROM saved
-    """  # noqa: S608 - the parts are constants
-)
+"""  # noqa: S608 - the parts are constants
+# What ends a subscription changes these columns alone; the sweep, which does it by the thousand, sends no others.
+_END: Final = f"""
+    WITH saved AS (
+        UPDATE subscriptions AS s
+        SET status = w.status, cancel_at = w.cancel_at, cancelled_at = w.cancelled_at, ended_at = w.ended_at,
+            version = w.version
+        FROM unnest(
+            CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:status AS text[]), CAST(:cancel_at AS timestamptz[]),
+            CAST(:cancelled_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]), CAST(:version AS bigint[]),
+            CAST(:version_before AS bigint[])
+        ) AS w (user_id, id, status, cancel_at, cancelled_at, ended_at, version, version_before)
+        WHERE s.user_id = w.user_id AND s.id = w.id AND s.version = w.version_before
+        RETURNING s.user_id, s.id
+    ), told AS ({_EVENTS})
+    SELECT count(*) FROM saved
+"""  # noqa: S608 - the parts are constants
+_SAVE: Final = sql(_CHANGE)
+_SAVE_MANY: Final = sql(_CHANGE, _SWEEP_TIMEOUT_S)
+_END_MANY: Final = sql(_END, _SWEEP_TIMEOUT_S)
 _MOVE_SPANS: Final = sql(
     """
     UPDATE subscription_spans AS covered
@@ -111,7 +131,6 @@ _MOVE_SPANS: Final = sql(
     """
 )
 
-_NEVER_CHANGED: Final = frozenset({"starts_at", "created_at"})
 _EVENT_ARRAYS: Final = {
     "event_users": "user_id",
     "event_ids": "id",
@@ -123,6 +142,7 @@ _EVENT_ARRAYS: Final = {
     "actor_ids": "actor_id",
     "event_data": "data",
 }
+_ENDINGS: Final = frozenset({SubscriptionEventType.EXPIRED, SubscriptionEventType.CANCELLED})
 _MOVE_THE_END: Final = frozenset({SubscriptionEventType.CONVERTED, SubscriptionEventType.RENEWED})
 
 
@@ -139,6 +159,7 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
         """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
+        await self._transaction.row(_TAKE_TIME)
         if after is None:
             rows = await self._transaction.rows(_CLAIM_DUE, now=now, limit=limit)
         else:
@@ -169,12 +190,19 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def save(self, subscription: Subscription) -> None:
         """Keep the change and its events. Raises StaleVersion."""
-        await self.save_all([subscription])
+        await self._save(_SAVE, [subscription])
 
     async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
         """Keep many changes and their events in one statement. Raises StaleVersion; nothing is kept then."""
+        if all(event.type in _ENDINGS for subscription in subscriptions for event in subscription.events):
+            await self._save(_END_MANY, subscriptions)
+        else:
+            await self._save(_SAVE_MANY, subscriptions)
+
+    async def _save(self, statement: Statement, subscriptions: Sequence[Subscription]) -> None:
         events = (event for subscription in subscriptions for event in subscription.events)
-        written = await self._transaction.row(_SAVE, **_arrays(subscriptions), **_event_arrays(events))
+        values = _arrays(subscriptions, statement.names) | _event_arrays(events)
+        written = await self._transaction.row(statement, **values)
         if written is None or written[0] != len(subscriptions):
             raise self._transaction.refused(StaleVersion())
         moved = [subscription for subscription in subscriptions if _moves_span(subscription)]
@@ -190,9 +218,9 @@ def _moves_span(changed: Subscription) -> bool:
     return changed.ended_at is not None and changed.ended_at != changed.ends_at
 
 
-def _arrays(subscriptions: Sequence[Subscription]) -> dict[str, object]:
+def _arrays(subscriptions: Sequence[Subscription], wanted: frozenset[str]) -> dict[str, object]:
     rows = [subscription_row(subscription) for subscription in subscriptions]
-    names = [column.name for column in _columns if column.name not in _NEVER_CHANGED]
+    names = wanted.intersection(_columns.keys())
     arrays: dict[str, object] = {name: [row[name] for row in rows] for name in names}
     arrays["version_before"] = [one.version - len(one.events) for one in subscriptions]
     return arrays

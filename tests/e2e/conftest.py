@@ -1,0 +1,34 @@
+"""What the tests of the whole program share: the environment of its processes, and folders for their data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.processes import environment, short_folder
+
+PASSWORD: Final = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, str]:
+    """Settings for a process of the program, but for its database; it sweeps only when it is told to."""
+    mine = tmp_path_factory.getbasetemp()
+    bytecode = (mine if worker_id == "master" else mine.parent) / "bytecode"
+    return environment(
+        bytecode,
+        SMP_ADMIN_EMAIL="root@example.com",
+        SMP_ADMIN_PASSWORD=PASSWORD,
+        SMP_SWEEP_INTERVAL_S="0",
+        SMP_LOG_LEVEL="warning",
+    )
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder for logs and an embedded server's data."""
+    with short_folder() as folder:
+        yield folder

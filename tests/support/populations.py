@@ -1,0 +1,121 @@
+"""Users, plans and subscriptions put straight into a database, for tests that are about what comes after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
+from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.domain.plan.plan import Plan, Terms
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import Role, User
+from tests.support.builders import a_plan, a_session, a_trial, a_user, an_active, some_terms
+from tests.support.clients import Call
+from tests.support.postgres_storage import postgres_storage
+
+Value = TypeVar("Value")
+_numbers: Final = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user that is signed in by ``token``."""
+
+    id: UUID
+    email: str
+    token: str
+
+    def call(self, port: int, method: str, path: str, body: object = None, **headers: str) -> Call:
+        """A request of this user; ``if_match`` and the like are headers."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Call(port, method, path, body, self.token, named)
+
+
+class Population:
+    """What is in the database at ``url``; everything that is added has a name of its own."""
+
+    def __init__(self, pool: PostgresPool, url: str) -> None:
+        self.url = url
+        self._pool = pool
+        self._storage = postgres_storage(pool)
+
+    async def account(self, role: Role = Role.USER, password_hash: str = "a hash") -> Account:  # noqa: S107
+        """A new user, signed in."""
+        number = next(_numbers)
+        at, token = right_now(), f"token-{number}"
+        user = a_user(f"user-{number}@example.com", role, password_hash, at)
+        await self._storage.keep(user)
+        await self._storage.keep(a_session(user, token, at))
+        return Account(user.id, user.email.text, token)
+
+    async def admin(self) -> Account:
+        """A new administrator, signed in."""
+        return await self.account(Role.ADMIN)
+
+    async def plan(self, terms: Terms | None = None) -> Plan:
+        """A new plan, of 19.90 USD a month with a trial of two weeks unless ``terms`` says otherwise."""
+        plan = a_plan(f"plan-{next(_numbers)}", terms or some_terms(), right_now())
+        await self._storage.keep(plan)
+        return plan
+
+    async def trials(self, plan: Plan, number: int, started: timedelta) -> Sequence[Subscription]:
+        """That many users who each started a trial of the plan so long ago."""
+        return await self._load(number, lambda user: a_trial(user, plan, right_now() - started))
+
+    async def subscribers(self, plan: Plan, number: int) -> Sequence[Subscription]:
+        """That many users who each subscribed to the plan just now."""
+        return await self._load(number, lambda user: an_active(user, plan, right_now()))
+
+    async def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
+        """The first value that the statement gives, asked past the program."""
+        async with self._pool.connection() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def rows(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """What the statement gives, asked past the program."""
+        async with self._pool.connection() as connection:
+            return await connection.fetch(statement, *values)
+
+    async def execute(self, *statements: str) -> None:
+        """Run the statements, past the program."""
+        async with self._pool.connection() as connection:
+            for statement in statements:
+                await connection.execute(statement)
+
+    async def _load(self, number: int, subscribe: Any) -> Sequence[Subscription]:  # noqa: ANN401
+        users: list[User] = [a_user(f"user-{next(_numbers)}@example.com") for _ in range(number)]
+        subscriptions: list[Subscription] = [subscribe(user) for user in users]
+        await PostgresBulkLoader(self._pool).load(users, subscriptions)
+        return subscriptions
+
+
+@asynccontextmanager
+async def population(url: str) -> AsyncIterator[Population]:
+    """What is in the database at ``url``, for as long as the block lasts: its own tables, whatever stands before them."""
+    own = f"{url}{'&' if '?' in url else '?'}search_path=public"
+    pool = await create_pool(own, PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0))
+    try:
+        yield Population(pool, url)
+    finally:
+        await pool.close()
+
+
+def right_now() -> datetime:
+    """The present instant by the real clock, which servers without a test clock go by."""
+    return datetime.now(UTC)
+
+
+def wait_for(work: Coroutine[Any, Any, Value]) -> Value:
+    """Run it to its end, from code that is not asynchronous."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
