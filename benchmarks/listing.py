@@ -30,6 +30,8 @@ from smp.domain.subscription.lifecycle import Status
 NAME: Final = "listing"
 PAGE: Final = 10_000
 
+_Request = PageRequest[SubscriptionPosition]
+
 _SAME: Final = 1.25
 _TWICE: Final = 2.0
 _STATISTICS_MS: Final = 300
@@ -62,7 +64,7 @@ _BY_DEFINITION: Final = """
         AND ($6::timestamptz IS NULL OR ends_at >= $6) AND ($7::timestamptz IS NULL OR ends_at < $7)
     )
     SELECT ends_at, id FROM wanted ORDER BY {order}
-    OFFSET (SELECT greatest(least(count(*), $8) - $9, 0) FROM wanted) LIMIT 1 + $9
+    OFFSET (SELECT greatest(least(count(*), $8) - $9 - 1, 0) FROM wanted) LIMIT 1 + $9
 """
 
 
@@ -147,8 +149,9 @@ def _filters(user: asyncpg.Record | None) -> Iterator[SubscriptionFilter]:
 
 
 async def _costs(small: _Source, large: _Source, wanted: SubscriptionFilter, samples: int) -> _Costs:
-    first, deep = PageRequest[SubscriptionPosition](), await _deep(large, wanted)
-    asked: list[tuple[_Source, PageRequest[SubscriptionPosition]]] = [(small, first), (large, first), (large, deep)]
+    first: _Request = PageRequest()
+    deep = await _deep(large, wanted)
+    asked = ((small, first), (large, first), (large, deep))
     times: list[list[float]] = [[] for _ in asked]
     for source, page in asked:
         # The first five times a statement is planned anew each time.
@@ -161,7 +164,7 @@ async def _costs(small: _Source, large: _Source, wanted: SubscriptionFilter, sam
     return _Costs(_name(wanted), *(middle(taken) for taken in times), *blocks)
 
 
-async def _deep(source: _Source, wanted: SubscriptionFilter) -> PageRequest[SubscriptionPosition]:
+async def _deep(source: _Source, wanted: SubscriptionFilter) -> _Request:
     """The request for page 10,000, or the last; checked against the list by its definition."""
     query = _BY_DEFINITION.format(order="ends_at, id" if wanted.by_end else "id DESC")
     statuses = [status.value for status in wanted.statuses]
@@ -177,7 +180,7 @@ async def _deep(source: _Source, wanted: SubscriptionFilter) -> PageRequest[Subs
     return request
 
 
-async def _blocks(source: _Source, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition]) -> int:
+async def _blocks(source: _Source, wanted: SubscriptionFilter, page: _Request) -> int:
     """How many blocks PostgreSQL touches, in its buffers or not, for all statements of this page."""
     source.journal.take()
     await source.reader.list(wanted, page, NOW)

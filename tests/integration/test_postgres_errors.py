@@ -90,7 +90,7 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("23503", "trials_user_fkey", UserNotFound),
         ("23503", "sessions_user_fkey", UserNotFound),
         ("23505", "events_pkey", RejectedByStorage),
-        ("23P01", "subscriptions_no_overlap", RejectedByStorage),
+        ("23P01", "subscriptions_no_overlap", LiveSubscriptionExists),
         ("23514", "subscriptions_trial", RejectedByStorage),
         ("23001", "events_immutable", RejectedByStorage),
         ("23502", "", RejectedByStorage),

@@ -27,7 +27,7 @@ LOSE_OPEN_TRANSACTIONS: Final = """
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
 """
 EVENT_TYPES: Final = (
-    "SELECT type FROM (SELECT id, type FROM events UNION ALL SELECT id, type FROM plan_events) ORDER BY id"
+    "SELECT type FROM (SELECT id, type FROM events UNION ALL SELECT id, type FROM plan_events) AS told ORDER BY id"
 )
 
 

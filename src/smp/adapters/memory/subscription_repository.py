@@ -108,7 +108,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     def _require_no_overlap(self, subscription: Subscription) -> None:
         others = (row for row in self._rows() if row.user_id == subscription.user_id and row.id != subscription.id)
         if any(overlap(subscription, other) for other in others):
-            raise RejectedByStorage("subscriptions_no_overlap")
+            raise LiveSubscriptionExists(subscription.user_id)
 
 
 def overlap(one: Subscription, other: Subscription) -> bool:

@@ -42,6 +42,8 @@ _Refusal = Callable[[UUID, str], DomainError]
 _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
     {
         "subscriptions_one_live": lambda user_id, _: LiveSubscriptionExists(user_id),
+        # By the clock of a server that lags behind, the one that another server has just ended is still live.
+        "subscriptions_no_overlap": lambda user_id, _: LiveSubscriptionExists(user_id),
         "trials_once_per_plan": TrialAlreadyUsed,
         "trials_once_per_user": TrialAlreadyUsed,
         "subscriptions_user_fkey": lambda user_id, _: UserNotFound(user_id),

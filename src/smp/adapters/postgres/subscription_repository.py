@@ -208,7 +208,7 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
         moved = [subscription for subscription in subscriptions if _moves_span(subscription)]
         if moved:
             users, ids = [one.user_id for one in moved], [one.id for one in moved]
-            await self._transaction.run(_MOVE_SPANS, user_id=users, id=ids)
+            await self._transaction.run(_MOVE_SPANS, Facts(moved[0].user_id), user_id=users, id=ids)
 
 
 def _moves_span(changed: Subscription) -> bool:
