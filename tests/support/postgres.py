@@ -39,6 +39,9 @@ FASTER_THAN_SAFE: Final = ("fsync", "full_page_writes", "synchronous_commit")
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the run makes a folder of its own in it
 MEMORY_WANTED_BYTES: Final = 2 * 2**30
 
+RUNS: Final = "smp-tests-"
+"""What the folders of all runs are called before their own name."""
+
 Value = TypeVar("Value")
 
 
@@ -71,9 +74,10 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def postgres_server(testrun_uid: str) -> Iterator[Server]:
     """The server, with the migrated template on it."""
-    run = _folder() / f"smp-tests-{testrun_uid[:8]}"
+    run = _folder() / f"{RUNS}{testrun_uid[:8]}"
+    _clear_away_the_dead(run)
     template = f"smp_template_{testrun_uid[:8]}"
-    with _server_of(run) as admin_url, _shared(run) as others:
+    with _shared(run) as others, _server_of(run) as admin_url:
         server = Server(admin_url, template)
         with _locked(run):
             if not server.has(template):
@@ -206,6 +210,22 @@ def _locked(run: Path) -> Iterator[None]:
     with (run / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _clear_away_the_dead(run: Path) -> None:
+    """Remove what runs have left behind whose processes were all killed: their servers, and the memory they take."""
+    for other in run.parent.glob(f"{RUNS}*"):
+        users = other / "users"
+        if other == run or not users.is_dir():
+            continue  # ours, or one that is about to begin
+        with _locked(other):
+            if any(_is_alive(int(file.name)) for file in users.iterdir()):
+                continue
+            if (other / "pg" / "db" / "postmaster.pid").exists():
+                server = EmbeddedPostgres(other / "pg")
+                server.start()
+                server.stop()
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _is_alive(pid: int) -> bool:

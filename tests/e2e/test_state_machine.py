@@ -1,0 +1,537 @@
+"""The running program against a model of the product: whatever is asked for in whatever order, the answers are right.
+
+Hypothesis plays users, administrators, the calendar and the sweep against one server process, its command line, and a
+PostgreSQL, and after each step everything that can be looked at is compared. ``HYPOTHESIS_PROFILE=nightly`` plays longer.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from smp.adapters.cli.program import run_program
+from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
+from smp.bootstrap.runtime import ProcessRuntime
+from smp.domain.user.user import Role
+from tests.support.clients import Browser, Reply
+from tests.support.platform_model import LIVE, Plan, Platform, Refusals, Subscription, Terms, replayed
+from tests.support.populations import Account, population, wait_for
+from tests.support.processes import Service, run, serving
+
+PASSWORD: Final = "correct horse battery staple"
+USERS: Final = 3
+A_YEAR_S: Final = str(366 * 86_400)
+DAY: Final = timedelta(days=1)
+TICK: Final = timedelta(microseconds=1)
+
+# By the words that the property tests know as well.
+EFFORT: Final = {"quick": (20, 25), "nightly": (400, 80)}
+
+STARTS: Final = tuple(
+    datetime.fromisoformat(text)
+    for text in (
+        "2031-01-31T12:00:00Z",
+        "2031-08-31T23:59:59.999999Z",
+        "2032-02-29T00:00:00Z",
+        "2032-12-31T23:30:00Z",
+        "2033-03-15T06:07:08.9Z",
+    )
+)
+FEATURES: Final = {"export": True, "seats": 5, "support": "priority"}
+OFFERS: Final = (
+    Terms(1990, "USD", "P1M", "P14D", FEATURES),
+    Terms(9900, "EUR", "P1Y", None, {"export": True, "seats": 0, "beta": False}),
+    Terms(50_000, "USD", None, "P2W", FEATURES),
+    Terms(0, "JPY", "P1M", "PT12H", {"seats": 1}),
+    Terms(333, "EUR", "P7D", "P1M", {"export": False}),
+)
+REVISIONS: Final[tuple[Mapping[str, Any], ...]] = (
+    {"price": {"amount": 2490}},
+    {"period": "P3M"},
+    {"period": "P30D", "trial_period": "P1D"},
+    {"trial_period": None},
+    {"features": {"export": True, "seats": None}},
+    {},
+)
+
+users = st.integers(0, USERS - 1)
+plans = st.integers(0, len(OFFERS) - 1)
+methods = st.sampled_from([None, None, None, "sim_ok", "sim_declined", "sim_down"])
+sendings = st.sampled_from(["plain", "once", "twice"])
+admins_act = st.booleans()
+matches = st.sampled_from([None, None, None, "right", "stale"])
+Move = tuple[str, Mapping[str, Any]]
+moves: st.SearchStrategy[Move] = st.one_of(
+    methods.map(lambda method: ("renew", {"payment_method": method})),
+    st.sampled_from(["now", "period_end", "period_end"]).map(lambda at: ("cancel", {"at": at})),
+    st.just(("resume", {})),
+)
+jumps = st.sampled_from(
+    ["to an end", "to an end", "before an end", *(timedelta(hours=h) for h in (0, 1, 12)), 9 * DAY, 31 * DAY, 367 * DAY]
+)
+some_statuses = st.lists(st.sampled_from(["trial", "active", "expired", "cancelled"]), max_size=3, unique=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The process that plays the platform, its database, and the accounts in it; the administrator is the last."""
+
+    service: Service
+    url: str
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A POST that was sent under a key, and its answer."""
+
+    user: int
+    path: str
+    body: object
+    headers: Mapping[str, str]
+    reply: Reply
+    at: datetime
+
+
+async def people(url: str) -> tuple[Account, ...]:
+    """The accounts of the play."""
+    hasher = Argon2PasswordHasher()
+    password_hash = await hasher.hash(PASSWORD)
+    hasher.close()
+    async with population(url) as database:
+        roles = [Role.USER] * USERS + [Role.ADMIN]
+        return tuple([await database.account(role, password_hash) for role in roles])
+
+
+async def clear(url: str, sessions_from: datetime) -> None:
+    """Leave nothing but the accounts, signed in since then."""
+    async with population(url) as database:
+        await database.execute(
+            "SET session_replication_role = replica",  # what is written once may not be removed otherwise
+            "TRUNCATE subscriptions, subscription_spans, subscription_counts, trials, idempotency_keys,"
+            " plans, plan_revisions, plan_events, test_clock, login_throttle",
+            "DELETE FROM events WHERE subscription_id IS NOT NULL",
+            "RESET session_replication_role",
+        )
+        await database.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", sessions_from)
+
+
+class Play(RuleBasedStateMachine):
+    """One run of the platform, from an empty one at some instant."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+        self.browsers = [Browser(stage.service.port, account.token) for account in stage.accounts]
+        self.model = Platform(len(stage.accounts) + 1, STARTS[0])  # and the administrator that the service made
+        self.sent: list[Request] = []
+        self.keys = 0
+        self.steps = 0
+
+    def teardown(self) -> None:
+        for browser in self.browsers:
+            browser.__exit__()
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    @initialize(start=st.sampled_from(STARTS))
+    def begin(self, start: datetime) -> None:
+        wait_for(clear(self.stage.url, start))
+        self.model.now = start
+        assert self.ask(USERS, "PUT", "/v1/test-clock", {"now": start.isoformat()}).status == 200
+        for number, terms in enumerate(OFFERS):
+            plan = Plan(f"plan-{number}", [terms])
+            self.model.plans.append(plan)
+            reply = self.ask(USERS, "POST", "/v1/plans", {"code": plan.code, "name": plan.name, **wire(terms)})
+            assert reply.status == 201, reply
+
+    @rule(user=users, number=plans, as_admin=admins_act, sending=sendings)
+    def start_trial(self, user: int, number: int, as_admin: bool, sending: str) -> None:  # noqa: FBT001 - drawn
+        plan = self.model.plans[number]
+        verdict = self.model.start_trial(user, plan, "admin" if as_admin else "user")
+        self.post(verdict, user, "trial", {"plan": plan.code}, as_admin, sending)
+
+    @rule(user=users, number=plans, method=methods, as_admin=admins_act, sending=sendings)
+    def activate(self, user: int, number: int, method: str | None, as_admin: bool, sending: str) -> None:  # noqa: FBT001
+        plan = self.model.plans[number]
+        verdict = self.model.activate(user, plan, method, "admin" if as_admin else "user")
+        self.post(verdict, user, "activate", {"plan": plan.code, "payment_method": method}, as_admin, sending)
+
+    @precondition(lambda self: self.model.all_live())
+    @rule(turn=users, move=moves, as_admin=admins_act, sending=sendings, match=matches)
+    def move(self, turn: int, move: Move, as_admin: bool, sending: str, match: str | None) -> None:  # noqa: FBT001
+        """Of one that is live."""
+        live = self.model.all_live()
+        self.make(live[turn % len(live)].user, move, as_admin, sending, match)
+
+    @precondition(lambda self: len(self.model.all_live()) < USERS)
+    @rule(turn=users, move=moves, as_admin=admins_act, sending=sendings)
+    def move_nothing(self, turn: int, move: Move, as_admin: bool, sending: str) -> None:  # noqa: FBT001
+        """Of a user who has nothing live."""
+        without = [user for user in range(USERS) if self.model.live(user) is None]
+        self.make(without[turn % len(without)], move, as_admin, sending, None)
+
+    def make(self, user: int, move: Move, as_admin: bool, sending: str, match: str | None) -> None:  # noqa: FBT001
+        """Ask for the move, and compare."""
+        action, body = move
+        headers, stale = self.if_match(user, match)
+        by = "admin" if as_admin else "user"
+        if stale:
+            verdict: int | Refusals = stale
+        elif action == "renew":
+            verdict = self.model.renew(user, body.get("payment_method"), by)
+        elif action == "cancel":
+            verdict = self.model.cancel(user, body["at"], by)
+        else:
+            verdict = self.model.resume(user, by)
+        self.post(verdict, user, action, body, as_admin, sending, headers)
+
+    @rule(number=plans, change=st.sampled_from(REVISIONS), name=st.sampled_from(["A plan", "Another"]))
+    def revise(self, number: int, change: Mapping[str, Any], name: str) -> None:
+        """Nobody's terms change under them: the model's subscriptions go on with the revision that they have."""
+        plan = self.model.plans[number]
+        before = plan.version
+        plan.revise(changed(plan.terms, change))
+        plan.call(name)
+        reply = self.ask(
+            USERS, "PATCH", f"/v1/plans/{plan.code}", {**change, "name": name}, {"if-match": f'"{before}"'}
+        )
+        self.check_plan(reply, plan)
+        if plan.version != before:
+            late = self.ask(USERS, "PATCH", f"/v1/plans/{plan.code}", {"name": "Late"}, {"if-match": f'"{before}"'})
+            assert (late.status, late.slug) == (412, "precondition-failed")
+
+    @rule(number=plans, archived=st.booleans())
+    def archive_or_restore(self, number: int, archived: bool) -> None:  # noqa: FBT001 - drawn
+        plan = self.model.plans[number]
+        plan.set_archived(archived=archived)
+        path = f"/v1/plans/{plan.code}/{'archive' if archived else 'restore'}"
+        self.check_plan(self.ask(USERS, "POST", path, {}), plan)
+
+    @rule(jump=jumps, sweep=st.booleans())
+    def move_clock(self, jump: timedelta | str, sweep: bool) -> None:  # noqa: FBT001 - drawn
+        """By a while, or to where something ends, or the instant before that."""
+        now = self.model.now
+        ends = sorted({end for one in self.model.subscriptions if (end := one.ends_at) is not None and end > now})
+        if isinstance(jump, timedelta):
+            self.model.now += jump
+        elif ends:
+            self.model.now = ends[0] if jump == "to an end" else max(now, ends[0] - TICK)
+        reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": self.model.now.isoformat(), "sweep": sweep})
+        assert reply.status == 200, reply
+        if sweep:
+            self.model.sweep()
+
+    @rule()
+    def expire(self) -> None:
+        """`smp expire` tells how many it ended, and ends none twice."""
+        for ended in (self.model.sweep(), {}):
+            told = command(self.stage.service.environ, "expire", "--json")
+            assert (told["expired"], told["cancelled"]) == (ended.get("expired", 0), ended.get("cancelled", 0))
+            assert told["failed"] == []
+
+    @rule(back=st.integers(0, 5))
+    def repeat(self, back: int) -> None:
+        """An earlier request under its key, within a day: the answer of then, and no effect."""
+        if back >= len(self.sent):
+            return
+        request = self.sent[-1 - back]
+        if self.model.now - request.at > DAY:
+            return
+        self.check_repeated(request)
+
+    @rule(
+        statuses=some_statuses,
+        number=st.none() | plans,
+        user=st.none() | users,
+        ends=st.tuples(*[st.none() | st.sampled_from([timedelta(0), DAY, 20 * DAY, 300 * DAY])] * 2),
+        limit=st.sampled_from([1, 3, 100]),
+    )
+    def look(
+        self,
+        statuses: list[str],
+        number: int | None,
+        user: int | None,
+        ends: tuple[timedelta | None, timedelta | None],
+        limit: int,
+    ) -> None:
+        """The administrators' list with any filter, page by page."""
+        plan = None if number is None else self.model.plans[number]
+        after, before = (None if end is None else self.model.now + end for end in ends)
+        query = [f"status={status}" for status in statuses] + [f"limit={limit}"]
+        query += [] if plan is None else [f"plan={plan.code}"]
+        query += [] if user is None else [f"user_id={self.stage.accounts[user].id}"]
+        query += [] if after is None else [f"ends_after={after:%Y-%m-%dT%H:%M:%S.%fZ}"]
+        query += [] if before is None else [f"ends_before={before:%Y-%m-%dT%H:%M:%S.%fZ}"]
+        found = [item["id"] for item in self.pages(USERS, f"/v1/subscriptions?{'&'.join(query)}")]
+        assert found == [one.id for one in self.model.listed(statuses, plan, user, after, before)]
+
+    # --- what holds after every step ----------------------------------------------------------------------------------
+
+    @invariant()
+    def everything_is_as_the_model_has_it(self) -> None:
+        if not self.model.plans:
+            return
+        self.steps += 1
+        self.check_all_subscriptions()
+        for user in range(USERS):
+            self.check_user(user)
+        self.check_statistics()
+
+    def check_all_subscriptions(self) -> None:
+        """All of them, newest first: the status at this instant, whether or not a sweep came by."""
+        items = self.pages(USERS, "/v1/subscriptions?limit=100")
+        expected = self.model.listed()
+        assert [item["id"] for item in items] == [one.id for one in expected]
+        for item, one in zip(items, expected, strict=True):
+            assert item["user_id"] == str(self.stage.accounts[one.user].id)
+            assert read(item) == one.document(self.model.now)
+
+    def check_user(self, user: int) -> None:
+        """One is live at most, spans stand one behind the other, and outside of them nothing may be used."""
+        who, base = self.seen_by(user)
+        items = self.pages(who, f"{base}/subscriptions?limit=100")
+        mine = self.model.listed(user=user)
+        assert [item["id"] for item in items] == [one.id for one in mine]
+        documents = [read(item) for item in items]
+        assert sum(document["status"] in LIVE for document in documents) <= 1
+        for later, earlier in zip(documents, documents[1:], strict=False):
+            assert earlier["ended_at"] <= later["starts_at"]
+        self.check_current(user, who, base)
+        for feature in ("export", "seats"):
+            given = self.ask(who, "GET", f"{base}/access/{feature}").document
+            given["until"] = instant(given["until"])
+            assert given == self.model.access(user, feature)
+        if mine:
+            self.check_events(who, mine[(self.steps // 2) % len(mine)] if self.steps % 2 else mine[0])
+
+    def check_current(self, user: int, who: int, base: str) -> None:
+        """The live one with its version as its ETag, or that there is none."""
+        live, reply = self.model.live(user), self.ask(who, "GET", f"{base}/subscription")
+        if live is None:
+            assert (reply.status, reply.slug) == (404, "no-live-subscription")
+        else:
+            assert (reply.status, reply.document["id"]) == (200, live.id)
+            assert reply.headers["etag"] == f'"{live.version(self.model.now)}"'
+
+    def check_events(self, who: int, one: Subscription) -> None:
+        """One for each transition and no other; replayed alone they tell the status at every instant."""
+        events = self.pages(who, f"/v1/subscriptions/{one.id}/events?limit=100")
+        told = [(event["type"], instant(event["occurred_at"]), event["actor"]["type"]) for event in events]
+        assert told == one.events
+        assert [event["version"] for event in events] == list(range(1, len(events) + 1))
+        assert replayed(events, self.model.now) == one.status(self.model.now)
+        for number, (_, at, _) in enumerate(one.events):
+            if number + 1 == len(one.events) or at < one.events[number + 1][1]:
+                assert replayed(events, at) == events[number]["data"]["status"]
+
+    def check_statistics(self) -> None:
+        given = self.ask(USERS, "GET", "/v1/statistics").document
+        assert instant(given.pop("as_of")) == self.model.now
+        given["by_plan"] = [row for row in given["by_plan"] if row["trial"] or row["active"]]
+        given["mrr"] = [row for row in given["mrr"] if row["amount"]]
+        expected = self.model.statistics()
+        expected["mrr"] = [row for row in expected["mrr"] if row["amount"]]
+        assert given == expected
+
+    # --- how it is asked ----------------------------------------------------------------------------------------------
+
+    def post(
+        self,
+        verdict: int | Refusals,
+        user: int,
+        action: str,
+        body: object,
+        as_admin: bool,  # noqa: FBT001 - drawn
+        sending: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Ask for it and compare the answer; under a key twice is once."""
+        who, base = (USERS, f"/v1/users/{self.stage.accounts[user].id}") if as_admin else (user, "/v1/me")
+        path, headers = f"{base}/subscription/{action}", dict(headers or {})
+        if sending != "plain":
+            self.keys += 1
+            headers["idempotency-key"] = f"key-{self.keys}"
+        reply = self.ask(who, "POST", path, body, headers)
+        assert not reply.is_replayed
+        if isinstance(verdict, int):
+            assert reply.status == verdict, reply
+            self.check_changed(user, reply)
+        else:
+            assert (reply.status, reply.slug) in verdict, reply
+        request = Request(who, path, body, headers, reply, self.model.now)
+        if sending != "plain" and reply.status in {200, 201, 402, 404, 409}:
+            self.sent.append(request)
+            if sending == "twice":
+                self.check_repeated(request)
+
+    def check_changed(self, user: int, reply: Reply) -> None:
+        """The answer to a change is the subscription as it now is; a new one's id is learnt here."""
+        one = self.model.newest(user)
+        assert one is not None
+        document = reply.document
+        if reply.status == 201:
+            assert reply.headers["location"] == f"/v1/subscriptions/{document['id']}"
+            one.id = document["id"]
+        assert document["id"] == one.id
+        assert read(document) == one.document(self.model.now)
+        assert reply.headers["etag"] == f'"{len(one.events)}"'
+
+    def check_repeated(self, request: Request) -> None:
+        again = self.ask(request.user, "POST", request.path, request.body, request.headers)
+        assert again.is_replayed
+        assert (again.status, again.body) == (request.reply.status, request.reply.body)
+
+    def check_plan(self, reply: Reply, plan: Plan) -> None:
+        assert reply.status == 200, reply
+        assert reply.headers["etag"] == f'"{plan.version}"'
+        document = reply.document
+        assert (document["revision"], document["version"]) == (len(plan.revisions), plan.version)
+        assert document["status"] == ("archived" if plan.archived else "active")
+        assert {name: document[name] for name in wire(plan.terms)} == wire(plan.terms)
+        assert document["name"] == plan.name
+
+    def if_match(self, user: int, match: str | None) -> tuple[dict[str, str], Refusals | None]:
+        """The header, and what it alone must lead to."""
+        live = self.model.live(user)
+        if match is None or live is None:
+            return {}, None
+        version = live.version(self.model.now)
+        if match == "right":
+            return {"if-match": f'"{version}"'}, None
+        return {"if-match": f'"{version + 1}", "{version - 1}"'}, {(412, "precondition-failed")}
+
+    def seen_by(self, user: int) -> tuple[int, str]:
+        """The user, or an administrator, by turns."""
+        if self.steps % 3:
+            return user, "/v1/me"
+        return USERS, f"/v1/users/{self.stage.accounts[user].id}"
+
+    def ask(
+        self, who: int, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """As this account, which signs in again where the clock has ended its session."""
+        browser = self.browsers[who]
+        reply = browser.ask(method, path, body, headers or {})
+        if reply.status == 401:
+            browser.log_in(self.stage.accounts[who].email, PASSWORD)
+            reply = browser.ask(method, path, body, headers or {})
+        assert reply.status < 500 or reply.slug == "payment-unavailable", reply
+        return reply
+
+    def pages(self, who: int, path: str) -> list[Any]:
+        """All items of the list."""
+        items, cursor = [], ""
+        while True:
+            page = self.ask(who, "GET", f"{path}{cursor}").document
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            cursor = f"&cursor={page['next_cursor']}"
+
+
+def wire(terms: Terms) -> dict[str, Any]:
+    """Terms as the API has them."""
+    return {
+        "price": {"amount": terms.amount, "currency": terms.currency},
+        "period": terms.period,
+        "trial_period": terms.trial_period,
+        "features": dict(terms.features),
+    }
+
+
+def changed(terms: Terms, change: Mapping[str, Any]) -> Terms:
+    """The terms after a merge patch (RFC 7396)."""
+    merged = {**terms.features, **change.get("features", {})}
+    return replace(
+        terms,
+        amount=change.get("price", {}).get("amount", terms.amount),
+        period=change.get("period", terms.period),
+        trial_period=change.get("trial_period", terms.trial_period),
+        features={key: value for key, value in merged.items() if value is not None},
+    )
+
+
+def read(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A subscription of the API as the model has it."""
+    plan = document["plan"]
+    times = {name: instant(value) for name, value in document.items() if name.endswith("_at")}
+    known = {"plan": (plan["code"], plan["name"], plan["revision"])}
+    return {name: value for name, value in document.items() if name not in {"id", "user_id"}} | times | known
+
+
+def instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    assert text.endswith("Z")
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def command(environ: Mapping[str, str], *arguments: str) -> Any:  # noqa: ANN401 - a JSON document
+    """A command of the program, run in this process, for starting one each time would take the play's whole time."""
+    out, err = io.StringIO(), io.StringIO()
+    with logging_kept(), redirect_stdout(out), redirect_stderr(err):
+        code = run_program(ProcessRuntime(environ), arguments)
+    assert code == 0, err.getvalue()
+    return json.loads(out.getvalue())
+
+
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+
+
+@pytest.fixture
+def stage(environ: dict[str, str], database_url: str, folder: Path) -> Iterator[Stage]:
+    """A server with a test clock, on which sessions last for a year."""
+    settings_ = {
+        "SMP_DATABASE_URL": database_url,
+        "SMP_TEST_CLOCK": "1",
+        **{f"SMP_{role}SESSION_{end}_S": A_YEAR_S for role in ("", "ADMIN_") for end in ("IDLE", "ABSOLUTE")},
+    }
+    with serving({**environ, **settings_}, folder) as service:
+        yield Stage(service, database_url, wait_for(people(database_url)))
+        checked = run(service.environ, "doctor")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_platform_is_what_the_product_says(stage: Stage) -> None:
+    examples, steps = EFFORT[os.environ.get("HYPOTHESIS_PROFILE", "quick")]
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: Play(stage),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )

@@ -1,0 +1,70 @@
+"""More overdue than any sweep leaves behind: answers take longer then, and are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.subscription_list import BACKLOG_MAX
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.paging import PageRequest
+from smp.application.queries.readers import Figures, SubscriptionFilter
+from smp.domain.subscription.lifecycle import Status
+from tests.support.builders import DAY, NOW, a_cause, a_plan, a_trial, a_user
+from tests.support.postgres_storage import postgres_storage
+from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
+
+OVERDUE: Final = BACKLOG_MAX + 50
+LATER: Final = NOW + 30 * DAY
+PRO: Final = a_plan("pro")
+
+
+@pytest.fixture
+async def storage(pool: PostgresPool) -> Storage:
+    """Trials that all are over by now, every third of them to be cancelled at its end."""
+    storage = postgres_storage(pool)
+    await storage.keep(PRO)
+    users = [a_user(f"user-{number}@example.com") for number in range(OVERDUE)]
+    trials = [a_trial(user, PRO) for user in users]
+    trials[::3] = [trial.cancel_at_period_end(a_cause(NOW)) for trial in trials[::3]]
+    await PostgresBulkLoader(pool).load(users, trials)
+    await storage.clock.set(LATER)
+    return storage
+
+
+async def pages(storage: Storage, *statuses: Status, plan: str | None = None) -> Sequence[tuple[UUID, Status]]:
+    """The list's first two pages."""
+    wanted = SubscriptionFilter(statuses=frozenset(statuses), plan=plan)
+    first = await storage.subscriptions.list(wanted, PageRequest(100), LATER)
+    second = await storage.subscriptions.list(wanted, PageRequest(100, first.next), LATER)
+    return [(view.id, view.status) for page in (first, second) for view in page.items]
+
+
+async def answers(storage: Storage) -> tuple[Figures, Sequence[Sequence[tuple[UUID, Status]]]]:
+    lists = [
+        await pages(storage),
+        await pages(storage, Status.EXPIRED),
+        await pages(storage, Status.CANCELLED, plan="pro"),
+        await pages(storage, Status.EXPIRED, Status.CANCELLED),
+        await pages(storage, Status.TRIAL),
+        await pages(storage, Status.TRIAL, Status.CANCELLED),
+    ]
+    return await storage.statistics.figures(LATER, LATER + 7 * DAY), lists
+
+
+async def test_a_sweep_changes_no_answer_however_late(storage: Storage) -> None:
+    """Lists and figures before it, with everything overdue, are those after it."""
+    figures, lists = await answers(storage)
+    assert figures.subscriptions[Status.TRIAL] == 0
+    assert figures.subscriptions[Status.CANCELLED] == len(range(0, OVERDUE, 3))
+    assert figures.subscriptions[Status.EXPIRED] == OVERDUE - figures.subscriptions[Status.CANCELLED]
+    assert [len(found) for found in lists] == [200, 200, 200, 200, 0, 200]
+    swept = await UseCases.over(storage).expire(ExpireDueSubscriptions())
+    assert swept.ended == OVERDUE
+    assert await answers(storage) == (figures, lists)

@@ -1,0 +1,189 @@
+"""The doctor finds what came past the constraints: each kind of damage, done by hand, is reported by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+import pytest
+
+from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
+from smp.adapters.postgres.integrity import INVARIANTS
+from smp.adapters.postgres.pool import PostgresPool
+from smp.application.queries.views import Finding
+from smp.domain.errors import EmailTaken
+from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import User
+from tests.support.builders import (
+    DAY,
+    NOW,
+    a_cause,
+    a_plan,
+    a_session,
+    a_trial,
+    a_user,
+    an_active,
+    an_admin,
+    some_terms,
+)
+from tests.support.postgres_storage import postgres_storage
+from tests.support.storage import Storage
+
+PRO: Final = a_plan("pro")
+OTHER: Final = a_plan("other")
+LIFE: Final = a_plan("life", some_terms(period=None))
+LATER: Final = NOW + 60 * DAY
+
+
+def population() -> tuple[list[User], list[Subscription]]:
+    """A user for each way in which a subscription can stand, some with a history."""
+    users = [a_user(f"user-{number}@example.com") for number in range(8)]
+    trial = a_trial(users[0], PRO)
+    converted = a_trial(users[1], PRO).convert(OTHER.revision, a_cause(NOW + DAY))
+    renewed = an_active(users[2], PRO).renew(PRO.revision, a_cause(NOW + DAY))
+    left = an_active(users[3], PRO).cancel_now(a_cause(NOW + DAY))
+    again = an_active(users[3], OTHER, NOW + 2 * DAY)
+    expired = an_active(users[4], PRO).settle(a_cause(LATER))
+    scheduled = an_active(users[5], PRO).cancel_at_period_end(a_cause(NOW + DAY))
+    completed = a_trial(users[6], PRO).cancel_at_period_end(a_cause(NOW)).settle(a_cause(LATER))
+    for_life = an_active(users[7], LIFE)
+    return users, [trial, converted, renewed, left, again, expired, scheduled, completed, for_life]
+
+
+@pytest.fixture
+async def storage(pool: PostgresPool) -> Storage:
+    """A sound storage with some of everything, loaded in bulk."""
+    storage = postgres_storage(pool)
+    await storage.keep(PRO, OTHER, LIFE, an_admin(), ann := a_user())
+    await storage.keep(a_session(ann))
+    await PostgresBulkLoader(pool).load(*population())
+    return storage
+
+
+def broken(findings: Sequence[Finding]) -> set[str]:
+    return {finding.check for finding in findings if not finding.ok}
+
+
+async def test_what_is_loaded_in_bulk_is_sound(storage: Storage) -> None:
+    """Rows, spans, ledger, events and counts are as the repositories would have written them."""
+    findings = await storage.integrity.check(NOW)
+    assert broken(findings) == set()
+    assert len(findings) > 20
+    figures = await storage.statistics.figures(NOW + 3 * DAY, NOW + 40 * DAY)
+    assert figures.users == 10
+    assert sum(figures.subscriptions.values()) == 9
+    assert (figures.trials.started, figures.trials.converted) == (3, 1)
+
+
+async def test_what_is_loaded_in_bulk_can_be_lived_with(storage: Storage) -> None:
+    """A sweep ends what is due, like any other."""
+    async with storage.unit_of_work() as work:
+        due = await work.subscriptions.claim_due(LATER, 100)
+        await work.subscriptions.save_all([subscription.settle(a_cause(LATER)) for subscription in due])
+        await work.commit()
+    assert len(due) == 5
+    assert broken(await storage.integrity.check(LATER)) == set()
+
+
+async def test_a_load_is_kept_whole_or_not_at_all(storage: Storage, pool: PostgresPool) -> None:
+    """One email that is taken costs the call, and nothing else."""
+    users = [a_user("new@example.com"), a_user("user-1@example.com")]
+    with pytest.raises(EmailTaken):
+        await PostgresBulkLoader(pool).load(users, [])
+    assert (await storage.statistics.figures(NOW, NOW)).users == 10
+    assert broken(await storage.integrity.check(NOW)) == set()
+
+
+async def test_loading_nothing_is_fine(pool: PostgresPool) -> None:
+    """A demonstration may end anywhere."""
+    await PostgresBulkLoader(pool).load([], [])
+
+
+def without(table: str, *constraints: str) -> str:
+    return ";".join(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}" for constraint in constraints)
+
+
+SUBSCRIPTION_CHECKS: Final = """
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = 'subscriptions'::regclass AND contype = 'c'
+        LOOP EXECUTE 'ALTER TABLE subscriptions DROP CONSTRAINT ' || name; END LOOP;
+    END $$
+"""
+# A superuser may switch triggers and foreign keys off, as a restored dump does.
+UNGUARDED: Final = "SET session_replication_role = replica"
+DAMAGE: Final = {
+    "one_live_subscription_a_user": (
+        "DROP INDEX subscriptions_one_live;"
+        "UPDATE subscriptions SET user_id = (SELECT user_id FROM subscriptions WHERE status = 'trial' LIMIT 1)"
+        " WHERE status = 'active' AND ends_at IS NULL"
+    ),
+    "no_overlap_of_subscriptions": (
+        "UPDATE subscriptions SET user_id = (SELECT user_id FROM subscriptions WHERE status = 'trial' LIMIT 1)"
+        " WHERE status = 'expired'"
+    ),
+    "spans_fit_subscriptions": "UPDATE subscription_spans SET span = tstzrange(lower(span), lower(span) + '1 hour')",
+    "trial_ends_with_its_period": "UPDATE subscriptions SET trial_ends_at = starts_at WHERE status = 'trial'",
+    "active_has_paid_periods": "UPDATE subscriptions SET periods = 0 WHERE status = 'active'",
+    "expired_ended_at_its_end": "UPDATE subscriptions SET ended_at = starts_at WHERE status = 'expired'",
+    "cancelled_ended_when_cancelled": "UPDATE subscriptions SET cancelled_at = NULL WHERE status = 'cancelled'",
+    "live_has_not_ended": "UPDATE subscriptions SET ended_at = ends_at WHERE status = 'trial'",
+    "dates_are_in_order": "UPDATE subscriptions SET ends_at = starts_at WHERE status = 'active'",
+    "subscriptions_refer_to_what_exists": "DELETE FROM users WHERE email = 'user-7@example.com'",
+    "no_gap_in_events": "DELETE FROM events WHERE type = 'subscription.trial_started'",
+    "events_tell_status": (
+        "UPDATE events SET data = data || '{\"status\": \"active\"}' WHERE type = 'subscription.expired'"
+    ),
+    "users_were_registered_once": "DELETE FROM events WHERE type = 'user.registered'",
+    "trials_in_ledger": "DELETE FROM trials",
+    "ledger_of_trials": "UPDATE trials SET subscription_id = plan_id",
+    "revisions_have_no_gap": "UPDATE plan_revisions SET number = 2 WHERE currency = 'USD' AND period IS NULL",
+    "plans_show_their_revision": "UPDATE plans SET amount = amount + 1",
+    "no_gap_in_plan_events": "UPDATE plans SET version = version + 1",
+    "no_sessions_of_disabled_users": "UPDATE users SET disabled = true",
+    "counts_of_subscriptions": "UPDATE subscription_counts SET n = n + 1",
+    "counts_of_users": "DELETE FROM user_counts",
+    "test_clock_has_one_row": (
+        f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - names of ours
+        "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"
+    ),
+    "kept_answers_are_of_the_past": (
+        "INSERT INTO idempotency_keys VALUES ('user:ann', 'key', '', 200, '{}', '', '2026-02-01Z')"
+    ),
+}
+
+
+@pytest.mark.parametrize(("check", "damage"), DAMAGE.items(), ids=DAMAGE)
+async def test_damage_is_found(storage: Storage, database_url: str, check: str, damage: str) -> None:
+    """By its name, with what is wrong and what to do; others may be found with it."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(UNGUARDED)
+    await connection.execute(SUBSCRIPTION_CHECKS)
+    await connection.execute(damage)
+    await connection.close()
+    findings = await storage.integrity.check(NOW)
+    assert check in broken(findings)
+    found = next(finding for finding in findings if finding.check == check)
+    assert "broken" in found.detail
+    assert found.advice
+
+
+def test_every_invariant_has_its_damage() -> None:
+    """A new one wants its case here."""
+    assert {invariant.name for invariant in INVARIANTS} < set(DAMAGE)
+
+
+async def test_lateness_is_told_and_is_no_damage(storage: Storage) -> None:
+    """A sweep that is late changes no answer, so the doctor is content, and says what to do."""
+    findings = {finding.check: finding for finding in await storage.integrity.check(LATER + timedelta(hours=2))}
+    assert findings["sweep_is_on_time"].ok
+    assert "5 have been overdue" in findings["sweep_is_on_time"].detail
+    assert "smp expire" in findings["sweep_is_on_time"].advice
+
+
+async def test_a_platform_without_an_administrator_is_told(pool: PostgresPool) -> None:
+    """It is how every platform begins."""
+    findings = {finding.check: finding for finding in await postgres_storage(pool).integrity.check(NOW)}
+    assert findings["administrator_exists"].ok
+    assert "smp admin create" in findings["administrator_exists"].advice

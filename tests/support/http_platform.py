@@ -1,0 +1,135 @@
+"""The whole HTTP service in this process, on a PostgreSQL database of the test's own, and callers of it."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+from dishka import AsyncContainer, Provider, Scope
+
+from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
+from smp.application.commands.create_api_key import CreateApiKey, CreateApiKeyHandler
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, ExpireDueSubscriptionsHandler
+from smp.application.ports.clock import SettableClock
+from smp.application.ports.password_hasher import PasswordHasher
+from smp.bootstrap.container import build_container
+from smp.bootstrap.http import HttpProvider, build_app
+from smp.bootstrap.settings import load_settings
+from tests.support.hashing import InstantHasher
+
+PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - the tests' users have no secrets
+ADMIN: Final = "admin@example.com"
+START: Final = datetime(2027, 1, 31, 10, tzinfo=UTC)
+ORIGIN: Final = "http://smp.example"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A service; callers come in by their own clients, each with its own cookies."""
+
+    container: AsyncContainer
+    transport: httpx.ASGITransport
+    clients: AsyncExitStack
+    cookie: str
+
+    async def visitor(self) -> httpx.AsyncClient:
+        """Somebody whom nobody knows."""
+        return await self.clients.enter_async_context(httpx.AsyncClient(transport=self.transport, base_url=ORIGIN))
+
+    async def registered(self, email: str) -> httpx.AsyncClient:
+        """A new user, signed in."""
+        client = await self.visitor()
+        answer = await client.post("/v1/auth/register", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        return await self.signed_in(email)
+
+    async def signed_in(self, email: str = ADMIN) -> httpx.AsyncClient:
+        """A browser in which this user has just signed in."""
+        client = await self.visitor()
+        answer = await client.post("/v1/auth/login", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        token = answer.headers["set-cookie"].split(";")[0].partition("=")[2]
+        client.headers["cookie"] = f"{self.cookie}={token}"
+        return client
+
+    async def service(self) -> httpx.AsyncClient:
+        """A service with a key."""
+        made = await (await self.container.get(CreateApiKeyHandler))(CreateApiKey("product"))
+        client = await self.visitor()
+        client.headers["authorization"] = f"Bearer {made.secret}"
+        return client
+
+    async def set_clock(self, now: datetime) -> None:
+        """Move the platform's clock; nothing is swept."""
+        await (await self.container.get(SettableClock)).set(now)
+
+    async def sweep(self) -> None:
+        """What `smp expire` does."""
+        await (await self.container.get(ExpireDueSubscriptionsHandler))(ExpireDueSubscriptions())
+
+    async def offer(self, code: str = "pro", **terms: object) -> Json:
+        """A plan, made by the administrator: 19.90 USD a month, two weeks to try, unless told otherwise."""
+        plan = {
+            "code": code,
+            "name": code.title(),
+            "price": {"amount": 1990, "currency": "USD"},
+            "period": "P1M",
+            "trial_period": "P14D",
+            "features": {"export": True, "seats": 5},
+        } | terms
+        answer = await (await self.signed_in()).post("/v1/plans", json=plan)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+
+@asynccontextmanager
+async def serving(database_url: str, *overrides: Provider, **settings: str) -> AsyncIterator[Platform]:
+    """The service with an administrator, its clock standing at :data:`START` (not in production)."""
+    environ: Mapping[str, str] = {
+        "SMP_DATABASE_URL": database_url,
+        "SMP_SWEEP_INTERVAL_S": "0",
+        "SMP_TEST_CLOCK": "0" if settings.get("SMP_ENV") == "production" else "1",
+    } | settings
+    loaded = load_settings(environ)
+    hashing = Provider(scope=Scope.APP)
+    hashing.provide(InstantHasher, provides=PasswordHasher, override=True)
+    container = build_container(loaded, HttpProvider(), hashing, *overrides)
+    transport = httpx.ASGITransport(app=build_app(loaded, container), raise_app_exceptions=False)
+    async with AsyncExitStack() as clients:
+        cookie = "__Host-smp_session" if loaded.is_production else "smp_session"
+        platform = Platform(container, transport, clients, cookie)
+        try:
+            if loaded.test_clock:
+                await platform.set_clock(START)
+            await (await container.get(CreateAdminHandler))(CreateAdmin(ADMIN, PASSWORD))
+            yield platform
+        finally:
+            await container.close()
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """The status and slug of a refusal, which must be a well-formed problem."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    document = answer.json()
+    assert document["status"] == answer.status_code
+    assert document["title"] and document["detail"]
+    return answer.status_code, document["type"].removeprefix("/problems/")
+
+
+def pointers(answer: httpx.Response) -> set[str]:
+    """Where the bad fields are."""
+    return {error["pointer"] for error in answer.json()["errors"]}
+
+
+def captured_log() -> tuple[logging.Handler, io.StringIO]:
+    """A handler that keeps every line, and what it keeps them in."""
+    kept = io.StringIO()
+    return logging.StreamHandler(kept), kept
