@@ -10,11 +10,12 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
@@ -25,7 +26,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -46,7 +46,7 @@ DAY: Final = timedelta(days=1)
 TICK: Final = timedelta(microseconds=1)
 
 # By the words that the property tests know as well.
-EFFORT: Final = {"quick": (20, 25), "nightly": (400, 80)}
+EFFORT: Final = {"quick": (14, 40), "nightly": (400, 80)}
 
 STARTS: Final = tuple(
     datetime.fromisoformat(text)
@@ -78,19 +78,64 @@ REVISIONS: Final[tuple[Mapping[str, Any], ...]] = (
 users = st.integers(0, USERS - 1)
 plans = st.integers(0, len(OFFERS) - 1)
 methods = st.sampled_from([None, None, None, "sim_ok", "sim_declined", "sim_down"])
-sendings = st.sampled_from(["plain", "once", "twice"])
-admins_act = st.booleans()
-matches = st.sampled_from([None, None, None, "right", "stale"])
-Move = tuple[str, Mapping[str, Any]]
-moves: st.SearchStrategy[Move] = st.one_of(
-    methods.map(lambda method: ("renew", {"payment_method": method})),
-    st.sampled_from(["now", "period_end", "period_end"]).map(lambda at: ("cancel", {"at": at})),
-    st.just(("resume", {})),
+lapses = st.sampled_from([*(timedelta(hours=hours) for hours in (0, 1, 12)), 9 * DAY, 31 * DAY, 367 * DAY])
+distances = st.none() | st.sampled_from([timedelta(0), DAY, 20 * DAY, 300 * DAY])
+sweeps = st.sampled_from(["late", "at once", "by command"])
+
+# What may happen in a step, each as the name of the method that does it and what that is given; as often as it stands here.
+steps = st.one_of(
+    *[st.tuples(st.just("start_trial"), plans)] * 3,
+    *[st.tuples(st.just("activate"), plans, methods)] * 4,
+    *[st.tuples(st.just("renew"), methods)] * 3,
+    *[st.tuples(st.just("cancel"), st.sampled_from(["now", "period_end", "period_end"]))] * 3,
+    *[st.tuples(st.just("resume"))] * 2,
+    st.tuples(st.just("revise"), plans, st.sampled_from(REVISIONS), st.sampled_from(["A plan", "Another"])),
+    st.tuples(st.just("archive_or_restore"), plans, st.booleans()),
+    st.tuples(st.just("let_pass"), lapses, sweeps),
+    *[st.tuples(st.just("go_to_an_end"), st.sampled_from([timedelta(0), timedelta(0), TICK]), sweeps)] * 4,
+    st.tuples(st.just("repeat"), st.integers(0, 5)),
+    *[
+        st.tuples(
+            st.just("look"),
+            st.lists(st.sampled_from(["trial", "active", "expired", "cancelled"]), max_size=3, unique=True),
+            st.none() | plans,
+            st.none() | users,
+            distances,
+            distances,
+            st.sampled_from([1, 3, 100]),
+        )
+    ]
+    * 2,
 )
-jumps = st.sampled_from(
-    ["to an end", "to an end", "before an end", *(timedelta(hours=h) for h in (0, 1, 12)), 9 * DAY, 31 * DAY, 367 * DAY]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """For which user something is asked for, who asks, how it is sent, and which version it is meant for.
+
+    Unless it is ``regardless``, the user is the next one with whom it can succeed.
+    """
+
+    user: int
+    regardless: bool
+    as_admin: bool
+    sending: str
+    match: str | None
+
+    @property
+    def by(self) -> str:
+        """What the events are to call the actor."""
+        return "admin" if self.as_admin else "user"
+
+
+manners = st.builds(
+    Manner,
+    users,
+    st.sampled_from([False, False, False, True]),
+    st.booleans(),
+    st.sampled_from(["plain", "once", "twice"]),
+    st.sampled_from([None, None, None, "right", "stale"]),
 )
-some_statuses = st.lists(st.sampled_from(["trial", "active", "expired", "cancelled"]), max_size=3, unique=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +193,7 @@ class Play(RuleBasedStateMachine):
         self.sent: list[Request] = []
         self.keys = 0
         self.steps = 0
+        self.acted = 0
 
     def teardown(self) -> None:
         for browser in self.browsers:
@@ -166,126 +212,120 @@ class Play(RuleBasedStateMachine):
             reply = self.ask(USERS, "POST", "/v1/plans", {"code": plan.code, "name": plan.name, **wire(terms)})
             assert reply.status == 201, reply
 
-    @rule(user=users, number=plans, as_admin=admins_act, sending=sendings)
-    def start_trial(self, user: int, number: int, as_admin: bool, sending: str) -> None:  # noqa: FBT001 - drawn
+    @rule(step=steps, manner=manners)
+    def happen(self, step: tuple[Any, ...], manner: Manner) -> None:
+        """One rule of many cases: of many rules Hypothesis would leave most out of each play."""
+        name, *given = step
+        getattr(self, name)(manner, *given)
+
+    def start_trial(self, manner: Manner, number: int) -> None:
+        manner = self.of_one(manner, lambda live: live is None)
         plan = self.model.plans[number]
-        verdict = self.model.start_trial(user, plan, "admin" if as_admin else "user")
-        self.post(verdict, user, "trial", {"plan": plan.code}, as_admin, sending)
+        self.post(manner, "trial", {"plan": plan.code}, self.model.start_trial(manner.user, plan, manner.by))
 
-    @rule(user=users, number=plans, method=methods, as_admin=admins_act, sending=sendings)
-    def activate(self, user: int, number: int, method: str | None, as_admin: bool, sending: str) -> None:  # noqa: FBT001
+    def activate(self, manner: Manner, number: int, method: str | None) -> None:
+        manner = self.of_one(manner, lambda live: live is None or live.anchor is None)
         plan = self.model.plans[number]
-        verdict = self.model.activate(user, plan, method, "admin" if as_admin else "user")
-        self.post(verdict, user, "activate", {"plan": plan.code, "payment_method": method}, as_admin, sending)
+        verdict = self.model.activate(manner.user, plan, method, manner.by)
+        self.post(manner, "activate", {"plan": plan.code, "payment_method": method}, verdict)
 
-    @precondition(lambda self: self.model.all_live())
-    @rule(turn=users, move=moves, as_admin=admins_act, sending=sendings, match=matches)
-    def move(self, turn: int, move: Move, as_admin: bool, sending: str, match: str | None) -> None:  # noqa: FBT001
-        """Of one that is live."""
-        live = self.model.all_live()
-        self.make(live[turn % len(live)].user, move, as_admin, sending, match)
+    def renew(self, manner: Manner, method: str | None) -> None:
+        manner = self.of_one(manner, lambda live: live is not None and live.anchor is not None)
+        self.move(manner, "renew", {"payment_method": method}, lambda user: self.model.renew(user, method, manner.by))
 
-    @precondition(lambda self: len(self.model.all_live()) < USERS)
-    @rule(turn=users, move=moves, as_admin=admins_act, sending=sendings)
-    def move_nothing(self, turn: int, move: Move, as_admin: bool, sending: str) -> None:  # noqa: FBT001
-        """Of a user who has nothing live."""
-        without = [user for user in range(USERS) if self.model.live(user) is None]
-        self.make(without[turn % len(without)], move, as_admin, sending, None)
+    def cancel(self, manner: Manner, at: str) -> None:
+        manner = self.of_one(manner, lambda live: live is not None)
+        self.move(manner, "cancel", {"at": at}, lambda user: self.model.cancel(user, at, manner.by))
 
-    def make(self, user: int, move: Move, as_admin: bool, sending: str, match: str | None) -> None:  # noqa: FBT001
-        """Ask for the move, and compare."""
-        action, body = move
-        headers, stale = self.if_match(user, match)
-        by = "admin" if as_admin else "user"
-        if stale:
-            verdict: int | Refusals = stale
-        elif action == "renew":
-            verdict = self.model.renew(user, body.get("payment_method"), by)
-        elif action == "cancel":
-            verdict = self.model.cancel(user, body["at"], by)
+    def resume(self, manner: Manner) -> None:
+        manner = self.of_one(manner, lambda live: live is not None and live.scheduled)
+        self.move(manner, "resume", {}, lambda user: self.model.resume(user, manner.by))
+
+    def of_one(self, manner: Manner, can: Callable[[Subscription | None], bool]) -> Manner:
+        """The manner with the next user whose live subscription, or none, lets it succeed."""
+        turns = [(manner.user + turn) % USERS for turn in range(USERS)]
+        able = [user for user in turns if can(self.model.live(user))]
+        return manner if manner.regardless or not able else replace(manner, user=able[0])
+
+    def move(self, manner: Manner, action: str, body: object, ask: Callable[[int], int | Refusals]) -> None:
+        """Of what is live, if the caller has the right version of it."""
+        live = self.model.live(manner.user)
+        if manner.match is None or live is None:
+            self.post(manner, action, body, ask(manner.user))
+            return
+        version = live.version(self.model.now)
+        if manner.match == "right":
+            self.post(manner, action, body, ask(manner.user), {"if-match": f'"{version}"'})
         else:
-            verdict = self.model.resume(user, by)
-        self.post(verdict, user, action, body, as_admin, sending, headers)
+            stale = {"if-match": f'"{version + 1}", "{version - 1}"'}
+            self.post(manner, action, body, {(412, "precondition-failed")}, stale)
 
-    @rule(number=plans, change=st.sampled_from(REVISIONS), name=st.sampled_from(["A plan", "Another"]))
-    def revise(self, number: int, change: Mapping[str, Any], name: str) -> None:
+    def revise(self, _: Manner, number: int, change: Mapping[str, Any], name: str) -> None:
         """Nobody's terms change under them: the model's subscriptions go on with the revision that they have."""
         plan = self.model.plans[number]
+        path, seen = f"/v1/plans/{plan.code}", {"if-match": f'"{plan.version}"'}
         before = plan.version
         plan.revise(changed(plan.terms, change))
         plan.call(name)
-        reply = self.ask(
-            USERS, "PATCH", f"/v1/plans/{plan.code}", {**change, "name": name}, {"if-match": f'"{before}"'}
-        )
-        self.check_plan(reply, plan)
+        self.check_plan(self.ask(USERS, "PATCH", path, {**change, "name": name}, seen), plan)
         if plan.version != before:
-            late = self.ask(USERS, "PATCH", f"/v1/plans/{plan.code}", {"name": "Late"}, {"if-match": f'"{before}"'})
+            late = self.ask(USERS, "PATCH", path, {"name": "Late"}, seen)
             assert (late.status, late.slug) == (412, "precondition-failed")
 
-    @rule(number=plans, archived=st.booleans())
-    def archive_or_restore(self, number: int, archived: bool) -> None:  # noqa: FBT001 - drawn
+    def archive_or_restore(self, _: Manner, number: int, archived: bool) -> None:  # noqa: FBT001 - drawn
         plan = self.model.plans[number]
         plan.set_archived(archived=archived)
         path = f"/v1/plans/{plan.code}/{'archive' if archived else 'restore'}"
         self.check_plan(self.ask(USERS, "POST", path, {}), plan)
 
-    @rule(jump=jumps, sweep=st.booleans())
-    def move_clock(self, jump: timedelta | str, sweep: bool) -> None:  # noqa: FBT001 - drawn
-        """By a while, or to where something ends, or the instant before that."""
+    def let_pass(self, _: Manner, lapse: timedelta, sweep: str) -> None:
+        self.move_clock(self.model.now + lapse, sweep)
+
+    def go_to_an_end(self, _: Manner, before: timedelta, sweep: str) -> None:
+        """To the instant at which something ends, or so long before."""
         now = self.model.now
-        ends = sorted({end for one in self.model.subscriptions if (end := one.ends_at) is not None and end > now})
-        if isinstance(jump, timedelta):
-            self.model.now += jump
-        elif ends:
-            self.model.now = ends[0] if jump == "to an end" else max(now, ends[0] - TICK)
-        reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": self.model.now.isoformat(), "sweep": sweep})
+        ends = [one.ends_at for one in self.model.subscriptions if one.ends_at is not None and one.ends_at > now]
+        self.move_clock(max(now, min(ends, default=now) - before), sweep)
+
+    def move_clock(self, now: datetime, sweep: str) -> None:
+        """The sweep comes late, before the answer, or by `smp expire`, which tells how many it ended."""
+        self.model.now = now
+        at_once = sweep == "at once"
+        reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": now.isoformat(), "sweep": at_once})
         assert reply.status == 200, reply
-        if sweep:
-            self.model.sweep()
-
-    @rule()
-    def expire(self) -> None:
-        """`smp expire` tells how many it ended, and ends none twice."""
-        for ended in (self.model.sweep(), {}):
+        if sweep == "late":
+            return
+        ended = self.model.sweep()
+        if sweep == "by command" and ended:
             told = command(self.stage.service.environ, "expire", "--json")
-            assert (told["expired"], told["cancelled"]) == (ended.get("expired", 0), ended.get("cancelled", 0))
-            assert told["failed"] == []
+            assert (told["expired"], told["cancelled"], told["failed"]) == (ended["expired"], ended["cancelled"], [])
 
-    @rule(back=st.integers(0, 5))
-    def repeat(self, back: int) -> None:
+    def repeat(self, _: Manner, back: int) -> None:
         """An earlier request under its key, within a day: the answer of then, and no effect."""
-        if back >= len(self.sent):
-            return
-        request = self.sent[-1 - back]
-        if self.model.now - request.at > DAY:
-            return
-        self.check_repeated(request)
+        for request in self.sent[-1 - back :][:1]:
+            if self.model.now - request.at <= DAY:
+                self.check_repeated(request)
 
-    @rule(
-        statuses=some_statuses,
-        number=st.none() | plans,
-        user=st.none() | users,
-        ends=st.tuples(*[st.none() | st.sampled_from([timedelta(0), DAY, 20 * DAY, 300 * DAY])] * 2),
-        limit=st.sampled_from([1, 3, 100]),
-    )
     def look(
         self,
+        _: Manner,
         statuses: list[str],
         number: int | None,
         user: int | None,
-        ends: tuple[timedelta | None, timedelta | None],
+        after: timedelta | None,
+        before: timedelta | None,
         limit: int,
     ) -> None:
         """The administrators' list with any filter, page by page."""
         plan = None if number is None else self.model.plans[number]
-        after, before = (None if end is None else self.model.now + end for end in ends)
+        ends_after, ends_before = (None if distance is None else self.model.now + distance for distance in (after, before))
         query = [f"status={status}" for status in statuses] + [f"limit={limit}"]
         query += [] if plan is None else [f"plan={plan.code}"]
         query += [] if user is None else [f"user_id={self.stage.accounts[user].id}"]
-        query += [] if after is None else [f"ends_after={after:%Y-%m-%dT%H:%M:%S.%fZ}"]
-        query += [] if before is None else [f"ends_before={before:%Y-%m-%dT%H:%M:%S.%fZ}"]
+        query += [] if ends_after is None else [f"ends_after={ends_after:%Y-%m-%dT%H:%M:%S.%fZ}"]
+        query += [] if ends_before is None else [f"ends_before={ends_before:%Y-%m-%dT%H:%M:%S.%fZ}"]
         found = [item["id"] for item in self.pages(USERS, f"/v1/subscriptions?{'&'.join(query)}")]
-        assert found == [one.id for one in self.model.listed(statuses, plan, user, after, before)]
+        assert found == [one.id for one in self.model.listed(statuses, plan, user, ends_after, ends_before)]
 
     # --- what holds after every step ----------------------------------------------------------------------------------
 
@@ -295,7 +335,7 @@ class Play(RuleBasedStateMachine):
             return
         self.steps += 1
         self.check_all_subscriptions()
-        for user in range(USERS):
+        for user in {self.acted, self.steps % USERS}:
             self.check_user(user)
         self.check_statistics()
 
@@ -359,32 +399,31 @@ class Play(RuleBasedStateMachine):
 
     def post(
         self,
-        verdict: int | Refusals,
-        user: int,
+        manner: Manner,
         action: str,
         body: object,
-        as_admin: bool,  # noqa: FBT001 - drawn
-        sending: str,
-        headers: Mapping[str, str] | None = None,
+        verdict: int | Refusals,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Ask for it and compare the answer; under a key twice is once."""
-        who, base = (USERS, f"/v1/users/{self.stage.accounts[user].id}") if as_admin else (user, "/v1/me")
-        path, headers = f"{base}/subscription/{action}", dict(headers or {})
-        if sending != "plain":
+        self.acted = manner.user
+        user_id = self.stage.accounts[manner.user].id
+        who, base = (USERS, f"/v1/users/{user_id}") if manner.as_admin else (manner.user, "/v1/me")
+        path = f"{base}/subscription/{action}"
+        if manner.sending != "plain":
             self.keys += 1
-            headers["idempotency-key"] = f"key-{self.keys}"
+            headers = {**headers, "idempotency-key": f"key-{self.keys}"}
         reply = self.ask(who, "POST", path, body, headers)
         assert not reply.is_replayed
         if isinstance(verdict, int):
             assert reply.status == verdict, reply
-            self.check_changed(user, reply)
+            self.check_changed(manner.user, reply)
         else:
             assert (reply.status, reply.slug) in verdict, reply
-        request = Request(who, path, body, headers, reply, self.model.now)
-        if sending != "plain" and reply.status in {200, 201, 402, 404, 409}:
-            self.sent.append(request)
-            if sending == "twice":
-                self.check_repeated(request)
+        if manner.sending != "plain" and reply.status in {200, 201, 402, 404, 409}:
+            self.sent.append(Request(who, path, body, headers, reply, self.model.now))
+            if manner.sending == "twice":
+                self.check_repeated(self.sent[-1])
 
     def check_changed(self, user: int, reply: Reply) -> None:
         """The answer to a change is the subscription as it now is; a new one's id is learnt here."""
@@ -411,16 +450,6 @@ class Play(RuleBasedStateMachine):
         assert document["status"] == ("archived" if plan.archived else "active")
         assert {name: document[name] for name in wire(plan.terms)} == wire(plan.terms)
         assert document["name"] == plan.name
-
-    def if_match(self, user: int, match: str | None) -> tuple[dict[str, str], Refusals | None]:
-        """The header, and what it alone must lead to."""
-        live = self.model.live(user)
-        if match is None or live is None:
-            return {}, None
-        version = live.version(self.model.now)
-        if match == "right":
-            return {"if-match": f'"{version}"'}, None
-        return {"if-match": f'"{version + 1}", "{version - 1}"'}, {(412, "precondition-failed")}
 
     def seen_by(self, user: int) -> tuple[int, str]:
         """The user, or an administrator, by turns."""

@@ -354,3 +354,16 @@ async def test_a_kept_registration_holds_no_fast_hash_of_the_password(platform: 
     kept = await pool.rows(sql("SELECT t::text FROM idempotency_keys AS t"))
     assert len(kept) == 1
     assert PASSWORD not in kept[0][0]
+
+
+async def test_values_of_another_type_are_not_bent_into_shape(platform: Platform) -> None:
+    """A number in quotes is a text, an integer is no instant, and a text no boolean."""
+    admin = await platform.signed_in()
+    plan = {"code": "pro", "name": 7, "price": {"amount": "1990", "currency": "USD"}, "period": 30, "features": {"a": [1]}}
+    answer = await admin.post("/v1/plans", json=plan)
+    assert problem(answer) == (422, "validation-failed")
+    assert pointers(answer) == {"/name", "/price/amount", "/period", "/features/a"}
+    clock = await admin.put("/v1/test-clock", json={"now": 1_800_000_000, "sweep": "true"})
+    assert pointers(clock) == {"/now", "/sweep"}
+    user = await admin.patch(f"/v1/users/{(await admin.get('/v1/me')).json()['id']}", json={"disabled": "false", "role": "root"})
+    assert pointers(user) == {"/disabled", "/role"}

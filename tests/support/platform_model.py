@@ -168,9 +168,6 @@ class Platform:
         newest = self.newest(user)
         return newest if newest is not None and newest.status(self.now) in LIVE else None
 
-    def all_live(self) -> list[Subscription]:
-        return [one for user in range(self.users) if (one := self.live(user)) is not None]
-
     def sweep(self) -> Counter[str]:
         """How many it ended, by status."""
         return Counter(one.status(self.now) for one in self.subscriptions if one.settle(self.now))

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-import msgspec
 import structlog
 from dishka import AsyncContainer
 from dishka.integrations.litestar import DishkaRouter, setup_dishka
@@ -34,7 +33,6 @@ from smp.adapters.http.statistics import routes as statistics_routes
 from smp.adapters.http.subscriptions import routes as subscriptions_routes
 from smp.adapters.http.test_clock import routes as test_clock_routes
 from smp.adapters.http.users import routes as users_routes
-from smp.adapters.http.validation import field_errors
 from smp.application.ports.ids import Ids
 
 _log = structlog.stdlib.get_logger("smp.http")
@@ -112,17 +110,17 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     request_id = cast("str", request.scope.get("smp_request_id", ""))
-    problem = details(error) or _of_framework(request, error)
+    problem = details(error) or _of_framework(error)
     if problem is None:
         _log.error("unexpected error", exc_info=error)
         problem = unexpected()
     return respond(problem.answer(request_id))
 
 
-def _of_framework(request: Request[Any, Any, Any], error: Exception) -> ProblemDetails | None:
+def _of_framework(error: Exception) -> ProblemDetails | None:
     """What Litestar itself refuses, in our words."""
     if isinstance(error, ValidationException):
-        return _invalid(request, error)
+        return _invalid(error)
     if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
         problem = BY_SLUG[_BY_STATUS[error.status_code]]
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
@@ -130,22 +128,12 @@ def _of_framework(request: Request[Any, Any, Any], error: Exception) -> ProblemD
     return None
 
 
-def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> ProblemDetails:
+def _invalid(error: ValidationException) -> ProblemDetails:
     parameters = [extra for extra in _extras(error) if extra.get("source") not in (None, "body")]
     if parameters:
         errors = tuple(FieldError(f"/{extra.get('key', '')}", str(extra.get("message", ""))) for extra in parameters)
         return ProblemDetails(BY_SLUG["invalid-parameter"], "a parameter is not of the form it must have", {}, errors)
-    body = cast("bytes", request.scope.get("smp_body", b""))
-    if not body:
-        return ProblemDetails(BY_SLUG["malformed-request"], "this request needs a body")
-    errors = _body_errors(request, body, error)
-    return ProblemDetails(BY_SLUG["validation-failed"], "some values are not allowed", {}, errors)
-
-
-def _body_errors(request: Request[Any, Any, Any], body: bytes, error: ValidationException) -> tuple[FieldError, ...]:
-    field = request.route_handler.parsed_data_field
-    found = () if field is None else field_errors(field.annotation, msgspec.json.decode(body))
-    return found or (FieldError("", str(error.detail)),)
+    return ProblemDetails(BY_SLUG["malformed-request"], "this request needs a body")
 
 
 def _extras(error: ValidationException) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
 from smp.adapters.http.problems import FieldError, RequestRefused
+from smp.adapters.http.validation import check_body
 from smp.application.caller import Caller
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
@@ -70,11 +71,11 @@ class Doorkeeper:
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The one guard of all routes but the gate's: who is calling, then the names in the query.
+    """The one guard of all routes but the gate's: who is calling, then the names in the query, then the body.
 
     Raises:
         NotAuthenticated, Forbidden: where this route is not for this caller.
-        RequestRefused: for parameters that the route does not have.
+        RequestRefused: for parameters that the route does not have, and for a body that is not of its type.
     """
     if connection.scope.get("method") == "OPTIONS":
         return
@@ -87,6 +88,9 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             if who is not Who.ANYONE_OR_ADMIN:
                 raise
     check_query(connection.scope["query_string"], handler.opt.get("query", ()), handler.opt.get("repeatable", ()))
+    body = cast("bytes", connection.scope.get("smp_body", b""))
+    if body and handler.parsed_data_field is not None:
+        check_body(handler.parsed_data_field.annotation, body)
 
 
 def cookie_value(header: str, name: str) -> str | None:

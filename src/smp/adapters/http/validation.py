@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
-from smp.adapters.http.problems import FieldError
+from smp.adapters.http.problems import FieldError, RequestRefused
 from smp.domain.features import pointer_token
 
 WireType = Any
@@ -21,6 +21,19 @@ ERRORS_MAX: Final = 100
 def field_errors(wanted: WireType, document: object) -> tuple[FieldError, ...]:
     """Every bad field of a decoded document that should be of the wire type ``wanted``; empty where it is."""
     return tuple(error for _, error in zip(range(ERRORS_MAX), _errors(wanted, document, ""), strict=False))
+
+
+def check_body(wanted: WireType, body: bytes) -> None:
+    """Let a body pass, which is JSON, that is of the wire type.
+
+    Litestar would make a number of ``"7"`` and an instant of ``7``; a value of another type is a bad field here.
+
+    Raises:
+        RequestRefused: naming every bad field.
+    """
+    errors = field_errors(wanted, msgspec.json.decode(body))
+    if errors:
+        raise RequestRefused("validation-failed", "some values are not allowed", errors=errors)
 
 
 def _errors(wanted: WireType, value: object, pointer: str) -> Iterator[FieldError]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
@@ -28,12 +28,12 @@ _HOLD: Final = sql(
     RETURNING key, attempts, last_attempt_at, blocked_until
     """
 )
-_FIND: Final = sql(
-    """
+_LOOK: Final = """
     SELECT key, attempts, last_attempt_at, blocked_until FROM login_throttle
-    WHERE key = ANY (CAST(:keys AS text[])) ORDER BY key FOR UPDATE
-    """
-)
+    WHERE key = ANY (CAST(:keys AS text[])) ORDER BY key
+"""
+_FIND: Final = sql(_LOOK)
+_FIND_AND_HOLD: Final = sql(f"{_LOOK} FOR UPDATE")
 _WRITE: Final = sql(
     """
     UPDATE login_throttle AS kept
@@ -60,11 +60,10 @@ class PostgresLoginThrottle(LoginThrottle):
     async def attempt(self, account: str, source: str, now: datetime) -> None:
         """Count an attempt. Raises TooManyAttempts, with the longer wait of the two, and counts nothing then."""
         keys = _keys(account, source)
+        # A flood of attempts is turned away here, without a lock that they would all queue for with their connections.
+        _check(await self._pool.rows(_FIND, keys=keys), now)
         async with open_transaction(self._pool) as transaction:
-            known = {row["key"]: _attempts(row) for row in await transaction.rows(_HOLD, keys=keys, now=now)}
-            waits_s = [_limit(key).wait_s(known[key], now) for key in keys]
-            if any(waits_s):
-                raise TooManyAttempts(max(waits_s))
+            known = _check(await transaction.rows(_HOLD, keys=keys, now=now), now)
             await _write(transaction, {key: _limit(key).counted(known[key], now) for key in keys})
             await transaction.commit()
 
@@ -83,8 +82,17 @@ class PostgresLoginThrottle(LoginThrottle):
             await transaction.commit()
 
 
+def _check(rows: Iterable[Row], now: datetime) -> Mapping[str, Attempts]:
+    """What is known, by key. Raises TooManyAttempts, with the longest wait, where one of them has to wait."""
+    known = {row["key"]: _attempts(row) for row in rows}
+    wait_s = max((_limit(key).wait_s(attempts, now) for key, attempts in known.items()), default=0)
+    if wait_s:
+        raise TooManyAttempts(wait_s)
+    return known
+
+
 async def _take_off(transaction: Transaction, keys: list[str]) -> None:
-    rows = await transaction.rows(_FIND, keys=keys)
+    rows = await transaction.rows(_FIND_AND_HOLD, keys=keys)
     left = {row["key"]: AttemptLimit.taken_off(_attempts(row)) for row in rows}
     await _write(transaction, {key: attempts for key, attempts in left.items() if attempts is not None})
     await transaction.run(_FORGET, keys=[key for key, attempts in left.items() if attempts is None])

@@ -1,0 +1,235 @@
+"""Accounts and sessions over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.statements import sql
+from tests.support.http_platform import ADMIN, PASSWORD, START, Platform, captured_log, pointers, problem, serving
+
+NEW_PASSWORD = "another horse battery staple"  # noqa: S105 - the tests' users have no secrets
+
+
+@pytest.fixture
+async def platform(database_url: str) -> AsyncIterator[Platform]:
+    async with serving(database_url) as platform:
+        yield platform
+
+
+async def test_registering_makes_a_user_and_signs_nobody_in(platform: Platform) -> None:
+    visitor = await platform.visitor()
+    answer = await visitor.post("/v1/auth/register", json={"email": "Ada@Example.com", "password": PASSWORD})
+    assert answer.status_code == 201
+    user = answer.json()
+    assert set(user) == {"id", "email", "role", "disabled", "created_at"}
+    assert (user["email"], user["role"], user["disabled"]) == ("Ada@Example.com", "user", False)
+    assert user["created_at"] == "2027-01-31T10:00:00Z"
+    assert answer.headers["location"] == f"/v1/users/{user['id']}"
+    assert "set-cookie" not in answer.headers
+    again = await visitor.post("/v1/auth/register", json={"email": "aDA@example.COM", "password": PASSWORD})
+    assert problem(again) == (409, "email-taken")
+
+
+@pytest.mark.parametrize("email", ["ada", "@example.com", "ada@", "a da@example.com", "ada@exa mple.com", "\x00@example.com", ""])
+async def test_bad_emails_and_weak_passwords_are_told_together(platform: Platform, email: str) -> None:
+    answer = await (await platform.visitor()).post("/v1/auth/register", json={"email": email, "password": "short"})
+    assert problem(answer) == (422, "validation-failed")
+    assert pointers(answer) == {"/email", "/password"}
+
+
+@pytest.mark.parametrize(
+    ("password", "status"),
+    [("x" * 14, 422), ("x" * 15, 201), ("é" * 15, 201), ("🔑" * 15, 201), (" " * 15, 201), ("x" * 1024, 201), ("x" * 1025, 422), ("qwertyuiop12345", 422), ("passwordpassword", 422)],
+)  # fmt: skip
+async def test_passwords_are_taken_by_length_and_a_list_of_common_ones(
+    platform: Platform, password: str, status: int
+) -> None:
+    answer = await (await platform.visitor()).post("/v1/auth/register", json={"email": "a@x.test", "password": password})
+    assert answer.status_code == status
+
+
+async def test_roles_are_not_for_callers_to_choose(platform: Platform) -> None:
+    body = {"email": "a@x.test", "password": PASSWORD, "role": "admin"}
+    answer = await (await platform.visitor()).post("/v1/auth/register", json=body)
+    assert problem(answer) == (422, "validation-failed")
+    assert pointers(answer) == {"/role"}
+
+
+async def test_the_cookie_in_development(platform: Platform) -> None:
+    answer = await (await platform.visitor()).post("/v1/auth/login", json={"email": ADMIN, "password": PASSWORD})
+    name_and_value, *attributes = answer.headers["set-cookie"].split("; ")
+    name, _, token = name_and_value.partition("=")
+    assert name == "smp_session"
+    assert len(token) == 43
+    assert set(attributes) == {"Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=43200"}
+    assert token not in answer.text
+
+
+async def test_the_cookie_in_production(database_url: str) -> None:
+    async with serving(database_url, SMP_ENV="production") as platform:
+        answer = await (await platform.visitor()).post("/v1/auth/login", json={"email": ADMIN, "password": PASSWORD})
+        name_and_value, *attributes = answer.headers["set-cookie"].split("; ")
+        assert name_and_value.startswith("__Host-smp_session=")
+        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(attributes)
+        assert "max-age=31536000" in answer.headers["strict-transport-security"]
+        assert problem(await (await platform.signed_in()).get("/v1/test-clock")) == (404, "not-found")
+
+
+async def test_only_the_digest_of_a_token_is_kept(platform: Platform, pool: PostgresPool) -> None:
+    admin = await platform.signed_in()
+    token = admin.headers["cookie"].partition("=")[2]
+    rows = await pool.rows(sql("SELECT s::text, length(token_digest) FROM sessions AS s"))
+    assert [row[1] for row in rows] == [32]
+    assert token not in rows[0][0]
+    assert token.encode().hex() not in rows[0][0]
+
+
+async def test_one_answer_for_unknown_wrong_and_disabled(platform: Platform) -> None:
+    await platform.registered("ada@example.com")
+    ben = await platform.registered("ben@example.com")
+    user_id = (await ben.get("/v1/me")).json()["id"]
+    await (await platform.signed_in()).patch(f"/v1/users/{user_id}", json={"disabled": True})
+    visitor = await platform.visitor()
+    answers = [
+        await visitor.post("/v1/auth/login", json={"email": email, "password": password})
+        for email, password in (("x@example.com", PASSWORD), ("ada@example.com", "wrong"), ("ben@example.com", PASSWORD))
+    ]
+    assert {problem(answer) for answer in answers} == {(401, "invalid-credentials")}
+    assert len({answer.content for answer in answers}) == 1
+
+
+async def test_a_session_that_the_client_brought_is_never_adopted_and_dies(platform: Platform) -> None:
+    ada = await platform.registered("ada@example.com")
+    visitor = await platform.visitor()
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    planted = await visitor.post("/v1/auth/login", json=body, headers={"cookie": "smp_session=planted"})
+    assert "planted" not in planted.headers["set-cookie"]
+    assert problem(await visitor.get("/v1/me", headers={"cookie": "smp_session=planted"}))[0] == 401
+    again = await ada.post("/v1/auth/login", json=body)
+    assert again.status_code == 200
+    assert problem(await ada.get("/v1/me")) == (401, "not-authenticated")
+
+
+async def test_logging_out_is_final(platform: Platform) -> None:
+    ada = await platform.registered("ada@example.com")
+    answer = await ada.post("/v1/auth/logout")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert problem(await ada.get("/v1/me")) == (401, "not-authenticated")
+
+
+async def test_sessions_are_listed_and_ended(platform: Platform) -> None:
+    first = await platform.registered("ada@example.com")
+    second, third = await platform.signed_in("ada@example.com"), await platform.signed_in("ada@example.com")
+    listed = (await first.get("/v1/me/sessions")).json()["items"]
+    assert len(listed) == 3
+    assert [session["current"] for session in listed].count(True) == 1
+    of_third = next(session for session in (await third.get("/v1/me/sessions")).json()["items"] if session["current"])
+    assert (await first.delete(f"/v1/me/sessions/{of_third['id']}")).status_code == 204
+    assert (await third.get("/v1/me")).status_code == 401
+    assert problem(await first.delete(f"/v1/me/sessions/{of_third['id']}")) == (404, "session-not-found")
+    ben = await platform.registered("ben@example.com")
+    of_ben = (await ben.get("/v1/me/sessions")).json()["items"][0]["id"]
+    assert problem(await first.delete(f"/v1/me/sessions/{of_ben}")) == (404, "session-not-found")
+    assert (await first.delete("/v1/me/sessions")).status_code == 204
+    assert [(await one.get("/v1/me")).status_code for one in (first, second, ben)] == [200, 401, 200]
+
+
+async def test_a_new_password_ends_every_other_session(platform: Platform) -> None:
+    ada, other = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
+    wrong = {"current_password": "wrong", "new_password": NEW_PASSWORD}
+    assert problem(await ada.put("/v1/me/password", json=wrong)) == (401, "invalid-credentials")
+    weak = await ada.put("/v1/me/password", json={"current_password": PASSWORD, "new_password": "short"})
+    assert (problem(weak), pointers(weak)) == ((422, "validation-failed"), {"/new_password"})
+    right = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await ada.put("/v1/me/password", json=right)).status_code == 204
+    assert [(await one.get("/v1/me")).status_code for one in (ada, other)] == [200, 401]
+    visitor = await platform.visitor()
+    answers = [
+        await visitor.post("/v1/auth/login", json={"email": "ada@example.com", "password": password})
+        for password in (PASSWORD, NEW_PASSWORD)
+    ]
+    assert [answer.status_code for answer in answers] == [401, 200]
+
+
+@pytest.mark.parametrize(
+    ("email", "idle", "absolute"),
+    [("ada@example.com", timedelta(days=7), timedelta(days=30)), (ADMIN, timedelta(minutes=30), timedelta(hours=12))],
+)
+async def test_sessions_end_unused_and_at_the_latest(
+    platform: Platform, email: str, idle: timedelta, absolute: timedelta
+) -> None:
+    """Half-open: at the end exactly it is over; each use starts the idle time anew, none the absolute one."""
+    if email != ADMIN:
+        await platform.registered(email)
+    used, unused = await platform.signed_in(email), await platform.signed_in(email)
+    tick = timedelta(microseconds=1)
+    await platform.set_clock(START + idle - tick)
+    assert (await used.get("/v1/me")).status_code == 200
+    await platform.set_clock(START + idle)
+    assert (await unused.get("/v1/me")).status_code == 401
+    now = START + idle
+    while now + idle / 2 < START + absolute:
+        now += idle / 2
+        await platform.set_clock(now)
+        assert (await used.get("/v1/me")).status_code == 200
+    await platform.set_clock(START + absolute - tick)
+    assert (await used.get("/v1/me")).status_code == 200
+    await platform.set_clock(START + absolute)
+    assert (await used.get("/v1/me")).status_code == 401
+
+
+async def test_ten_wrong_passwords_and_then_a_growing_wait(platform: Platform) -> None:
+    """Also the right password waits; another account does not; never for good."""
+    await platform.registered("ada@example.com")
+    await platform.registered("ben@example.com")
+    visitor = await platform.visitor()
+
+    async def attempt(email: str, password: str) -> tuple[int, int | None]:
+        answer = await visitor.post("/v1/auth/login", json={"email": email, "password": password})
+        return answer.status_code, int(answer.headers["retry-after"]) if "retry-after" in answer.headers else None
+
+    assert [await attempt("ada@example.com", "wrong") for _ in range(10)] == [(401, None)] * 10
+    assert await attempt("ADA@example.com", "wrong") == (429, 30)
+    assert await attempt("ada@example.com", PASSWORD) == (429, 30)
+    assert (await attempt("ben@example.com", PASSWORD))[0] == 200
+    await platform.set_clock(START + timedelta(seconds=30))
+    assert (await attempt("ada@example.com", "wrong"))[0] == 401
+    assert await attempt("ada@example.com", PASSWORD) == (429, 60)
+    await platform.set_clock(START + timedelta(seconds=90))
+    assert (await attempt("ada@example.com", PASSWORD))[0] == 200
+    assert (await attempt("ada@example.com", "wrong"))[0] == 401
+
+
+async def test_parallel_guesses_cannot_outrun_the_count(platform: Platform) -> None:
+    visitor = await platform.visitor()
+    body = {"email": "ada@example.com", "password": "wrong"}
+    answers = await asyncio.gather(*(visitor.post("/v1/auth/login", json=body) for _ in range(40)))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(401) <= 10
+    assert set(statuses) <= {401, 429, 503}
+    assert 429 in statuses
+
+
+async def test_no_secret_reaches_the_log(platform: Platform) -> None:
+    """Passwords, tokens, keys: in bodies, cookies and headers, in what succeeds and in what fails."""
+    handler, kept = captured_log()
+    logging.getLogger().addHandler(handler)
+    try:
+        ada = await platform.registered("canary@example.com")
+        service = await platform.service()
+        await service.get("/v1/users/x/access/seats")
+        await ada.post("/v1/auth/login", json={"email": "canary@example.com", "password": "canary-wrong-password"})
+        await ada.put("/v1/me/password", json={"current_password": PASSWORD, "new_password": NEW_PASSWORD})
+        await ada.post("/v1/auth/login", content=b'{"password": "canary-broken', headers={"content-type": "application/json"})
+    finally:
+        logging.getLogger().removeHandler(handler)
+    secrets = [PASSWORD, NEW_PASSWORD, "canary-wrong-password", "canary-broken"]
+    secrets += [ada.headers["cookie"].partition("=")[2], service.headers["authorization"].removeprefix("Bearer ")]
+    assert not [secret for secret in secrets if secret in kept.getvalue()]
