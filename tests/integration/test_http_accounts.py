@@ -36,7 +36,9 @@ async def test_registering_makes_a_user_and_signs_nobody_in(platform: Platform) 
     assert problem(again) == (409, "email-taken")
 
 
-@pytest.mark.parametrize("email", ["ada", "@example.com", "ada@", "a da@example.com", "ada@exa mple.com", "\x00@example.com", ""])
+@pytest.mark.parametrize(
+    "email", ["ada", "@example.com", "ada@", "a da@example.com", "ada@exa mple.com", "\x00@example.com", ""]
+)
 async def test_bad_emails_and_weak_passwords_are_told_together(platform: Platform, email: str) -> None:
     answer = await (await platform.visitor()).post("/v1/auth/register", json={"email": email, "password": "short"})
     assert problem(answer) == (422, "validation-failed")
@@ -50,7 +52,9 @@ async def test_bad_emails_and_weak_passwords_are_told_together(platform: Platfor
 async def test_passwords_are_taken_by_length_and_a_list_of_common_ones(
     platform: Platform, password: str, status: int
 ) -> None:
-    answer = await (await platform.visitor()).post("/v1/auth/register", json={"email": "a@x.test", "password": password})
+    answer = await (await platform.visitor()).post(
+        "/v1/auth/register", json={"email": "a@x.test", "password": password}
+    )
     assert answer.status_code == status
 
 
@@ -98,7 +102,11 @@ async def test_one_answer_for_unknown_wrong_and_disabled(platform: Platform) -> 
     visitor = await platform.visitor()
     answers = [
         await visitor.post("/v1/auth/login", json={"email": email, "password": password})
-        for email, password in (("x@example.com", PASSWORD), ("ada@example.com", "wrong"), ("ben@example.com", PASSWORD))
+        for email, password in (
+            ("x@example.com", PASSWORD),
+            ("ada@example.com", "wrong"),
+            ("ben@example.com", PASSWORD),
+        )
     ]
     assert {problem(answer) for answer in answers} == {(401, "invalid-credentials")}
     assert len({answer.content for answer in answers}) == 1
@@ -227,7 +235,9 @@ async def test_no_secret_reaches_the_log(platform: Platform) -> None:
         await service.get("/v1/users/x/access/seats")
         await ada.post("/v1/auth/login", json={"email": "canary@example.com", "password": "canary-wrong-password"})
         await ada.put("/v1/me/password", json={"current_password": PASSWORD, "new_password": NEW_PASSWORD})
-        await ada.post("/v1/auth/login", content=b'{"password": "canary-broken', headers={"content-type": "application/json"})
+        await ada.post(
+            "/v1/auth/login", content=b'{"password": "canary-broken', headers={"content-type": "application/json"}
+        )
     finally:
         logging.getLogger().removeHandler(handler)
     secrets = [PASSWORD, NEW_PASSWORD, "canary-wrong-password", "canary-broken"]

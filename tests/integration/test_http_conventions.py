@@ -34,10 +34,14 @@ async def test_a_body_that_is_not_json_is_415_before_anything_else(platform: Pla
         assert problem(answer) == (415, "unsupported-media-type")
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"'])
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"']
+)
 async def test_json_may_say_its_charset(platform: Platform, content_type: str) -> None:
     body = json.dumps(LOGIN).encode()
-    answer = await (await platform.visitor()).post("/v1/auth/login", content=body, headers={"content-type": content_type})
+    answer = await (await platform.visitor()).post(
+        "/v1/auth/login", content=body, headers={"content-type": content_type}
+    )
     assert problem(answer) == (401, "invalid-credentials")
 
 
@@ -91,7 +95,17 @@ async def test_large_bodies_are_413_declared_or_not(platform: Platform) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"\xff\xfe", b"[" * 5_000, b'{"a":' * 5_000, b'"\\ud800"', b'{"email": "\xed\xa0\x80"}', b"NaN", b"1e400", b"\xef\xbb\xbf{}"],
+    [
+        b"{",
+        b"\xff\xfe",
+        b"[" * 5_000,
+        b'{"a":' * 5_000,
+        b'"\\ud800"',
+        b'{"email": "\xed\xa0\x80"}',
+        b"NaN",
+        b"1e400",
+        b"\xef\xbb\xbf{}",
+    ],
 )
 async def test_what_is_not_json_is_400(platform: Platform, body: bytes) -> None:
     answer = await (await platform.visitor()).post("/v1/auth/login", content=body, headers=JSON)
@@ -140,7 +154,15 @@ async def test_unknown_routes_and_methods_are_problems(platform: Platform) -> No
 async def test_head_answers_as_get_does_without_the_body(platform: Platform) -> None:
     await platform.offer()
     admin = await platform.signed_in()
-    for path in ("/v1/plans", "/v1/plans/pro", "/v1/me", "/v1/me/access", "/v1/me/subscription", "/health/live", "/docs"):
+    for path in (
+        "/v1/plans",
+        "/v1/plans/pro",
+        "/v1/me",
+        "/v1/me/access",
+        "/v1/me/subscription",
+        "/health/live",
+        "/docs",
+    ):
         get, head = await admin.get(path), await admin.head(path)
         assert (head.status_code, head.content) == (get.status_code, b"")
         assert head.headers["content-type"] == get.headers["content-type"]
@@ -149,7 +171,13 @@ async def test_head_answers_as_get_does_without_the_body(platform: Platform) -> 
 
 async def test_every_answer_carries_the_request_id_and_the_security_headers(platform: Platform) -> None:
     admin = await platform.signed_in()
-    for method, path in (("GET", "/v1/me"), ("GET", "/nothing"), ("DELETE", "/v1/plans"), ("POST", "/v1/plans"), ("OPTIONS", "/v1/me")):
+    for method, path in (
+        ("GET", "/v1/me"),
+        ("GET", "/nothing"),
+        ("DELETE", "/v1/plans"),
+        ("POST", "/v1/plans"),
+        ("OPTIONS", "/v1/me"),
+    ):
         answer = await admin.request(method, path)
         assert len(answer.headers["x-request-id"]) == 36
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -191,7 +219,9 @@ async def test_parameters_that_are_not_text_are_400(platform: Platform, query: s
     assert problem(await (await platform.signed_in()).get(f"/v1/subscriptions?{query}")) == (400, "invalid-parameter")
 
 
-@pytest.mark.parametrize("cursor", ["x", "AAAA", "%00", "A" * 990, "WyJwbGFucyIsWzEsIngiXV0", "WyJzdWJzY3JpcHRpb25zIl0"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "AAAA", "%00", "A" * 990, "WyJwbGFucyIsWzEsIngiXV0", "WyJzdWJzY3JpcHRpb25zIl0"]
+)
 async def test_a_cursor_that_the_list_did_not_make_is_400(platform: Platform, cursor: str) -> None:
     answer = await (await platform.signed_in()).get(f"/v1/subscriptions?cursor={cursor}")
     assert problem(answer)[0] == 400
@@ -289,7 +319,10 @@ async def test_what_the_domain_refused_is_kept_and_what_the_transport_refused_is
     assert problem(await ask("b", "activate", {"plan": "none"})) == (404, "plan-not-found")
     assert problem(await ask("c", "cancel", {})) == (404, "no-live-subscription")
     assert problem(await ask("d", "activate", {"plan": 7})) == (422, "validation-failed")
-    assert problem(await ask("e", "activate", {"plan": "pro", "payment_method": "sim_down"})) == (503, "payment-unavailable")
+    assert problem(await ask("e", "activate", {"plan": "pro", "payment_method": "sim_down"})) == (
+        503,
+        "payment-unavailable",
+    )
     assert (await ask("d", "activate", {"plan": "pro"})).status_code == 201
     assert problem(await ask("f", "trial", {"plan": "pro"})) == (409, "live-subscription-exists")
     assert (await ask("g", "cancel", {})).status_code == 200
@@ -348,7 +381,9 @@ async def test_a_kept_registration_holds_no_fast_hash_of_the_password(platform: 
     key = {"idempotency-key": "k"}
     first = await visitor.post("/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD}, headers=key)
     again = await visitor.post("/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD}, headers=key)
-    other = await visitor.post("/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD[::-1]}, headers=key)
+    other = await visitor.post(
+        "/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD[::-1]}, headers=key
+    )
     assert told(first) == told(again)
     assert problem(other) == (422, "idempotency-key-reused")
     kept = await pool.rows(sql("SELECT t::text FROM idempotency_keys AS t"))
@@ -359,11 +394,19 @@ async def test_a_kept_registration_holds_no_fast_hash_of_the_password(platform: 
 async def test_values_of_another_type_are_not_bent_into_shape(platform: Platform) -> None:
     """A number in quotes is a text, an integer is no instant, and a text no boolean."""
     admin = await platform.signed_in()
-    plan = {"code": "pro", "name": 7, "price": {"amount": "1990", "currency": "USD"}, "period": 30, "features": {"a": [1]}}
+    plan = {
+        "code": "pro",
+        "name": 7,
+        "price": {"amount": "1990", "currency": "USD"},
+        "period": 30,
+        "features": {"a": [1]},
+    }
     answer = await admin.post("/v1/plans", json=plan)
     assert problem(answer) == (422, "validation-failed")
     assert pointers(answer) == {"/name", "/price/amount", "/period", "/features/a"}
     clock = await admin.put("/v1/test-clock", json={"now": 1_800_000_000, "sweep": "true"})
     assert pointers(clock) == {"/now", "/sweep"}
-    user = await admin.patch(f"/v1/users/{(await admin.get('/v1/me')).json()['id']}", json={"disabled": "false", "role": "root"})
+    user = await admin.patch(
+        f"/v1/users/{(await admin.get('/v1/me')).json()['id']}", json={"disabled": "false", "role": "root"}
+    )
     assert pointers(user) == {"/disabled", "/role"}

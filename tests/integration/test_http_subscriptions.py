@@ -88,7 +88,11 @@ async def test_the_scope_of_trials_is_a_setting(database_url: str, scope: str, s
 async def test_one_of_many_parallel_starts_wins(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
-    starts = [ada.post(f"/v1/me/subscription/{verb}", json={"plan": "pro"}) for verb in ("trial", "activate") for _ in range(6)]
+    starts = [
+        ada.post(f"/v1/me/subscription/{verb}", json={"plan": "pro"})
+        for verb in ("trial", "activate")
+        for _ in range(6)
+    ]
     answers = await asyncio.gather(*starts)
     made = [answer for answer in answers if answer.status_code == 201]
     converted = [answer for answer in answers if answer.status_code == 200]
@@ -214,7 +218,9 @@ async def test_access_at_the_boundary(platform: Platform) -> None:
         "until": None,
     }  # fmt: skip
     await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})
-    answers = [(await ada.get(f"/v1/me/access/{name}")).json() for name in ("export", "off", "none", "seats", "support", "x")]
+    answers = [
+        (await ada.get(f"/v1/me/access/{name}")).json() for name in ("export", "off", "none", "seats", "support", "x")
+    ]
     assert [answer["allowed"] for answer in answers] == [True, False, False, True, True, False]
     assert [answer["value"] for answer in answers] == [True, False, 0, 5, "priority", None]
     assert {answer["reason"] for answer in answers if not answer["allowed"]} == {"feature_not_in_plan"}

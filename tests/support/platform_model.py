@@ -106,6 +106,11 @@ class Subscription:
             return self.trial_ends_at
         return None if self.terms.period is None else end_of(self.terms.period, self.anchor, self.paid)
 
+    @property
+    def can_be_renewed(self) -> bool:
+        """Whether it is one that can, while it is live."""
+        return self.anchor is not None and self.ends_at is not None and not self.scheduled
+
     def ended_at(self, now: datetime) -> datetime | None:
         """When it was over, if it is."""
         over = self.ends_at if self.stopped_at is None else self.stopped_at
@@ -218,7 +223,7 @@ class Platform:
         if live is None:
             return {(404, "no-live-subscription")}
         refusals = self._charge(live.terms, method)
-        if live.anchor is None or live.ends_at is None or live.scheduled:
+        if not live.can_be_renewed:
             refusals.add((409, "illegal-transition"))
         if refusals:
             return refusals

@@ -19,6 +19,10 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A body that is read; a typo is an error, not a silence."""
 
 
+class NothingIn(Request, frozen=True):
+    """Nothing more to say."""
+
+
 class Response(msgspec.Struct, frozen=True):
     """A body that is written."""
 

@@ -1,4 +1,4 @@
-"""Sign out every other browser."""
+"""Sign out every other browser, or, for an administrator, all of a user's."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 
 @dataclass(frozen=True, slots=True)
 class EndOtherSessions:
-    """End all of the user's sessions but this one."""
+    """End all of the user's sessions but this one; ``None``: all of them."""
 
     user_id: UUID
-    session_id: UUID
+    session_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

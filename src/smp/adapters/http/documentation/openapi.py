@@ -85,11 +85,24 @@ def complete(document: Document, handlers: Mapping[str, HTTPRouteHandler], gate:
         [route.answers for route in gate], ref_template="#/components/schemas/{name}"
     )
     schemas.update(gate_schemas)
+    _speak_ecma(schemas)
     for path, item in list(document["paths"].items()):
         for method, operation in item.items():
             if isinstance(operation, dict) and operation.get("operationId") in handlers:
                 _complete(operation, handlers[operation["operationId"]], method, path)
     return document
+
+
+def _speak_ecma(node: object) -> None:
+    r"""Write patterns as JSON Schema has them: an end is ``$`` there, where Python's would let a last newline pass."""
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            node["pattern"] = node["pattern"].replace(r"\Z", "$")
+        for value in node.values():
+            _speak_ecma(value)
+    elif isinstance(node, list):
+        for value in node:
+            _speak_ecma(value)
 
 
 def _complete(operation: Document, handler: HTTPRouteHandler, method: str, path: str) -> None:

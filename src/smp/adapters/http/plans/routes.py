@@ -18,6 +18,7 @@ from smp.adapters.http.conduct import Conductor, respond, retried
 from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter, PositionInteger, bad_parameter
 from smp.adapters.http.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
 from smp.adapters.http.preconditions import expected
+from smp.adapters.http.wire import NothingIn
 from smp.application.commands.archive_plan import ArchivePlan, ArchivePlanHandler
 from smp.application.commands.change_plan import ChangePlan, ChangePlanHandler
 from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
@@ -28,6 +29,7 @@ from smp.application.queries.list_plan_revisions import ListPlanRevisions, ListP
 from smp.application.queries.list_plans import ListPlans, ListPlansHandler
 from smp.domain.plan.plan import PlanStatus
 
+_NOTHING = NothingIn()
 _STATUSES = {"active": PlanStatus.ACTIVE, "archived": PlanStatus.ARCHIVED, "all": None}
 
 
@@ -124,6 +126,7 @@ async def archive_plan(
     plan: FromPath[str],
     handler: FromDishka[ArchivePlanHandler],
     conductor: FromDishka[Conductor],
+    data: JSONBody[NothingIn] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
 ) -> Response[bytes]:
     """Running subscriptions are untouched."""
     caller, wanted = caller_of(request), expected(request.headers.get("if-match"))
@@ -145,6 +148,7 @@ async def restore_plan(
     plan: FromPath[str],
     handler: FromDishka[RestorePlanHandler],
     conductor: FromDishka[Conductor],
+    data: JSONBody[NothingIn] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
 ) -> Response[bytes]:
     """New subscriptions are possible again."""
     caller, wanted = caller_of(request), expected(request.headers.get("if-match"))

@@ -35,11 +35,11 @@ from smp.adapters.http.subscriptions.schemas import (
     EventOut,
     EventsPage,
     RenewIn,
-    ResumeIn,
     StartTrialIn,
     SubscriptionOut,
     SubscriptionsPage,
 )
+from smp.adapters.http.wire import NothingIn
 from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
 from smp.application.commands.cancel_subscription import CancelSubscription, CancelSubscriptionHandler
 from smp.application.commands.renew_subscription import RenewSubscription, RenewSubscriptionHandler
@@ -57,7 +57,7 @@ from smp.domain.errors import SubscriptionNotFound
 from smp.domain.subscription.lifecycle import Status
 
 # What an empty body says.
-_CANCEL_NOW, _RESUME, _RENEW = CancelIn(), ResumeIn(), RenewIn()
+_CANCEL_NOW, _RESUME, _RENEW = CancelIn(), NothingIn(), RenewIn()
 
 _PAYMENT = ("payment-required", "payment-declined", "payment-unavailable")
 _LIVE = ("no-live-subscription", "precondition-failed", "illegal-transition")
@@ -188,7 +188,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any],
         handler: FromDishka[ResumeSubscriptionHandler],
         conductor: FromDishka[Conductor],
-        data: JSONBody[ResumeIn] = _RESUME,  # noqa: ARG001 - a body, where there is one, must be empty
+        data: JSONBody[NothingIn] = _RESUME,  # noqa: ARG001 - a body, where there is one, must be empty
     ) -> Response[bytes]:
         """Only before the end: what is over is over."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)

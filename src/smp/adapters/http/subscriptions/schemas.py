@@ -53,10 +53,6 @@ class CancelIn(Request, frozen=True):
     at: CancelAt = CancelAt.NOW
 
 
-class ResumeIn(Request, frozen=True):
-    """Nothing more to say."""
-
-
 class PlanReferenceOut(Response, frozen=True):
     """The plan and the revision that a subscription is bound to."""
 

@@ -6,22 +6,26 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import get, patch
+from litestar import delete, get, patch
 from litestar.connection import Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET
 
 from smp.adapters.http import cursors
-from smp.adapters.http.auth.schemas import UserOut
+from smp.adapters.http.auth.schemas import SessionOut, SessionsPage, UserOut
 from smp.adapters.http.callers import Who
 from smp.adapters.http.conduct import retried
-from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter
+from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
 from smp.adapters.http.subjects import USER
 from smp.adapters.http.users.schemas import UserPatchIn, UsersPage
 from smp.application.commands.change_user_access import ChangeUserAccess, ChangeUserAccessHandler
+from smp.application.commands.end_other_sessions import EndOtherSessions, EndOtherSessionsHandler
+from smp.application.commands.end_session import EndSession, EndSessionHandler
 from smp.application.paging import PageRequest
 from smp.application.queries.get_user import GetUser, GetUserHandler
+from smp.application.queries.list_sessions import ListSessions, ListSessionsHandler
 from smp.application.queries.list_users import ListUsers, ListUsersHandler
+from smp.domain.errors import SessionNotFound
 
 
 @get(
@@ -81,8 +85,76 @@ async def change_user(
     return UserOut.of((await retried(lambda: handler(command))).user)
 
 
+@get(
+    "/v1/users/{user_id:str}/sessions",
+    operation_id="listSessionsOfUser",
+    tags=["users"],
+    summary="Where a user is signed in",
+    opt={"who": Who.ADMIN, "query": PAGING, "problems": ("user-not-found",)},
+)
+async def list_sessions_of_user(
+    request: Request[Any, Any, Any],
+    user_id: FromPath[str],
+    get_user_handler: FromDishka[GetUserHandler],
+    handler: FromDishka[ListSessionsHandler],
+    limit: LimitParameter = LIMIT,
+    cursor: CursorParameter = None,
+) -> SessionsPage:
+    """The user's sessions, newest first."""
+    user = await get_user_handler(GetUser(_subject(request, user_id)))
+    after = cursors.decode("sessions", cursor, tuple[AwareDatetime, cursors.Id])
+    page = await handler(ListSessions(user.id, user.role, None, PageRequest(limit, after)))
+    return SessionsPage([SessionOut.of(item) for item in page.items], cursors.encode("sessions", page.next))
+
+
+@delete(
+    "/v1/users/{user_id:str}/sessions/{session_id:str}",
+    operation_id="endSessionOfUser",
+    tags=["users"],
+    summary="Sign one of a user's browsers out",
+    opt={"who": Who.ADMIN, "problems": ("user-not-found", "session-not-found")},
+)
+async def end_session_of_user(
+    request: Request[Any, Any, Any],
+    user_id: FromPath[str],
+    session_id: FromPath[str],
+    handler: FromDishka[EndSessionHandler],
+) -> None:
+    """The session is dead on the server at once."""
+    parsed = uuid_or_none(session_id)
+    if parsed is None:
+        raise SessionNotFound(session_id)
+    subject = _subject(request, user_id)
+    await retried(lambda: handler(EndSession(subject, parsed)))
+
+
+@delete(
+    "/v1/users/{user_id:str}/sessions",
+    operation_id="endSessionsOfUser",
+    tags=["users"],
+    summary="Sign a user out everywhere",
+    opt={"who": Who.ADMIN, "problems": ("user-not-found",)},
+)
+async def end_sessions_of_user(
+    request: Request[Any, Any, Any],
+    user_id: FromPath[str],
+    get_user_handler: FromDishka[GetUserHandler],
+    handler: FromDishka[EndOtherSessionsHandler],
+) -> None:
+    """All of the user's sessions end."""
+    user = await get_user_handler(GetUser(_subject(request, user_id)))
+    await retried(lambda: handler(EndOtherSessions(user.id, None)))
+
+
 def _subject(request: Request[Any, Any, Any], user_id: str) -> UUID:  # noqa: ARG001 - named in the path, read there
     return USER.user_id(request)
 
 
-ROUTES = (list_users, get_user, change_user)
+ROUTES = (
+    list_users,
+    get_user,
+    change_user,
+    list_sessions_of_user,
+    end_session_of_user,
+    end_sessions_of_user,
+)

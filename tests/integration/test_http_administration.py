@@ -1,0 +1,335 @@
+"""What administrators and services do over HTTP, and who may do what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.support.http_platform import ADMIN, START, Platform, problem, serving
+
+
+@pytest.fixture
+async def platform(database_url: str) -> AsyncIterator[Platform]:
+    async with serving(database_url) as platform:
+        yield platform
+
+
+async def user_id(client: httpx.AsyncClient) -> str:
+    return str((await client.get("/v1/me")).json()["id"])
+
+
+ANYONE: Final = {"anonymous": 200, "user": 200, "admin": 200, "service": 200}
+SIGNED_IN: Final = {"anonymous": 401, "user": 200, "admin": 200, "service": 403}
+ADMINS: Final = {"anonymous": 401, "user": 403, "admin": 200, "service": 403}
+GATE: Final = {"anonymous": 401, "user": 403, "admin": 200, "service": 200}
+
+# Every route of the document, and what each kind of caller may do there: 200 stands for "is let in".
+MATRIX: Final = {
+    "register": ANYONE,
+    "logIn": ANYONE,
+    "logOut": SIGNED_IN,
+    "getMe": SIGNED_IN,
+    "changePassword": SIGNED_IN,
+    "listSessions": SIGNED_IN,
+    "endSession": SIGNED_IN,
+    "endOtherSessions": SIGNED_IN,
+    "listPlans": ANYONE,
+    "getPlan": ANYONE,
+    "createPlan": ADMINS,
+    "changePlan": ADMINS,
+    "archivePlan": ADMINS,
+    "restorePlan": ADMINS,
+    "listPlanRevisions": ADMINS,
+    "getSubscription": SIGNED_IN,
+    "startTrial": SIGNED_IN,
+    "activate": SIGNED_IN,
+    "cancel": SIGNED_IN,
+    "resume": SIGNED_IN,
+    "renew": SIGNED_IN,
+    "listSubscriptionHistory": SIGNED_IN,
+    "getSubscriptionOfUser": ADMINS,
+    "startTrialOfUser": ADMINS,
+    "activateOfUser": ADMINS,
+    "cancelOfUser": ADMINS,
+    "resumeOfUser": ADMINS,
+    "renewOfUser": ADMINS,
+    "listSubscriptionHistoryOfUser": ADMINS,
+    "getSubscriptionById": SIGNED_IN,
+    "listSubscriptionEvents": SIGNED_IN,
+    "listSubscriptions": ADMINS,
+    "listUsers": ADMINS,
+    "getUser": ADMINS,
+    "changeUser": ADMINS,
+    "listSessionsOfUser": ADMINS,
+    "endSessionOfUser": ADMINS,
+    "endSessionsOfUser": ADMINS,
+    "getStatistics": ADMINS,
+    "listAccess": SIGNED_IN,
+    "checkAccess": SIGNED_IN,
+    "listAccessOfUser": GATE,
+    "checkAccessOfUser": GATE,
+    "getTestClock": ADMINS,
+    "setTestClock": ADMINS,
+    "live": ANYONE,
+    "ready": ANYONE,
+    "metrics": ANYONE,
+}
+
+
+async def test_who_may_do_what(platform: Platform) -> None:
+    """The matrix has a row for every route; who is not let in is told so before anything else of the request."""
+    document = (await (await platform.visitor()).get("/openapi.json")).json()
+    operations = {
+        operation["operationId"]: (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if isinstance(operation, dict)
+    }
+    assert operations.keys() == MATRIX.keys()
+    await platform.registered("ada@example.com")
+    for name, (method, path) in operations.items():
+        # Read from the document, so that no id is right: whoever is let in meets 2xx, 400, 404, 409 or 422.
+        path = path.format(user_id="x", plan="x", subscription_id="x", session_id="x", feature="x")  # noqa: PLW2901
+        for caller, status in MATRIX[name].items():
+            client = {
+                "anonymous": platform.visitor,
+                "user": lambda: platform.signed_in("ada@example.com"),
+                "admin": platform.signed_in,
+                "service": platform.service,
+            }[caller]
+            answer = await (await client()).request(method, path)
+            let_in = answer.status_code not in {401, 403} or (name == "logIn" and answer.status_code == 401)
+            assert let_in == (status == 200), (name, caller, answer.text)
+            if not let_in:
+                assert answer.status_code == status, (name, caller)
+
+
+async def test_a_role_and_a_switch_work_on_the_very_next_request(platform: Platform) -> None:
+    ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
+    path = f"/v1/users/{await user_id(ada)}"
+    assert (await ada.get("/v1/statistics")).status_code == 403
+    assert (await admin.patch(path, json={"role": "admin"})).json()["role"] == "admin"
+    assert (await ada.get("/v1/statistics")).status_code == 200
+    assert (await admin.patch(path, json={"role": "user"})).status_code == 200
+    assert (await ada.get("/v1/statistics")).status_code == 403
+    assert (await admin.patch(path, json={"disabled": True})).json()["disabled"] is True
+    for request in (ada.get("/v1/me"), ada.get("/v1/me/access/x"), ada.post("/v1/auth/logout")):
+        assert problem(await request) == (401, "not-authenticated")
+    assert (await admin.patch(path, json={"disabled": False})).status_code == 200
+    assert (await ada.get("/v1/me")).status_code == 401
+    assert (await (await platform.signed_in("ada@example.com")).get("/v1/me")).status_code == 200
+
+
+async def test_administrators_sign_users_out(platform: Platform) -> None:
+    ada, again = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
+    admin = await platform.signed_in()
+    base = f"/v1/users/{await user_id(ada)}/sessions"
+    listed = (await admin.get(base)).json()["items"]
+    assert [session["current"] for session in listed] == [False, False]
+    newest = listed[0]["id"]
+    assert (await admin.delete(f"{base}/{newest}")).status_code == 204
+    assert problem(await admin.delete(f"{base}/{newest}")) == (404, "session-not-found")
+    assert [(await one.get("/v1/me")).status_code for one in (ada, again)] == [200, 401]
+    assert (await admin.delete(base)).status_code == 204
+    assert [(await one.get("/v1/me")).status_code for one in (ada, admin)] == [401, 200]
+    assert problem(await admin.get("/v1/users/x/sessions")) == (404, "user-not-found")
+
+
+async def test_somebody_can_always_run_the_platform(platform: Platform) -> None:
+    """Also where two administrators demote each other at the same instant."""
+    admin = await platform.signed_in()
+    own = f"/v1/users/{await user_id(admin)}"
+    for change in ({"role": "user"}, {"disabled": True}):
+        assert problem(await admin.patch(own, json=change)) == (409, "last-admin")
+    ben = await platform.registered("ben@example.com")
+    bens = f"/v1/users/{await user_id(ben)}"
+    await admin.patch(bens, json={"role": "admin"})
+    answers = await asyncio.gather(admin.patch(bens, json={"role": "user"}), ben.patch(own, json={"role": "user"}))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses in ([200, 403], [200, 409])
+
+
+async def test_users_are_found_by_the_beginning_of_their_email(platform: Platform) -> None:
+    for name in ("ann", "anna", "bob", "an_n", "an%n"):
+        await platform.registered(f"{name}@example.com")
+    admin = await platform.signed_in()
+
+    async def found(query: str) -> list[str]:
+        answer = await admin.get("/v1/users", params={"email": query})
+        return [user["email"].partition("@")[0] for user in answer.json()["items"]]
+
+    assert await found("AN") == ["an%n", "an_n", "ann", "anna"]
+    assert await found("an_") == ["an_n"]
+    assert await found("an%") == ["an%n"]
+    assert await found("zed") == []
+    assert set(await found("")) == {"admin", "an%n", "an_n", "ann", "anna", "bob"}
+
+
+async def test_administrators_act_for_a_user(platform: Platform) -> None:
+    await platform.offer()
+    ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
+    base = f"/v1/users/{await user_id(ada)}"
+    trial = await admin.post(f"{base}/subscription/trial", json={"plan": "pro"})
+    assert trial.status_code == 201
+    assert (await ada.get("/v1/me/subscription")).json() == trial.json()
+    for verb, body in (("activate", {"plan": "pro"}), ("renew", {}), ("cancel", {"at": "period_end"}), ("resume", {})):
+        assert (await admin.post(f"{base}/subscription/{verb}", json=body)).status_code == 200
+    events = (await admin.get(f"/v1/subscriptions/{trial.json()['id']}/events")).json()["items"]
+    assert {event["actor"]["type"] for event in events} == {"admin"}
+    assert {event["actor"]["id"] for event in events} == {await user_id(admin)}
+    assert len((await admin.get(f"{base}/subscriptions")).json()["items"]) == 1
+    for gone in ("x", "01900000-0000-7000-8000-000000000000"):
+        assert problem(await admin.get(f"/v1/users/{gone}")) == (404, "user-not-found")
+        assert problem(await admin.get(f"/v1/users/{gone}/access/seats")) == (404, "user-not-found")
+        answer = await admin.post(f"/v1/users/{gone}/subscription/trial", json={"plan": "pro"})
+        assert problem(answer) == (404, "user-not-found")
+
+
+async def test_a_service_asks_for_a_user(platform: Platform) -> None:
+    await platform.offer()
+    ada, service = await platform.registered("ada@example.com"), await platform.service()
+    await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})
+    base = f"/v1/users/{await user_id(ada)}"
+    assert (await service.get(f"{base}/access/seats")).json() == (await ada.get("/v1/me/access/seats")).json()
+    assert (await service.get(f"{base}/access")).json()["features"] == {"export": True, "seats": 5}
+    for client, path in ((service, "/v1/me"), (service, f"{base}/subscription"), (service, "/v1/users")):
+        assert problem(await client.get(path)) == (403, "forbidden")
+    stranger = await platform.visitor()
+    answer = await stranger.get(f"{base}/access/seats", headers={"authorization": "Bearer smp_nonsense"})
+    assert problem(answer) == (401, "not-authenticated")
+    assert "www-authenticate" in answer.headers
+
+
+async def test_the_list_of_subscriptions_is_filtered_by_what_holds_now(platform: Platform) -> None:
+    await platform.offer()
+    await platform.offer("team", trial_period="P30D")
+    for name, plan, verbs in (
+        ("ada", "pro", ("trial",)),
+        ("ben", "team", ("trial",)),
+        ("eve", "pro", ("activate",)),
+        ("kim", "team", ("activate", "cancel")),
+    ):
+        user = await platform.registered(f"{name}@example.com")
+        for verb in verbs:
+            await user.post(f"/v1/me/subscription/{verb}", json={} if verb == "cancel" else {"plan": plan})
+    await platform.set_clock(START + timedelta(days=14))
+    admin = await platform.signed_in()
+    names = {user["id"]: user["email"].partition("@")[0] for user in (await admin.get("/v1/users")).json()["items"]}
+
+    async def listed(query: str) -> list[str]:
+        answer = await admin.get(f"/v1/subscriptions?{query}")
+        assert answer.status_code == 200, answer.text
+        return [names[item["user_id"]] for item in answer.json()["items"]]
+
+    assert await listed("") == ["kim", "eve", "ben", "ada"]
+    assert await listed("status=trial") == ["ben"]
+    assert await listed("status=active") == ["eve"]
+    assert await listed("status=expired") == ["ada"]
+    assert await listed("status=cancelled&status=expired") == ["kim", "ada"]
+    assert await listed("plan=team") == ["kim", "ben"]
+    assert await listed("plan=team&status=trial") == ["ben"]
+    assert await listed("plan=nothing") == []
+    assert await listed("email=EVE@example.com") == ["eve"]
+    assert await listed("email=ev") == []
+    eve = next(one for one, name in names.items() if name == "eve")
+    assert await listed(f"user_id={eve}") == ["eve"]
+    assert await listed("ends_before=2027-03-01T00:00:00Z&ends_after=2027-02-14T10:00:00Z&status=active") == ["eve"]
+    assert await listed("ends_before=2027-02-14T10:00:00Z") == []
+    assert await listed("ends_after=2027-02-14T10:00:00Z&plan=pro") == ["ada", "eve"]
+
+
+async def test_plans_are_shown_cheapest_first_and_archived_ones_to_administrators(platform: Platform) -> None:
+    for code, amount in (("c", 300), ("a", 100), ("b", 100), ("old", 50)):
+        await platform.offer(code, price={"amount": amount, "currency": "USD"})
+    admin, visitor = await platform.signed_in(), await platform.visitor()
+    await admin.post("/v1/plans/old/archive")
+
+    async def codes(client: httpx.AsyncClient, query: str = "") -> list[str]:
+        return [plan["code"] for plan in (await client.get(f"/v1/plans{query}")).json()["items"]]
+
+    assert await codes(visitor) == ["a", "b", "c"]
+    assert await codes(admin, "?status=archived") == ["old"]
+    assert await codes(admin, "?status=all") == ["old", "a", "b", "c"]
+    assert problem(await visitor.get("/v1/plans?status=all")) == (401, "not-authenticated")
+    assert (await visitor.get("/v1/plans/old")).json()["status"] == "archived"
+    duplicate = await admin.post(
+        "/v1/plans", json={"code": "a", "name": "A", "price": {"amount": 0, "currency": "USD"}}
+    )
+    assert problem(duplicate) == (409, "plan-code-taken")
+
+
+async def test_a_patch_makes_a_revision_where_terms_change_and_nothing_where_nothing_does(platform: Platform) -> None:
+    await platform.offer(features={"export": True, "seats": 5})
+    admin = await platform.signed_in()
+    steps = [
+        ({"name": "Professional", "description": "For professionals"}, 1, 2),
+        ({"price": {"amount": 2490}}, 2, 3),
+        ({"features": {"seats": 10, "export": None}}, 3, 4),
+        ({"period": None, "trial_period": None}, 4, 5),
+        ({"features": {"seats": 10}, "name": "Professional"}, 4, 5),
+        ({"features": None}, 5, 6),
+    ]
+    for patch, revision, version in steps:
+        answer = await admin.patch(
+            "/v1/plans/pro", json=patch, headers={"content-type": "application/merge-patch+json"}
+        )
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["revision"], answer.headers["etag"]) == (revision, f'"{version}"')
+    assert answer.json()["features"] == {}
+    revisions = (await admin.get("/v1/plans/pro/revisions")).json()["items"]
+    assert [one["revision"] for one in revisions] == [5, 4, 3, 2, 1]
+    assert [one["price"]["amount"] for one in revisions] == [2490, 2490, 2490, 2490, 1990]
+    for verb in ("archive", "restore"):
+        assert problem(await admin.post(f"/v1/plans/pro/{verb}", json={"force": True})) == (422, "validation-failed")
+    for bad in ({"code": "new"}, {"name": None}, {"price": None}, {"price": {"amount": 1.5}}, {"status": "archived"}):
+        assert problem(await admin.patch("/v1/plans/pro", json=bad)) == (422, "validation-failed")
+
+
+async def test_statistics_by_hand(platform: Platform) -> None:
+    """A year is twelve months, a month 30.4375 days; trials and what is for life count nothing; half up at the end."""
+    await platform.offer("month", price={"amount": 1000, "currency": "USD"})
+    await platform.offer("year", price={"amount": 10_006, "currency": "USD"}, period="P1Y")
+    await platform.offer("fortnight", price={"amount": 700, "currency": "EUR"}, period="P14D")
+    await platform.offer("life", price={"amount": 99_999, "currency": "USD"}, period=None)
+    for name, plan, verbs in (
+        ("ada", "month", ("trial", "activate")),
+        ("ben", "month", ("trial",)),
+        ("eve", "month", ("trial", "cancel")),
+        ("kim", "year", ("activate",)),
+        ("lou", "fortnight", ("activate",)),
+        ("max", "life", ("activate",)),
+    ):
+        user = await platform.registered(f"{name}@example.com")
+        for verb in verbs:
+            await user.post(f"/v1/me/subscription/{verb}", json={} if verb == "cancel" else {"plan": plan})
+    figures = (await (await platform.signed_in()).get("/v1/statistics")).json()
+    assert figures == {
+        "as_of": "2027-01-31T10:00:00Z",
+        "users": 7,
+        "subscriptions": {"trial": 1, "active": 4, "expired": 0, "cancelled": 1},
+        "by_plan": [
+            {"plan": "fortnight", "trial": 0, "active": 1},
+            {"plan": "life", "trial": 0, "active": 1},
+            {"plan": "month", "trial": 1, "active": 1},
+            {"plan": "year", "trial": 0, "active": 1},
+        ],
+        # 700 × 30.4375 ÷ 14 = 1521.875; 1000 + 10006 ÷ 12 = 1833.83…
+        "mrr": [{"amount": 1522, "currency": "EUR"}, {"amount": 1834, "currency": "USD"}],
+        "trials": {"started": 3, "running": 1, "converted": 1, "lost": 1, "conversion_rate": 0.5},
+        "ending_within_7_days": 0,
+    }
+    for after, ending in ((timedelta(days=7), 0), (timedelta(days=7, microseconds=1), 2)):
+        await platform.set_clock(START + after)
+        figures = (await (await platform.signed_in()).get("/v1/statistics")).json()
+        assert figures["ending_within_7_days"] == ending  # the trial and the fortnight; half-open like all intervals
+
+
+async def test_the_first_administrator_is_whom_the_tests_sign_in(platform: Platform) -> None:
+    me = (await (await platform.signed_in()).get("/v1/me")).json()
+    assert (me["email"], me["role"]) == (ADMIN, "admin")
+    assert datetime.fromisoformat(me["created_at"]) == START

@@ -1,0 +1,195 @@
+"""The OpenAPI document, its page, the problems' pages, health and metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from dishka import Provider, Scope
+
+from smp.adapters.http.problems import PROBLEMS
+from smp.adapters.http.settings import UP, Readiness
+from smp.application.ports.clock import Clock
+from smp.application.queries.list_plans import ListPlansHandler
+from tests.support.http_platform import Platform, problem, serving
+
+
+@pytest.fixture
+async def platform(database_url: str) -> AsyncIterator[Platform]:
+    async with serving(database_url) as platform:
+        yield platform
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
+async def test_the_document_is_sound_and_complete(platform: Platform) -> None:
+    """OpenAPI 3.1; each operation has an id of its own, a summary, and every problem by its slug."""
+    document = (await (await platform.visitor()).get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    found = list(operations(document))
+    ids = [operation["operationId"] for _, _, operation in found]
+    assert len(set(ids)) == len(ids)
+    slugs = {shown.slug for shown in PROBLEMS}
+    for method, path, operation in found:
+        assert operation["summary"], path
+        assert {"200", "201", "204"} & operation["responses"].keys(), path
+        assert "500" in operation["responses"]
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                examples = response["content"]["application/problem+json"]["examples"]
+                assert examples.keys() <= slugs
+                assert all(example["value"]["status"] == int(status) for example in examples.values())
+        named = set(re.findall(r"{(\w+)}", path))
+        assert named == {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}, path
+        if method in {"post", "put", "patch"} and "requestBody" in operation:
+            assert {"413", "415", "422"} <= operation["responses"].keys()
+    assert "example" in str(document["components"]["schemas"]["PlanIn"])
+
+
+async def test_every_reference_of_the_document_leads_somewhere(platform: Platform) -> None:
+    answer = await (await platform.visitor()).get("/openapi.json")
+    schemas = answer.json()["components"]["schemas"]
+    references = set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', answer.text))
+    assert references <= schemas.keys()
+    for name, schema in schemas.items():
+        jsonschema_rs.Draft202012Validator({**schema, "components": {"schemas": schemas}}), name  # noqa: B018
+
+
+async def test_answers_are_what_the_document_says(platform: Platform) -> None:
+    await platform.offer()
+    ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
+    await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})
+    document = (await ada.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    for client, path in (
+        (ada, "/v1/me"),
+        (ada, "/v1/me/sessions"),
+        (ada, "/v1/plans"),
+        (ada, "/v1/me/subscription"),
+        (ada, "/v1/me/subscriptions"),
+        (ada, "/v1/me/access"),
+        (admin, "/v1/subscriptions"),
+        (admin, "/v1/users"),
+        (admin, "/v1/statistics"),
+        (admin, "/v1/test-clock"),
+    ):
+        response = document["paths"][path]["get"]["responses"]["200"]
+        schema = response["content"]["application/json"]["schema"]
+        validator = jsonschema_rs.Draft202012Validator({**schema, "components": {"schemas": schemas}})
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        validator.validate(answer.json())
+
+
+async def test_the_parameters_of_the_document_are_those_that_are_taken(platform: Platform) -> None:
+    """What the guard lets pass and what is documented are the same names."""
+    admin = await platform.signed_in()
+    document = (await admin.get("/openapi.json")).json()
+    for method, path, operation in operations(document):
+        if method != "get":
+            continue
+        documented = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
+        target = re.sub(r"{\w+}", "x", path)
+        for name in ("limit", "cursor", "status", "plan", "user_id", "email", "ends_before", "ends_after", "x"):
+            answer = await admin.get(target, params={name: ""})
+            unknown = answer.status_code == 400 and "is not a parameter" in answer.text
+            assert unknown == (name not in documented), (path, name, answer.text)
+
+
+async def test_the_page_works_offline(platform: Platform) -> None:
+    """Whatever the page names is served from here."""
+    visitor = await platform.visitor()
+    page = await visitor.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert all(name.startswith(("/docs/", "data:")) for name in named)
+    for name in named:
+        if name.startswith("/"):
+            assert (await visitor.get(name)).status_code == 200
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "/openapi.json" in (await visitor.get("/docs/start.js")).text
+    for missing in ("/docs/../app.py", "/docs/x", "/docs/LICENSE"):
+        assert problem(await visitor.get(missing)) == (404, "not-found")
+
+
+async def test_every_problem_has_its_page(platform: Platform) -> None:
+    visitor = await platform.visitor()
+    for shown in PROBLEMS:
+        page = await visitor.get(f"/problems/{shown.slug}")
+        assert page.status_code == 200
+        assert shown.title in page.text
+    assert problem(await visitor.get("/problems/unheard-of")) == (404, "not-found")
+
+
+async def test_health_and_metrics(platform: Platform) -> None:
+    visitor = await platform.visitor()
+    assert (await visitor.get("/health/live")).json() == {"status": "live"}
+    ready = (await visitor.get("/health/ready")).json()
+    assert ready == {"status": "ready", "checks": {"database": "ok", "migrations": "ok"}}
+    await visitor.get("/v1/plans")
+    await visitor.get("/v1/plans/secret-name")
+    await visitor.request("BREW", "/v1/plans")
+    text = (await visitor.get("/metrics")).text
+    assert 'smp_http_requests_total{method="GET",route="/v1/plans",status="200"} 1.0' in text
+    assert 'route="/v1/plans/{plan}",status="404"} 1.0' in text
+    assert "secret-name" not in text
+    assert "BREW" not in text
+
+
+class Down(Readiness):
+    """A database that does not answer."""
+
+    async def check(self) -> Mapping[str, str]:
+        """Nothing is up but the migrations."""
+        return {"database": "does not answer", "migrations": UP}
+
+
+async def test_readiness_names_what_is_down(database_url: str) -> None:
+    override = Provider(scope=Scope.APP)
+    override.provide(Down, provides=Readiness, override=True)
+    async with serving(database_url, override) as platform:
+        visitor = await platform.visitor()
+        answer = await visitor.get("/health/ready")
+        assert problem(answer) == (503, "not-ready")
+        assert answer.json()["checks"] == {"database": "does not answer", "migrations": "ok"}
+        assert "database" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await visitor.get("/health/live")).status_code == 200
+
+
+class Broken(ListPlansHandler):
+    """A defect."""
+
+    async def __call__(self, query: object) -> Any:  # noqa: ANN401, ARG002 - it gives nothing
+        """Fail in a way that nobody expects."""
+        raise ZeroDivisionError("the secret reason")
+
+
+async def test_an_unexpected_error_shows_nothing_but_the_request_id(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log has the reason under the same id."""
+    override = Provider(scope=Scope.APP)
+    override.provide(Broken, provides=ListPlansHandler, override=True)
+    async with serving(database_url, override) as platform:
+        answer = await (await platform.visitor()).get("/v1/plans", headers={"x-request-id": "trace-me"})
+    assert problem(answer) == (500, "internal-error")
+    assert answer.json()["request_id"] == "trace-me"
+    assert "secret" not in answer.text
+    assert "ZeroDivisionError" not in answer.text
+    told = "".join(capsys.readouterr())
+    assert "the secret reason" in told
+    assert "trace-me" in told
+
+
+async def test_metrics_can_be_bound_apart(database_url: str) -> None:
+    async with serving(database_url, SMP_METRICS_PORT="9999") as platform:
+        assert problem(await (await platform.visitor()).get("/metrics")) == (404, "not-found")
+        assert await platform.container.get(Clock)
