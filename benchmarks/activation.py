@@ -40,7 +40,7 @@ from smp.domain.actor import Actor, ActorType
 NAME: Final = "activation"
 CLIENTS: Final = (1, 8)
 
-_PLAN: Final = "starter"
+_PLAN: Final = stories.COMMON_PLAN
 _RENDER: Final = cast("Callable[[object], Answer]", subscription_answer)
 _TPS: Final = re.compile(r"^tps = ([0-9.]+) \(without", re.MULTILINE)
 _FAILED: Final = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -31,10 +32,10 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a process: what it printed, how long it took, in seconds, and its greatest size in bytes."""
+    """What became of a process: what it printed, its processor time in seconds, and its greatest size in bytes."""
 
     output: str
-    elapsed_s: float
+    cpu_s: float
     peak_bytes: int
 
 
@@ -82,7 +83,7 @@ def run(command: list[str], settings: Mapping[str, str], log: Path) -> Finished:
         Failed: where it does not end well.
     """
     peak = 0
-    started = time.monotonic()
+    before = _cpu_of_ended_s()
     with log.open("wb") as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, env=dict(settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
@@ -91,7 +92,6 @@ def run(command: list[str], settings: Mapping[str, str], log: Path) -> Finished:
             while process.poll() is None:
                 peak = max(peak, peak_bytes(process.pid))
                 time.sleep(_SAMPLE_S)
-            elapsed_s = time.monotonic() - started
             output = process.stdout.read().decode() if process.stdout else ""
         finally:
             stop(process)
@@ -100,7 +100,7 @@ def run(command: list[str], settings: Mapping[str, str], log: Path) -> Finished:
     if process.returncode != 0:
         tail = log.read_text(encoding="utf-8", errors="replace")[-2_000:]
         raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2_000:]}\n{tail}")
-    return Finished(output, elapsed_s, peak)
+    return Finished(output, _cpu_of_ended_s() - before, peak)
 
 
 def free_port() -> int:
@@ -169,6 +169,17 @@ def resident_bytes(pid: int) -> int:
 def peak_bytes(pid: int) -> int:
     """How much it held at most so far, by the kernel's own count; 0 where it is gone."""
     return _status_field(pid, "VmHWM")
+
+
+def family_cpu_s(pid: int) -> float:
+    """Seconds of a processor that the process has used, with those that it started, ended or not."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:15])) / _TICKS + cpu_s(children(pid))
+
+
+def _cpu_of_ended_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _status(port: int, path: str) -> int:

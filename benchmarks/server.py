@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
-from benchmarks.processes import ROOT, environment
+from benchmarks.processes import ROOT, environment, family_cpu_s
 from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 from smp.adapters.postgres.migrator import migrate
@@ -83,6 +83,11 @@ class Server:
     async def drop(self, database: str) -> None:
         """Remove the database, whoever is connected to it."""
         await self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def cpu_s(self) -> float:
+        """Seconds of a processor that the server has used, with all of its processes, ended or not."""
+        lines = Path(self.socket_folder, "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        return family_cpu_s(int(lines[0]))
 
     async def backends(self, database: str) -> list[int]:
         """The numbers of the processes that serve connections to this database."""

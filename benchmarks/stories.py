@@ -25,12 +25,19 @@ DUE_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 PLANS_MADE_AT: Final = datetime(2015, 1, 1, tzinfo=UTC)
 FEATURE: Final = "export"
+COMMON_PLAN: Final = "starter"
+RARE_PLAN: Final = "boutique"
+"""One in a thousand has it: what is rare is looked for through all that is not, where an index is chosen badly."""
+
 PASSWORD_HASH: Final = "$argon2id$none"  # noqa: S105 - no password has it
 
 _DAY: Final = timedelta(days=1)
 # Spreads numbers over a range without a pattern (Knuth's multiplicative hashing).
 _SPREAD: Final = 2_654_435_761
 _RANGE: Final = 1 << 32
+# The same, apart from the first.
+_SCATTER: Final = 40_503
+_SCATTERED: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,11 @@ def uuid7(at: datetime, number: int, kind: int = 0) -> UUID:
 def plans() -> tuple[Plan, ...]:
     """What is offered."""
     return (
-        _plan(0, "starter", Money(990, "USD"), "P1M", "P14D"),
+        _plan(0, COMMON_PLAN, Money(990, "USD"), "P1M", "P14D"),
         _plan(1, "pro", Money(2_900, "USD"), "P1M", "P14D"),
         _plan(2, "business", Money(99_000, "EUR"), "P1Y", "P1M"),
         _plan(3, "lifetime", Money(49_900, "USD"), None, None),
+        _plan(4, RARE_PLAN, Money(9_900, "USD"), "P1M", "P14D"),
     )
 
 
@@ -141,6 +149,8 @@ class _Subscriber:
 
     @property
     def _monthly(self) -> PlanRevision:
+        if self.number * _SCATTER % _SCATTERED < _SCATTERED // 1000:
+            return self.offers[4]
         return self.offers[0 if self.number % 10 < 7 else 1]  # noqa: PLR2004 - seven of ten take the cheap one
 
     def _id(self, at: datetime, kind: int) -> UUID:

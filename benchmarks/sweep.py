@@ -57,12 +57,17 @@ neighbouring rounds. Memory is the process's greatest resident size by the kerne
 
 @dataclass(slots=True)
 class _Sweeps:
-    """All sweeps of one size: subscriptions a second, ours and the statement's, and our peaks in bytes."""
+    """All sweeps of one size: subscriptions a second, ours and the statement's, and of ours what they took.
+
+    Peaks are bytes; processor time is microseconds a subscription, of the process and of PostgreSQL with all it does.
+    """
 
     due: int
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+    database_us: list[float] = field(default_factory=list)
 
 
 async def run(bench: Bench) -> Section:
@@ -78,6 +83,8 @@ async def run(bench: Bench) -> Section:
         Figure(f"sweep of {small.due:,}: of one SQL statement", _ratio(small), target=at_least(0.25)),
         Figure(f"{name}: of one SQL statement", _ratio(large), target=at_least(0.25)),
         Figure(f"one SQL statement, {large.due:,}", middle(large.theirs), Unit.PER_SECOND),
+        Figure(f"{name}: our processor time, each", middle(large.cpu_us), Unit.MICROSECONDS),
+        Figure(f"{name}: PostgreSQL's processor time, each", middle(large.database_us), Unit.MICROSECONDS),
         Figure(f"{name}: greatest memory", peak, Unit.MIBIBYTES, at_most(_PEAK_MIB)),
         Figure(f"{name}: memory, of a sweep of {small.due:,}", peak * MIB / max(small.peaks), target=at_most(_GROWTH)),
     )
@@ -110,12 +117,15 @@ async def _expire(bench: Bench, sweeps: _Sweeps) -> int:
     """Sweep by the product; a digest of what it left behind."""
     command = processes.python("smp.bootstrap", "expire", "--json")
     settings = bench.server.settings(_COPY)
+    database_cpu_s = bench.server.cpu_s()
     done = await asyncio.to_thread(processes.run, command, settings, FOLDER / "expire.log")
     told = json.loads(done.output)
     if told["expired"] + told["cancelled"] != sweeps.due or told["failed"]:
         raise processes.Failed(f"smp expire said {told}")
     sweeps.ours.append(sweeps.due / told["elapsed_s"])
     sweeps.peaks.append(done.peak_bytes)
+    sweeps.cpu_us.append(done.cpu_s / sweeps.due * 1e6)
+    sweeps.database_us.append((bench.server.cpu_s() - database_cpu_s) / sweeps.due * 1e6)
     return await _left_behind(bench)
 
 

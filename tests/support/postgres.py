@@ -30,6 +30,9 @@ from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 from smp.adapters.postgres.migrator import migrate
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool, driver_url
 
+CONNECTIONS: Final = 500
+"""Platforms of several processes, each with its pool, and several of them at once."""
+
 IMAGE: Final = "postgres:18-alpine"
 ADMIN_TIMEOUT_S: Final = 60.0
 
@@ -165,11 +168,14 @@ def _server_of(run: Path) -> Iterator[str]:
         with _docker() as url:
             yield url
     else:
-        run.mkdir(exist_ok=True)
         server = EmbeddedPostgres(run / "pg")
-        url = server.start()
-        settings = [f"ALTER SYSTEM SET {name} = off" for name in FASTER_THAN_SAFE]
-        _wait_for(_execute(url, *settings, "SELECT pg_reload_conf()"))
+        with _locked(run):
+            url = server.start()
+            if not _wait_for(_fetch_value(url, "SELECT current_setting('max_connections')::int = $1", CONNECTIONS)):
+                settings = [f"ALTER SYSTEM SET {name} = off" for name in FASTER_THAN_SAFE]
+                _wait_for(_execute(url, *settings, f"ALTER SYSTEM SET max_connections = {CONNECTIONS}"))
+                server.stop()
+                url = server.start()
         yield url
         server.stop()
         if not (run / "pg" / "db" / "postmaster.pid").exists():
@@ -182,7 +188,8 @@ def _docker() -> Iterator[str]:
     # Imported here: most runs need no Docker, and have no client for it.
     from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
 
-    with PostgresContainer(IMAGE, driver=None) as container:
+    container = PostgresContainer(IMAGE, driver=None).with_command(f"-c max_connections={CONNECTIONS} -c fsync=off")
+    with container:
         yield container.get_connection_url()
 
 

@@ -22,6 +22,13 @@ class Health(msgspec.Struct, frozen=True):
     status: str
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """Everything that the service needs is up."""
+
+    status: str
+    checks: dict[str, str]
+
+
 @get("/health/live", operation_id="live", tags=["health"], summary="Is the process alive?", opt={"who": Who.ANYONE})
 async def live() -> Health:
     """Needs nothing but the process."""
@@ -33,7 +40,7 @@ async def live() -> Health:
     operation_id="ready",
     tags=["health"],
     summary="Can the service answer?",
-    opt={"who": Who.ANYONE, "problems": ("not-ready",)},
+    opt={"who": Who.ANYONE, "problems": ("not-ready",), "answers": Ready},
 )
 async def ready(request: Request[Any, Any, Any], readiness: FromDishka[Readiness]) -> Response[bytes]:  # noqa: ARG001
     """200, or 503 naming what is down: the database or the migrations."""
@@ -43,8 +50,7 @@ async def ready(request: Request[Any, Any, Any], readiness: FromDishka[Readiness
         detail = f"not ready: {', '.join(f'{name} ({checks[name]})' for name in down)}"
         problem = ProblemDetails(BY_SLUG["not-ready"], detail, {"checks": checks}, (), {"retry-after": "2"})
         return respond(problem.answer())
-    body = msgspec.json.encode({"status": "ready", "checks": checks})
-    return Response(content=body, media_type="application/json")
+    return Response(content=msgspec.json.encode(Ready("ready", checks)), media_type="application/json")
 
 
 ROUTES = (live, ready)

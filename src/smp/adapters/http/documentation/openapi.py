@@ -81,10 +81,11 @@ def complete(document: Document, handlers: Mapping[str, HTTPRouteHandler], gate:
     schemas["Problem"] = PROBLEM_SCHEMA
     for route in gate:
         document["paths"][route.path] = {"get": _gate_operation(route)}
-    _, gate_schemas = msgspec.json.schema_components(
-        [route.answers for route in gate], ref_template="#/components/schemas/{name}"
+    answers = [handler.opt["answers"] for handler in handlers.values() if "answers" in handler.opt]
+    _, answered = msgspec.json.schema_components(
+        [*answers, *(route.answers for route in gate)], ref_template="#/components/schemas/{name}"
     )
-    schemas.update(gate_schemas)
+    schemas.update({name: schema for name, schema in answered.items() if name not in schemas})
     _speak_ecma(schemas)
     for path, item in list(document["paths"].items()):
         for method, operation in item.items():
