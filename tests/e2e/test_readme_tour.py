@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 60.0
 TOUR_LIMIT_S = 120.0
 ADMIN_EMAIL = "admin@example.com"
-ADMIN_PASSWORD = "the password that make run showed"  # noqa: S105 - as the tour has it
+ADMIN_PASSWORD = "the password that make run showed"
 
 
 def commands(readme: str) -> str:
@@ -83,7 +83,7 @@ def test_every_command_of_the_tour_does_what_the_text_says(readme: str, folder: 
     with served(folder) as environment:
         launcher = folder / ".venv" / "bin" / "smp"
         launcher.parent.mkdir(parents=True)
-        launcher.write_text(f"#!/bin/sh\nexec {sys.executable} -m smp.bootstrap \"$@\"\n")
+        launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m smp.bootstrap "$@"\n')
         launcher.chmod(0o755)
         script = script.replace("127.0.0.1:8000", f"127.0.0.1:{environment['SMP_PORT']}")
         done = subprocess.run(
@@ -98,7 +98,8 @@ def test_every_command_of_the_tour_does_what_the_text_says(readme: str, folder: 
     assert done.returncode == 0, done.stderr
     assert "problems" not in done.stdout
     lines = done.stdout.splitlines()
-    assert lines[0].startswith('{"id":') and '"role":"admin"' in lines[0]
+    assert lines[0].startswith('{"id":')
+    assert '"role":"admin"' in lines[0]
     assert '"feature":"seats","allowed":true,"value":5,"reason":"granted"' in done.stdout
     assert '"feature":"teleport","allowed":false,"value":null,"reason":"feature_not_in_plan"' in done.stdout
     paid = [line for line in lines if '"status":"active"' in line and '"cancel_at":null' in line]

@@ -318,7 +318,7 @@ async def test_statistics_by_hand(platform: Platform) -> None:
             {"plan": "month", "trial": 1, "active": 1},
             {"plan": "year", "trial": 0, "active": 1},
         ],
-        # 700 × 30.4375 ÷ 14 = 1521.875; 1000 + 10006 ÷ 12 = 1833.83…
+        # 700 * 30.4375 / 14 = 1521.875 and 1000 + 10006 / 12 = 1833.83
         "mrr": [{"amount": 1522, "currency": "EUR"}, {"amount": 1834, "currency": "USD"}],
         "trials": {"started": 3, "running": 1, "converted": 1, "lost": 1, "conversion_rate": 0.5},
         "ending_within_7_days": 0,

@@ -238,7 +238,8 @@ async def test_a_list_is_paged_without_skipping_or_repeating_while_it_grows(plat
     admin = await platform.signed_in()
     everything = (await admin.get("/v1/subscriptions")).json()["items"]
     seen: list[str] = []
-    cursor, number = "", 5
+    cursor: str | None = ""
+    number = 5
     while cursor is not None:
         page = (await admin.get(f"/v1/subscriptions?limit=2{cursor and '&cursor=' + cursor}")).json()
         seen += [item["id"] for item in page["items"]]

@@ -38,9 +38,8 @@ async def test_from_trial_to_conversion_to_the_end(platform: Platform) -> None:
     converted = await ada.post("/v1/me/subscription/activate", json={"plan": plan["id"]})
     assert converted.status_code == 200
     assert converted.json()["id"] == subscription["id"]
-    ends = [converted.json()["ends_at"]]
-    for _ in range(2):
-        ends.append((await ada.post("/v1/me/subscription/renew")).json()["ends_at"])
+    renewed = [await ada.post("/v1/me/subscription/renew") for _ in range(2)]
+    ends = [answer.json()["ends_at"] for answer in (converted, *renewed)]
     assert ends == ["2027-02-28T10:00:00Z", "2027-03-31T10:00:00Z", "2027-04-30T10:00:00Z"]
     await platform.set_clock(datetime(2027, 4, 30, 10, tzinfo=UTC))
     ada = await platform.signed_in("ada@example.com")
@@ -303,7 +302,8 @@ async def test_the_history_is_newest_first_and_others_see_nothing_of_it(platform
         await platform.set_clock(START + timedelta(days=day))
         made.append((await ada.post("/v1/me/subscription/activate", json={"plan": "pro"})).json())
         await ada.post("/v1/me/subscription/cancel")
-    pages, cursor = [], ""
+    pages: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await ada.get(f"/v1/me/subscriptions?limit=2{cursor and '&cursor=' + cursor}")).json()
         pages += [item["id"] for item in page["items"]]

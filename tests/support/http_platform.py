@@ -23,7 +23,7 @@ from smp.bootstrap.http import HttpProvider, build_app
 from smp.bootstrap.settings import load_settings
 from tests.support.hashing import InstantHasher
 
-PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - the tests' users have no secrets
+PASSWORD: Final = "correct horse battery staple"
 ADMIN: Final = "admin@example.com"
 START: Final = datetime(2027, 1, 31, 10, tzinfo=UTC)
 ORIGIN: Final = "http://smp.example"
@@ -120,7 +120,8 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     document = answer.json()
     assert document["status"] == answer.status_code
-    assert document["title"] and document["detail"]
+    assert document["title"]
+    assert document["detail"]
     return answer.status_code, document["type"].removeprefix("/problems/")
 
 
