@@ -59,7 +59,7 @@ async def test_every_reference_of_the_document_leads_somewhere(platform: Platfor
     references = set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', answer.text))
     assert references <= schemas.keys()
     for schema in schemas.values():
-        assert jsonschema_rs.Draft202012Validator({**schema, "components": {"schemas": schemas}})
+        jsonschema_rs.validator_for({**schema, "components": {"schemas": schemas}})
 
 
 async def test_answers_are_what_the_document_says(platform: Platform) -> None:
