@@ -18,7 +18,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_most, middle
 from benchmarks.processes import Failed
 from benchmarks.recording import Journal, RecordingPool
-from benchmarks.stories import COMMON_PLAN, NOW, RARE_PLAN
+from benchmarks.stories import COMMON_PLAN, ENDLESS_PLAN, NOW, RARE_PLAN
 from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
@@ -40,8 +40,8 @@ _SHOWN: Final = 10
 _MEASURED_SMALL: Final = 10_000
 
 _HOW: Final = """
-Every combination of the list's filters ({filters}: each set of statuses, without a plan, with a common and with a rare
-one, with and without bounds on the end; and those with a user or an email) is asked through the PostgreSQL reader, {limit} items a page, on
+Every combination of the list's filters ({filters}: each set of statuses, without a plan, with a common, a rare
+and one for life, with and without bounds on the end; and those with a user or an email) is asked through the PostgreSQL reader, {limit} items a page, on
 {small:,} and on {large:,} subscriptions. "Page {page:,}" is that one, or the last where a filter lets fewer through. A
 figure is the median of {samples} in turns; the table has the worst filters. A time has noise, so what PostgreSQL reads
 is given, too, by its own count: the blocks of 8 KiB that a page touches.
@@ -140,7 +140,7 @@ def _filters(user: asyncpg.Record | None) -> Iterator[SubscriptionFilter]:
     subsets = chain.from_iterable(combinations(Status, size) for size in range(len(Status) + 1))
     bounds = (None, NOW - timedelta(days=400)), (None, NOW + timedelta(days=400))
     ends = [(after, before) for after, before in product(*bounds)]
-    for statuses, plan, (after, before) in product(subsets, (None, COMMON_PLAN, RARE_PLAN), ends):
+    for statuses, plan, (after, before) in product(subsets, (None, COMMON_PLAN, RARE_PLAN, ENDLESS_PLAN), ends):
         yield SubscriptionFilter(frozenset(statuses), plan, ends_after=after, ends_before=before)
     for statuses, plan, (after, before) in product(((), (Status.ACTIVE,)), (None, COMMON_PLAN), ends):
         wanted = SubscriptionFilter(frozenset(statuses), plan, ends_after=after, ends_before=before)

@@ -26,6 +26,7 @@ DUE_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
 PLANS_MADE_AT: Final = datetime(2015, 1, 1, tzinfo=UTC)
 FEATURE: Final = "export"
 COMMON_PLAN: Final = "starter"
+ENDLESS_PLAN: Final = "lifetime"
 RARE_PLAN: Final = "boutique"
 """One in a thousand has it: what is rare is looked for through all that is not, where an index is chosen badly."""
 
@@ -63,7 +64,7 @@ def plans() -> tuple[Plan, ...]:
         _plan(0, COMMON_PLAN, Money(990, "USD"), "P1M", "P14D"),
         _plan(1, "pro", Money(2_900, "USD"), "P1M", "P14D"),
         _plan(2, "business", Money(99_000, "EUR"), "P1Y", "P1M"),
-        _plan(3, "lifetime", Money(49_900, "USD"), None, None),
+        _plan(3, ENDLESS_PLAN, Money(49_900, "USD"), None, None),
         _plan(4, RARE_PLAN, Money(9_900, "USD"), "P1M", "P14D"),
     )
 

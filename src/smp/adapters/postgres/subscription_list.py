@@ -34,21 +34,22 @@ BACKLOG: Final = sql(
     """  # noqa: S608 - constants
 )
 
-_PLAN: Final = """
-    plan_id = (
+# Found once for all branches.
+_WANTED_PLAN: Final = """
+    wanted_plan AS MATERIALIZED (
         SELECT id FROM plans WHERE code = CAST(:plan AS text) OR id = CAST(:plan_id AS uuid)
         ORDER BY code = CAST(:plan AS text) DESC LIMIT 1
     )
 """
+_PLAN: Final = "(SELECT id FROM wanted_plan)"
 _EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_key AS text))"
 _IS_OVER: Final = "ends_at <= CAST(:now AS timestamptz)"
 _RUNS: Final = "(ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))"
-_RUNS_TO_AN_END: Final = "ends_at > CAST(:now AS timestamptz)"
-# The position is never before the range: a scan begins at the pair, whatever is said of ends_at besides.
-_WITHIN: Final = """
-    (ends_at, id) > (CAST(:after_end AS timestamptz), CAST(:after_id AS uuid))
-    AND ends_at < CAST(:ends_before AS timestamptz)
-"""
+# Where a page begins, exclusive; for what runs that is now at the earliest. Of several lower bounds PostgreSQL begins to
+# read an index at whichever it comes upon, not at the greatest: so there is one.
+_BEGIN: Final = ("CAST(:after_end AS timestamptz)", "CAST(:after_id AS uuid)")
+_BEGIN_OF_RUNNING: Final = ("CAST(:running_after_end AS timestamptz)", "CAST(:running_after_id AS uuid)")
+_BEFORE_END: Final = "ends_at < CAST(:ends_before AS timestamptz)"
 _STATUS_NOW: Final = f"""
     CASE WHEN {WRITTEN_LIVE} AND {_IS_OVER} THEN CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END
     ELSE status END = ANY (CAST(:statuses AS text[]))
@@ -103,8 +104,10 @@ def list_statement(shape: Shape) -> Statement:
     else:
         branches = list(_branches(shape))
     ordered = f"ORDER BY {shape.order} LIMIT :limit"
+    page = f"page AS (SELECT * FROM ({' UNION ALL '.join(branches)}) AS branches {ordered})"  # noqa: S608 - constants
+    parts = (_WANTED_PLAN, page) if shape.by_plan else (page,)
     return sql(
-        f"WITH page AS (SELECT * FROM ({' UNION ALL '.join(branches)}) AS branches {ordered})"  # noqa: S608 - constants
+        f"WITH {', '.join(parts)}"
         f" SELECT {PAGE_BOUND} ORDER BY {', '.join(f's.{column}' for column in shape.order.split(', '))}"
     )
 
@@ -113,16 +116,19 @@ def list_values(
     statement: Statement, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
 ) -> dict[str, object]:
     """The values of the statement's parameters."""
-    after_end, after_id = _position(wanted, page)
+    begin = _position(wanted, page)
+    begin_of_running = max(begin, (now, _BEYOND_ALL_IDS)) if wanted.by_end else begin
     values: dict[str, object] = {
         "statuses": [status.value for status in wanted.statuses],
         "plan": wanted.plan,
         "plan_id": None if wanted.plan is None else plan_id_of(wanted.plan),
         "user_id": wanted.user_id,
         "email_key": None if wanted.email is None else email_key(wanted.email),
+        "after_end": begin[0],
+        "after_id": begin[1],
+        "running_after_end": begin_of_running[0],
+        "running_after_id": begin_of_running[1],
         "ends_before": wanted.ends_before or _BEYOND_ALL_ENDS,
-        "after_end": after_end,
-        "after_id": after_id,
         "now": now,
         "limit": page.limit + 1,
     }
@@ -140,14 +146,27 @@ def _position(wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition
 
 
 def _branches(shape: Shape) -> Iterator[str]:
-    wanted = shape.statuses or frozenset(Status)
-    for status in sorted(wanted):
-        # Spelt out, so that the planner knows that it is one value of few.
-        written = f"status = '{status.value}'"
-        runs = _RUNS_TO_AN_END if shape.by_end else _RUNS
-        yield _cut(shape, f"{written} AND {runs}" if shape.statuses and status in LIVE else written)
+    for status in sorted(shape.statuses or frozenset(Status)):
+        yield _written(shape, status, runs=bool(shape.statuses) and status in LIVE)
     if shape.statuses & TERMINAL:
         yield _overdue(shape)
+
+
+def _written(shape: Shape, status: Status, *, runs: bool) -> str:
+    """The branch of what was written with this status, and with ``runs`` is so still: a range of one index.
+
+    Told "of this plan, with this status, by end" the planner may take an index by end alone and sort the others out one
+    by one, however rare the wanted are. So the first column of the index that is meant stands in the order, too, and its
+    condition is written as one of a list, of which the planner does not know that it makes the column constant.
+    """
+    first, value = ("plan_id", _PLAN) if shape.by_plan else ("status", f"'{status.value}'")
+    conditions = [f"{first} = ANY (ARRAY[{value}])", *_page_of(shape, _BEGIN_OF_RUNNING if runs else _BEGIN)]
+    if shape.by_plan:
+        conditions.append(f"status = '{status.value}'")
+    if runs and not shape.by_end:
+        conditions.append(_RUNS)
+    order = f"{first}, {shape.order}" if shape.by_end else f"{first} DESC, {shape.order}"
+    return _limited("subscriptions", conditions, order)
 
 
 def _overdue(shape: Shape) -> str:
@@ -166,11 +185,22 @@ def _overdue(shape: Shape) -> str:
 
 def _cut(shape: Shape, condition: str, source: str = "subscriptions") -> str:
     """One branch: what the condition and the rest of the filter let through, from the page's beginning to its end."""
-    conditions = [condition, _WITHIN if shape.by_end else "id < CAST(:after_id AS uuid)"]
+    conditions = [condition, *_page_of(shape, _BEGIN)]
     if shape.by_plan:
-        conditions.append(_PLAN)
+        conditions.append(f"plan_id = {_PLAN}")
     if shape.by_user:
         conditions.append("user_id = CAST(:user_id AS uuid)")
     if shape.by_email:
         conditions.append(_EMAIL)
-    return f"(SELECT * FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {shape.order} LIMIT :limit)"  # noqa: S608
+    return _limited(source, conditions, shape.order)
+
+
+def _page_of(shape: Shape, begin: tuple[str, str]) -> list[str]:
+    """From the page's beginning to the range's end."""
+    if not shape.by_end:
+        return [f"id < {begin[1]}"]
+    return [f"(ends_at, id) > ({', '.join(begin)})", _BEFORE_END]
+
+
+def _limited(source: str, conditions: list[str], order: str) -> str:
+    return f"(SELECT * FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :limit)"  # noqa: S608
