@@ -147,9 +147,7 @@ def _section(bench: Bench, trips: float, ours: _Target, theirs: _Target, layers:
         Figure("empty handler: processor time of the worker", middle(theirs.cpu_us), Unit.MICROSECONDS),
         Figure("access check: processor time of PostgreSQL", middle(ours.backends_us), Unit.MICROSECONDS),
     )
-    how = _HOW.format(
-        path=PATH, sessions=_SESSIONS, subscriptions=bench.scale.platform, loader=load.loader()
-    )
+    how = _HOW.format(path=PATH, sessions=_SESSIONS, subscriptions=bench.scale.platform, loader=load.loader())
     return Section(NAME, "Access check", how, figures, (_table(layers, cpu),))
 
 

@@ -57,8 +57,8 @@ _OPTIONS: Final = " ".join(
 _HOW: Final = """
 Users who never subscribed activate a plan with a price (`activate`: subscription, its span, event, kept answer) or
 start its trial (`trial`: the row in the ledger of trials besides), each with an `Idempotency-Key`, through the use case
-handlers of one process as the container wires them; every commit is flushed to disk. pgbench (`-M prepared`, one thread,
-as many connections) runs the same statements: its script is made from a recording of what the adapter sends, two users
+handlers of one process as the container wires them; every commit is flushed to disk. pgbench (`-M prepared`, one
+thread, as many connections) runs the same statements: its script is made from a recording of what the adapter sends, two users
 long, so that it cannot drift. Both run the same number of transactions on fresh users of the same database, in turns,
 and a ratio is the median over neighbouring rounds.
 """
@@ -85,7 +85,9 @@ class _Compared:
 async def run(bench: Bench) -> Section:
     """Measure it."""
     counter = _Counter()
-    wanted = len(_USE_CASES) * (2 + len(CLIENTS) * (bench.scale.rounds * 2 * bench.scale.transactions + 2 * max(CLIENTS)))
+    wanted = len(_USE_CASES) * (
+        2 + len(CLIENTS) * (bench.scale.rounds * 2 * bench.scale.transactions + 2 * max(CLIENTS))
+    )
     bench.progress.step(f"making {wanted:,} users")
     people = list(stories.registered(range(1, wanted + 1), numbered_uuid))
     database = await bench.datasets.empty(NAME, people)
@@ -137,9 +139,7 @@ async def _compare(
     async with _container(bench, database, clients, None) as container:
         await _rate(container, use_case, clients, counter.take(2 * clients))
         for number in range(bench.scale.rounds):
-            bench.progress.step(
-                f"{use_case.name}, {clients} at once, round {number + 1} of {bench.scale.rounds}"
-            )
+            bench.progress.step(f"{use_case.name}, {clients} at once, round {number + 1} of {bench.scale.rounds}")
             rate, cpu = await _rate(container, use_case, clients, counter.take(count))
             ours.append(rate)
             cpu_us.append(cpu)
@@ -147,9 +147,7 @@ async def _compare(
     return _Compared(ours, theirs, cpu_us)
 
 
-async def _rate(
-    container: AsyncContainer, use_case: _UseCase, clients: int, numbers: range
-) -> tuple[float, float]:
+async def _rate(container: AsyncContainer, use_case: _UseCase, clients: int, numbers: range) -> tuple[float, float]:
     """Transactions a second, and microseconds of our processor time for one."""
     left = iter(numbers)
 

@@ -8,9 +8,8 @@ find nothing before a data set counts as made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import Table
-from sqlalchemy.dialects.postgresql import UUID as UuidType
+from sqlalchemy.dialects import postgresql
 
 from benchmarks import processes, stories
 from benchmarks.progress import Progress
@@ -151,7 +150,7 @@ async def _multiply(connection: asyncpg.Connection[Any], copies: int) -> None:
     async with _loosened(connection):
         for table in _COPIED:
             names = [column.name for column in table.columns]
-            values = [_of_copy(column.name, isinstance(column.type, UuidType)) for column in table.columns]
+            values = [_of_copy(column.name, isinstance(column.type, postgresql.UUID)) for column in table.columns]
             order = values[names.index("id" if "id" in names else "subscription_id")]
             await connection.execute(
                 f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)}"  # noqa: S608 - our names

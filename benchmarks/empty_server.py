@@ -42,7 +42,7 @@ def main() -> None:
         return original(TARGET, **options)
 
     # The product's own call, with all of its settings; only what is served is another.
-    granian.server.Server = with_empty_app  # type: ignore[assignment, misc]
+    granian.server.Server = with_empty_app  # type: ignore[assignment]
     workers.run_workers(load_settings(os.environ))
 
 

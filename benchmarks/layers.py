@@ -53,7 +53,7 @@ async def measure(environ: dict[str, str], signed_in: Sequence[SignedIn], rounds
     async with AsyncExitStack() as stack:
         asked = await _layers(settings, signed_in[0], stack)
         times: dict[str, list[float]] = {name: [] for name in asked}
-        for name, ask in asked.items():
+        for ask in asked.values():
             await _cpu_us(ask, signed_in)
         for _ in range(max(rounds, 3)):
             for name, ask in asked.items():

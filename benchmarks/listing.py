@@ -41,7 +41,8 @@ _MEASURED_SMALL: Final = 10_000
 
 _HOW: Final = """
 Every combination of the list's filters ({filters}: each set of statuses, without a plan, with a common, a rare
-and one for life, with and without bounds on the end; and those with a user or an email) is asked through the PostgreSQL reader, {limit} items a page, on
+and one for life, with and without bounds on the end; and those with a user or an email) is asked through the
+PostgreSQL reader, {limit} items a page, on
 {small:,} and on {large:,} subscriptions. "Page {page:,}" is that one, or the last where a filter lets fewer through. A
 figure is the median of {samples} in turns; the table has the worst filters. A time has noise, so what PostgreSQL reads
 is given, too, by its own count: the blocks of 8 KiB that a page touches.
@@ -159,9 +160,10 @@ async def _costs(small: _Source, large: _Source, wanted: SubscriptionFilter, sam
             await source.reader.list(wanted, page, NOW)
     for _ in range(samples):
         for (source, page), taken in zip(asked, times, strict=True):
-            taken.append(await _elapsed_ms(lambda source=source, page=page: source.reader.list(wanted, page, NOW)))
+            taken.append(await _elapsed_ms(partial(source.reader.list, wanted, page, NOW)))
     blocks = [await _blocks(large, wanted, page) for page in (first, deep)]
-    return _Costs(_name(wanted), *(middle(taken) for taken in times), *blocks)
+    few_ms, many_ms, deep_ms = (middle(taken) for taken in times)
+    return _Costs(_name(wanted), few_ms, many_ms, deep_ms, *blocks)
 
 
 async def _deep(source: _Source, wanted: SubscriptionFilter) -> _Request:
@@ -204,7 +206,7 @@ async def _statistics(bench: Bench) -> Sequence[Figure]:
         times: list[list[float]] = [[], []]
         for _ in range(_STATISTICS_RUNS):
             for reader, taken in zip(readers, times, strict=True):
-                taken.append(await _elapsed_ms(lambda reader=reader: reader.figures(NOW, NOW + ENDING_WITHIN)))
+                taken.append(await _elapsed_ms(partial(reader.figures, NOW, NOW + ENDING_WITHIN)))
     all_ms, live_ms = (middle(taken) for taken in times)
     return (
         Figure(f"statistics of {scale.platform:,}", all_ms, Unit.MILLISECONDS, at_most(_STATISTICS_MS)),
@@ -242,7 +244,14 @@ def _table(costs: Sequence[_Costs]) -> Table:
         )
         for one in worst
     )
-    columns = ("filter", "few, page 1: ms", "many, page 1: ms", f"many, page {PAGE:,}: ms", "blocks", f"page {PAGE:,}: blocks")
+    columns = (
+        "filter",
+        "few, page 1: ms",
+        "many, page 1: ms",
+        f"many, page {PAGE:,}: ms",
+        "blocks",
+        f"page {PAGE:,}: blocks",
+    )
     return Table("The filters whose pages differ most", columns, rows)
 
 

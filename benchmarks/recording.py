@@ -84,5 +84,8 @@ class _RecordingConnection(Connection):
     def is_in_transaction(self) -> bool:
         return self._connection.is_in_transaction()
 
+    async def close(self) -> None:
+        await self._connection.close()
+
     def terminate(self) -> None:
         self._connection.terminate()

@@ -110,7 +110,7 @@ class _Writer:
 
     async def _constant(self, value: object, type_: str) -> str:
         name = f"c{len(self.constants)}"
-        query = f"SELECT CAST(CAST($1 AS {type_}) AS text)"  # noqa: S608 - a type of PostgreSQL's
+        query = f"SELECT CAST(CAST($1 AS {type_}) AS text)"
         self.constants[name] = await self.connection.fetchval(query, value)
         return f":{name}"
 

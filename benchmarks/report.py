@@ -63,7 +63,7 @@ def _targets(sections: Sequence[Section]) -> str:
 
 
 def _figures(figures: Sequence[Figure]) -> str:
-    return _table(("figure", "measured", "target"), [(f.name, f.text, f.target_text or "–") for f in figures])
+    return _table(("figure", "measured", "target"), [(f.name, f.text, f.target_text or "-") for f in figures])
 
 
 def _verdict(figure: Figure) -> str:

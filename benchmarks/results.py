@@ -1,4 +1,4 @@
-"""What was found so far on this machine, kept so that one part can be measured anew and the page written with the rest."""
+"""What was found so far on this machine: one part can be measured anew, and the page written with the rest."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path

@@ -182,7 +182,9 @@ _DUE_MIX: Final[Sequence[tuple[int, _Tell]]] = (
 )
 
 
-def _sample(size: int, mix: Sequence[tuple[int, _Tell]], end: datetime, wanted: Callable[[Subscription], bool]) -> Sample:
+def _sample(
+    size: int, mix: Sequence[tuple[int, _Tell]], end: datetime, wanted: Callable[[Subscription], bool]
+) -> Sample:
     offered = plans()
     offers = [plan.revision for plan in offered]
     tellers = list(chain.from_iterable([tell] * share for share, tell in mix))

@@ -78,7 +78,11 @@ def unlocked(postgres_server: Server, worker_id: str, environ: dict[str, str]) -
     """Without locks of rows, and without the numbers of events, which would notice in their place."""
     statements = (
         *unguarded.prepared(),
-        *(statement for table in ("subscriptions", "plans", "users") for statement in unguarded.without_row_locks(table)),
+        *(
+            statement
+            for table in ("subscriptions", "plans", "users")
+            for statement in unguarded.without_row_locks(table)
+        ),
         *unguarded.without_advisory_locks(),
         "ALTER TABLE events DROP CONSTRAINT events_version_key",
         "ALTER TABLE plan_events DROP CONSTRAINT plan_events_version_key",
@@ -112,7 +116,9 @@ async def people(guarded: Pair) -> AsyncIterator[Population]:
         yield people
 
 
-async def is_lost(pair: Pair, race: Callable[[Pair, Population], Awaitable[Found]], how: Callable[[Found], bool]) -> None:
+async def is_lost(
+    pair: Pair, race: Callable[[Pair, Population], Awaitable[Found]], how: Callable[[Found], bool]
+) -> None:
     """Run the race until it is lost."""
     async with population(pair.url) as people:
         for _ in range(ROUNDS_UNTIL_LOST):
@@ -311,7 +317,8 @@ async def do_everything(pair: Pair, people: Population) -> Moved:
     ]
     replies = await at_once(calls)
     rows = await people.rows(
-        "SELECT type, version FROM events WHERE user_id = $1 AND subscription_id IS NOT NULL ORDER BY version, id", ann.id
+        "SELECT type, version FROM events WHERE user_id = $1 AND subscription_id IS NOT NULL ORDER BY version, id",
+        ann.id,
     )
     status = await people.value("SELECT status FROM subscriptions WHERE user_id = $1", ann.id)
     return Moved(told(replies), [row["type"] for row in rows], [row["version"] for row in rows], status)

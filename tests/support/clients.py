@@ -55,9 +55,7 @@ class Browser:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def ask(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> Reply:
+    def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
         """One request and its answer. Raises OSError, also for an answer that was cut off."""
         content = None if body is None else json.dumps(body).encode()
         try:

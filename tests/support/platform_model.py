@@ -1,4 +1,4 @@
-"""The platform in plain Python, after the product's description and none of its code: what every answer is held against.
+"""The platform in plain Python, by the product's description and none of its code: what each answer is held against.
 
 A refusal is a set of answers any of which is right, for where several reasons to refuse hold, any may be told.
 """
@@ -177,6 +177,9 @@ class Platform:
         """How many it ended, by status."""
         return Counter(one.status(self.now) for one in self.subscriptions if one.settle(self.now))
 
+    def can_try(self, user: int, plan: Plan) -> bool:
+        return plan.terms.trial_period is not None and not plan.archived and (user, plan.code) not in self.tried
+
     # What may be asked for: the refusals that are right, or the status of success, and then it has been done.
 
     def start_trial(self, user: int, plan: Plan, by: str) -> int | Refusals:
@@ -334,7 +337,9 @@ class Platform:
                 {"plan": code, "trial": by_plan[code, "trial"], "active": by_plan[code, "active"]}
                 for code in sorted({code for code, _ in by_plan})
             ],
-            "mrr": [{"amount": floor(sum_ + Fraction(1, 2)), "currency": code} for code, sum_ in sorted(revenue.items())],
+            "mrr": [
+                {"amount": floor(sum_ + Fraction(1, 2)), "currency": code} for code, sum_ in sorted(revenue.items())
+            ],
             "trials": {
                 "started": len(trials),
                 "running": running,

@@ -79,7 +79,8 @@ class Population:
     async def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
         """The first value that the statement gives, asked past the program."""
         async with self._pool.connection() as connection:
-            return await connection.fetchval(statement, *values)
+            row = await connection.fetchrow(statement, *values)
+            return None if row is None else row[0]
 
     async def rows(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """What the statement gives, asked past the program."""
@@ -101,7 +102,7 @@ class Population:
 
 @asynccontextmanager
 async def population(url: str) -> AsyncIterator[Population]:
-    """What is in the database at ``url``, for as long as the block lasts: its own tables, whatever stands before them."""
+    """What is in the database at ``url``, while the block lasts: its own tables, whatever stands before them."""
     own = f"{url}{'&' if '?' in url else '?'}search_path=public"
     pool = await create_pool(own, PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0))
     try:

@@ -1,4 +1,4 @@
-"""Real processes of the program: started at free ports, waited for, and ended by their own numbers, whatever happens."""
+"""Real processes of the program: started at free ports, waited for, and ended by their own numbers, come what may."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def serving_each(environs: Sequence[Mapping[str, str]], folder: Path) -> Iterato
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A folder with a short path, for that of the embedded server's socket; an embedded server in it is ended."""
-    folder = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))  # noqa: S108 - its name is random
+    folder = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))
     try:
         yield folder
     finally:

@@ -34,8 +34,10 @@ def without_row_locks(table_name: str) -> Sequence[str]:
     same = " AND ".join(f"{column.name} = OLD.{column.name}" for column in table.primary_key)
     function = f"{SCHEMA}.write_{table_name}"
     return (
-        f"CREATE VIEW {SCHEMA}.{table_name} AS"
-        f" WITH found AS MATERIALIZED (SELECT * FROM public.{table_name}) SELECT * FROM found",
+        f"""
+        CREATE VIEW {SCHEMA}.{table_name} AS
+        WITH found AS MATERIALIZED (SELECT * FROM public.{table_name}) SELECT * FROM found
+        """,  # noqa: S608 - names of our own
         f"""
         CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -46,9 +48,11 @@ def without_row_locks(table_name: str) -> Sequence[str]:
             END IF;
             RETURN NEW;
         END $$
+        """,  # noqa: S608 - names of our own
+        f"""
+        CREATE TRIGGER written INSTEAD OF INSERT OR UPDATE ON {SCHEMA}.{table_name}
+        FOR EACH ROW EXECUTE FUNCTION {function}()
         """,
-        f"CREATE TRIGGER written INSTEAD OF INSERT OR UPDATE ON {SCHEMA}.{table_name}"
-        f" FOR EACH ROW EXECUTE FUNCTION {function}()",
     )
 
 
@@ -67,7 +71,10 @@ def with_keys_that_never_meet() -> Sequence[str]:
         CREATE FUNCTION {SCHEMA}.hide_key() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN NEW.key := NEW.key || gen_random_uuid(); RETURN NEW; END $$
         """,
-        f"CREATE TRIGGER hidden BEFORE INSERT ON public.idempotency_keys FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.hide_key()",
+        f"""
+        CREATE TRIGGER hidden BEFORE INSERT ON public.idempotency_keys
+        FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.hide_key()
+        """,
     )
 
 

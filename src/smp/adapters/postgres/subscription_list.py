@@ -45,8 +45,8 @@ _PLAN: Final = "(SELECT id FROM wanted_plan)"
 _EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_key AS text))"
 _IS_OVER: Final = "ends_at <= CAST(:now AS timestamptz)"
 _RUNS: Final = "(ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))"
-# Where a page begins, exclusive; for what runs that is now at the earliest. Of several lower bounds PostgreSQL begins to
-# read an index at whichever it comes upon, not at the greatest: so there is one.
+# Where a page begins, exclusive; for what runs that is now at the earliest. Of several lower bounds PostgreSQL begins
+# to read an index at whichever it comes upon, not at the greatest: so there is one.
 _BEGIN: Final = ("CAST(:after_end AS timestamptz)", "CAST(:after_id AS uuid)")
 _BEGIN_OF_RUNNING: Final = ("CAST(:running_after_end AS timestamptz)", "CAST(:running_after_id AS uuid)")
 _BEFORE_END: Final = "ends_at < CAST(:ends_before AS timestamptz)"
@@ -156,8 +156,8 @@ def _written(shape: Shape, status: Status, *, runs: bool) -> str:
     """The branch of what was written with this status, and with ``runs`` is so still: a range of one index.
 
     Told "of this plan, with this status, by end" the planner may take an index by end alone and sort the others out one
-    by one, however rare the wanted are. So the first column of the index that is meant stands in the order, too, and its
-    condition is written as one of a list, of which the planner does not know that it makes the column constant.
+    by one, however rare the wanted are. So the first column of the index that is meant stands in the order, too, and
+    its condition is written as one of a list, of which the planner does not know that it makes the column constant.
     """
     first, value = ("plan_id", _PLAN) if shape.by_plan else ("status", f"'{status.value}'")
     conditions = [f"{first} = ANY (ARRAY[{value}])", *_page_of(shape, _BEGIN_OF_RUNNING if runs else _BEGIN)]
