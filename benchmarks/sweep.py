@@ -40,7 +40,8 @@ _ONE_STATEMENT: Final = """
 # All that either way writes, but for the ids of events and how JSON writes an instant.
 _LEFT_BEHIND: Final = """
     SELECT sum(hashtextextended(concat_ws('|', s.user_id, s.id, s.status, s.ended_at, s.cancelled_at, s.cancel_at,
-                                          s.version, e.type, e.occurred_at, e.actor_type, e.actor_id, e.data ->> 'status',
+                                          s.version, e.type, e.occurred_at, e.actor_type, e.actor_id,
+                                          e.data ->> 'status',
                                           CAST(e.data ->> 'ended_at' AS timestamptz)), 0))
     FROM subscriptions AS s
     JOIN events AS e ON e.user_id = s.user_id AND e.subscription_id = s.id AND e.version = s.version

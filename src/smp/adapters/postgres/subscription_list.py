@@ -155,7 +155,7 @@ def _branches(shape: Shape) -> Iterator[str]:
 def _written(shape: Shape, status: Status, *, runs: bool) -> str:
     """The branch of what was written with this status, and with ``runs`` is so still: a range of one index.
 
-    Told "of this plan, with this status, by end" the planner may take an index by end alone and sort the others out one
+    Told "of this plan, with this status, by end" the planner may take an index by end alone and sort the others out
     by one, however rare the wanted are. So the first column of the index that is meant stands in the order, too, and
     its condition is written as one of a list, of which the planner does not know that it makes the column constant.
     """
