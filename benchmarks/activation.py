@@ -58,9 +58,9 @@ _HOW: Final = """
 Users who never subscribed activate a plan with a price (`activate`: subscription, its span, event, kept answer) or
 start its trial (`trial`: the row in the ledger of trials besides), each with an `Idempotency-Key`, through the use case
 handlers of one process as the container wires them; every commit is flushed to disk. pgbench (`-M prepared`, one
-thread, as many connections) runs the same statements: its script is made from a recording of what the adapter sends, two
-users long, so that it cannot drift. Both run the same number of transactions on fresh users of the same database, in turns,
-and a ratio is the median over neighbouring rounds.
+thread, as many connections) runs the same statements: its script is made from a recording of what the adapter sends,
+two users long, so that it cannot drift. Both run the same number of transactions on fresh users of the same database,
+in turns, and a ratio is the median over neighbouring rounds.
 """
 
 

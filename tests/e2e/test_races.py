@@ -16,12 +16,12 @@ import pytest
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from tests.support import unguarded
 from tests.support.clients import Call, Reply, send, send_all
-from tests.support.populations import Account, Population, population, wait_for
+from tests.support.populations import Account, Population, looking_into, population, wait_for
 from tests.support.postgres import Server, _database
 from tests.support.processes import run, serving_each, short_folder
 
 CALLERS: Final = 48
-ROUNDS: Final = 4
+ROUNDS: Final = 8
 ROUNDS_UNTIL_LOST: Final = 20
 RENEWALS: Final = 20
 PATCHES: Final = 50
@@ -98,8 +98,8 @@ def _pair(
     """Two processes over a database after these statements; the second looks into the schemas of ``search_path``."""
     with _database(server, worker_id, server.template) as url, short_folder() as folder:
         wait_for(_execute(url, statements))
-        second_url = f"{url}&search_path={search_path.replace(' ', '')}" if search_path else url
-        environs = [{**environ, "SMP_DATABASE_URL": each} for each in (url, second_url)]
+        urls = (url, looking_into(url, search_path) if search_path else url)
+        environs = [{**environ, "SMP_DATABASE_URL": each} for each in urls]
         with serving_each(environs, folder) as (first, second):
             yield Pair(url, (first.port, second.port))
 

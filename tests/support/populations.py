@@ -18,8 +18,8 @@ from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.domain.plan.plan import Plan, Terms
 from smp.domain.subscription.subscription import Subscription
-from smp.domain.user.user import Role, User
-from tests.support.builders import a_plan, a_session, a_trial, a_user, an_active, some_terms
+from smp.domain.user.user import Role
+from tests.support.builders import a_plan, a_session, a_trial, a_user, some_terms
 from tests.support.clients import Call
 from tests.support.postgres_storage import postgres_storage
 
@@ -70,11 +70,10 @@ class Population:
 
     async def trials(self, plan: Plan, number: int, started: timedelta) -> Sequence[Subscription]:
         """That many users who each started a trial of the plan so long ago."""
-        return await self._load(number, lambda user: a_trial(user, plan, right_now() - started))
-
-    async def subscribers(self, plan: Plan, number: int) -> Sequence[Subscription]:
-        """That many users who each subscribed to the plan just now."""
-        return await self._load(number, lambda user: an_active(user, plan, right_now()))
+        users = [a_user(f"user-{next(_numbers)}@example.com") for _ in range(number)]
+        trials = [a_trial(user, plan, right_now() - started) for user in users]
+        await PostgresBulkLoader(self._pool).load(users, trials)
+        return trials
 
     async def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
         """The first value that the statement gives, asked past the program."""
@@ -93,22 +92,20 @@ class Population:
             for statement in statements:
                 await connection.execute(statement)
 
-    async def _load(self, number: int, subscribe: Any) -> Sequence[Subscription]:  # noqa: ANN401
-        users: list[User] = [a_user(f"user-{next(_numbers)}@example.com") for _ in range(number)]
-        subscriptions: list[Subscription] = [subscribe(user) for user in users]
-        await PostgresBulkLoader(self._pool).load(users, subscriptions)
-        return subscriptions
-
 
 @asynccontextmanager
 async def population(url: str) -> AsyncIterator[Population]:
     """What is in the database at ``url``, while the block lasts: its own tables, whatever stands before them."""
-    own = f"{url}{'&' if '?' in url else '?'}search_path=public"
-    pool = await create_pool(own, PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0))
+    pool = await create_pool(looking_into(url, "public"), PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0))
     try:
         yield Population(pool, url)
     finally:
         await pool.close()
+
+
+def looking_into(url: str, search_path: str) -> str:
+    """The URL of the same database, in which names without a schema are looked for in these."""
+    return f"{url}{'&' if '?' in url else '?'}search_path={search_path.replace(' ', '')}"
 
 
 def right_now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -10,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -122,6 +123,14 @@ def serving(environ: Mapping[str, str], folder: Path) -> Iterator[Service]:
     """A service that is ready, and gone after the block, however that ends."""
     with starting(environ, folder) as service:
         service.wait_until_ready()
+        yield service
+
+
+@asynccontextmanager
+async def serving_beside(environ: Mapping[str, str], folder: Path) -> AsyncIterator[Service]:
+    """The same for a test whose own event loop has to run on meanwhile, because the service's database is behind it."""
+    with starting(environ, folder) as service:
+        await asyncio.to_thread(service.wait_until_ready)
         yield service
 
 

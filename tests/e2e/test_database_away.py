@@ -1,0 +1,242 @@
+"""While PostgreSQL is away every answer says so in time, nothing acknowledged is lost, and all goes on when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.clients import Call, Reply, send
+from tests.support.faults import cut_at_commit, frozen
+from tests.support.populations import Account, Population, population
+from tests.support.processes import Service, postmaster, run, serving, serving_beside
+from tests.support.proxies import Proxy, proxy_to
+
+TOLD_WITHIN_S: Final = 3.0
+BACK_WITHIN_S: Final = 10.0
+RESTARTED_WITHIN_S: Final = 25.0
+ASKED_FOR_S: Final = 4.0
+POLL_S: Final = 0.2
+CUTS: Final = 12
+PATH: Final = "/v1/me/subscription"
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """An answer and how long it took."""
+
+    reply: Reply
+    after_s: float
+
+
+async def timed(call: Call) -> Timed:
+    started = time.monotonic()
+    reply = await send(call)
+    return Timed(reply, time.monotonic() - started)
+
+
+@dataclass(slots=True)
+class Customer:
+    """Somebody who subscribes, and repeats that under the same key until it is answered."""
+
+    account: Account
+    subscribe: Call
+
+    @classmethod
+    async def of(cls, people: Population, service: Service, plan: str) -> Customer:
+        account = await people.account()
+        return cls(account, account.call(service.port, "POST", f"{PATH}/activate", {"plan": plan}, idempotency_key="one"))
+
+    async def insist(self) -> Reply:
+        """The answer at last."""
+        deadline = time.monotonic() + RESTARTED_WITHIN_S
+        while time.monotonic() < deadline:
+            reply = await send(self.subscribe)
+            if reply.status == 201:
+                return reply
+            assert reply.status == 503 or reply.slug == "request-in-progress", reply
+            await asyncio.sleep(POLL_S)
+        raise AssertionError("no answer in time")
+
+    async def subscriptions(self, people: Population) -> Sequence[str]:
+        """What there is of it, past the program."""
+        rows = await people.rows("SELECT id::text FROM subscriptions WHERE user_id = $1", self.account.id)
+        return [row["id"] for row in rows]
+
+
+async def answers_say_so(service: Service, customers: Sequence[Customer]) -> None:
+    """The process lives, is not ready, and answers everything else with 503 and when to come again; all of that in time."""
+    deadline = time.monotonic() + ASKED_FOR_S
+    while time.monotonic() < deadline:
+        live, ready, *others = await asyncio.gather(
+            timed(Call(service.port, "GET", "/health/live")),
+            timed(Call(service.port, "GET", "/health/ready")),
+            *(timed(customer.account.call(service.port, "GET", PATH)) for customer in customers),
+            *(timed(customer.subscribe) for customer in customers),
+        )
+        assert live.reply.status == 200
+        assert live.after_s < 1
+        for away in (ready, *others):
+            assert away.reply.status == 503, away
+            assert away.after_s < TOLD_WITHIN_S, away
+            assert int(away.reply.headers["retry-after"]) >= 1
+        assert "database" in ready.reply.document["detail"]
+        assert {other.reply.slug for other in others} <= {"service-unavailable", "outcome-unknown"}
+
+
+async def is_back(service: Service, within_s: float) -> None:
+    """Ready again by itself."""
+    deadline = time.monotonic() + within_s
+    while (await send(Call(service.port, "GET", "/health/ready"))).status != 200:
+        assert time.monotonic() < deadline, "not ready in time"
+        await asyncio.sleep(POLL_S)
+
+
+async def each_has_one(customers: Sequence[Customer], people: Population) -> None:
+    """Whatever became of the first tries: repeated, each request has had one effect."""
+    for customer in customers:
+        reply = await customer.insist()
+        assert await customer.subscriptions(people) == [reply.document["id"]]
+
+
+# --- the embedded one -------------------------------------------------------------------------------------------------
+
+
+def embedded_url(data_dir: Path) -> str:
+    return f"postgresql://postgres@/postgres?host={data_dir}/postgres/db&port=5432"
+
+
+@pytest.fixture
+async def embedded(environ: dict[str, str], folder: Path) -> AsyncIterator[tuple[Service, Population]]:
+    """A service with the embedded server, in ``folder``."""
+    with serving({**environ, "SMP_DATA_DIR": str(folder)}, folder) as service:
+        async with population(embedded_url(folder)) as people:
+            yield service, people
+
+
+async def test_an_embedded_server_that_stands_still(embedded: tuple[Service, Population], folder: Path) -> None:
+    """It takes connections and never answers, on old ones and on new ones; nobody is told that it is away."""
+    service, people = embedded
+    plan = (await people.plan()).code
+    before, *during = [await Customer.of(people, service, plan) for _ in range(4)]
+    acknowledged = await before.insist()
+    server = postmaster(folder)
+    assert server is not None
+    with frozen(server):
+        await answers_say_so(service, during)
+    await is_back(service, BACK_WITHIN_S)
+    await each_has_one(during, people)
+    assert await before.subscriptions(people) == [acknowledged.document["id"]]
+    assert service.stop() == 0
+
+
+async def test_an_embedded_server_that_is_killed(environ: dict[str, str], folder: Path) -> None:
+    """While customers subscribe; it is started again, and everybody has what was acknowledged, once."""
+    environ = {**environ, "SMP_DATA_DIR": str(folder)}
+    with serving(environ, folder) as service:
+        async with population(embedded_url(folder)) as people:
+            plan = (await people.plan()).code
+            customers = [await Customer.of(people, service, plan) for _ in range(60)]
+        subscribing = asyncio.gather(*(one_by_one(customers[part::6]) for part in range(6)))
+        await asyncio.sleep(0.15)
+        killed = postmaster(folder)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        acknowledged = [reply for part in await subscribing for reply in part]
+        await is_back(service, RESTARTED_WITHIN_S)
+        assert postmaster(folder) not in {None, killed}
+        async with population(embedded_url(folder)) as people:
+            kept = [id_ for customer in customers for id_ in await customer.subscriptions(people)]
+        assert sorted(kept) == sorted(reply.document["id"] for reply in acknowledged)
+        checked = await asyncio.to_thread(run, environ, "doctor")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert service.stop() == 0
+
+
+async def one_by_one(customers: Sequence[Customer]) -> list[Reply]:
+    """One after the other, each until it is answered."""
+    return [await customer.insist() for customer in customers]
+
+
+# --- one behind a network ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A service whose database is behind a network that can fail."""
+
+    service: Service
+    proxy: Proxy
+    people: Population
+    plan: str
+
+    async def customer(self) -> Customer:
+        return await Customer.of(self.people, self.service, self.plan)
+
+
+@asynccontextmanager
+async def remote_service(environ: dict[str, str], database_url: str, folder: Path) -> AsyncIterator[Remote]:
+    async with (
+        proxy_to(database_url) as proxy,
+        serving_beside({**environ, "SMP_DATABASE_URL": proxy.url}, folder) as service,
+        population(database_url) as people,
+    ):
+        yield Remote(service, proxy, people, (await people.plan()).code)
+
+
+@pytest.fixture
+async def remote(environ: dict[str, str], database_url: str, folder: Path) -> AsyncIterator[Remote]:
+    async with remote_service(environ, database_url, folder) as remote:
+        yield remote
+
+
+async def test_a_network_that_falls_silent(remote: Remote) -> None:
+    """Nothing comes through and nobody is told; what was sent into the silence arrives when it ends."""
+    before, *during = [await remote.customer() for _ in range(4)]
+    acknowledged = await before.insist()
+    remote.proxy.fall_silent()
+    await answers_say_so(remote.service, during)
+    remote.proxy.speak_again()
+    await is_back(remote.service, BACK_WITHIN_S)
+    await each_has_one(during, remote.people)
+    assert await before.subscriptions(remote.people) == [acknowledged.document["id"]]
+
+
+async def test_a_server_that_refuses_connections(remote: Remote) -> None:
+    """As one that is restarted; open connections are reset."""
+    before, *during = [await remote.customer() for _ in range(4)]
+    acknowledged = await before.insist()
+    await remote.proxy.go_down()
+    await answers_say_so(remote.service, during)
+    await remote.proxy.come_up()
+    await is_back(remote.service, BACK_WITHIN_S)
+    await each_has_one(during, remote.people)
+    assert await before.subscriptions(remote.people) == [acknowledged.document["id"]]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_commit_that_is_cut_off(remote: Remote, arrives: bool) -> None:  # noqa: FBT001 - a case
+    """Nobody knows the outcome, and the answer says so; the same key finds out, and there is one result either way."""
+    for _ in range(CUTS):
+        customer = await remote.customer()
+        with cut_of(remote, arrives=arrives):
+            cut = await timed(customer.subscribe)
+        assert (cut.reply.status, cut.reply.slug) == (503, "outcome-unknown"), cut
+        assert cut.after_s < TOLD_WITHIN_S
+        assert int(cut.reply.headers["retry-after"]) >= 1
+        assert len(await customer.subscriptions(remote.people)) == arrives
+        reply = await send(customer.subscribe)
+        assert (reply.status, reply.is_replayed) == (201, arrives)
+        assert await customer.subscriptions(remote.people) == [reply.document["id"]]
+
+
+def cut_of(remote: Remote, *, arrives: bool) -> AbstractContextManager[None]:
+    return cut_at_commit(remote.proxy, arrives=arrives)
