@@ -4,7 +4,7 @@
 # used where it is on the PATH, because it is faster.
 
 .POSIX:
-.PHONY: help setup run test check fmt lock demo bench migrate clean
+.PHONY: help setup run test check fmt lock demo docs bench migrate clean
 .SUFFIXES:
 
 # The interpreter that makes the environment; empty: the first of python3.11 … python3 that is new enough.
@@ -55,6 +55,9 @@ check: setup ## lint, types, architecture, migrations, locked requirements: all 
 fmt: setup ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: setup ## write the pages that are generated from the code
+	$(BIN)/python -m smp.bootstrap.generated_docs
 
 # Pins that are still allowed stay as they are; UPGRADE=--upgrade takes the newest of all.
 lock: ## write the requirements files anew from pyproject.toml (UPGRADE=--upgrade for newer versions)

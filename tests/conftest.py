@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 TESTS: Final = Path(__file__).parent
-MARKS: Final = frozenset({"unit", "property", "contract", "integration", "e2e", "architecture"})
+MARKS: Final = frozenset({"unit", "property", "contract", "integration", "e2e", "architecture", "delivery"})
 
 # The server that the tests run on; asked for only by tests that need it.
 pytest_plugins = ["tests.support.postgres"] if (TESTS / "support" / "postgres.py").exists() else []

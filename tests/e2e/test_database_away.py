@@ -1,4 +1,4 @@
-"""While PostgreSQL is away every answer says so in time, nothing acknowledged is lost, and all goes on when it is back."""
+"""While PostgreSQL is away every answer says so in time, nothing acknowledged is lost, and it all goes on by itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,8 @@ RESTARTED_WITHIN_S: Final = 25.0
 ASKED_FOR_S: Final = 4.0
 POLL_S: Final = 0.2
 CUTS: Final = 12
+CUSTOMERS: Final = 60
+AT_ONCE: Final = 6
 PATH: Final = "/v1/me/subscription"
 
 
@@ -49,16 +51,20 @@ class Customer:
 
     account: Account
     subscribe: Call
+    tries: int = 0
 
     @classmethod
     async def of(cls, people: Population, service: Service, plan: str) -> Customer:
         account = await people.account()
-        return cls(account, account.call(service.port, "POST", f"{PATH}/activate", {"plan": plan}, idempotency_key="one"))
+        return cls(
+            account, account.call(service.port, "POST", f"{PATH}/activate", {"plan": plan}, idempotency_key="one")
+        )
 
     async def insist(self) -> Reply:
         """The answer at last."""
         deadline = time.monotonic() + RESTARTED_WITHIN_S
         while time.monotonic() < deadline:
+            self.tries += 1
             reply = await send(self.subscribe)
             if reply.status == 201:
                 return reply
@@ -73,7 +79,7 @@ class Customer:
 
 
 async def answers_say_so(service: Service, customers: Sequence[Customer]) -> None:
-    """The process lives, is not ready, and answers everything else with 503 and when to come again; all of that in time."""
+    """The process lives, is not ready, and answers everything else with 503 and when to come again; all in time."""
     deadline = time.monotonic() + ASKED_FOR_S
     while time.monotonic() < deadline:
         live, ready, *others = await asyncio.gather(
@@ -144,13 +150,15 @@ async def test_an_embedded_server_that_is_killed(environ: dict[str, str], folder
     with serving(environ, folder) as service:
         async with population(embedded_url(folder)) as people:
             plan = (await people.plan()).code
-            customers = [await Customer.of(people, service, plan) for _ in range(60)]
-        subscribing = asyncio.gather(*(one_by_one(customers[part::6]) for part in range(6)))
-        await asyncio.sleep(0.15)
+            customers = [await Customer.of(people, service, plan) for _ in range(CUSTOMERS)]
+        subscribing = asyncio.gather(*(one_by_one(customers[part::AT_ONCE]) for part in range(AT_ONCE)))
+        while sum(customer.tries for customer in customers) < CUSTOMERS / 3:
+            await asyncio.sleep(0)
         killed = postmaster(folder)
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
         acknowledged = [reply for part in await subscribing for reply in part]
+        assert max(customer.tries for customer in customers) > 1, "nobody noticed"
         await is_back(service, RESTARTED_WITHIN_S)
         assert postmaster(folder) not in {None, killed}
         async with population(embedded_url(folder)) as people:
@@ -227,7 +235,7 @@ async def test_a_commit_that_is_cut_off(remote: Remote, arrives: bool) -> None: 
     """Nobody knows the outcome, and the answer says so; the same key finds out, and there is one result either way."""
     for _ in range(CUTS):
         customer = await remote.customer()
-        with cut_of(remote, arrives=arrives):
+        with cut_at_commit(remote.proxy, arrives=arrives):
             cut = await timed(customer.subscribe)
         assert (cut.reply.status, cut.reply.slug) == (503, "outcome-unknown"), cut
         assert cut.after_s < TOLD_WITHIN_S
@@ -236,7 +244,3 @@ async def test_a_commit_that_is_cut_off(remote: Remote, arrives: bool) -> None: 
         reply = await send(customer.subscribe)
         assert (reply.status, reply.is_replayed) == (201, arrives)
         assert await customer.subscriptions(remote.people) == [reply.document["id"]]
-
-
-def cut_of(remote: Remote, *, arrives: bool) -> AbstractContextManager[None]:
-    return cut_at_commit(remote.proxy, arrives=arrives)

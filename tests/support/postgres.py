@@ -222,17 +222,23 @@ def _locked(run: Path) -> Iterator[None]:
 def _clear_away_the_dead(run: Path) -> None:
     """Remove what runs have left behind whose processes were all killed: their servers, and the memory they take."""
     for other in run.parent.glob(f"{RUNS}*"):
-        users = other / "users"
-        if other == run or not users.is_dir():
+        if other == run or not (other / "users").is_dir():
             continue  # ours, or one that is about to begin
-        with _locked(other):
-            if any(_is_alive(int(file.name)) for file in users.iterdir()):
-                continue
-            if (other / "pg" / "db" / "postmaster.pid").exists():
-                server = EmbeddedPostgres(other / "pg")
-                server.start()
-                server.stop()
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process of this run was first
+            _clear_away(other)
+
+
+def _clear_away(other: Path) -> None:
+    """Remove it unless somebody uses it. Raises FileNotFoundError where it is being removed."""
+    with (other / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if any(_is_alive(int(file.name)) for file in (other / "users").iterdir()):
+            return
+        if (other / "pg" / "db" / "postmaster.pid").exists():
+            server = EmbeddedPostgres(other / "pg")
+            server.start()
+            server.stop()
+        shutil.rmtree(other, ignore_errors=True)
 
 
 def _is_alive(pid: int) -> bool:

@@ -65,7 +65,7 @@ async def shop() -> Shop:
 
 async def wait_until_swept(shop: Shop) -> None:
     async with asyncio.timeout(5):
-        while shop.status is Status.ACTIVE:  # noqa: ASYNC110 - nothing of the loop tells it
+        while shop.status is Status.ACTIVE:
             await asyncio.sleep(0.005)
 
 

@@ -1,0 +1,203 @@
+"""The sweep: late it changes no answer, many share the work, a bad row costs itself only, and no end is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.builders import some_terms
+from tests.support.clients import Call, send
+from tests.support.populations import Account, Population, population, right_now
+from tests.support.processes import SOON_S, Service, begin, run, serving
+
+DAY: Final = timedelta(days=1)
+DUE: Final = 14_000
+"""Seven batches: three rounds and a half for one process, which has two under way at once."""
+
+SLOWLY: Final = """
+    CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$;
+    CREATE TRIGGER slow AFTER UPDATE ON subscriptions FOR EACH STATEMENT EXECUTE FUNCTION take_time()
+"""
+REFUSING: Final = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+    CREATE TRIGGER bad BEFORE UPDATE ON subscriptions FOR EACH ROW WHEN (OLD.id = '{}') EXECUTE FUNCTION refuse()
+"""
+ENDS: Final = """
+    SELECT count(*) AS n, count(DISTINCT subscription_id) AS subscriptions FROM events
+    WHERE type IN ('subscription.expired', 'subscription.cancelled')
+"""
+WRITTEN_LIVE: Final = "SELECT count(*) FROM subscriptions WHERE status IN ('trial', 'active')"
+
+
+@pytest.fixture
+async def people(database_url: str) -> AsyncIterator[Population]:
+    async with population(database_url) as people:
+        yield people
+
+
+@pytest.fixture
+def sweeping(environ: dict[str, str], database_url: str) -> dict[str, str]:
+    """The environment of `smp expire`, and of a server with a test clock that does not sweep by itself."""
+    return {**environ, "SMP_DATABASE_URL": database_url, "SMP_TEST_CLOCK": "1"}
+
+
+async def expire(environ: Mapping[str, str]) -> tuple[int, dict[str, Any], str]:
+    """`smp expire`: its exit code, what it told, and what it logged."""
+    done = await asyncio.to_thread(run, environ, "expire", "--json")
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+# --- late -------------------------------------------------------------------------------------------------------------
+
+
+async def move_clock(service: Service, root: Account, now: datetime, **options: bool) -> None:
+    reply = await send(root.call(service.port, "PUT", "/v1/test-clock", {"now": now.isoformat(), **options}))
+    assert reply.status == 200, reply
+
+
+async def some_customers(service: Service, people: Population) -> Sequence[Account]:
+    """One who tries, one who tries and will not go on, one who pays, one who pays and will not go on, one for life."""
+    month, life = await people.plan(), await people.plan(some_terms(amount=99_000, period=None))
+    wishes = (
+        (("trial", {"plan": month.code}),),
+        (("trial", {"plan": month.code}), ("cancel", {"at": "period_end"})),
+        (("activate", {"plan": month.code}),),
+        (("activate", {"plan": month.code}), ("cancel", {"at": "period_end"})),
+        (("activate", {"plan": life.code}),),
+    )
+    customers = [await people.account() for _ in wishes]
+    for customer, wished in zip(customers, wishes, strict=True):
+        for action, body in wished:
+            reply = await send(customer.call(service.port, "POST", f"/v1/me/subscription/{action}", body))
+            assert reply.status in {200, 201}, reply
+    return customers
+
+
+async def everything(service: Service, root: Account, customers: Sequence[Account]) -> dict[str, tuple[int, Any]]:
+    """Every answer that there is about subscriptions, but for their events."""
+    queries = [f"?status={status}" for status in ("trial", "active", "expired", "cancelled")]
+    queries += ["", "?status=expired&status=cancelled", "?ends_before=2100-01-01T00:00:00Z"]
+    calls = [root.call(service.port, "GET", f"/v1/subscriptions{query}") for query in queries]
+    calls.append(root.call(service.port, "GET", "/v1/statistics"))
+    for customer in customers:
+        paths = ("subscription", "subscriptions", "access", "access/export", "access/seats")
+        calls += [customer.call(service.port, "GET", f"/v1/me/{path}") for path in paths]
+    answers = {}
+    for call in calls:
+        reply = await send(call)
+        answers[f"{call.path} {call.token}"] = (reply.status, reply.document)
+    return answers
+
+
+async def ends_told(service: Service, root: Account, answers: Mapping[str, tuple[int, Any]]) -> list[list[str]]:
+    """The types of the events of each subscription."""
+    items = answers[f"/v1/subscriptions {root.token}"][1]["items"]
+    replies = [await send(root.call(service.port, "GET", f"/v1/subscriptions/{item['id']}/events")) for item in items]
+    return [[event["type"] for event in reply.document["items"]] for reply in replies]
+
+
+async def test_a_late_sweep_changes_no_answer(sweeping: dict[str, str], people: Population, folder: Path) -> None:
+    """All is answered by the clock before anything is written; then each end is told of once, as of when it was."""
+    with serving(sweeping, folder) as service:
+        root, customers = await people.admin(), await some_customers(service, people)
+        await move_clock(service, root, right_now() + timedelta(minutes=20), sweep=False)
+        before_the_ends = await everything(service, root, customers)
+        root = await people.admin()
+        await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", later := right_now() + 40 * DAY)
+        await move_clock(service, root, later, sweep=False)
+        late = await everything(service, root, customers)
+        events_late = await ends_told(service, root, late)
+        assert await people.value(WRITTEN_LIVE) == 5, "nothing was written yet"
+        code, told, _ = await expire(sweeping)
+        assert (code, told["expired"], told["cancelled"], told["failed"]) == (0, 2, 2, [])
+        assert await everything(service, root, customers) == late
+        ended = [item["status"] for item in late[f"/v1/subscriptions {root.token}"][1]["items"]]
+        assert ended == ["active", "cancelled", "expired", "cancelled", "expired"]
+        assert len(before_the_ends) == len(late)
+        events = await ends_told(service, root, late)
+        announced = [new[len(old) :] for old, new in zip(events_late, events, strict=True)]
+        assert announced == [[] if status == "active" else [f"subscription.{status}"] for status in ended]
+
+
+async def test_moving_the_clock_sweeps_before_the_answer(
+    sweeping: dict[str, str], people: Population, folder: Path
+) -> None:
+    """Unless it is asked not to; and the next one does."""
+    with serving(sweeping, folder) as service:
+        root = await people.admin()
+        await some_customers(service, people)
+        await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", first := right_now() + 20 * DAY)
+        await move_clock(service, root, first, sweep=False)
+        assert await people.value(WRITTEN_LIVE) == 5
+        await move_clock(service, root, first)
+        assert await people.value(WRITTEN_LIVE) == 3, "the trials are over"
+        await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", second := first + 20 * DAY)
+        await move_clock(service, root, second, sweep=True)
+        assert await people.value(WRITTEN_LIVE) == 1, "all but the one for life are over"
+        (told,) = await people.rows(ENDS)
+        assert (told["n"], told["subscriptions"]) == (4, 4)
+
+
+async def test_a_server_sweeps_by_itself(sweeping: dict[str, str], people: Population, folder: Path) -> None:
+    await people.trials(await people.plan(), 3, started=20 * DAY)
+    with serving({**sweeping, "SMP_SWEEP_INTERVAL_S": "1"}, folder) as service:
+        async with asyncio.timeout(SOON_S):
+            while await people.value(WRITTEN_LIVE):
+                await asyncio.sleep(0.1)
+        assert service.stop() == 0
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+async def test_two_sweeps_at_once_share_the_work(sweeping: dict[str, str], people: Population) -> None:
+    """Also after a third was killed in the middle of its first batches: that one did nothing and is in nobody's way."""
+    await people.trials(await people.plan(), DUE, started=20 * DAY)
+    await people.execute(SLOWLY)
+    with begin(sweeping, "expire") as killed:
+        while not await people.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+            await asyncio.sleep(0.01)
+        killed.kill()
+    assert (await people.rows(ENDS))[0]["n"] == 0
+    first, second = await asyncio.gather(expire(sweeping), expire(sweeping))
+    for code, told, _ in (first, second):
+        assert code == 0
+        assert told["expired"] > 0, "one did all the work"
+        assert told["failed"] == []
+    assert first[1]["expired"] + second[1]["expired"] == DUE
+    (ends,) = await people.rows(ENDS)
+    assert (ends["n"], ends["subscriptions"]) == (DUE, DUE)
+    assert await people.value(WRITTEN_LIVE) == 0
+    assert (await expire(sweeping))[1]["expired"] == 0, "there is nothing left"
+    checked: subprocess.CompletedProcess[str] = await asyncio.to_thread(run, sweeping, "doctor")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+async def test_a_bad_row_costs_only_itself(sweeping: dict[str, str], people: Population, folder: Path) -> None:
+    """It is reported, by the command and in the log, and done when it is good again; no answer is wrong meanwhile."""
+    trials = await people.trials(await people.plan(), 40, started=20 * DAY)
+    bad = trials[17]
+    await people.execute(REFUSING.format(bad.id))
+    for ended in (39, 0):
+        code, told, log = await expire(sweeping)
+        assert (code, told["expired"], told["failed"]) == (1, ended, [str(bad.id)])
+        assert str(bad.id) in log
+        assert "Traceback" not in log
+    with serving(sweeping, folder) as service:
+        root = await people.admin()
+        reply = await send(root.call(service.port, "GET", f"/v1/subscriptions/{bad.id}"))
+        assert (reply.document["status"], reply.document["version"]) == ("expired", 2)
+        access = await send(Call(service.port, "GET", f"/v1/users/{bad.user_id}/access/export", token=root.token))
+        assert access.document["reason"] == "subscription_expired"
+    await people.execute("DROP TRIGGER bad ON subscriptions")
+    code, told, _ = await expire(sweeping)
+    assert (code, told["expired"], told["failed"]) == (0, 1, [])
+    (ends,) = await people.rows(ENDS)
+    assert (ends["n"], ends["subscriptions"]) == (40, 40)
