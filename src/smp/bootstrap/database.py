@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import structlog
+
 from smp.adapters.cli.runtime import MigrationOutcome, SchemaState
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PoolSettings, create_pool
@@ -19,6 +21,8 @@ from smp.bootstrap.signals import stop_deferred
 
 EMBEDDED_FOLDER: Final = "postgres"
 """Where the embedded PostgreSQL lives inside ``SMP_DATA_DIR``."""
+
+_log = structlog.stdlib.get_logger("smp.database")
 
 
 class SchemaMismatch(Exception):
@@ -133,20 +137,25 @@ async def bring_up_to_date(settings: Settings) -> MigrationOutcome:
 
 
 async def ensure_schema(settings: Settings) -> None:
-    """See to it that the schema is of this version: in development by migrating, in production by refusing.
+    """See to it that the schema serves this version: in development by migrating, in production by refusing an old one.
+
+    A newer one is taken in production, with a warning: a rollout migrates before it replaces the first process, the old
+    version's are started again and added meanwhile, and a roll-back leaves the schema as it is. That it works is the
+    rule for migrations: none takes away what the version before it uses.
 
     Raises:
-        SchemaMismatch: where it is not.
+        SchemaMismatch: where it does not.
         StorageUnavailable: where the database does not answer.
     """
     if not settings.is_production:
         await bring_up_to_date(settings)
         return
     state = await schema_state(settings)
-    _refuse_newer(state)
-    if not state.is_current:
+    if state.current is None or state.current < state.head:
         found = "has no schema yet" if state.current is None else f"has the schema {state.current}"
         raise SchemaMismatch(f"the database {found}, and this version needs {state.head}: run smp migrate first")
+    if not state.is_current:
+        _log.warning("the schema is newer than this version", schema=state.current, needed=state.head)
 
 
 def _refuse_newer(state: SchemaState) -> None:
