@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,6 +68,10 @@ def run_workers(settings: Settings) -> None:
     from granian.log import LogLevels  # noqa: PLC0415
     from granian.server import Server  # noqa: PLC0415
 
+    if sys.platform == "linux":
+        # Workers are copies of this process. From Python 3.14 on they would begin anew: what is set up for copies
+        # (register_at_fork, the socket that holds the port) would not reach them, and the memory would double.
+        multiprocessing.set_start_method("fork", force=True)
     server = Server(
         "smp.bootstrap.http:create_app",
         factory=True,
