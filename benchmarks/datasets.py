@@ -25,7 +25,7 @@ from benchmarks.server import FOLDER, Server
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.pool import create_pool
-from smp.adapters.postgres.tables import events, subscription_spans, subscriptions, trials, users
+from smp.adapters.postgres.tables import events, subscription_spans, subscriptions, trials, user_emails, users
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.domain.plan.plan import Plan
 from smp.domain.user.user import User
@@ -35,8 +35,9 @@ SAMPLE: Final = 10_000
 
 _LOAD_AT_ONCE: Final = 1_000
 _PREFIX: Final = "bench_"
-_COPIED: Final[Sequence[Table]] = (users, subscriptions, subscription_spans, trials, events)
+_COPIED: Final[Sequence[Table]] = (user_emails, users, subscriptions, subscription_spans, trials, events)
 _OWN_IDS: Final = frozenset({"id", "user_id", "subscription_id", "actor_id"})
+_ORDERED_BY: Final = ("id", "subscription_id", "user_id")
 _OWN_TEXTS: Final = frozenset({"email", "email_key"})
 
 # Of what hangs on what: foreign keys go first and come back last, keys before the indexes that need none.
@@ -151,7 +152,7 @@ async def _multiply(connection: asyncpg.Connection[Any], copies: int) -> None:
         for table in _COPIED:
             names = [column.name for column in table.columns]
             values = [_of_copy(column.name, isinstance(column.type, postgresql.UUID)) for column in table.columns]
-            order = values[names.index("id" if "id" in names else "subscription_id")]
+            order = values[names.index(next(key for key in _ORDERED_BY if key in names))]
             await connection.execute(
                 f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)}"  # noqa: S608 - our names
                 f" FROM {table.name}, generate_series(1, {copies - 1}) AS copy ORDER BY {order}"

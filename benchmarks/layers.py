@@ -75,7 +75,7 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
         return gate
 
     async def readers(one: SignedIn) -> None:
-        await sessions.find(tokens.digest(one.token))
+        await sessions.find(one.user_id, tokens.digest(one.token))
         await access.standing(one.user_id)
 
     async def use_cases(one: SignedIn) -> None:
@@ -106,7 +106,7 @@ async def _driver(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
     async def ask(one: SignedIn) -> None:
         connection = await connections.get()
         try:
-            await connection.fetchrow(first.sql, tokens.digest(one.token))
+            await connection.fetchrow(first.sql, one.user_id, tokens.digest(one.token))
             await connection.fetchrow(second.sql, one.user_id)
         finally:
             connections.put_nowait(connection)

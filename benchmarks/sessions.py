@@ -13,6 +13,7 @@ from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.system.clock import SystemClock
 from smp.adapters.system.ids import Uuid7Ids
 from smp.adapters.system.tokens import SecretsTokens
+from smp.application.session_token import new_session_token
 from smp.domain.user.session import Session
 
 COOKIE: Final = "smp_session"
@@ -43,7 +44,7 @@ async def sign_in(server: Server, database: str, count: int) -> Sequence[SignedI
         await connection.execute("DELETE FROM sessions")
         users = [row[0] for row in await connection.fetch(_LIVE_USERS, count)]
     pool = await create_pool(server.url(database))
-    signed_in = [SignedIn(user_id, tokens.new()) for user_id in users]
+    signed_in = [SignedIn(user_id, new_session_token(user_id, tokens)) for user_id in users]
     try:
         async with PostgresUnitOfWorkFactory(pool)() as work:
             for one in signed_in:

@@ -1,8 +1,9 @@
 """The whole schema of the first version.
 
 Names of constraints are part of the program: the adapter tells refusals apart by them. Every table of a user's data
-has ``user_id`` in its key, so that these tables can be distributed by it one day (the digest of a session's token, by
-which a user is found, is unique besides). Times are written by the application; nothing here reads the server's clock.
+is distributable by its user: each unique key of such a table holds the user's id, and what has to be unique among all
+users is a table of its own (see docs/scaling.md; a test holds the schema to it). Times are written by the application;
+nothing here reads the server's clock.
 
 Revision ID: 0001
 """
@@ -32,13 +33,22 @@ _ACCOUNTS = (
         disabled boolean NOT NULL,
         created_at timestamptz NOT NULL,
         CONSTRAINT users_pkey PRIMARY KEY (id),
-        CONSTRAINT users_email_key UNIQUE (email_key),
         CONSTRAINT users_email_length CHECK (char_length(email) BETWEEN 3 AND 254),
         CONSTRAINT users_email_key_lower_case CHECK (email_key = lower(email_key)),
         CONSTRAINT users_role CHECK (role IN ('user', 'admin'))
     )
     """,
     "CREATE INDEX users_admins_idx ON users (id) WHERE role = 'admin'",
+    # For the administrators' list; that an email is one user's is the next table's business.
+    "CREATE INDEX users_email_idx ON users (email_key)",
+    # No foreign key to users: the two are distributed by different columns. smp doctor compares them.
+    """
+    CREATE TABLE user_emails (
+        email_key text COLLATE "C" NOT NULL,
+        user_id uuid NOT NULL,
+        CONSTRAINT user_emails_pkey PRIMARY KEY (email_key)
+    )
+    """,
     """
     CREATE TABLE sessions (
         user_id uuid NOT NULL,
@@ -50,7 +60,7 @@ _ACCOUNTS = (
         user_agent text NOT NULL,
         CONSTRAINT sessions_pkey PRIMARY KEY (user_id, id),
         CONSTRAINT sessions_user_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
-        CONSTRAINT sessions_token_digest_key UNIQUE (token_digest),
+        CONSTRAINT sessions_token_digest_key UNIQUE (user_id, token_digest),
         CONSTRAINT sessions_token_digest_length CHECK (octet_length(token_digest) = 32),
         CONSTRAINT sessions_seen_after_creation CHECK (last_seen_at >= created_at)
     )
@@ -468,6 +478,7 @@ _DOWN = (
             "login_throttle",
             "api_keys",
             "sessions",
+            "user_emails",
             "users",
         )
     ),

@@ -52,7 +52,7 @@ async def test_sessions_are_forgotten_when_they_are_over(storage: Storage) -> No
         return {
             name
             for name, session in (("idle", idle), ("used", used), ("admin's", admins))
-            if await storage.sessions.find(session.token_digest) is not None
+            if await storage.sessions.find(session.user_id, session.token_digest) is not None
         }
 
     half_an_hour = timedelta(minutes=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
@@ -54,7 +55,7 @@ async def test_odd_names_name_nothing(storage: Storage, odd: str) -> None:
 @pytest.mark.parametrize("odd", [b"", b"\x00", b"\xff" * 10_000])
 async def test_odd_digests_are_nobodys(storage: Storage, odd: bytes) -> None:
     """Neither a session's nor a key's."""
-    assert await storage.sessions.find(odd) is None
+    assert await storage.sessions.find(UUID(int=0), odd) is None
     assert await storage.api_keys.find(odd) is None
 
 

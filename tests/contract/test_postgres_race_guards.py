@@ -19,7 +19,7 @@ WITHOUT: Final = {
     "one_trial": (*NO_GUARD_OF_LIVE_ONES, "ALTER TABLE trials DROP CONSTRAINT trials_once_per_plan"),
     "one_trial_in_all": (*NO_GUARD_OF_LIVE_ONES, "DROP INDEX trials_once_per_user"),
     "one_activation": NO_GUARD_OF_LIVE_ONES,
-    "one_account": ("ALTER TABLE users DROP CONSTRAINT users_email_key",),
+    "one_account": ("ALTER TABLE user_emails DROP CONSTRAINT user_emails_pkey",),
     "one_plan": ("ALTER TABLE plans DROP CONSTRAINT plans_code_key",),
 }
 

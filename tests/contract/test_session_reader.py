@@ -16,14 +16,22 @@ async def test_a_session_is_found_by_its_token_with_its_user(storage: Storage) -
     """Every field; also where it has long been over, for whoever asks knows the time-outs."""
     odd = replace(a_session(ANN, at=NOW - 10_000 * DAY), source="2001:db8::1", user_agent="\U0001f600" * 100)
     await storage.keep(ANN, odd)
-    assert await storage.sessions.find(odd.token_digest) == (odd, UserView.of(ANN))
+    assert await storage.sessions.find(ANN.id, odd.token_digest) == (odd, UserView.of(ANN))
 
 
 async def test_an_unknown_token_finds_nothing(storage: Storage) -> None:
     """Whatever is asked for."""
     await storage.keep(ANN, a_session(ANN))
     for digest in (b"", b"\x00" * 32, a_session(ANN).token_digest[:-1]):
-        assert await storage.sessions.find(digest) is None
+        assert await storage.sessions.find(ANN.id, digest) is None
+
+
+async def test_a_token_finds_nothing_under_anothers_name(storage: Storage) -> None:
+    """Neither under a user's nor under nobody's: the id in front of a token proves nothing."""
+    session = a_session(ANN)
+    await storage.keep(ANN, BOB, session)
+    for stranger in (BOB, a_user("eve@example.com")):
+        assert await storage.sessions.find(stranger.id, session.token_digest) is None
 
 
 async def test_role_and_switch_are_those_of_now(storage: Storage) -> None:
@@ -33,7 +41,7 @@ async def test_role_and_switch_are_those_of_now(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         await work.users.save(ANN.with_access(Role.ADMIN, disabled=True))
         await work.commit()
-    found = await storage.sessions.find(session.token_digest)
+    found = await storage.sessions.find(ANN.id, session.token_digest)
     assert found is not None
     assert (found[1].role, found[1].disabled) == (Role.ADMIN, True)
 
@@ -43,11 +51,11 @@ async def test_use_is_written_down(storage: Storage) -> None:
     phone, laptop = a_session(ANN, "phone"), a_session(ANN, "laptop")
     await storage.keep(ANN, phone, laptop)
     await storage.sessions.touch(phone, NOW + DAY)
-    assert await storage.sessions.find(phone.token_digest) == (
+    assert await storage.sessions.find(ANN.id, phone.token_digest) == (
         replace(phone, last_seen_at=NOW + DAY),
         UserView.of(ANN),
     )
-    assert await storage.sessions.find(laptop.token_digest) == (laptop, UserView.of(ANN))
+    assert await storage.sessions.find(ANN.id, laptop.token_digest) == (laptop, UserView.of(ANN))
 
 
 async def test_use_that_was_seen_before_a_later_one_does_not_hide_it(storage: Storage) -> None:
@@ -56,7 +64,7 @@ async def test_use_that_was_seen_before_a_later_one_does_not_hide_it(storage: St
     await storage.keep(ANN, session)
     await storage.sessions.touch(session, NOW + DAY)
     await storage.sessions.touch(session, NOW + DAY - TICK)
-    found = await storage.sessions.find(session.token_digest)
+    found = await storage.sessions.find(ANN.id, session.token_digest)
     assert found is not None
     assert found[0].last_seen_at == NOW + DAY
 
@@ -69,7 +77,7 @@ async def test_a_session_that_was_ended_meanwhile_stays_ended(storage: Storage) 
         await work.sessions.remove(ANN.id, session.id)
         await work.commit()
     await storage.sessions.touch(session, NOW + DAY)
-    assert await storage.sessions.find(session.token_digest) is None
+    assert await storage.sessions.find(ANN.id, session.token_digest) is None
 
 
 async def test_sessions_are_listed_newest_first(storage: Storage) -> None:

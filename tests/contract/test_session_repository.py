@@ -33,9 +33,9 @@ async def test_a_session_belongs_to_a_known_user(storage: Storage) -> None:
 
 
 async def test_a_token_is_of_one_session(storage: Storage) -> None:
-    """Two sessions with one token, or one id, are a defect."""
+    """Two of a user's sessions with one token, or one id, are a defect."""
     with pytest.raises(RejectedByStorage):
-        await storage.keep(a_session(BOB, "phone"))
+        await storage.keep(a_session(ANN, "phone"))
     with pytest.raises(RejectedByStorage):
         await storage.keep(replace(a_session(ANN, "another"), id=PHONE.id))
 
@@ -59,10 +59,11 @@ async def test_the_sessions_of_others_cannot_be_ended(storage: Storage) -> None:
 
 
 async def test_a_session_is_ended_by_its_token(storage: Storage) -> None:
-    """Whoever's it is; an unknown token ends nothing."""
+    """An unknown one, or one under another's name, ends nothing."""
     async with storage.unit_of_work() as work:
-        await work.sessions.remove_by_digest(BOBS.token_digest)
-        await work.sessions.remove_by_digest(b"\x00" * 32)
+        await work.sessions.remove_by_digest(BOB.id, BOBS.token_digest)
+        await work.sessions.remove_by_digest(BOB.id, PHONE.token_digest)
+        await work.sessions.remove_by_digest(ANN.id, b"\x00" * 32)
         await work.commit()
     assert await open_sessions(storage) == {PHONE.id, LAPTOP.id}
 
@@ -88,6 +89,6 @@ async def test_nothing_is_ended_without_commit(storage: Storage) -> None:
     """As with every other change."""
     async with storage.unit_of_work() as work:
         await work.sessions.remove(ANN.id, PHONE.id)
-        await work.sessions.remove_by_digest(LAPTOP.token_digest)
+        await work.sessions.remove_by_digest(ANN.id, LAPTOP.token_digest)
         await work.sessions.remove_all(BOB.id)
     assert await open_sessions(storage) == {PHONE.id, LAPTOP.id, BOBS.id}

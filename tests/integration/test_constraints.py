@@ -118,6 +118,7 @@ PLAN_EVENT_ROW: Final = {
     "actor_id": None,
     "data": {},
 }
+EMAIL_ROW: Final = {"email_key": "ann@example.com", "user_id": ANN}
 SESSION_ROW: Final = {
     "user_id": ANN,
     "id": UUID(int=41),
@@ -161,6 +162,7 @@ LEDGER_ROW: Final = {
 LEGAL: Final[tuple[tuple[str, Row], ...]] = (
     ("users", user(ANN, "ann@example.com")),
     ("users", user(BOB, "bob@example.com")),
+    ("user_emails", EMAIL_ROW),
     ("subscriptions", TRIAL_ROW),
     ("subscriptions", PAID_ROW),
     ("subscription_spans", {"user_id": ANN, "subscription_id": TRIAL, "span": asyncpg.Range(NOW, END)}),
@@ -228,7 +230,7 @@ def a_revision(**but: object) -> Write:
 
 REFUSED: Final[tuple[tuple[str, Write], ...]] = (
     ("users_pkey", a_user(id=ANN)),
-    ("users_email_key", a_user(email_key="ann@example.com")),
+    ("user_emails_pkey", Write("user_emails", EMAIL_ROW, {"user_id": BOB})),
     ("users_email_length", a_user(email="a" * 255)),
     ("users_email_key_lower_case", a_user(email_key="New@example.com")),
     ("users_role", a_user(role="owner")),

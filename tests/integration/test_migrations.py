@@ -216,15 +216,6 @@ async def test_offline_sql_makes_the_same_schema(unmigrated_database_url: str, d
             ),
         ),
         (
-            "a user's data are keyed by the user",
-            (
-                "SELECT c.table_name FROM information_schema.columns AS c WHERE c.table_schema = 'public'"
-                " AND c.column_name = 'user_id' AND NOT EXISTS (SELECT FROM pg_index AS i"
-                " JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
-                " WHERE i.indisprimary AND i.indrelid = c.table_name::regclass AND a.attname = 'user_id')"
-            ),
-        ),
-        (
             "nothing here tells the time",
             (
                 "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"

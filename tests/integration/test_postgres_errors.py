@@ -81,7 +81,7 @@ def raising(sqlstate: str, constraint: str = "") -> str:
 @pytest.mark.parametrize(
     ("sqlstate", "constraint", "expected"),
     [
-        ("23505", "users_email_key", EmailTaken),
+        ("23505", "user_emails_pkey", EmailTaken),
         ("23505", "plans_code_key", PlanCodeTaken),
         ("23505", "subscriptions_one_live", LiveSubscriptionExists),
         ("23505", "trials_once_per_plan", TrialAlreadyUsed),

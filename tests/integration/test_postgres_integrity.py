@@ -135,6 +135,7 @@ DAMAGE: Final = {
     "events_tell_status": (
         "UPDATE events SET data = data || '{\"status\": \"active\"}' WHERE type = 'subscription.expired'"
     ),
+    "emails_lead_to_their_users": "UPDATE user_emails SET user_id = gen_random_uuid()",
     "users_were_registered_once": "DELETE FROM events WHERE type = 'user.registered'",
     "trials_in_ledger": "DELETE FROM trials",
     "ledger_of_trials": "UPDATE trials SET subscription_id = plan_id",
@@ -144,6 +145,7 @@ DAMAGE: Final = {
     "no_sessions_of_disabled_users": "UPDATE users SET disabled = true",
     "counts_of_subscriptions": "UPDATE subscription_counts SET n = n + 1",
     "counts_of_users": "DELETE FROM user_counts",
+    "no_unfinished_import": "CREATE TABLE import_progress ()",
     "test_clock_has_one_row": (
         f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - names of ours
         "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"

@@ -92,9 +92,15 @@ def an_active(user: User, plan: Plan | PlanRevision, at: datetime = NOW) -> Subs
     return Subscription.activate(IDS.new(), user.id, _revision(plan), a_cause(at, actor_of(user)))
 
 
-def a_session(user: User, token: str = "a token", at: datetime = NOW) -> Session:  # noqa: S107
+def a_session(user: User, secret: str = "a token", at: datetime = NOW) -> Session:  # noqa: S107
     """A browser that the user signed in with."""
-    return Session(IDS.new(), user.id, sha256(token.encode()).digest(), at, at, "192.0.2.1", "Mozilla/5.0")
+    digest = sha256(a_token(user, secret).encode()).digest()
+    return Session(IDS.new(), user.id, digest, at, at, "192.0.2.1", "Mozilla/5.0")
+
+
+def a_token(user: User, secret: str = "a token") -> str:  # noqa: S107
+    """The token of a session of the user's that has this for its random part."""
+    return f"{user.id.hex}{secret}"
 
 
 def an_api_key(name: str = "shop", secret: str = "a secret", at: datetime = NOW) -> ApiKey:  # noqa: S107

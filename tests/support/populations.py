@@ -19,7 +19,7 @@ from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.domain.plan.plan import Plan, Terms
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import Role
-from tests.support.builders import a_plan, a_session, a_trial, a_user, some_terms
+from tests.support.builders import a_plan, a_session, a_token, a_trial, a_user, some_terms
 from tests.support.clients import Call
 from tests.support.postgres_storage import postgres_storage
 
@@ -52,11 +52,11 @@ class Population:
     async def account(self, role: Role = Role.USER, password_hash: str = "a hash") -> Account:  # noqa: S107
         """A new user, signed in."""
         number = next(_numbers)
-        at, token = right_now(), f"token-{number}"
+        at, secret = right_now(), f"token-{number}"
         user = a_user(f"user-{number}@example.com", role, password_hash, at)
         await self._storage.keep(user)
-        await self._storage.keep(a_session(user, token, at))
-        return Account(user.id, user.email.text, token)
+        await self._storage.keep(a_session(user, secret, at))
+        return Account(user.id, user.email.text, a_token(user, secret))
 
     async def admin(self) -> Account:
         """A new administrator, signed in."""

@@ -27,7 +27,7 @@ from smp.application.queries.views import ApiKeyView, SessionView, UserView
 from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import InvalidValue, SessionNotFound, UserNotFound
 from smp.domain.user.user import Role, User
-from tests.support.builders import DAY, IDS, NOW, PASSWORD, SESSIONS, TICK, a_session, a_user, an_admin
+from tests.support.builders import DAY, IDS, NOW, PASSWORD, SESSIONS, TICK, a_session, a_token, a_user, an_admin
 from tests.support.hashing import BusyHasher, InstantHasher, WatchedHasher
 from tests.support.refusals import refused
 from tests.support.storage import Storage
@@ -75,11 +75,12 @@ async def test_the_session_that_the_client_brought_dies(
     await ann_with_password(storage)
     bob = a_user("bob@example.com")
     await storage.keep(bob, a_session(bob, "planted"))
-    await use_cases.log_in(LogIn("ann@example.com", PASSWORD, presented_token="planted"))
+    await use_cases.log_in(LogIn("ann@example.com", PASSWORD, presented_token=a_token(bob, "planted")))
     assert len(store.state.sessions) == 1
     with pytest.raises(NotAuthenticated):
-        await use_cases.authenticate(Authenticate(session_token="planted"))
-    await use_cases.log_in(LogIn("ann@example.com", PASSWORD, presented_token="unknown"))
+        await use_cases.authenticate(Authenticate(session_token=a_token(bob, "planted")))
+    for unknown in ("unknown", a_token(bob, "unknown"), a_token(a_user("eve@example.com"), "planted")):
+        await use_cases.log_in(LogIn("ann@example.com", PASSWORD, presented_token=unknown))
 
 
 async def test_every_cause_gives_one_answer(store: MemoryStore, storage: Storage) -> None:
@@ -97,7 +98,7 @@ async def test_every_cause_gives_one_answer(store: MemoryStore, storage: Storage
         ("", ""),
     ):
         with refused(store, InvalidCredentials, counts_attempt=True):
-            await cases.log_in(LogIn(email, password, presented_token="brought"))
+            await cases.log_in(LogIn(email, password, presented_token=a_token(ann, "brought")))
     assert [password_hash for password_hash, _ in hasher.verified] == [
         None,
         ann.password_hash,
@@ -264,9 +265,11 @@ async def test_who_is_not_known_is_not_let_in(store: MemoryStore, storage: Stora
         Authenticate(),
         Authenticate(session_token=""),
         Authenticate(session_token="unknown"),
-        Authenticate(session_token="gone's"),
+        Authenticate(session_token=a_token(gone, "unknown")),
+        Authenticate(session_token=a_token(a_user(), "gone's")),
+        Authenticate(session_token=a_token(gone, "gone's")),
         Authenticate(api_key="unknown"),
-        Authenticate(session_token="gone's", api_key="gone's"),
+        Authenticate(session_token=a_token(gone, "gone's"), api_key="gone's"),
     ):
         with refused(store, NotAuthenticated):
             await use_cases.authenticate(query)
@@ -279,12 +282,12 @@ async def test_a_session_ends_when_it_is_not_used(storage: Storage, use_cases: U
     await storage.keep(ann, a_session(ann, "token"))
     idle = SESSIONS.of(role).idle
     await use_cases.clock.set(NOW + idle - TICK)
-    caller = await use_cases.authenticate(Authenticate(session_token="token"))
+    caller = await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
     assert caller.actor.type == role.value
     assert caller.name == f"user:{ann.id}"
     await use_cases.clock.set(NOW + 2 * idle - TICK)
     with pytest.raises(NotAuthenticated):
-        await use_cases.authenticate(Authenticate(session_token="token"))
+        await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
 
 
 async def test_a_session_ends_however_much_it_is_used(storage: Storage, use_cases: UseCases) -> None:
@@ -293,10 +296,10 @@ async def test_a_session_ends_however_much_it_is_used(storage: Storage, use_case
     await storage.keep(ann, a_session(ann, "token"))
     for day in range(1, 30):
         await use_cases.clock.set(NOW + day * DAY)
-        await use_cases.authenticate(Authenticate(session_token="token"))
+        await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
     await use_cases.clock.set(NOW + 30 * DAY)
     with pytest.raises(NotAuthenticated):
-        await use_cases.authenticate(Authenticate(session_token="token"))
+        await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
 
 
 async def test_use_is_written_down_once_a_minute_at_most(
@@ -308,10 +311,10 @@ async def test_use_is_written_down_once_a_minute_at_most(
     await storage.keep(ann, session)
     before = store.state
     await use_cases.clock.set(NOW + MINUTE - TICK)
-    await use_cases.authenticate(Authenticate(session_token="token"))
+    await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
     assert store.state == before
     await use_cases.clock.set(NOW + MINUTE)
-    await use_cases.authenticate(Authenticate(session_token="token"))
+    await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
     assert store.state.sessions[session.id].last_seen_at == NOW + MINUTE
 
 
@@ -322,7 +325,7 @@ async def test_a_change_of_role_works_at_once(storage: Storage, use_cases: UseCa
     async with storage.unit_of_work() as work:
         await work.users.save(ann.with_access(Role.USER, disabled=False))
         await work.commit()
-    caller = await use_cases.authenticate(Authenticate(session_token="token"))
+    caller = await use_cases.authenticate(Authenticate(session_token=a_token(ann, "token")))
     assert caller.actor == Actor(ActorType.USER, ann.id)
 
 

@@ -21,11 +21,12 @@ class MemorySessionReader(SessionReader):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def find(self, token_digest: bytes) -> tuple[Session, UserView] | None:
-        """The session with this token and its user, whether or not it is over."""
+    async def find(self, user_id: UUID, token_digest: bytes) -> tuple[Session, UserView] | None:
+        """The user's session with this token, and the user, whether or not it is over."""
         state = self._store.state
-        found = next((session for session in state.sessions.values() if session.token_digest == token_digest), None)
-        return None if found is None else (found, UserView.of(state.users[found.user_id]))
+        of_user = (session for session in state.sessions.values() if session.user_id == user_id)
+        found = next((session for session in of_user if session.token_digest == token_digest), None)
+        return None if found is None else (found, UserView.of(state.users[user_id]))
 
     async def touch(self, session: Session, now: datetime) -> None:
         """Write down that the session was used at ``now``; one that was ended meanwhile stays ended."""

@@ -34,12 +34,12 @@ class MemorySessionRepository(SessionRepository):
         self._transaction.sessions.remove(session_id)
         return True
 
-    async def remove_by_digest(self, token_digest: bytes) -> None:
-        """End the session with this token, whoever's it is, where there is one."""
+    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
+        """End the user's session with this token, where there is one."""
         await self._transaction.round_trip()
         for session in list(self._transaction.sessions.rows()):
-            if session.token_digest == token_digest:
-                await self.remove(session.user_id, session.id)
+            if session.user_id == user_id and session.token_digest == token_digest:
+                await self.remove(user_id, session.id)
 
     async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
         """End every session of the user, but this one where it is given."""
@@ -50,4 +50,4 @@ class MemorySessionRepository(SessionRepository):
 
     @staticmethod
     def _is_same(one: Session, other: Session) -> bool:
-        return one.id == other.id or one.token_digest == other.token_digest
+        return one.user_id == other.user_id and (one.id == other.id or one.token_digest == other.token_digest)

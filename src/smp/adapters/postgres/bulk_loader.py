@@ -40,6 +40,7 @@ class PostgresBulkLoader:
         """
         async with open_transaction(self._pool) as transaction:
             await transaction.row(_TAKE_TIME)
+            await _copy(transaction, "user_emails", map(_claim_row, users))
             await _copy(transaction, "users", map(user_row, users))
             await _copy(transaction, "subscriptions", map(subscription_row, subscriptions))
             await _copy(transaction, "subscription_spans", map(_span_row, subscriptions))
@@ -55,6 +56,10 @@ async def _copy(transaction: Transaction, table: str, rows: Iterable[dict[str, o
     if rows:
         records = (tuple(row.values()) for row in rows)
         await transaction.copy(table, tuple(rows[0]), records, COPY_TIMEOUT_S)
+
+
+def _claim_row(user: User) -> dict[str, object]:
+    return {"email_key": user.email.key, "user_id": user.id}
 
 
 def _span_row(subscription: Subscription) -> dict[str, object]:

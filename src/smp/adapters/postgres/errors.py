@@ -133,7 +133,7 @@ def _by_sqlstate(error: asyncpg.PostgresError, facts: Facts) -> DomainError | St
 
 
 def _by_constraint(name: str, facts: Facts) -> DomainError:
-    if name == "users_email_key":
+    if name == "user_emails_pkey":
         return EmailTaken()
     if name == "plans_code_key":
         return PlanCodeTaken(facts.plan)

@@ -153,6 +153,15 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
+        "emails_lead_to_their_users",
+        """
+        SELECT 'user ' || coalesce(u.id, c.user_id)
+        FROM users AS u FULL JOIN user_emails AS c ON c.user_id = u.id AND c.email_key = u.email_key
+        WHERE u.id IS NULL OR c.user_id IS NULL
+        """,
+        "nobody can sign in as them; insert into or delete from user_emails what users says, after a look at both",
+    ),
+    Invariant(
         "users_were_registered_once",
         """
         SELECT 'user ' || u.id FROM users AS u
@@ -226,6 +235,11 @@ INVARIANTS: Final = (
         ) AS both_counts WHERE counted <> present
         """,
         "statistics are wrong; set user_counts to the number of users",
+    ),
+    Invariant(
+        "no_unfinished_import",
+        "SELECT 'a part of the data is missing' WHERE to_regclass('import_progress') IS NOT NULL",
+        "run smp import with the same file once more, and it goes on where it was stopped; serve nothing until then",
     ),
     Invariant(
         "test_clock_has_one_row",

@@ -21,7 +21,7 @@ _FIND: Final = sql(
     SELECT s.user_id, s.id, s.token_digest, s.created_at, s.last_seen_at, s.source, s.user_agent,
            u.email, u.role, u.disabled, u.created_at AS registered_at
     FROM sessions AS s JOIN users AS u ON u.id = s.user_id
-    WHERE s.token_digest = :token_digest
+    WHERE s.user_id = :user_id AND s.token_digest = :token_digest
     """
 )
 _TOUCH: Final = sql(
@@ -47,9 +47,9 @@ class PostgresSessionReader(SessionReader):
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def find(self, token_digest: bytes) -> tuple[Session, UserView] | None:
-        """The session with this token and its user, whether or not it is over."""
-        row = await self._pool.row(_FIND, token_digest=token_digest)
+    async def find(self, user_id: UUID, token_digest: bytes) -> tuple[Session, UserView] | None:
+        """The user's session with this token, and the user, whether or not it is over."""
+        row = await self._pool.row(_FIND, user_id=user_id, token_digest=token_digest)
         if row is None:
             return None
         registered_at = instant_of(row["registered_at"])

@@ -18,7 +18,7 @@ _of_user = delete(sessions).where(sessions.c.user_id == bindparam("user_id"))
 
 _ADD: Final = Statement(insert(sessions))
 _REMOVE: Final = Statement(_of_user.where(sessions.c.id == bindparam("session_id")))
-_REMOVE_BY_DIGEST: Final = Statement(delete(sessions).where(sessions.c.token_digest == bindparam("token_digest")))
+_REMOVE_BY_DIGEST: Final = Statement(_of_user.where(sessions.c.token_digest == bindparam("token_digest")))
 _REMOVE_ALL: Final = Statement(_of_user)
 _REMOVE_OTHERS: Final = Statement(_of_user.where(sessions.c.id != bindparam("session_id")))
 
@@ -37,9 +37,9 @@ class PostgresSessionRepository(SessionRepository):
         """End the user's session; whether there was one."""
         return await self._transaction.run(_REMOVE, user_id=user_id, session_id=session_id) == 1
 
-    async def remove_by_digest(self, token_digest: bytes) -> None:
-        """End the session with this token, whoever's it is, where there is one."""
-        await self._transaction.run(_REMOVE_BY_DIGEST, token_digest=token_digest)
+    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
+        """End the user's session with this token, where there is one."""
+        await self._transaction.run(_REMOVE_BY_DIGEST, user_id=user_id, token_digest=token_digest)
 
     async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
         """End every session of the user, but this one where it is given."""

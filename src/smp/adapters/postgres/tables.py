@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import (
@@ -63,11 +65,19 @@ users: Final = Table(
     Column("disabled", Boolean(), nullable=False),
     _instant("created_at"),
     PrimaryKeyConstraint("id", name="users_pkey"),
-    UniqueConstraint("email_key", name="users_email_key"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_length"),
     CheckConstraint("email_key = lower(email_key)", name="users_email_key_lower_case"),
     CheckConstraint("role IN ('user', 'admin')", name="users_role"),
     Index("users_admins_idx", "id", postgresql_where=text("role = 'admin'")),
+    Index("users_email_idx", "email_key"),
+)
+
+user_emails: Final = Table(
+    "user_emails",
+    METADATA,
+    _key_text("email_key"),
+    _id("user_id"),
+    PrimaryKeyConstraint("email_key", name="user_emails_pkey"),
 )
 
 sessions: Final = Table(
@@ -82,7 +92,7 @@ sessions: Final = Table(
     _text("user_agent"),
     PrimaryKeyConstraint("user_id", "id", name="sessions_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="sessions_user_fkey", ondelete="CASCADE"),
-    UniqueConstraint("token_digest", name="sessions_token_digest_key"),
+    UniqueConstraint("user_id", "token_digest", name="sessions_token_digest_key"),
     CheckConstraint("octet_length(token_digest) = 32", name="sessions_token_digest_length"),
     CheckConstraint("last_seen_at >= created_at", name="sessions_seen_after_creation"),
     Index("sessions_user_idx", "user_id", "created_at", "id"),
@@ -377,3 +387,27 @@ user_counts: Final = Table(
     PrimaryKeyConstraint("shard", name="user_counts_pkey"),
     postgresql_with={"fillfactor": 50},
 )
+
+DISTRIBUTED_BY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "users": "id",
+        "sessions": "user_id",
+        "subscriptions": "user_id",
+        "subscription_spans": "user_id",
+        "trials": "user_id",
+        "events": "user_id",
+        "user_emails": "email_key",
+        "idempotency_keys": "caller",
+        "login_throttle": "key",
+    }
+)
+"""The column by which a database of several servers deals out a table's rows: one user's are all on one server.
+
+What is found by something else than a user is dealt out by that. See docs/scaling.md.
+"""
+
+COPIED_TO_ALL: Final = frozenset({"plans", "plan_revisions", "plan_events", "api_keys", "test_clock"})
+"""The tables of which each of several servers has a copy: small, rarely written, and wanted everywhere."""
+
+COUNTED_BY_TRIGGERS: Final = frozenset({"subscription_counts", "user_counts"})
+"""The tables in whose place a database of several servers has views, for triggers know but one server's rows."""

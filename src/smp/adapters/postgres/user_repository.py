@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from smp.adapters.postgres.errors import Facts
 from smp.adapters.postgres.mapping import is_storable, user_event_row, user_of, user_row
 from smp.adapters.postgres.statements import Statement, sql
-from smp.adapters.postgres.tables import events, users
+from smp.adapters.postgres.tables import events, user_emails, users
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.errors import UserNotFound
 from smp.domain.user.repository import UserRepository
@@ -21,7 +21,9 @@ _by_id = select(users).where(users.c.id == bindparam("user_id"))
 _GET: Final = Statement(_by_id)
 # Not FOR UPDATE, for which every insert of a row that refers to the user would have to wait.
 _GET_FOR_CHANGE: Final = Statement(_by_id.with_for_update(key_share=True))
-_FIND_BY_EMAIL: Final = Statement(select(users).where(users.c.email_key == bindparam("email_key")))
+# Two statements rather than a join: where the database is distributed, the claim and the user are on different servers.
+_FIND_CLAIM: Final = Statement(select(user_emails.c.user_id).where(user_emails.c.email_key == bindparam("email_key")))
+_CLAIM: Final = Statement(insert(user_emails))
 _ADD: Final = Statement(insert(users))
 _ADD_EVENT: Final = Statement(insert(events))
 _SAVE: Final = Statement(
@@ -52,7 +54,8 @@ class PostgresUserRepository(UserRepository):
         """The user with this email key, if there is one; any text may be asked for."""
         if not is_storable(email_key):
             return None
-        row = await self._transaction.row(_FIND_BY_EMAIL, email_key=email_key)
+        claim = await self._transaction.row(_FIND_CLAIM, email_key=email_key)
+        row = None if claim is None else await self._transaction.row(_GET, user_id=claim["user_id"])
         return None if row is None else user_of(row)
 
     async def lock_enabled_admins(self) -> int:
@@ -65,6 +68,7 @@ class PostgresUserRepository(UserRepository):
         if user.is_enabled_admin:
             await self._transaction.row(_LOCK_ADMINS)
         facts = Facts(user.id)
+        await self._transaction.run(_CLAIM, facts, email_key=user.email.key, user_id=user.id)
         await self._transaction.run(_ADD, facts, **user_row(user))
         for event in user.events:
             await self._transaction.run(_ADD_EVENT, facts, **user_event_row(event))

@@ -11,8 +11,9 @@ from smp.application.ports.ids import Ids
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.tokens import Tokens
-from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries.views import UserView
+from smp.application.session_token import new_session_token, owner_named_by
 from smp.domain.user.session import Session, SessionPolicy
 from smp.domain.user.user import User, email_key
 
@@ -78,13 +79,13 @@ class LogInHandler:
             return await work.users.find_by_email(account)
 
     async def _open_session(self, user: User, command: LogIn, now: datetime, rehashed: str | None) -> LoggedIn:
-        token = self.tokens.new()
+        token = new_session_token(user.id, self.tokens)
         session = Session(
             self.ids.new(), user.id, self.tokens.digest(token), now, now, command.source, command.user_agent
         )
         async with self.unit_of_work() as work:
             if command.presented_token is not None:
-                await work.sessions.remove_by_digest(self.tokens.digest(command.presented_token))
+                await self._end(work, command.presented_token)
             current = await work.users.get(user.id, for_change=True)
             if current.disabled or current.password_hash != user.password_hash:
                 raise InvalidCredentials
@@ -93,3 +94,9 @@ class LogInHandler:
             await work.sessions.add(session)
             await work.commit()
         return LoggedIn(UserView.of(current), token, now, now + self.policy.of(current.role).absolute)
+
+    async def _end(self, work: UnitOfWork, token: str) -> None:
+        """Whoever's it is."""
+        owner = owner_named_by(token)
+        if owner is not None:
+            await work.sessions.remove_by_digest(owner, self.tokens.digest(token))

@@ -9,8 +9,10 @@ from smp.application.errors import NotAuthenticated
 from smp.application.ports.clock import Clock
 from smp.application.ports.tokens import Tokens
 from smp.application.queries.readers import ApiKeyReader, SessionReader
+from smp.application.queries.views import UserView
+from smp.application.session_token import owner_named_by
 from smp.domain.actor import Actor, ActorType
-from smp.domain.user.session import SessionPolicy
+from smp.domain.user.session import Session, SessionPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class AuthenticateHandler:
             return await self._service(query.api_key)
         if query.session_token is None:
             raise NotAuthenticated
-        found = await self.sessions.find(self.tokens.digest(query.session_token))
+        found = await self._session(query.session_token)
         if found is None:
             raise NotAuthenticated
         session, user = found
@@ -51,6 +53,10 @@ class AuthenticateHandler:
         if self.policy.is_to_be_touched(session, user.role, now):
             await self.sessions.touch(session, now)
         return Caller.of_session(user, session.id)
+
+    async def _session(self, token: str) -> tuple[Session, UserView] | None:
+        owner = owner_named_by(token)
+        return None if owner is None else await self.sessions.find(owner, self.tokens.digest(token))
 
     async def _service(self, secret: str) -> Caller:
         key = await self.api_keys.find(self.tokens.digest(secret))

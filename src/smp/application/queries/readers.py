@@ -95,8 +95,8 @@ class SessionReader(Protocol):
     """Sessions to look at, and to know callers by."""
 
     @abstractmethod
-    async def find(self, token_digest: bytes) -> tuple[Session, UserView] | None:
-        """The session with this token and its user, whether or not it is over; in one round trip."""
+    async def find(self, user_id: UUID, token_digest: bytes) -> tuple[Session, UserView] | None:
+        """The user's session with this token, and the user, whether or not it is over; in one round trip."""
 
     @abstractmethod
     async def touch(self, session: Session, now: datetime) -> None:

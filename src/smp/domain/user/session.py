@@ -71,8 +71,8 @@ class SessionRepository(Protocol):
         """End the user's session; whether there was one."""
 
     @abstractmethod
-    async def remove_by_digest(self, token_digest: bytes) -> None:
-        """End the session with this token, whoever's it is, where there is one."""
+    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
+        """End the user's session with this token, where there is one."""
 
     @abstractmethod
     async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:

@@ -1,0 +1,124 @@
+"""The schema stays one that can be spread over several servers: asked of the catalogue of a migrated database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from smp.adapters.postgres.tables import COPIED_TO_ALL, COUNTED_BY_TRIGGERS, DISTRIBUTED_BY, METADATA
+
+OF_A_USER: Final = {table for table, column in DISTRIBUTED_BY.items() if column == "user_id"} | {"users"}
+
+TABLES: Final = """
+    SELECT relname::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'alembic_version'
+"""
+# A unique index compares equal values; of an exclusion constraint only the columns that are compared by "=" count.
+UNIQUE: Final = """
+    SELECT t.relname::text AS "table", i.relname::text AS name, array_agg(a.attname::text) AS columns
+    FROM pg_index AS x
+    JOIN pg_class AS t ON t.oid = x.indrelid
+    JOIN pg_class AS i ON i.oid = x.indexrelid
+    JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY AS k (attnum, place) ON true
+    LEFT JOIN pg_constraint AS c ON c.conindid = x.indexrelid AND c.contype = 'x'
+    LEFT JOIN pg_operator AS o ON o.oid = c.conexclop[k.place]
+    LEFT JOIN pg_attribute AS a
+        ON a.attrelid = x.indrelid AND a.attnum = k.attnum AND (c.oid IS NULL OR o.oprname = '=')
+    WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p')
+    AND (x.indisunique OR x.indisexclusion) AND t.relname <> 'alembic_version'
+    GROUP BY 1, 2
+"""
+REFERENCES: Final = """
+    SELECT c.conname::text AS name, c.conrelid::regclass::text AS "from", c.confrelid::regclass::text AS "to",
+           array_agg(a.attname::text || ' ' || b.attname::text) AS pairs
+    FROM pg_constraint AS c
+    JOIN LATERAL unnest(c.conkey, c.confkey) AS k (ours, theirs) ON true
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.ours
+    JOIN pg_attribute AS b ON b.attrelid = c.confrelid AND b.attnum = k.theirs
+    WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace
+    GROUP BY 1, c.conrelid, c.confrelid
+"""
+TRIGGERS: Final = """
+    SELECT tgrelid::regclass::text AS "table", tgname::text AS name, tgfoid::regproc::text AS calls
+    FROM pg_trigger WHERE NOT tgisinternal
+"""
+
+
+async def ask(url: str, query: str) -> Sequence[asyncpg.Record]:
+    """All rows."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()
+
+
+async def test_every_table_has_its_place(database_url: str) -> None:
+    """Dealt out by a column of its own, copied to all servers, or counted there; and just one of these."""
+    present = {row[0] for row in await ask(database_url, TABLES)}
+    places = (set(DISTRIBUTED_BY), set(COPIED_TO_ALL), set(COUNTED_BY_TRIGGERS))
+    assert set.union(*places) == present
+    assert sum(map(len, places)) == len(present)
+    for table, column in DISTRIBUTED_BY.items():
+        assert not METADATA.tables[table].c[column].nullable
+
+
+async def test_one_server_alone_can_refuse_what_is_there_twice(database_url: str) -> None:
+    """Every unique key and every exclusion of a table that is dealt out holds the column that it is dealt out by."""
+    found = await ask(database_url, UNIQUE)
+    across = [row["name"] for row in found if DISTRIBUTED_BY.get(row["table"]) not in (None, *row["columns"])]
+    assert across == []
+    assert {"subscriptions_one_live", "subscriptions_no_overlap", "trials_once_per_user"} <= {r["name"] for r in found}
+
+
+async def test_no_reference_leads_to_another_server(database_url: str) -> None:
+    """To a table that every server has, or from a user's row to a row of the same user."""
+    astray = []
+    for row in await ask(database_url, REFERENCES):
+        ours, theirs = DISTRIBUTED_BY.get(row["from"]), DISTRIBUTED_BY.get(row["to"])
+        to_own_user = {row["from"], row["to"]} <= OF_A_USER and f"{ours} {theirs}" in row["pairs"]
+        to_copy = row["to"] in COPIED_TO_ALL
+        if not (to_own_user or to_copy):
+            astray.append(row["name"])
+    assert astray == []
+
+
+async def test_triggers_do_two_things_alone(database_url: str) -> None:
+    """They count, which views do on several servers, or refuse a change, for which a server needs no other."""
+    found = {(row["table"], row["calls"]) for row in await ask(database_url, TRIGGERS)}
+    counting = {(table, calls) for table, calls in found if calls.startswith("count_")}
+    assert {table for table, _ in counting} == {"subscriptions", "users"}
+    assert {calls for _, calls in found - counting} == {"refuse_change"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "CREATE UNIQUE INDEX one_source ON sessions (source)",
+        "ALTER TABLE subscription_spans ADD CONSTRAINT nobody_else EXCLUDE USING gist (user_id WITH <>, span WITH &&)",
+        "ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE (email_key)",
+    ],
+)
+async def test_a_key_across_servers_is_noticed(database_url: str, damage: str) -> None:
+    """As a change that forgot the rule would bring it in."""
+    await ask(database_url, damage)
+    with pytest.raises(AssertionError):
+        await test_one_server_alone_can_refuse_what_is_there_twice(database_url)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "ALTER TABLE user_emails ADD CONSTRAINT astray FOREIGN KEY (user_id) REFERENCES users (id)",
+        "ALTER TABLE events ADD CONSTRAINT astray FOREIGN KEY (actor_id) REFERENCES users (id)",
+        "ALTER TABLE api_keys ADD CONSTRAINT astray FOREIGN KEY (id) REFERENCES users (id)",
+    ],
+)
+async def test_a_reference_across_servers_is_noticed(database_url: str, damage: str) -> None:
+    """As a change that forgot the rule would bring it in."""
+    await ask(database_url, damage)
+    with pytest.raises(AssertionError):
+        await test_no_reference_leads_to_another_server(database_url)
