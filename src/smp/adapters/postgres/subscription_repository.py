@@ -14,6 +14,7 @@ from smp.adapters.postgres.mapping import subscription_event_row, subscription_o
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import WRITTEN_LIVE, subscriptions
 from smp.adapters.postgres.transaction import Transaction
+from smp.domain.actor import SYSTEM
 from smp.domain.errors import StaleVersion, TrialAlreadyUsed
 from smp.domain.subscription.events import SubscriptionEvent
 from smp.domain.subscription.lifecycle import SubscriptionEventType
@@ -102,22 +103,26 @@ _CHANGE: Final = f"""
     ), told AS ({_EVENTS})
     SELECT count(*) FROM saved
 """  # noqa: S608 - the parts are constants
-# What ends a subscription changes these columns alone; the sweep, which does it by the thousand, sends no others.
-_END: Final = f"""
+# What time ends changes these columns alone, and is told of by one event that says when; the sweep, which does that by
+# the thousand, sends nothing else.
+_END: Final = """
     WITH saved AS (
         UPDATE subscriptions AS s
-        SET status = w.status, cancel_at = w.cancel_at, cancelled_at = w.cancelled_at, ended_at = w.ended_at,
-            version = w.version
+        SET status = w.status, cancelled_at = w.cancelled_at, ended_at = w.ended_at, version = w.version
         FROM unnest(
-            CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:status AS text[]), CAST(:cancel_at AS timestamptz[]),
+            CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:status AS text[]),
             CAST(:cancelled_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]), CAST(:version AS bigint[]),
-            CAST(:version_before AS bigint[])
-        ) AS w (user_id, id, status, cancel_at, cancelled_at, ended_at, version, version_before)
-        WHERE s.user_id = w.user_id AND s.id = w.id AND s.version = w.version_before
-        RETURNING s.user_id, s.id
-    ), told AS ({_EVENTS})
+            CAST(:event_ids AS uuid[]), CAST(:event_types AS text[]), CAST(:event_times AS timestamptz[]),
+            CAST(:event_data AS jsonb[])
+        ) AS w (user_id, id, status, cancelled_at, ended_at, version, event_id, event_type, occurred_at, data)
+        WHERE s.user_id = w.user_id AND s.id = w.id AND s.version = w.version - 1
+        RETURNING s.user_id, w.event_id, s.id, s.version, w.event_type, w.occurred_at, w.data
+    ), told AS (
+        INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
+        SELECT user_id, event_id, id, version, event_type, occurred_at, 'system', NULL, data FROM saved
+    )
     SELECT count(*) FROM saved
-"""  # noqa: S608 - the parts are constants
+"""
 _SAVE: Final = sql(_CHANGE)
 _SAVE_MANY: Final = sql(_CHANGE, _SWEEP_TIMEOUT_S)
 _END_MANY: Final = sql(_END, _SWEEP_TIMEOUT_S)
@@ -142,7 +147,6 @@ _EVENT_ARRAYS: Final = {
     "actor_ids": "actor_id",
     "event_data": "data",
 }
-_ENDINGS: Final = frozenset({SubscriptionEventType.EXPIRED, SubscriptionEventType.CANCELLED})
 _MOVE_THE_END: Final = frozenset({SubscriptionEventType.CONVERTED, SubscriptionEventType.RENEWED})
 
 
@@ -185,7 +189,7 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def add(self, subscription: Subscription) -> None:
         """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
-        values = subscription_row(subscription) | _event_arrays(subscription.events)
+        values = subscription_row(subscription) | _event_arrays(subscription.events, _ADD.names)
         await self._transaction.run(_ADD, Facts(subscription.user_id), **values)
 
     async def save(self, subscription: Subscription) -> None:
@@ -194,21 +198,24 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
         """Keep many changes and their events in one statement. Raises StaleVersion; nothing is kept then."""
-        if all(event.type in _ENDINGS for subscription in subscriptions for event in subscription.events):
+        if all(_is_ended_by_time(subscription) for subscription in subscriptions):
             await self._save(_END_MANY, subscriptions)
         else:
             await self._save(_SAVE_MANY, subscriptions)
 
     async def _save(self, statement: Statement, subscriptions: Sequence[Subscription]) -> None:
-        events = (event for subscription in subscriptions for event in subscription.events)
-        values = _arrays(subscriptions, statement.names) | _event_arrays(events)
-        written = await self._transaction.row(statement, **values)
+        written = await self._transaction.row(statement, **_arrays(subscriptions, statement.names))
         if written is None or written[0] != len(subscriptions):
             raise self._transaction.refused(StaleVersion())
         moved = [subscription for subscription in subscriptions if _moves_span(subscription)]
         if moved:
             users, ids = [one.user_id for one in moved], [one.id for one in moved]
             await self._transaction.run(_MOVE_SPANS, Facts(moved[0].user_id), user_id=users, id=ids)
+
+
+def _is_ended_by_time(changed: Subscription) -> bool:
+    """Whether all that happened is that its time was over."""
+    return [event.actor for event in changed.events] == [SYSTEM] and changed.ended_at == changed.ends_at
 
 
 def _moves_span(changed: Subscription) -> bool:
@@ -219,13 +226,14 @@ def _moves_span(changed: Subscription) -> bool:
 
 
 def _arrays(subscriptions: Sequence[Subscription], wanted: frozenset[str]) -> dict[str, object]:
+    """What the statement wants of the subscriptions and of their events, by the names of its parameters."""
     rows = [subscription_row(subscription) for subscription in subscriptions]
-    names = wanted.intersection(_columns.keys())
-    arrays: dict[str, object] = {name: [row[name] for row in rows] for name in names}
-    arrays["version_before"] = [one.version - len(one.events) for one in subscriptions]
-    return arrays
+    arrays: dict[str, object] = {name: [row[name] for row in rows] for name in wanted.intersection(_columns.keys())}
+    if "version_before" in wanted:
+        arrays["version_before"] = [one.version - len(one.events) for one in subscriptions]
+    return arrays | _event_arrays((event for one in subscriptions for event in one.events), wanted)
 
 
-def _event_arrays(events: Iterable[SubscriptionEvent]) -> dict[str, object]:
+def _event_arrays(events: Iterable[SubscriptionEvent], wanted: frozenset[str]) -> dict[str, object]:
     rows = [subscription_event_row(event) for event in events]
-    return {name: [row[column] for row in rows] for name, column in _EVENT_ARRAYS.items()}
+    return {name: [row[column] for row in rows] for name, column in _EVENT_ARRAYS.items() if name in wanted}
