@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from benchmarks.figures import Figure, Section, Table
+from benchmarks.server import MEMORY
 
 _INTRODUCTION: Final = """\
 # Performance
@@ -20,15 +21,24 @@ make bench                                          # everything, and this page 
 ```
 
 It brings an embedded PostgreSQL of its own under `.smp/bench`, set up as the one that `smp serve` starts (every commit
-is flushed to disk), and keeps the large data sets there for the next time.
+is flushed to disk) but with the memory of a server of one's own ({memory}),
+and keeps the large data sets there for the next time.
 Those are made by the domain's own verbs, multiplied in SQL, checked by every constraint and by `smp doctor`.
 """
+
+
+_MEMORY: Final = ", ".join(f"`{name}` {value}" for name, value in MEMORY.items())
 
 
 def markdown(machine: str, sections: Sequence[Section]) -> str:
     """The page docs/performance.md."""
     names = ", ".join(section.name for section in sections)
-    parts = [_INTRODUCTION.replace("{names}", names), f"Machine: {machine}.\n", "## Targets\n", _targets(sections)]
+    parts = [
+        _INTRODUCTION.replace("{names}", names).replace("{memory}", _MEMORY),
+        f"Machine: {machine}.\n",
+        "## Targets\n",
+        _targets(sections),
+    ]
     for section in sections:
         parts += [f"## {section.title}\n", f"`.venv/bin/python -m benchmarks --only {section.name}`\n"]
         parts += [section.how.strip() + "\n", _figures(section.figures)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -18,6 +19,12 @@ from smp.adapters.postgres.migrator import migrate
 
 FOLDER: Final = ROOT / ".smp" / "bench"
 CONNECT_TIMEOUT_S: Final = 30.0
+
+MEMORY: Final[Mapping[str, str]] = MappingProxyType(
+    {"shared_buffers": "2GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
+)
+"""What a server of one's own is given, and PostgreSQL's defaults are not: the data fit in, and no checkpoint comes in
+the middle of a measurement. What a commit promises is as always."""
 
 
 class Server:
@@ -115,8 +122,26 @@ def open_server() -> Iterator[Server]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     embedded = EmbeddedPostgres(FOLDER / "postgres")
     url = embedded.start()
+    if asyncio.run(_set_memory(url)):
+        embedded.stop()
+        url = embedded.start()
     try:
         binaries, _ = find_binaries(None)
         yield Server(url, binaries)
     finally:
         embedded.stop()
+
+
+async def _set_memory(url: str) -> bool:
+    """Give the server its memory; whether that needs a new start."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        for name, value in MEMORY.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        await connection.execute("SELECT pg_reload_conf()")
+        now = "SELECT count(*) FROM unnest($1::text[], $2::text[]) AS wanted (name, value) WHERE"
+        return bool(
+            await connection.fetchval(f"{now} current_setting(name) <> value", *zip(*MEMORY.items(), strict=True))
+        )
+    finally:
+        await connection.close()
