@@ -10,8 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Final
 
 import structlog
-from dishka import AsyncContainer, Provider, Scope, provide
-from prometheus_client import CollectorRegistry
+from dishka import AsyncContainer, Scope, provide
 
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
 from smp.adapters.http.access.routes import Gate
@@ -20,7 +19,6 @@ from smp.adapters.http.app import create_app as create_http_app
 from smp.adapters.http.callers import Doorkeeper
 from smp.adapters.http.conduct import Conductor
 from smp.adapters.http.edge import App
-from smp.adapters.http.metrics import RequestMetrics
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PostgresPool
@@ -32,8 +30,9 @@ from smp.application.queries.authenticate import AuthenticateHandler
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase
 from smp.bootstrap.logging import configure_logging
+from smp.bootstrap.metrics import MetricsProvider, Sampler
 from smp.bootstrap.settings import Settings, load_settings
-from smp.bootstrap.sweep_loop import SweepLoop
+from smp.bootstrap.sweep_loop import SweepLoop, SweepObserver
 
 READINESS_LIMIT_S: Final = 0.95
 PARENT_CHECK_EVERY_S: Final = 1.0
@@ -66,8 +65,8 @@ class PostgresReadiness(Readiness):
         return {"database": UP, "migrations": UP}
 
 
-class HttpProvider(Provider):
-    """What the HTTP adapter needs besides the use cases."""
+class HttpProvider(MetricsProvider):
+    """What the HTTP adapter needs besides the use cases, and the figures of all that it sets off."""
 
     scope = Scope.APP
     conductor = provide(Conductor)
@@ -123,7 +122,6 @@ def build_app(settings: Settings, container: AsyncContainer, *lifespans: Abstrac
             container=container,
             settings=http_settings(settings),
             ids=Uuid7Ids(),
-            metrics=RequestMetrics(CollectorRegistry()),
             lifespans=(*lifespans, _at_work(settings, container)),
         )
     )
@@ -131,13 +129,14 @@ def build_app(settings: Settings, container: AsyncContainer, *lifespans: Abstrac
 
 @asynccontextmanager
 async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterator[None]:
-    """Ready handlers, and the sweep beside them."""
+    """Ready handlers, and beside them the sweep and who looks how all is."""
     try:
         sweep: AbstractAsyncContextManager[None] = nullcontext()
         if settings.sweep_interval_s:
             expire = await container.get(ExpireDueSubscriptionsHandler)
-            sweep = SweepLoop(expire, await container.get(Ids), settings.sweep_interval_s).running()
-        async with sweep:
+            observer = await container.get(SweepObserver)
+            sweep = SweepLoop(expire, await container.get(Ids), settings.sweep_interval_s, observer).running()
+        async with (await container.get(Sampler)).running(), sweep:
             _log.info("ready", address=settings.address)
             yield
     finally:

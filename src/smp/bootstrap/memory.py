@@ -33,6 +33,7 @@ from smp.application.queries.readers import (
     SubscriptionReader,
     UserReader,
 )
+from smp.bootstrap.metrics import Sampler
 
 
 def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: bool = False) -> Provider:
@@ -72,4 +73,5 @@ def memory_http_provider() -> Provider:
     """An override for a container with the ``HttpProvider``, beside :func:`memory_provider`."""
     provider = Provider(scope=Scope.APP)
     provider.provide(AlwaysReady, provides=Readiness, override=True)
+    provider.provide(lambda: Sampler(()), provides=Sampler, override=True)
     return provider

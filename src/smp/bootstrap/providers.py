@@ -131,7 +131,7 @@ class SystemProvider(Provider):
         return CommonPasswordList(settings.password_blocklist)
 
     @provide
-    def hasher(self, settings: Settings) -> Iterator[PasswordHasher]:
+    def hasher(self, settings: Settings) -> Iterator[AnyOf[Argon2PasswordHasher, PasswordHasher]]:
         """Threads that hash, ended with the container."""
         hasher = Argon2PasswordHasher(concurrency=settings.hash_concurrency, queue=HASH_QUEUE)
         yield hasher

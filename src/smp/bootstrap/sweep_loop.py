@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, ExpireDueSubscriptionsHandler
+from smp.application.commands.expire_due_subscriptions import (
+    ExpireDueSubscriptions,
+    ExpireDueSubscriptionsHandler,
+    SweepOutcome,
+)
 from smp.application.ports.ids import Ids
 
 JITTER: Final = 0.1
@@ -21,14 +26,29 @@ _STEPS: Final = 1 << 16
 _log = structlog.stdlib.get_logger("smp.sweep")
 
 
+class SweepObserver(Protocol):
+    """Hears of every turn."""
+
+    @abstractmethod
+    def swept(self, outcome: SweepOutcome) -> None:
+        """One went through, with this outcome; rows that could not be ended are part of it."""
+
+    @abstractmethod
+    def failed(self) -> None:
+        """One was broken off."""
+
+
 class SweepLoop:
     """Sweeps every ``interval_s`` seconds, more or less, until it is stopped; an error costs one turn only."""
 
-    def __init__(self, expire: ExpireDueSubscriptionsHandler, ids: Ids, interval_s: float) -> None:
+    def __init__(
+        self, expire: ExpireDueSubscriptionsHandler, ids: Ids, interval_s: float, observer: SweepObserver
+    ) -> None:
         """With ``interval_s`` 0 it never sweeps."""
         self._expire = expire
         self._ids = ids
         self._interval_s = interval_s
+        self._observer = observer
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -67,7 +87,9 @@ class SweepLoop:
             outcome = await self._expire(ExpireDueSubscriptions())
         except Exception:  # noqa: BLE001 - the loop must outlive everything that one turn can meet
             _log.exception("the sweep failed; it will be tried again")
+            self._observer.failed()
             return
+        self._observer.swept(outcome)
         if outcome.ended or outcome.failed or outcome.forgotten:
             _log.info(
                 "swept",

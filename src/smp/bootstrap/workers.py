@@ -47,13 +47,12 @@ def share_metrics(stack: ExitStack, settings: Settings) -> None:
 
 
 def _serve_metrics(stack: ExitStack, host: str, port: int, folder: Path) -> None:
-    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - see above
-    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+    from prometheus_client import start_http_server  # noqa: PLC0415 - see above
+
+    from smp.adapters.prometheus.workers import shared_registry  # noqa: PLC0415
 
     stack.enter_context(reserve_port(host, port, "SMP_METRICS_PORT")).close()
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    server, thread = start_http_server(port, addr=host, registry=shared_registry(folder))
     # A worker that outlives this process must not keep the port.
     os.register_at_fork(after_in_child=server.socket.close)
     stack.callback(thread.join, 5)

@@ -11,10 +11,11 @@ import pytest
 import structlog
 
 from smp.adapters.memory.store import MemoryStore
+from smp.application.commands.expire_due_subscriptions import SweepOutcome
 from smp.application.errors import StorageUnavailable
 from smp.application.ports.ids import Ids
 from smp.bootstrap import sweep_loop
-from smp.bootstrap.sweep_loop import SweepLoop
+from smp.bootstrap.sweep_loop import SweepLoop, SweepObserver
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import IDS, NOW, a_cause, a_plan, a_user
@@ -33,6 +34,21 @@ class TheSameId(Ids):
         return self._id
 
 
+class Turns(SweepObserver):
+    """Keeps how many subscriptions each turn ended; None for one that was broken off."""
+
+    def __init__(self) -> None:
+        self.ended: list[int | None] = []
+
+    def swept(self, outcome: SweepOutcome) -> None:
+        """Keep it."""
+        self.ended.append(outcome.ended)
+
+    def failed(self) -> None:
+        """Keep that."""
+        self.ended.append(None)
+
+
 class Shop:
     """A platform in memory with one subscription that is due."""
 
@@ -40,6 +56,7 @@ class Shop:
         self.store = MemoryStore()
         self.use_cases = UseCases.over(memory_storage(self.store))
         self.user, self.plan = a_user(at=NOW - timedelta(days=60)), a_plan(at=NOW - timedelta(days=60))
+        self.turns = Turns()
         self.due = Subscription.activate(IDS.new(), self.user.id, self.plan.revision, a_cause(NOW - timedelta(days=59)))
 
     async def open(self) -> None:
@@ -53,7 +70,7 @@ class Shop:
 
     def loop(self, interval_s: float = 0.01) -> SweepLoop:
         """A loop over it."""
-        return SweepLoop(self.use_cases.expire, IDS, interval_s)
+        return SweepLoop(self.use_cases.expire, IDS, interval_s, self.turns)
 
 
 @pytest.fixture
@@ -71,12 +88,12 @@ async def wait_until_swept(shop: Shop) -> None:
 
 @pytest.mark.parametrize(("tail", "pause_s"), [(0, 54.0), (0xFFFF, 66.0)])
 def test_a_pause_is_the_interval_give_or_take_a_tenth(tail: int, pause_s: float) -> None:
-    loop = SweepLoop(UseCases.over(memory_storage()).expire, TheSameId(tail), 60)
+    loop = SweepLoop(UseCases.over(memory_storage()).expire, TheSameId(tail), 60, Turns())
     assert loop.pause_s() == pytest.approx(pause_s)
 
 
 def test_pauses_differ_so_that_workers_do_not_march_in_step() -> None:
-    loop = SweepLoop(UseCases.over(memory_storage()).expire, IDS, 60)
+    loop = SweepLoop(UseCases.over(memory_storage()).expire, IDS, 60, Turns())
     pauses = {loop.pause_s() for _ in range(20)}
     assert len(pauses) > 10
     assert all(54 <= pause <= 66 for pause in pauses)
@@ -110,6 +127,7 @@ async def test_an_error_costs_one_turn_only(shop: Shop) -> None:
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "the sweep failed; it will be tried again"
     ]
+    assert shop.turns.ended[:2] == [None, 1]
 
 
 async def test_it_stops_at_once(shop: Shop) -> None:

@@ -24,8 +24,8 @@ from smp.adapters.http.callers import guard
 from smp.adapters.http.conduct import respond
 from smp.adapters.http.documentation import routes as documentation_routes
 from smp.adapters.http.documentation.openapi import complete, openapi_config
-from smp.adapters.http.edge import BODY_BYTES_MAX, App, Edge
-from smp.adapters.http.metrics import RequestMetrics, metrics_route
+from smp.adapters.http.edge import BODY_BYTES_MAX, App, Edge, RequestObserver
+from smp.adapters.http.metrics import metrics
 from smp.adapters.http.plans import routes as plans_routes
 from smp.adapters.http.problems import BY_SLUG, FieldError, ProblemDetails, details, unexpected
 from smp.adapters.http.settings import HttpSettings
@@ -52,14 +52,14 @@ class HttpDependencies:
     container: AsyncContainer
     settings: HttpSettings
     ids: Ids
-    metrics: RequestMetrics
     lifespans: tuple[AbstractAsyncContextManager[None], ...] = ()
 
 
 def create_app(dependencies: HttpDependencies) -> App:
     """The application.
 
-    The container provides the handlers, ``Doorkeeper``, ``Conductor``, ``Gate``, ``HttpSettings`` and ``Readiness``.
+    The container provides the handlers, ``Doorkeeper``, ``Conductor``, ``Gate``, ``HttpSettings``, ``Readiness``,
+    ``RequestObserver`` and, where figures are told on this port, ``Exposition``.
     """
     litestar = _litestar(dependencies)
     setup_dishka(dependencies.container, litestar)
@@ -67,12 +67,11 @@ def create_app(dependencies: HttpDependencies) -> App:
     async def gate() -> Gate:
         return await dependencies.container.get(Gate)
 
-    return Edge(
-        GateApp(litestar, gate),
-        dependencies.ids,
-        dependencies.metrics.observe,
-        strict_transport=dependencies.settings.secure,
-    )
+    async def observer() -> RequestObserver:
+        given: RequestObserver = await dependencies.container.get(RequestObserver)
+        return given
+
+    return Edge(GateApp(litestar, gate), dependencies.ids, observer, strict_transport=dependencies.settings.secure)
 
 
 def _litestar(dependencies: HttpDependencies) -> Litestar:
@@ -88,7 +87,7 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
     if settings.test_clock:
         handlers += test_clock_routes.ROUTES
     if settings.metrics:
-        handlers.append(metrics_route(dependencies.metrics))
+        handlers.append(metrics)
 
     def document() -> dict[str, Any]:
         named = {str(handler.operation_id): handler for handler in handlers}

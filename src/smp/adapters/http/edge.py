@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -26,8 +27,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
-Observe = Callable[[str, str, int, float], None]
-"""Hears of every answer: method, route template, status, seconds."""
 
 BODY_BYTES_MAX: Final = 64 * 1024
 BODY_DEADLINE_S: Final = 10.0
@@ -49,6 +48,14 @@ _log = structlog.stdlib.get_logger("smp.http")
 API_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 
 
+class RequestObserver(Protocol):
+    """Hears of every answer."""
+
+    @abstractmethod
+    def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:
+        """One went out: to a request of this method, for this route's template, after so long."""
+
+
 @dataclass(slots=True)
 class _Exchange:
     """One request and what became of it."""
@@ -64,10 +71,14 @@ class _Exchange:
 class Edge:
     """Wraps the application; nothing gets in or out around it."""
 
-    def __init__(self, app: App, ids: Ids, observe: Observe, *, strict_transport: bool) -> None:
+    def __init__(
+        self, app: App, ids: Ids, observer: Callable[[], Awaitable[RequestObserver]], *, strict_transport: bool
+    ) -> None:
+        """``observer`` gives who hears of answers; it is asked once, at the first request."""
         self._app = app
         self._ids = ids
-        self._observe = observe
+        self._observer = observer
+        self._observe: RequestObserver | None = None
         self._headers = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
@@ -84,6 +95,9 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        observe = self._observe
+        if observe is None:
+            observe = self._observe = await self._observer()
         exchange = self._open(scope)
         sender = self._sender(exchange, send)
         structlog.contextvars.bind_contextvars(request_id=scope["smp_request_id"])
@@ -97,7 +111,7 @@ class Edge:
                 raise
             await _answer(sender, (problem or unexpected()).answer(scope["smp_request_id"]))
         finally:
-            self._close(exchange)
+            _close(exchange, observe)
             structlog.contextvars.unbind_contextvars("request_id")
 
     def _open(self, scope: Scope) -> _Exchange:
@@ -156,17 +170,6 @@ class Edge:
 
         return send_with_headers
 
-    def _close(self, exchange: _Exchange) -> None:
-        elapsed_s = perf_counter() - exchange.started
-        scope = exchange.scope
-        method = "HEAD" if exchange.head else scope["method"]
-        template = scope.get("path_template") or "unmatched"
-        status = exchange.status or 500
-        self._observe(method, template, status, elapsed_s)
-        if status < 400 and template.endswith(_QUIET):  # noqa: PLR2004 - the first status of errors
-            return
-        _log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(elapsed_s * 1000, 2))
-
 
 def check_json(body: bytes) -> None:
     """Let a body pass that is JSON, in UTF-8 and not too deep.
@@ -188,6 +191,18 @@ def check_json(body: bytes) -> None:
         raise RequestRefused("malformed-request", "the body holds a number that is out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestRefused("malformed-request", "the body is not JSON in UTF-8") from None
+
+
+def _close(exchange: _Exchange, observe: RequestObserver) -> None:
+    elapsed_s = perf_counter() - exchange.started
+    scope = exchange.scope
+    method = "HEAD" if exchange.head else scope["method"]
+    template = scope.get("path_template") or "unmatched"
+    status = exchange.status or 500
+    observe(method, template, status, elapsed_s)
+    if status < 400 and template.endswith(_QUIET):  # noqa: PLR2004 - the first status of errors
+        return
+    _log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(elapsed_s * 1000, 2))
 
 
 def _check_target(scope: Scope) -> None:

@@ -6,13 +6,16 @@ Not the driver's own pool, which makes a task for every return of a connection: 
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from time import perf_counter
+from typing import Any, Final, Protocol, Self
 
 import asyncpg
 
+from smp.adapters.postgres.error_kinds import ErrorKind, kind_of, kind_of_translated
 from smp.adapters.postgres.errors import Translated
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
 from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
@@ -40,6 +43,26 @@ class PoolSettings:
     command_timeout_s: float = 2.0
 
 
+class PoolObserver(Protocol):
+    """Hears of what cannot be seen by looking at the pool now and then."""
+
+    @abstractmethod
+    def acquired(self, waited_s: float) -> None:
+        """A connection was given out so long after it was asked for."""
+
+    @abstractmethod
+    def exhausted(self) -> None:
+        """None came free in time."""
+
+    @abstractmethod
+    def failed(self, kind: ErrorKind) -> None:
+        """A statement, or the opening of a connection, failed in this way."""
+
+
+Wrap = Callable[[Connection], Connection]
+"""Makes of a connection one that does more with each statement."""
+
+
 class PostgresPool:
     """Connections for statements. None is opened before it is needed, so a process starts while PostgreSQL is away.
 
@@ -56,6 +79,39 @@ class PostgresPool:
         self._in_use: set[Connection] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._waiting = 0
+        self._observer: PoolObserver | None = None
+        self._wrap: Wrap | None = None
+
+    def observed_by(self, observer: PoolObserver) -> Self:
+        """This pool, with somebody who hears of what happens in it."""
+        self._observer = observer
+        return self
+
+    def with_connections(self, wrap: Wrap) -> Self:
+        """This pool, which from now on opens its connections wrapped."""
+        self._wrap = wrap
+        return self
+
+    @property
+    def size(self) -> int:
+        """How many connections may be open."""
+        return self._size
+
+    @property
+    def in_use(self) -> int:
+        """How many are given out."""
+        return len(self._in_use)
+
+    @property
+    def idle(self) -> int:
+        """How many are open and not given out."""
+        return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for one to come free."""
+        return self._waiting
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -70,6 +126,7 @@ class PostgresPool:
             yield connection
         except BaseException as error:
             is_clean = _leaves_it_clean(error)
+            self._report(kind_of_translated(error))
             raise
         finally:
             self._give_back(connection, is_clean=is_clean)
@@ -107,19 +164,34 @@ class PostgresPool:
         await asyncio.gather(*self._leaving)
 
     async def _acquire(self) -> Connection:
+        asked_at = perf_counter()
         with Translated():
             if self._places.locked():
-                async with asyncio.timeout(self._acquire_timeout_s):
-                    await self._places.acquire()
+                await self._wait_for_place()
             else:
                 await self._places.acquire()
             try:
                 connection = self._take_idle() or await self._open()
-            except BaseException:
+            except BaseException as error:
                 self._places.release()
+                self._report(kind_of(error))
                 raise
         self._in_use.add(connection)
+        if self._observer is not None:
+            self._observer.acquired(perf_counter() - asked_at)
         return connection
+
+    async def _wait_for_place(self) -> None:
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._acquire_timeout_s):
+                await self._places.acquire()
+        except TimeoutError:
+            if self._observer is not None:
+                self._observer.exhausted()
+            raise
+        finally:
+            self._waiting -= 1
 
     def _take_idle(self) -> Connection | None:
         if self._is_closed:
@@ -136,7 +208,12 @@ class PostgresPool:
 
     async def _open(self) -> Connection:
         async with asyncio.timeout(self._acquire_timeout_s):
-            return await self._connect()
+            connection = await self._connect()
+        return connection if self._wrap is None else self._wrap(connection)
+
+    def _report(self, kind: ErrorKind | None) -> None:
+        if self._observer is not None and kind is not None:
+            self._observer.failed(kind)
 
     def _give_back(self, connection: Connection, *, is_clean: bool) -> None:
         self._in_use.discard(connection)

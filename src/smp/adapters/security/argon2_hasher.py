@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher as Argon2
@@ -55,7 +55,20 @@ class Argon2PasswordHasher(PasswordHasher):
         )
         self._nobodys_hash = _unmatchable_hash(self._cost)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="argon2")
-        self._places = BoundedSemaphore(concurrency + queue)
+        self._concurrency = concurrency
+        self._places = concurrency + queue
+        self._taken = 0
+        self._lock = Lock()
+
+    @property
+    def running(self) -> int:
+        """How many passwords are being hashed."""
+        return min(self._taken, self._concurrency)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a thread."""
+        return max(self._taken - self._concurrency, 0)
 
     async def hash(self, password: str) -> str:
         """A salted hash in the PHC string format. Raises Busy where the queue is full."""
@@ -97,16 +110,25 @@ class Argon2PasswordHasher(PasswordHasher):
         return hash_secret_raw(secret, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        if not self._places.acquire(blocking=False):
-            raise Busy("too many passwords are being looked at", RETRY_AFTER_S)
+        self._take_place()
         try:
             future: Future[Result] = self._threads.submit(work)
         except BaseException:
-            self._places.release()
+            self._give_place_back()
             raise
         # The place is given back when the thread is done, also where the caller has gone away meanwhile.
-        future.add_done_callback(lambda _: self._places.release())
+        future.add_done_callback(lambda _: self._give_place_back())
         return await asyncio.wrap_future(future)
+
+    def _take_place(self) -> None:
+        with self._lock:
+            if self._taken == self._places:
+                raise Busy("too many passwords are being looked at", RETRY_AFTER_S)
+            self._taken += 1
+
+    def _give_place_back(self) -> None:
+        with self._lock:
+            self._taken -= 1
 
 
 def _bytes(password: str) -> bytes:

@@ -1,0 +1,64 @@
+"""The figures themselves."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from smp.adapters.prometheus.families import FAMILIES, Family, Kind
+from smp.adapters.prometheus.workers import ProcessFigures, shared_folder, shared_registry
+
+Series = TypeVar("Series", Counter, Gauge, Histogram)
+
+
+class Metrics:
+    """Every family once, for this process. What has a closed set of labels is there from the start, at 0."""
+
+    media_type: Final = "text/plain; version=0.0.4"
+
+    def __init__(self) -> None:
+        # When a series began is a second series of the text format for each of them, which nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._families: dict[str, Counter | Gauge | Histogram] = {
+            family.name: _registered(family, self._registry) for family in FAMILIES
+        }
+        ProcessFigures(self._registry)
+        for family in FAMILIES:
+            if family.labels and all(family.labels.values()):
+                for values in product(*family.labels.values()):
+                    self._families[family.name].labels(*values)
+
+    def counter(self, family: Family, *labels: str) -> Counter:
+        """The series of these values of the labels, to be counted up."""
+        return _of(Counter, self._families[family.name], labels)
+
+    def gauge(self, family: Family, *labels: str) -> Gauge:
+        """The series of these values of the labels, to be set."""
+        return _of(Gauge, self._families[family.name], labels)
+
+    def histogram(self, family: Family, *labels: str) -> Histogram:
+        """The series of these values of the labels, to be observed."""
+        return _of(Histogram, self._families[family.name], labels)
+
+    def exposition(self) -> bytes:
+        """All figures of this process, or of all workers where they share a folder, in the text format."""
+        folder = shared_folder()
+        return generate_latest(self._registry if folder is None else shared_registry(folder))
+
+
+def _registered(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    labels = tuple(family.labels)
+    if family.kind is Kind.COUNTER:
+        return Counter(family.name, family.tells, labels, registry=registry)
+    if family.kind is Kind.GAUGE:
+        return Gauge(family.name, family.tells, labels, registry=registry, multiprocess_mode=family.workers.value)
+    return Histogram(family.name, family.tells, labels, registry=registry, buckets=family.buckets_s)
+
+
+def _of(kind: type[Series], family: Counter | Gauge | Histogram, labels: tuple[str, ...]) -> Series:
+    if not isinstance(family, kind):
+        raise TypeError(f"{family} is no {kind.__name__}")
+    return family.labels(*labels) if labels else family

@@ -1,0 +1,152 @@
+"""Ports that count what goes through them; each passes everything on to another adapter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from smp.adapters.prometheus.families import (
+    ACCESS_DECISIONS,
+    CONFLICTS,
+    LOGINS_THROTTLED,
+    PASSWORDS_REFUSED,
+    PAYMENTS,
+    REPLAYS,
+)
+from smp.adapters.prometheus.metrics import Metrics
+from smp.application.errors import Busy, PaymentUnavailable, TooManyAttempts, TransactionConflict
+from smp.application.idempotency import AlreadyAnswered, IdempotentRequest
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.password_hasher import PasswordHasher, Verification
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
+from smp.domain.access import AccessDecision, Reason
+from smp.domain.actor import Actor
+from smp.domain.errors import InvalidValue, PaymentDeclined, PaymentRequired
+from smp.domain.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class CountedCheckAccess(CheckAccessHandler):
+    """Counts decisions by their reason."""
+
+    decisions: Mapping[Reason, Counter]
+
+    @classmethod
+    def of(cls, handler: CheckAccessHandler, metrics: Metrics) -> CheckAccessHandler:
+        """The same use case, counted."""
+        return cls(
+            handler.access, handler.clock, {reason: metrics.counter(ACCESS_DECISIONS, reason) for reason in Reason}
+        )
+
+    async def __call__(self, query: CheckAccess) -> AccessDecision:
+        """The decision, as the use case gives it; an error is no decision."""
+        decision = await CheckAccessHandler.__call__(self, query)
+        self.decisions[decision.reason].inc()
+        return decision
+
+
+class CountedUnitsOfWork(UnitOfWorkFactory):
+    """Counts transactions that were given up, and requests that were answered before."""
+
+    def __init__(self, units_of_work: UnitOfWorkFactory, metrics: Metrics) -> None:
+        self._units_of_work = units_of_work
+        self._conflicts = metrics.counter(CONFLICTS)
+        self._replays = metrics.counter(REPLAYS)
+
+    @asynccontextmanager
+    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[UnitOfWork]:
+        """A transaction. Raises as the port says."""
+        try:
+            async with self._units_of_work(request) as work:
+                yield work
+        except TransactionConflict:
+            self._conflicts.inc()
+            raise
+        except AlreadyAnswered:
+            self._replays.inc()
+            raise
+
+
+class CountedLoginThrottle(LoginThrottle):
+    """Counts attempts that have to wait."""
+
+    def __init__(self, throttle: LoginThrottle, metrics: Metrics) -> None:
+        self._throttle = throttle
+        self._turned_away = metrics.counter(LOGINS_THROTTLED)
+
+    async def attempt(self, account: str, source: str, now: datetime) -> None:
+        """Count an attempt on the account from the source. Raises TooManyAttempts."""
+        try:
+            await self._throttle.attempt(account, source, now)
+        except TooManyAttempts:
+            self._turned_away.inc()
+            raise
+
+    async def succeeded(self, account: str, source: str) -> None:
+        """The password was right."""
+        await self._throttle.succeeded(account, source)
+
+    async def withdraw(self, account: str, source: str) -> None:
+        """The attempt was not judged after all."""
+        await self._throttle.withdraw(account, source)
+
+
+class CountedPasswords(PasswordHasher):
+    """Counts passwords that find the queue full."""
+
+    def __init__(self, hasher: PasswordHasher, metrics: Metrics) -> None:
+        self._hasher = hasher
+        self._refused = metrics.counter(PASSWORDS_REFUSED)
+
+    async def hash(self, password: str) -> str:
+        """A salted hash to keep. Raises Busy."""
+        with self._counting():
+            return await self._hasher.hash(password)
+
+    async def verify(self, password_hash: str | None, password: str) -> Verification:
+        """Whether the password made this hash. Raises Busy."""
+        with self._counting():
+            return await self._hasher.verify(password_hash, password)
+
+    async def digest(self, secret: str, salt: bytes) -> bytes:
+        """A slow digest of a secret. Raises Busy."""
+        with self._counting():
+            return await self._hasher.digest(secret, salt)
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        try:
+            yield
+        except Busy:
+            self._refused.inc()
+            raise
+
+
+class CountedPayments(PaymentGateway):
+    """Counts charges by what became of them."""
+
+    def __init__(self, payments: PaymentGateway, metrics: Metrics) -> None:
+        self._payments = payments
+        self._charged = metrics.counter(PAYMENTS, "charged")
+        self._refusals: Mapping[type[Exception], Counter] = {
+            PaymentDeclined: metrics.counter(PAYMENTS, "declined"),
+            PaymentRequired: metrics.counter(PAYMENTS, "required"),
+            PaymentUnavailable: metrics.counter(PAYMENTS, "unavailable"),
+            InvalidValue: metrics.counter(PAYMENTS, "invalid"),
+        }
+
+    async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:
+        """Take the amount. Raises as the port says."""
+        try:
+            await self._payments.charge(amount, method, payer, actor, reference)
+        except tuple(self._refusals) as refusal:
+            self._refusals[type(refusal)].inc()
+            raise
+        self._charged.inc()

@@ -1,0 +1,169 @@
+"""Figures wired to what they are of: who counts is put around the ports, and states are looked at now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import platform
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+from dishka import Provider, Scope, alias, decorate, provide
+
+from smp import __version__
+from smp.adapters.http.edge import RequestObserver
+from smp.adapters.http.metrics import Exposition
+from smp.adapters.http.settings import UP, Readiness
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.tally import PostgresTally
+from smp.adapters.prometheus import families
+from smp.adapters.prometheus.metrics import Metrics
+from smp.adapters.prometheus.observers import PoolFigures, RequestFigures, SweepFigures
+from smp.adapters.prometheus.ports import (
+    CountedCheckAccess,
+    CountedLoginThrottle,
+    CountedPasswords,
+    CountedPayments,
+    CountedUnitsOfWork,
+)
+from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
+from smp.application.errors import ApplicationError
+from smp.application.ports.clock import Clock
+from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.queries.check_access import CheckAccessHandler
+from smp.bootstrap.sweep_loop import SweepObserver
+from smp.domain.subscription.lifecycle import Status
+
+SAMPLE_EVERY_S: Final = 5.0
+"""How old a figure of a state can be; a third of the shortest interval at which Prometheus usually asks."""
+
+Look = Callable[[], Awaitable[None]]
+"""Looks at a state once, and sets the figures that tell of it."""
+
+_log = structlog.stdlib.get_logger("smp.metrics")
+
+
+class Sampler:
+    """Looks at states every few seconds, in each worker; an error costs one look only."""
+
+    def __init__(self, looks: Sequence[Look], every_s: float = SAMPLE_EVERY_S) -> None:
+        self._looks = looks
+        self._every_s = every_s
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Looks in the background as long as the context is open; leaving it stops at once."""
+        task = asyncio.create_task(self._run(), name="metrics")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def sample(self) -> None:
+        """One look at everything."""
+        for look in self._looks:
+            try:
+                await look()
+            except Exception:  # noqa: BLE001 - the loop must outlive everything that one look can meet
+                _log.exception("a figure could not be read; it will be tried again")
+
+    async def _run(self) -> None:
+        while True:
+            await self.sample()
+            await asyncio.sleep(self._every_s)
+
+
+class MetricsProvider(Provider):
+    """The figures of a process that serves."""
+
+    scope = Scope.APP
+    metrics = provide(Metrics)
+    exposition = alias(source=Metrics, provides=Exposition)
+    requests = provide(RequestFigures, provides=RequestObserver)
+    sweeps = provide(SweepFigures, provides=SweepObserver)
+    units_of_work = decorate(CountedUnitsOfWork, provides=UnitOfWorkFactory)
+    throttle = decorate(CountedLoginThrottle, provides=LoginThrottle)
+    passwords = decorate(CountedPasswords, provides=PasswordHasher)
+    payments = decorate(CountedPayments, provides=PaymentGateway)
+    check_access = decorate(CountedCheckAccess.of, provides=CheckAccessHandler)
+    tally = provide(PostgresTally)
+
+    @decorate
+    def pool(self, pool: PostgresPool, metrics: Metrics) -> PostgresPool:
+        """The pool, watched."""
+        return pool.observed_by(PoolFigures(metrics))
+
+    @provide
+    def sampler(
+        self,
+        metrics: Metrics,
+        pool: PostgresPool,
+        hasher: Argon2PasswordHasher,
+        readiness: Readiness,
+        tally: PostgresTally,
+        clock: Clock,
+    ) -> Sampler:
+        """Who looks at the pool, the queue of passwords, the readiness, and the subscriptions."""
+        metrics.gauge(families.BUILD, __version__, platform.python_version()).set(1)
+        return Sampler(
+            (
+                _look_at_pool(metrics, pool),
+                _look_at_passwords(metrics, hasher),
+                _look_at_readiness(metrics, readiness),
+                _look_at_subscriptions(metrics, tally, clock),
+            )
+        )
+
+
+def _look_at_pool(metrics: Metrics, pool: PostgresPool) -> Look:
+    async def look() -> None:
+        metrics.gauge(families.POOL_SIZE).set(pool.size)
+        metrics.gauge(families.POOL_CONNECTIONS, "in_use").set(pool.in_use)
+        metrics.gauge(families.POOL_CONNECTIONS, "idle").set(pool.idle)
+        metrics.gauge(families.POOL_WAITING).set(pool.waiting)
+
+    return look
+
+
+def _look_at_passwords(metrics: Metrics, hasher: Argon2PasswordHasher) -> Look:
+    async def look() -> None:
+        metrics.gauge(families.PASSWORDS, "running").set(hasher.running)
+        metrics.gauge(families.PASSWORDS, "waiting").set(hasher.waiting)
+
+    return look
+
+
+def _look_at_readiness(metrics: Metrics, readiness: Readiness) -> Look:
+    async def look() -> None:
+        for check, state in (await readiness.check()).items():
+            metrics.gauge(families.READY, check).set(state == UP)
+
+    return look
+
+
+def _look_at_subscriptions(metrics: Metrics, tally: PostgresTally, clock: Clock) -> Look:
+    async def look() -> None:
+        try:
+            found = await tally.at(await clock.now())
+        except ApplicationError:
+            # Unknown is no number: the figures of before would look as if all were well.
+            for gauge in (
+                *(metrics.gauge(families.SUBSCRIPTIONS, status) for status in Status),
+                metrics.gauge(families.OVERDUE),
+                metrics.gauge(families.SWEEP_LAG),
+            ):
+                gauge.set(math.nan)
+            return
+        for status, n in found.subscriptions.items():
+            metrics.gauge(families.SUBSCRIPTIONS, status).set(n)
+        metrics.gauge(families.OVERDUE).set(found.overdue)
+        metrics.gauge(families.SWEEP_LAG).set(found.lag.total_seconds())
+
+    return look

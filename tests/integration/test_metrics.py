@@ -1,0 +1,301 @@
+"""Every figure is of what it says: seen over HTTP, with PostgreSQL behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+
+import pytest
+from dishka import Provider, Scope
+
+from smp.adapters.http.settings import UP, Readiness
+from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
+from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.statements import sql
+from smp.adapters.postgres.tally import OVERDUE_MAX, PostgresTally, Tally
+from smp.adapters.prometheus.metrics import Metrics
+from smp.adapters.prometheus.observers import PoolFigures
+from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
+from smp.application.errors import StorageUnavailable
+from smp.bootstrap.metrics import Sampler
+from smp.domain.subscription.lifecycle import Status
+from tests.support.builders import DAY, NOW, a_cause, a_plan, a_trial, a_user
+from tests.support.exposition import Told, read
+from tests.support.http_platform import START, Platform, problem, serving
+from tests.support.postgres_storage import postgres_storage
+
+
+@pytest.fixture
+async def platform(database_url: str) -> AsyncIterator[Platform]:
+    async with serving(database_url) as platform:
+        yield platform
+
+
+async def told(platform: Platform) -> Told:
+    """What `/metrics` says."""
+    answer = await (await platform.visitor()).get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return read(answer.text)
+
+
+async def sampled(platform: Platform) -> Told:
+    """What it says after a look at all states."""
+    await (await platform.container.get(Sampler)).sample()
+    return await told(platform)
+
+
+async def test_requests_are_counted_by_route_whoever_answers_them(platform: Platform) -> None:
+    """A route's handler, the gate, or the edge; never by what a caller wrote, of which there is no end."""
+    visitor, ada = await platform.visitor(), await platform.registered("ada@example.com")
+    for path in ("/v1/plans/one", "/v1/plans/two", "/nowhere/at-all", "/v1/nothing"):
+        assert (await visitor.get(path)).status_code == 404
+    assert (await ada.get("/v1/me/access/export")).status_code == 200
+    assert (await visitor.get("/v1/me/access/export")).status_code == 401
+    assert (await visitor.post("/v1/auth/login", content=b"{")).status_code == 415
+    assert (await visitor.head("/v1/plans")).status_code == 200
+    assert (await visitor.request("BREW", "/v1/plans")).status_code == 405
+    assert (await visitor.request("DISTIL", "/v1/me/access")).status_code == 405
+    figures = await told(platform)
+    for method, route, status, times in (
+        ("GET", "/v1/plans/{plan}", "404", 2),
+        ("GET", "unmatched", "404", 2),
+        ("GET", "/v1/me/access/{feature}", "200", 1),
+        ("GET", "/v1/me/access/{feature}", "401", 1),
+        ("HEAD", "/v1/plans", "200", 1),
+        ("other", "/v1/me/access", "405", 1),
+    ):
+        assert figures("smp_http_requests_total", method=method, route=route, status=status) == times
+    assert figures("smp_http_request_duration_seconds_count", method="GET", route="/v1/me/access/{feature}") == 2
+    assert figures.total("smp_http_requests_total", status="415") == 1
+    written = " ".join(value for _, labels in figures.values for _, value in labels)
+    assert not [word for word in ("one", "two", "nowhere", "BREW", "DISTIL", "example.com") if word in written.split()]
+
+
+async def test_decisions_are_counted_by_their_reason(platform: Platform) -> None:
+    await platform.offer()
+    clients = {name: await platform.registered(f"{name}@example.com") for name in ("new", "live", "over", "gone")}
+    for name in ("live", "over", "gone"):
+        assert (await clients[name].post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201
+    await clients["gone"].post("/v1/me/subscription/cancel", json={"at": "now"})
+    for name, feature in (("new", "export"), ("live", "export"), ("live", "absent"), ("gone", "export")):
+        assert (await clients[name].get(f"/v1/me/access/{feature}")).status_code == 200
+    await platform.set_clock(START + timedelta(days=14))
+    over = await platform.signed_in("over@example.com")
+    assert (await over.get("/v1/me/access/export")).json()["reason"] == "subscription_expired"
+    figures = await told(platform)
+    assert {labels["reason"] for labels in figures.labels("smp_access_decisions_total")} == {
+        "granted", "feature_not_in_plan", "no_subscription", "subscription_expired", "subscription_cancelled",
+    }  # fmt: skip
+    assert figures.total("smp_access_decisions_total") == 5
+    assert all(value == 1 for (name, _), value in figures.values.items() if name == "smp_access_decisions_total")
+
+
+async def test_charges_and_replays_are_counted(platform: Platform) -> None:
+    await platform.offer()
+    ada = await platform.registered("ada@example.com")
+    for method, status in (("sim_declined", 402), ("sim_down", 503), ("cash", 422), ("sim_ok", 201)):
+        body = {"plan": "pro", "payment_method": method}
+        assert (await ada.post("/v1/me/subscription/activate", json=body)).status_code == status
+    for _ in range(3):
+        answer = await ada.post("/v1/me/subscription/renew", headers={"idempotency-key": "once"})
+        assert answer.status_code == 200
+    figures = await told(platform)
+    for outcome, times in (("charged", 2), ("declined", 1), ("unavailable", 1), ("invalid", 1), ("required", 0)):
+        assert figures("smp_payments_total", outcome=outcome) == times
+    assert figures("smp_idempotent_replays_total") == 2
+    assert figures.total("smp_database_errors_total") == 0
+
+
+async def test_where_nobody_can_be_charged_that_is_counted(database_url: str) -> None:
+    async with serving(database_url, SMP_PAYMENTS="none") as platform:
+        await platform.offer()
+        ada = await platform.registered("ada@example.com")
+        answer = await ada.post("/v1/me/subscription/activate", json={"plan": "pro"})
+        assert problem(answer) == (402, "payment-required")
+        assert (await told(platform))("smp_payments_total", outcome="required") == 1
+
+
+async def test_sign_ins_that_have_to_wait_are_counted(platform: Platform) -> None:
+    await platform.registered("ada@example.com")
+    visitor = await platform.visitor()
+    body = {"email": "ada@example.com", "password": "x" * 20}
+    statuses = [(await visitor.post("/v1/auth/login", json=body)).status_code for _ in range(12)]
+    assert statuses.count(429) >= 1
+    assert (await told(platform))("smp_logins_throttled_total") == statuses.count(429)
+
+
+async def test_states_are_told_as_they_were_looked_at(platform: Platform) -> None:
+    """Connections, readiness, subscriptions by status at this instant, and how late the sweep is."""
+    await platform.offer()
+    for name in ("ada", "bob", "cy"):
+        client = await platform.registered(f"{name}@example.com")
+        assert (await client.post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201
+        if name == "bob":
+            assert (await client.post("/v1/me/subscription/cancel", json={"at": "period_end"})).status_code == 200
+    figures = await sampled(platform)
+    assert figures("smp_database_pool_size") == 10
+    assert figures("smp_database_pool_connections", state="idle") >= 1
+    assert figures("smp_database_pool_connections", state="in_use") == 0
+    assert figures("smp_database_pool_wait_seconds_count") > 10
+    assert [figures("smp_ready", check=check) for check in ("database", "migrations")] == [1, 1]
+    assert figures("smp_subscriptions", status="trial") == 3
+    assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (0, 0)
+    await platform.set_clock(START + timedelta(days=14, seconds=90))
+    figures = await sampled(platform)
+    by_status = {status: figures("smp_subscriptions", status=status) for status in Status}
+    assert by_status == {Status.TRIAL: 0, Status.ACTIVE: 0, Status.EXPIRED: 2, Status.CANCELLED: 1}
+    assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (90, 3)
+    await platform.sweep()
+    figures = await sampled(platform)
+    assert {status: figures("smp_subscriptions", status=status) for status in Status} == by_status
+    assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (0, 0)
+
+
+class Down(Readiness):
+    """A database that does not answer."""
+
+    async def check(self) -> Mapping[str, str]:
+        return {"database": "does not answer", "migrations": UP}
+
+
+class Nowhere(PostgresTally):
+    """A database that does not answer."""
+
+    async def at(self, now: object) -> Tally:
+        raise StorageUnavailable
+
+
+async def test_what_is_not_known_is_no_number(database_url: str) -> None:
+    """The figures of before would look as if all were well."""
+    override = Provider(scope=Scope.APP)
+    override.provide(Down, provides=Readiness, override=True)
+    override.provide(Nowhere, provides=PostgresTally, override=True)
+    async with serving(database_url, override) as platform:
+        figures = await sampled(platform)
+    assert [figures("smp_ready", check=check) for check in ("database", "migrations")] == [0, 1]
+    for name in ("smp_sweep_lag_seconds", "smp_subscriptions_overdue"):
+        assert math.isnan(figures(name))
+    assert all(math.isnan(figures("smp_subscriptions", status=status)) for status in Status)
+
+
+async def test_a_look_that_fails_costs_itself_only() -> None:
+    """And the next one is tried again."""
+    seen = []
+
+    async def broken() -> None:
+        seen.append("broken")
+        raise ZeroDivisionError
+
+    async def whole() -> None:
+        seen.append("whole")
+
+    async with Sampler((broken, whole), every_s=0.001).running(), asyncio.timeout(5):
+        while len(seen) < 4:
+            await asyncio.sleep(0.001)
+    assert seen[:4] == ["broken", "whole"] * 2
+
+
+async def test_a_pool_tells_who_waits_and_who_waited_in_vain(database_url: str) -> None:
+    metrics = Metrics()
+    pool = await create_pool(database_url, PoolSettings(size=1, acquire_timeout_s=0.3))
+    pool.observed_by(PoolFigures(metrics))
+    async with pool.connection():
+        assert (pool.size, pool.in_use, pool.idle, pool.waiting) == (1, 1, 0, 0)
+        late = asyncio.create_task(pool.row(sql("SELECT 1")))
+        await asyncio.sleep(0.05)
+        assert pool.waiting == 1
+        with pytest.raises(StorageUnavailable):
+            await late
+        assert pool.waiting == 0
+    assert (pool.in_use, pool.idle) == (0, 1)
+    figures = read(metrics.exposition().decode())
+    assert figures("smp_database_pool_timeouts_total") == 1
+    assert figures("smp_database_pool_wait_seconds_count") == 1
+    assert figures.total("smp_database_errors_total") == 0
+    await pool.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT 1 / 0", "data"),
+        ("SELECT * FROM nothing", "statement"),
+        ("SELECT pg_sleep(1)", "timeout"),
+        ("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", "conflict"),
+        ("DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$", "conflict"),
+        ("DO $$ BEGIN RAISE SQLSTATE '53300'; END $$", "resources"),
+        ("DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$", "server"),
+        ("DO $$ BEGIN RAISE SQLSTATE '57014'; END $$", "timeout"),
+        ("DO $$ BEGIN RAISE SQLSTATE '42501'; END $$", "permission"),
+        ("DO $$ BEGIN RAISE SQLSTATE '23503'; END $$", "constraint"),
+        ("DO $$ BEGIN RAISE SQLSTATE '08006'; END $$", "connection"),
+        ("DO $$ BEGIN RAISE SQLSTATE 'SM001'; END $$", "other"),
+    ],
+)
+async def test_what_the_database_refuses_is_counted_by_its_kind(database_url: str, statement: str, kind: str) -> None:
+    metrics = Metrics()
+    pool = await create_pool(database_url, PoolSettings(command_timeout_s=0.2))
+    pool.observed_by(PoolFigures(metrics))
+    with pytest.raises(Exception):  # noqa: B017, PT011 - which one is told by test_postgres_errors.py
+        await pool.run(sql(statement.replace(":", r"\:")))
+    figures = read(metrics.exposition().decode())
+    assert figures("smp_database_errors_total", kind=kind) == 1
+    assert figures.total("smp_database_errors_total") == 1
+    await pool.close()
+
+
+async def test_a_database_that_cannot_be_reached_is_counted() -> None:
+    metrics = Metrics()
+    pool = await create_pool("postgresql://nobody@127.0.0.1:1/nothing")
+    pool.observed_by(PoolFigures(metrics))
+    with pytest.raises(StorageUnavailable):
+        await pool.row(sql("SELECT 1"))
+    assert read(metrics.exposition().decode())("smp_database_errors_total", kind="connection") == 1
+    await pool.close()
+
+
+async def test_what_others_raise_in_a_transaction_is_no_error_of_the_database(database_url: str) -> None:
+    """A payment provider that is away, say."""
+    metrics = Metrics()
+    pool = await create_pool(database_url)
+    pool.observed_by(PoolFigures(metrics))
+    for error in (ConnectionResetError(), TimeoutError(), ZeroDivisionError()):
+        with pytest.raises(type(error)):
+            async with pool.connection():
+                raise error
+    assert read(metrics.exposition().decode()).total("smp_database_errors_total") == 0
+    await pool.close()
+
+
+async def test_more_overdue_than_are_counted_cost_no_more(pool: PostgresPool) -> None:
+    """Those beyond count as what was written; the oldest is still the oldest, and the sum is right."""
+    storage = postgres_storage(pool)
+    pro = a_plan("pro")
+    await storage.keep(pro)
+    users = [a_user(f"user-{number}@example.com") for number in range(OVERDUE_MAX + 50)]
+    trials = [a_trial(user, pro) for user in users]
+    trials[:10] = [trial.cancel_at_period_end(a_cause(NOW)) for trial in trials[:10]]
+    await PostgresBulkLoader(pool).load(users, trials)
+    found = await PostgresTally(pool).at(NOW + 14 * DAY + timedelta(hours=1))
+    assert found.overdue == OVERDUE_MAX
+    assert found.lag == timedelta(hours=1)
+    assert found.subscriptions[Status.TRIAL] == 50
+    assert sum(found.subscriptions.values()) == OVERDUE_MAX + 50
+
+
+async def test_passwords_are_told_while_they_run_and_wait(database_url: str) -> None:
+    """And none afterwards, whatever became of who asked."""
+    hasher = Argon2PasswordHasher(Argon2Cost(memory_kib=8_192, passes=8), concurrency=1, queue=2)
+    asked = [asyncio.create_task(hasher.hash("x")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert (hasher.running, hasher.waiting) == (1, 2)
+    asked[2].cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    async with asyncio.timeout(5):
+        while hasher.running:
+            await asyncio.sleep(0.001)
+    assert (hasher.running, hasher.waiting) == (0, 0)
+    hasher.close()

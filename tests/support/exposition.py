@@ -1,0 +1,48 @@
+"""What `/metrics` says, to be looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All series with their values at one moment, and the type of each family by its name."""
+
+    values: Mapping[Series, float]
+    types: Mapping[str, str]
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """The value of this series; fails where there is none."""
+        return self.values[name, frozenset(labels.items())]
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum over all series of this name that have these labels, among others."""
+        return sum(value for (found, pairs), value in self.values.items() if found == name and labels.items() <= pairs)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all series."""
+        return frozenset(name for name, _ in self.values)
+
+    def labels(self, name: str) -> Iterable[Mapping[str, str]]:
+        """The labels of every series of this name."""
+        return [dict(pairs) for found, pairs in self.values if found == name]
+
+
+def read(text: str) -> Told:
+    """What is told in the text format; a series that is told twice fails."""
+    values: dict[Series, float] = {}
+    types: dict[str, str] = {}
+    for family in text_string_to_metric_families(text):
+        types[family.name] = family.type
+        for sample in family.samples:
+            series = sample.name, frozenset(sample.labels.items())
+            assert series not in values, f"{sample.name} {sample.labels} is told twice"
+            values[series] = sample.value
+    return Told(values, types)

@@ -1,0 +1,110 @@
+"""Ports that count: what goes through them comes out unchanged, and is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from smp.adapters.memory.store import MemoryStore
+from smp.adapters.prometheus.metrics import Metrics
+from smp.adapters.prometheus.observers import SweepFigures
+from smp.adapters.prometheus.ports import CountedLoginThrottle, CountedPasswords, CountedUnitsOfWork
+from smp.application.attempt_limits import ACCOUNT_LIMIT
+from smp.application.commands.expire_due_subscriptions import SweepOutcome
+from smp.application.errors import Busy, StorageUnavailable, TooManyAttempts, TransactionConflict
+from smp.application.idempotency import AlreadyAnswered
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.domain.user.user import User
+from tests.support.builders import IDS, NOW, a_request, a_user
+from tests.support.exposition import Told, read
+from tests.support.hashing import BusyHasher, InstantHasher
+from tests.support.storage import memory_storage
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def told(metrics: Metrics) -> Told:
+    return read(metrics.exposition().decode())
+
+
+async def add_somebody(units_of_work: UnitOfWorkFactory) -> User:
+    async with units_of_work() as work:
+        await work.users.add(user := a_user())
+        await work.commit()
+    return user
+
+
+async def test_a_transaction_that_was_given_up_is_counted(metrics: Metrics) -> None:
+    """One that was lost is not, nor one that went through, nor one that its use case left."""
+    store = MemoryStore()
+    counted = CountedUnitsOfWork(memory_storage(store).unit_of_work, metrics)
+    for error in (TransactionConflict(), StorageUnavailable(), TransactionConflict()):
+        store.fail_next_commit(error)
+        with pytest.raises(type(error)):
+            await add_somebody(counted)
+    ann = await add_somebody(counted)
+    with pytest.raises(ZeroDivisionError):
+        async with counted():
+            raise ZeroDivisionError
+    assert told(metrics)("smp_transaction_conflicts_total") == 2
+    async with counted() as work:
+        assert (await work.users.get(ann.id)).id == ann.id
+
+
+async def test_an_answer_that_was_given_before_is_counted(metrics: Metrics) -> None:
+    counted = CountedUnitsOfWork(memory_storage().unit_of_work, metrics)
+    request = a_request()
+    async with counted(request) as work:
+        await work.commit("done")
+    for _ in range(2):
+        with pytest.raises(AlreadyAnswered):
+            async with counted(request):
+                pytest.fail("it was answered before")
+    figures = told(metrics)
+    assert (figures("smp_idempotent_replays_total"), figures("smp_transaction_conflicts_total")) == (2, 0)
+
+
+async def test_an_attempt_that_has_to_wait_is_counted(metrics: Metrics) -> None:
+    """The others go on to the throttle, as do successes and withdrawals."""
+    counted = CountedLoginThrottle(memory_storage().throttle, metrics)
+    for _ in range(ACCOUNT_LIMIT.free):
+        await counted.attempt("ann", "127.0.0.1", NOW)
+    for _ in range(2):
+        with pytest.raises(TooManyAttempts):
+            await counted.attempt("ann", "127.0.0.1", NOW)
+    assert told(metrics)("smp_logins_throttled_total") == 2
+    await counted.succeeded("ann", "127.0.0.1")
+    await counted.attempt("ann", "127.0.0.1", NOW)
+    await counted.withdraw("ann", "127.0.0.1")
+    assert told(metrics)("smp_logins_throttled_total") == 2
+
+
+async def test_a_password_without_a_place_is_counted(metrics: Metrics) -> None:
+    full = CountedPasswords(BusyHasher(), metrics)
+    for ask in (full.hash("x"), full.verify(None, "x")):
+        with pytest.raises(Busy):
+            await ask
+    assert told(metrics)("smp_password_hashes_refused_total") == 2
+    free = CountedPasswords(InstantHasher(), metrics)
+    assert (await free.verify(await free.hash("x"), "x")).matches
+    assert await free.digest("x", b"salt") == await InstantHasher().digest("x", b"salt")
+    assert told(metrics)("smp_password_hashes_refused_total") == 2
+
+
+def test_sweeps_are_counted_with_what_they_ended(metrics: Metrics) -> None:
+    sweeps = SweepFigures(metrics)
+    assert told(metrics)("smp_sweep_last_success_timestamp_seconds") == 0
+    sweeps.failed()
+    assert told(metrics)("smp_sweep_last_success_timestamp_seconds") == 0
+    sweeps.swept(SweepOutcome(expired=3, cancelled=2, failed={IDS.new()}))
+    sweeps.swept(SweepOutcome(expired=1))
+    figures = told(metrics)
+    ended = {
+        word: figures("smp_sweep_subscriptions_total", outcome=word) for word in ("expired", "cancelled", "failed")
+    }
+    assert ended == {"expired": 4, "cancelled": 2, "failed": 1}
+    assert figures("smp_sweeps_total", outcome="succeeded") == 2
+    assert figures("smp_sweeps_total", outcome="failed") == 1
+    assert figures("smp_sweep_last_success_timestamp_seconds") > 1.7e9
