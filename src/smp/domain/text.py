@@ -5,7 +5,11 @@ from __future__ import annotations
 
 def is_unicode(text: str) -> bool:
     """Whether ``text`` is made of characters alone: a lone surrogate is none and has no encoding."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_storable(text: str) -> bool:

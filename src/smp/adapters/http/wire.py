@@ -18,6 +18,10 @@ CURRENCIES: Final = tuple(sorted(c.code for c in iso4217.Currency if c.exponent 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A body that is read; a typo is an error, not a silence."""
 
+    def __repr__(self) -> str:
+        """Its kind alone: what a client sent may be a secret, and a representation may end up in a log."""
+        return f"<{type(self).__name__}>"
+
 
 class NothingIn(Request, frozen=True):
     """Nothing more to say."""

@@ -309,15 +309,6 @@ def plan_id_of(plan: str) -> UUID | None:
     return plan_id if str(plan_id) == plan.lower() else None
 
 
-def is_storable(text: str) -> bool:
-    """Whether PostgreSQL has a place for it (valid Unicode without NUL); where not, no row can have it either."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text
-
-
 def subscription_view_of(row: Row, now: datetime) -> SubscriptionView:
     """The subscription as it is shown at ``now``, of a row that joins its plan and its revision."""
     reference = PlanReference(row["plan_id"], row["plan_code"], row["plan_name"], row["revision"])

@@ -6,7 +6,6 @@ from typing import Final
 
 from smp.adapters.postgres.mapping import (
     PLAN_COLUMNS,
-    is_storable,
     plan_id_of,
     plan_of,
     revision_of,
@@ -20,6 +19,7 @@ from smp.application.queries.readers import PlanPosition, PlanReader, RevisionPo
 from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.errors import PlanNotFound
 from smp.domain.plan.plan import PlanStatus
+from smp.domain.text import is_storable
 
 _PLANS: Final = f"""
     SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision

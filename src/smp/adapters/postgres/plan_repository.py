@@ -8,7 +8,6 @@ from uuid import UUID
 from smp.adapters.postgres.errors import Facts
 from smp.adapters.postgres.mapping import (
     PLAN_COLUMNS,
-    is_storable,
     plan_event_row,
     plan_id_of,
     plan_of,
@@ -22,6 +21,7 @@ from smp.domain.errors import PlanNotFound, StaleVersion
 from smp.domain.plan.events import PlanEventType
 from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.plan.repository import PlanRepository
+from smp.domain.text import is_storable
 
 # A code may look like another plan's id: the code wins. The lock is taken on the plan's newest row, waiting for it.
 _GET: Final = """

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import PAGE_BOUND, actor_of, instant_of, is_storable, subscription_view_of
+from smp.adapters.postgres.mapping import PAGE_BOUND, actor_of, instant_of, subscription_view_of
 from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.subscription_list import BACKLOG, BACKLOG_MAX, Shape, list_statement, list_values
 from smp.adapters.postgres.tables import WRITTEN_LIVE
@@ -21,6 +22,7 @@ from smp.application.queries.readers import (
     SubscriptionReader,
 )
 from smp.application.queries.views import EventView, SubscriptionView
+from smp.domain.text import is_storable
 
 _CURRENT: Final = sql(
     f"""
@@ -67,10 +69,15 @@ _BEHIND_ALL: Final[HistoryPosition] = (datetime.max.replace(tzinfo=UTC), UUID(in
 
 
 class PostgresSubscriptionReader(SubscriptionReader):
-    """Subscriptions as of the instant that is asked about, each answer from one statement."""
+    """Subscriptions as of the instant that is asked about, each answer from one statement.
 
-    def __init__(self, pool: PostgresPool) -> None:
+    The administrators' list alone may be a little stale: what it says of a subscription is right for this instant by
+    what was known of it a moment ago.
+    """
+
+    def __init__(self, pool: PostgresPool, lists: StaleReads) -> None:
         self._pool = pool
+        self._lists = lists
 
     async def current(self, user_id: UUID, now: datetime) -> SubscriptionView | None:
         """The user's live subscription."""
@@ -108,10 +115,10 @@ class PostgresSubscriptionReader(SubscriptionReader):
             return Page([], None)
         shape = Shape.of(wanted)
         if shape.depends_on_backlog:
-            backlog = await self._pool.row(BACKLOG, now=now)
+            backlog = await self._lists.row(BACKLOG, now=now)
             shape = Shape.of(wanted, has_backlog=backlog is not None and backlog[0] > BACKLOG_MAX)
         statement = list_statement(shape)
-        rows = await self._pool.rows(statement, **list_values(statement, wanted, page, now))
+        rows = await self._lists.rows(statement, **list_values(statement, wanted, page, now))
         return page_of(
             rows,
             page.limit,

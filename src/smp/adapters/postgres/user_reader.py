@@ -6,14 +6,16 @@ import sys
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import is_storable, user_view_of
+from smp.adapters.postgres.mapping import user_view_of
 from smp.adapters.postgres.paging import page_of
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statements import sql
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import UserPosition, UserReader
 from smp.application.queries.views import UserView
 from smp.domain.errors import UserNotFound
+from smp.domain.text import is_storable
 from smp.domain.user.user import email_key
 
 _COLUMNS: Final = "id, email, email_key, role, disabled, created_at"
@@ -26,10 +28,11 @@ _SURROGATES: Final = (0xD800, 0xDFFF)
 
 
 class PostgresUserReader(UserReader):
-    """Users, each read in one statement."""
+    """Users, each read in one statement; lists may be a little stale."""
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, lists: StaleReads) -> None:
         self._pool = pool
+        self._lists = lists
 
     async def get(self, user_id: UUID) -> UserView:
         """The user. Raises UserNotFound."""
@@ -47,9 +50,9 @@ class PostgresUserReader(UserReader):
         beyond = _first_beyond(prefix)
         values = {"begin": prefix, "after": after, "limit": page.limit + 1}
         if beyond is None:
-            rows = await self._pool.rows(_LIST_TO_THE_END, **values)
+            rows = await self._lists.rows(_LIST_TO_THE_END, **values)
         else:
-            rows = await self._pool.rows(_LIST, beyond=beyond, **values)
+            rows = await self._lists.rows(_LIST, beyond=beyond, **values)
         return page_of(rows, page.limit, user_view_of, lambda row: (row["email_key"],))
 
 

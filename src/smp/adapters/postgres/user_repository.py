@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from smp.adapters.postgres.errors import Facts
-from smp.adapters.postgres.mapping import is_storable, user_event_row, user_of, user_row
+from smp.adapters.postgres.mapping import user_event_row, user_of, user_row
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import events, user_emails, users
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.errors import UserNotFound
+from smp.domain.text import is_storable
 from smp.domain.user.repository import UserRepository
 from smp.domain.user.user import User
 

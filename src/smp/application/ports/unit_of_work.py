@@ -49,6 +49,7 @@ class UnitOfWork(Protocol):
         Where the unit of work was opened for an idempotent request, the rendered result is kept with the changes.
 
         Raises:
+            RejectedByStorage: where a write of this unit of work was refused before; nothing was changed.
             TransactionConflict: where the database gave the transaction up; nothing was changed.
             StorageUnavailable: where the database was lost before it was told; nothing was changed.
             OutcomeUnknown: where the database was lost while committing.

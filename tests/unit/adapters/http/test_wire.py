@@ -1,0 +1,37 @@
+"""What a client sent does not show where a request's body is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from smp.adapters.http.auth.schemas import ChangePasswordIn, LoginIn, RegisterIn
+from smp.adapters.http.wire import Request
+
+BODIES = (
+    LoginIn(email="ada@example.com", password="canary"),
+    RegisterIn(email="ada@example.com", password="canary"),
+    ChangePasswordIn(current_password="canary", new_password="canary"),
+)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_a_body_shows_its_kind_only(body: Request) -> None:
+    assert [repr(body), str(body), f"{[body]}"] == [
+        f"<{type(body).__name__}>",
+        f"<{type(body).__name__}>",
+        f"[<{type(body).__name__}>]",
+    ]
+
+
+def test_no_body_shows_more() -> None:
+    """Nobody takes that back."""
+    assert all(kind.__repr__ is Request.__repr__ for kind in _kinds(Request))
+
+
+def _kinds(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for narrower in kind.__subclasses__():
+        yield narrower
+        yield from _kinds(narrower)
