@@ -63,9 +63,9 @@ docs: setup ## write the pages that are generated from the code
 lock: ## write the requirements files anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	@uv=$$(command -v uv) || uv=$(BIN)/uv; \
 	[ -x "$$uv" ] || { echo "make lock needs uv: $(BIN)/python -m pip install uv" >&2; exit 1; }; \
-	$(COMPILE) $(UPGRADE) --extra embedded --group dev --output-file requirements-dev.txt >/dev/null && \
-	$(COMPILE) --extra embedded --constraints requirements-dev.txt --output-file requirements-embedded.txt >/dev/null && \
-	$(COMPILE) --constraints requirements-dev.txt --output-file requirements.txt >/dev/null && \
+	$(COMPILE) $(UPGRADE) --extra embedded --extra otel --group dev --output-file requirements-dev.txt >/dev/null && \
+	$(COMPILE) --extra embedded --extra otel --constraints requirements-dev.txt --output-file requirements-embedded.txt >/dev/null && \
+	$(COMPILE) --extra otel --constraints requirements-dev.txt --output-file requirements.txt >/dev/null && \
 	if grep -l '://' requirements*.txt; then echo "these name an address" >&2; exit 1; fi
 
 bench: setup ## measure: what one process does, and how that was measured
