@@ -174,7 +174,20 @@ def make_overdue(url: str) -> int:
 def test_help_lists_every_command(run: Run) -> None:
     answer = run("--help", SMP_NONSENSE="1")
     assert answer.code == 0
-    for command in ("serve", "migrate", "expire", "admin", "api-key", "demo", "doctor", "settings", "version"):
+    commands = (
+        "serve",
+        "migrate",
+        "expire",
+        "admin",
+        "api-key",
+        "demo",
+        "export",
+        "import",
+        "doctor",
+        "settings",
+        "version",
+    )
+    for command in commands:
         assert f" {command} " in answer.out
 
 
@@ -209,6 +222,12 @@ def test_the_whole_schema_is_printed_as_sql(run: Run) -> None:
         ("api-key", "create"),
         ("api-key", "revoke", "nonsense"),
         ("migrate", "--sql", "--check"),
+        ("export",),
+        ("export", "-", "--json"),
+        ("export", "/nowhere/all.jsonl"),
+        ("export", "/"),
+        ("import",),
+        ("import", "/nowhere/all.jsonl"),
         ("admin", "create"),
         ("admin", "create", "--email", "a@example.com", "--password-stdin", "--generate-password"),
     ],

@@ -8,12 +8,16 @@ from __future__ import annotations
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 from smp import __version__
 from smp.adapters.cli.runtime import (
     DemoOutcome,
     DemoProgress,
+    ExportOutcome,
     Failure,
+    ImportOutcome,
     MigrationOutcome,
     Runtime,
     SchemaState,
@@ -22,6 +26,7 @@ from smp.adapters.cli.runtime import (
     UseCases,
 )
 from smp.application.queries.views import Finding
+from smp.application.transfer import Progress
 from smp.bootstrap.passwords import new_password
 from smp.bootstrap.settings import VARIABLES, LogLevel, Settings, SettingsInvalid, load_settings
 
@@ -79,10 +84,12 @@ class ProcessRuntime(Runtime):
         """The container, on a database whose schema is of this version."""
         from smp.bootstrap.container import build_container
         from smp.bootstrap.database import ensure_schema, open_database
+        from smp.bootstrap.heap import keep_what_started
 
         with open_database(self._settings()) as opened:
             await ensure_schema(opened)
             container = build_container(opened)
+            keep_what_started()
             try:
                 yield container
             finally:
@@ -130,6 +137,18 @@ class ProcessRuntime(Runtime):
                 return await load_demo(container, users, progress)
             finally:
                 await container.close()
+
+    async def export_data(self, destination: Path | BinaryIO, *, packed: bool, progress: Progress) -> ExportOutcome:
+        """Write all data as they are at one instant."""
+        from smp.bootstrap.transfer import export_data
+
+        return await export_data(self._settings(), destination, packed=packed, progress=progress)
+
+    async def import_data(self, source: Path | BinaryIO, progress: Progress) -> ImportOutcome:
+        """Write all rows of the file into the database."""
+        from smp.bootstrap.transfer import import_data
+
+        return await import_data(self._settings(), source, progress)
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look at everything; changes nothing."""
