@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from smp.adapters.postgres.mapping import instant_of
-from smp.adapters.postgres.statements import Row as Record
 from smp.adapters.postgres.transfer_kinds import KINDS, Kind, Row
 from smp.application.transfer import TransferRefused
 from smp.domain.errors import InvalidValue
@@ -31,10 +30,10 @@ _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(reduce(or_, _STRUCTS.values()))
 
 
-def lines_of(kind: Kind, records: Sequence[Record]) -> list[bytes]:
+def lines_of(kind: Kind, rows: Iterable[Iterable[object]]) -> list[bytes]:
     """Each row as one line, without its end; the same row is always the same line."""
     struct = _STRUCTS[kind.name]
-    return [_ENCODER.encode(struct(*map(_plain, record))) for record in records]
+    return [_ENCODER.encode(struct(*map(_plain, row))) for row in rows]
 
 
 def row_of(number: int, line: bytes) -> tuple[Kind, Row]:
