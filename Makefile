@@ -5,6 +5,7 @@
 
 .POSIX:
 .PHONY: help setup run test check fmt lock demo docs bench migrate clean
+.PHONY: nightly version dist rollout smoke release-check release-notes promote publish
 .SUFFIXES:
 
 # The interpreter that makes the environment; empty: the first of python3.11 … python3 that is new enough.
@@ -21,7 +22,7 @@ DEV_FILES = requirements-dev.txt pyproject.toml Makefile
 COMPILE = "$$uv" pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make or update .venv with everything for development
 	@FILES="$(DEV_FILES)"; REQUIREMENTS=requirements-dev.txt; STAMP=dev; $(ENSURE)
@@ -50,6 +51,8 @@ check: setup ## lint, types, architecture, migrations, locked requirements: all 
 	$(BIN)/python $(BIN)/lint-imports --no-logo
 	$(BIN)/smp migrate --sql > .venv/migrations.sql
 	$(BIN)/squawk .venv/migrations.sql
+	$(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --persona pedantic --strict-collection --no-progress --quiet .github
 	$(BIN)/python -m pytest -q tests/architecture/test_requirements.py
 
 fmt: setup ## format the code and mend what ruff can mend
@@ -71,9 +74,52 @@ lock: ## write the requirements files anew from pyproject.toml (UPGRADE=--upgrad
 bench: setup ## measure: what one process does, and how that was measured
 	@exec $(BIN)/python -m benchmarks
 
+# A test may take minutes then, which is no reason to show where it is.
+nightly: ## the tests with properties and state machines tried twenty times as hard; takes hours
+	@HYPOTHESIS_PROFILE=nightly $(MAKE) test ARGS="-o faulthandler_timeout=3600 $(ARGS)"
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From a commit to a release, for .github/workflows; docs/releasing.md says what calls what. Everything that comes from
+# outside is an environment variable and quoted, never part of a command.
+
+version: ## print the version, and hand it to the workflow's later steps
+	@version=$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/smp/__init__.py); echo "$$version"; \
+	[ -z "$${GITHUB_OUTPUT:-}" ] || echo "version=$$version" >> "$$GITHUB_OUTPUT"
+
+dist: setup ## build the wheel and the source distribution into dist/
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build --directory dist --target sdist --target wheel
+
+rollout: ## bring IMAGE (NAME@sha256:…) to the cluster of KUBE_CONFIG as OVERLAY says
+	@if [ -n "$${KUBE_CONFIG:-}" ]; then \
+		umask 077; KUBECONFIG=$$(mktemp); export KUBECONFIG; trap 'rm -f "$$KUBECONFIG"' EXIT; \
+		printf '%s\n' "$$KUBE_CONFIG" > "$$KUBECONFIG"; \
+	fi; \
+	k8s/rollout.sh "$${OVERLAY:?}" "$${IMAGE:?}"
+
+smoke: setup ## does the service at URL run this version, and answer as it has to?
+	@exec $(BIN)/python -m delivery smoke "$${URL:?}"
+
+release-check: setup ## is TAG this version's, and is the changelog written?
+	@exec $(BIN)/python -m delivery check-tag "$${TAG:?}"
+
+release-notes: setup ## print what the changelog says about this version
+	@exec $(BIN)/python -m delivery notes
+
+promote: setup ## give the image IMAGE:COMMIT this version for a tag, and render its manifests into dist/
+	@mkdir -p dist; \
+	image=$$($(BIN)/python -m delivery promote "$${IMAGE:?}" "$${REPOSITORY:?}" "$${COMMIT:?}") || exit 1; \
+	echo "$$image"; \
+	for overlay in dev production; do \
+		$(BIN)/python -m delivery render "$$overlay" "$$image" > "dist/smp-$$overlay.yaml" || exit 1; \
+	done
+
+publish: setup ## make the release of TAG in REPOSITORY with what is in dist/
+	@exec $(BIN)/python -m delivery publish "$${REPOSITORY:?}" "$${TAG:?}"
+
 clean: ## remove .venv and everything made by tools; .smp, which is your data, stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
-	find src tests migrations benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests migrations benchmarks delivery -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Setting up. The packages are installed by hash from a requirements file, and that is all that uses the network: the
