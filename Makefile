@@ -5,6 +5,7 @@
 
 .POSIX:
 .PHONY: help setup run test check fmt lock demo docs bench migrate clean
+.PHONY: image manifests
 .PHONY: nightly version dist rollout smoke release-check release-notes promote publish
 .SUFFIXES:
 
@@ -19,7 +20,8 @@ BIN = .venv/bin
 RUN_FILES = requirements-embedded.txt pyproject.toml Makefile
 DEV_FILES = requirements-dev.txt pyproject.toml Makefile
 
-COMPILE = "$$uv" pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
+PIN = "$$uv" pip compile --universal --generate-hashes --no-header --no-annotate --quiet
+COMPILE = $(PIN) pyproject.toml
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,8 +54,13 @@ check: setup ## lint, types, architecture, migrations, locked requirements: all 
 	$(BIN)/smp migrate --sql > .venv/migrations.sql
 	$(BIN)/squawk .venv/migrations.sql
 	$(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/zizmor --offline --persona pedantic --strict-collection --no-progress --quiet .github
 	$(BIN)/python -m pytest -q tests/architecture/test_requirements.py
+	@$(MAKE) manifests
+
+manifests: setup ## render every overlay of k8s/ and hold it against the published schemas
+	$(BIN)/python -m pytest -q tests/delivery/test_kubernetes_schemas.py
 
 fmt: setup ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .
@@ -69,7 +76,11 @@ lock: ## write the requirements files anew from pyproject.toml (UPGRADE=--upgrad
 	$(COMPILE) $(UPGRADE) --extra embedded --extra otel --group dev --output-file requirements-dev.txt >/dev/null && \
 	$(COMPILE) --extra embedded --extra otel --constraints requirements-dev.txt --output-file requirements-embedded.txt >/dev/null && \
 	$(COMPILE) --extra otel --constraints requirements-dev.txt --output-file requirements.txt >/dev/null && \
+	$(PIN) --group build --constraints requirements-dev.txt --output-file requirements-build.txt >/dev/null && \
 	if grep -l '://' requirements*.txt; then echo "these name an address" >&2; exit 1; fi
+
+image: setup ## build the image, and try it as production runs it, with Docker or without
+	@exec scripts/image.sh
 
 bench: setup ## measure: what one process does, and how that was measured
 	@exec $(BIN)/python -m benchmarks

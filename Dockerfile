@@ -1,0 +1,80 @@
+# The image of the service: the locked requirements by their hashes, the program as the wheel that its own sources give,
+# and nothing that builds, installs or stores. Built and tried by `make image`.
+#
+#   docker build --build-arg REVISION=… --build-arg SOURCE=… --tag smp .
+#   docker run --read-only --cap-drop ALL --env SMP_DATABASE_URL=postgresql://… smp migrate
+#
+# The base is named in full, and in one place, for Dependabot reads no variables.
+FROM python:3.13.16-slim-trixie@sha256:bf44cdfcb76cd3b41e879bc058fc37ec5872002ccfde7fcb765e218cde0cd79c AS base
+
+
+# What changes seldom: the requirements. Wheels only, so that nothing is compiled and no package's code runs. Two of
+# them only make up examples for API documents, which ours writes itself: 26 MB.
+FROM base AS requirements
+WORKDIR /build
+RUN python -m venv --without-pip /opt/smp
+COPY requirements.txt ./
+RUN python -m pip --python /opt/smp/bin/python install --no-cache-dir --no-compile --disable-pip-version-check \
+        --only-binary :all: --no-deps --require-hashes --requirement requirements.txt \
+    && python -m pip --python /opt/smp/bin/python uninstall --yes faker polyfactory \
+    && /opt/smp/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/smp/lib
+
+
+# What changes often: the program. It is put beside /opt/smp, for a layer of its own.
+FROM requirements AS program
+RUN python -m venv /build/tools
+COPY requirements-build.txt ./
+RUN tools/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --only-binary :all: --no-deps --require-hashes --requirement requirements-build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY migrations migrations
+COPY src src
+RUN tools/bin/pip wheel --no-cache-dir --disable-pip-version-check \
+        --no-index --no-deps --no-build-isolation --wheel-dir dist . \
+    && python -m pip --python /opt/smp/bin/python install --no-cache-dir --no-compile --disable-pip-version-check \
+        --no-index --no-deps --prefix /program dist/*.whl \
+    && /opt/smp/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -s /program -p /opt/smp /program/lib
+
+
+FROM base
+# pip goes, and with it what could bring it back. No program may lend its owner's rights. The standard library comes
+# without compiled modules, and a service that cannot write would compile them at every start.
+RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip \
+    && library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+    && rm -rf "$library/ensurepip" \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -x '/(site-packages|dist-packages|test|idlelib|tkinter|turtledemo|lib2to3)/' "$library" \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+    && groupadd --gid 10001 smp \
+    && useradd --uid 10001 --gid smp --no-log-init --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin smp
+COPY --from=requirements /opt/smp /opt/smp
+COPY --from=program /program /opt/smp
+
+ENV PATH=/opt/smp/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SMP_ENV=production \
+    SMP_HOST=0.0.0.0
+# By number: Kubernetes cannot tell of a name that it is not root's.
+USER 10001:10001
+WORKDIR /opt/smp
+# The API, and the metrics where SMP_METRICS_PORT=9000 has them apart.
+EXPOSE 8000 9000
+STOPSIGNAL SIGTERM
+# Alive, not ready: whoever starts unhealthy containers anew would not bring the database back by that.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["python", "-I", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('SMP_PORT', '8000')), timeout=2); c.request('GET', '/health/live'); sys.exit(c.getresponse().status != 200)"]
+ENTRYPOINT ["smp"]
+CMD ["serve"]
+
+# A test keeps it that of src/smp/__init__.py.
+ARG VERSION=0.1.0
+ARG REVISION
+ARG SOURCE
+LABEL org.opencontainers.image.title="smp" \
+      org.opencontainers.image.description="Subscription Management Platform" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="$SOURCE"
