@@ -20,9 +20,10 @@ from benchmarks.sessions import SignedIn
 from benchmarks.stories import FEATURE
 from smp.adapters.http.access.routes import Gate, GateApp
 from smp.adapters.postgres.access_reader import PostgresAccessReader
-from smp.adapters.postgres.pool import PostgresPool, create_pool, driver_url
+from smp.adapters.postgres.pool import PostgresPool, create_pool
 from smp.adapters.postgres.session_reader import PostgresSessionReader
 from smp.adapters.postgres.statements import set_codecs
+from smp.adapters.postgres.urls import driver_url
 from smp.adapters.system.tokens import SecretsTokens
 from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
 from smp.application.queries.check_access import CheckAccess, CheckAccessHandler

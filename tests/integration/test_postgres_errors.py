@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 from smp.adapters.postgres.errors import Facts, Translated, translation
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool, driver_url
+from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.transaction import open_transaction
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
@@ -183,25 +184,12 @@ async def test_text_that_cannot_be_stored(pool: PostgresPool) -> None:
     for text in ("\x00", "ann\x00@example.com", "\ud800"):
         async with unit_of_work() as work:
             assert await work.users.find_by_email(text) is None
-        page = await PostgresUserReader(pool).list(text, PageRequest())
+        page = await PostgresUserReader(pool, StaleReads(pool)).list(text, PageRequest())
         assert page.items == []
         with pytest.raises(RejectedByStorage):
             await pool.row(echo, value=text)
     with pytest.raises(RejectedByStorage):
         await pool.row(sql("SELECT CAST(:value AS bigint)"), value=2**70)
-
-
-@pytest.mark.parametrize("url", ["postgresql://h/d", "postgresql+asyncpg://h/d", "postgres://h/d"])
-def test_urls_of_postgresql(url: str) -> None:
-    """Each of the usual spellings."""
-    assert driver_url(url) == "postgresql://h/d"
-
-
-@pytest.mark.parametrize("url", ["", "mysql://h/d", "h/d", "postgresql+psycopg://h/d"])
-def test_urls_of_anything_else(url: str) -> None:
-    """Are refused at once, not at the first connection."""
-    with pytest.raises(ValueError, match="postgresql://"):
-        driver_url(url)
 
 
 async def test_every_connection_has_its_limits(pool: PostgresPool) -> None:

@@ -28,7 +28,8 @@ import pytest
 
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 from smp.adapters.postgres.migrator import migrate
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool, driver_url
+from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.urls import driver_url
 
 CONNECTIONS: Final = 500
 """Platforms of several processes, each with its pool, and several of them at once."""
@@ -61,11 +62,11 @@ class Server:
 
     def execute(self, *statements: str) -> None:
         """Run the statements as the administrator, each in a transaction of its own."""
-        _wait_for(_execute(self.admin_url, *statements))
+        wait_for(execute(self.admin_url, *statements))
 
     def has(self, database: str) -> bool:
         """Whether there is a database of this name."""
-        found = _wait_for(_fetch_value(self.admin_url, "SELECT count(*) FROM pg_database WHERE datname = $1", database))
+        found = wait_for(fetch_value(self.admin_url, "SELECT count(*) FROM pg_database WHERE datname = $1", database))
         return found == 1
 
 
@@ -171,9 +172,9 @@ def _server_of(run: Path) -> Iterator[str]:
         server = EmbeddedPostgres(run / "pg")
         with _locked(run):
             url = server.start()
-            if not _wait_for(_fetch_value(url, "SELECT current_setting('max_connections')::int = $1", CONNECTIONS)):
+            if not wait_for(fetch_value(url, "SELECT current_setting('max_connections')::int = $1", CONNECTIONS)):
                 settings = [f"ALTER SYSTEM SET {name} = off" for name in FASTER_THAN_SAFE]
-                _wait_for(_execute(url, *settings, f"ALTER SYSTEM SET max_connections = {CONNECTIONS}"))
+                wait_for(execute(url, *settings, f"ALTER SYSTEM SET max_connections = {CONNECTIONS}"))
                 server.stop()
                 url = server.start()
         yield url
@@ -252,11 +253,12 @@ def _make_template(server: Server) -> None:
     """Make it under another name first: a template that is there is a whole one."""
     draft = f"{server.template}_draft"
     server.execute(f"DROP DATABASE IF EXISTS {draft}", f"CREATE DATABASE {draft} TEMPLATE template0 STRATEGY file_copy")
-    _wait_for(migrate(server.url(draft)))
+    wait_for(migrate(server.url(draft)))
     server.execute(f"ALTER DATABASE {draft} RENAME TO {server.template}")
 
 
-async def _execute(url: str, *statements: str) -> None:
+async def execute(url: str, *statements: str) -> None:
+    """Run the statements, each in a transaction of its own."""
     connection = await asyncpg.connect(url, timeout=ADMIN_TIMEOUT_S, command_timeout=ADMIN_TIMEOUT_S)
     try:
         for statement in statements:
@@ -265,7 +267,8 @@ async def _execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
-async def _fetch_value(url: str, query: str, *values: object) -> object:
+async def fetch_value(url: str, query: str, *values: object) -> object:
+    """The first value that the query gives."""
     connection = await asyncpg.connect(url, timeout=ADMIN_TIMEOUT_S, command_timeout=ADMIN_TIMEOUT_S)
     try:
         value: object = await connection.fetchval(query, *values)
@@ -274,7 +277,7 @@ async def _fetch_value(url: str, query: str, *values: object) -> object:
     return value
 
 
-def _wait_for(work: Coroutine[Any, Any, Value]) -> Value:
+def wait_for(work: Coroutine[Any, Any, Value]) -> Value:
     """Run it to its end, in a thread of its own: the test's event loop may be running in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()

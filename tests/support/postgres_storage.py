@@ -14,6 +14,7 @@ from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.session_reader import PostgresSessionReader
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.adapters.postgres.test_clock import PostgresTestClock
@@ -43,14 +44,15 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         async with pool.connection() as connection:
             return [row["type"] for row in await connection.fetch(EVENT_TYPES)]
 
+    lists = StaleReads(pool)
     return Storage(
         unit_of_work=PostgresUnitOfWorkFactory(pool),
-        users=PostgresUserReader(pool),
+        users=PostgresUserReader(pool, lists),
         plans=PostgresPlanReader(pool),
         sessions=PostgresSessionReader(pool),
-        subscriptions=PostgresSubscriptionReader(pool),
+        subscriptions=PostgresSubscriptionReader(pool, lists),
         access=PostgresAccessReader(pool),
-        statistics=PostgresStatisticsReader(pool),
+        statistics=PostgresStatisticsReader(lists),
         api_keys=PostgresApiKeyReader(pool),
         throttle=PostgresLoginThrottle(pool),
         clock=PostgresTestClock(pool, MemoryClock(NOW)),

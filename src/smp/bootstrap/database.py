@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import structlog
 
 from smp.adapters.cli.runtime import MigrationOutcome, SchemaState
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.urls import server_urls
 from smp.bootstrap.settings import Settings
 from smp.bootstrap.signals import stop_deferred
 
@@ -105,11 +106,14 @@ def describe(settings: Settings) -> str:
     """Which database it is, for people and logs: without user and password."""
     if settings.database_url is None:
         return f"embedded PostgreSQL in {settings.data_dir / EMBEDDED_FOLDER}"
-    parts = urlsplit(settings.database_url)
-    # Not parts.netloc, which has the password, nor parts.query, which may have it.
-    host = parts.hostname or "a local socket"
-    port = f":{parts.port}" if parts.port else ""
-    return f"{unquote(parts.path.strip('/'))} at {host}{port}"
+    servers = [urlsplit(url) for url in server_urls(settings.database_url)]
+    return f"{unquote(servers[0].path.strip('/'))} at {' or '.join(map(_place, servers))}"
+
+
+def _place(server: SplitResult) -> str:
+    # Not its netloc, which has the password, nor its query, which may have it.
+    host = server.hostname or "a local socket"
+    return f"{host}:{server.port}" if server.port else host
 
 
 async def schema_state(settings: Settings) -> SchemaState:

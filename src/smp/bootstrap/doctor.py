@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
 from smp.adapters.cli.runtime import SchemaState
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
+from smp.adapters.postgres.stale_reads import LIMITS, StaleReads
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.errors import ApplicationError
 from smp.application.queries.diagnose import Diagnose, DiagnoseHandler
@@ -18,6 +20,9 @@ from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.settings import Settings, SettingsInvalid, load_settings
 
 _EMBEDDED = "do what it says; smp serve would meet the same"
+_REPLICA = "lists and statistics are read from the primary meanwhile; see whether the standby runs and follows it"
+_LOOKS = 5
+_LOOK_EVERY_S = 0.2
 _BLOCKLIST = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"
 
 
@@ -66,11 +71,23 @@ async def _database(opened: Settings, name: str) -> list[Finding]:
     container = build_container(opened)
     try:
         findings += await (await container.get(DiagnoseHandler))(Diagnose())
+        if opened.database_replica_url is not None:
+            findings.append(await _replica(await container.get(StaleReads)))
     except ApplicationError as error:
         findings.append(_trouble("invariants", error, name))
     finally:
         await container.close()
     return findings
+
+
+async def _replica(lists: StaleReads) -> Finding:
+    for _ in range(_LOOKS):
+        await lists.look()
+        if lists.lag_s is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+    if lists.lag_s is None or lists.lag_s > LIMITS.lag_s:
+        return Finding("replica", ok=False, detail="does not answer, or does not follow the primary", advice=_REPLICA)
+    return Finding("replica", ok=True, detail=f"answers; its data are {lists.lag_s:.1f} s old at most")
 
 
 def _trouble(check: str, error: Exception, name: str) -> Finding:

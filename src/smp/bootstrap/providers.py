@@ -17,6 +17,7 @@ from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.adapters.postgres.session_reader import PostgresSessionReader
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.adapters.postgres.test_clock import PostgresTestClock
@@ -144,7 +145,7 @@ class SystemProvider(Provider):
 
 
 class PostgresProvider(Provider):
-    """Everything that is kept in PostgreSQL, over one pool."""
+    """Everything that is kept in PostgreSQL, over one pool, and what may be stale over a replica's."""
 
     scope = Scope.APP
     unit_of_work = provide(PostgresUnitOfWorkFactory, provides=UnitOfWorkFactory)
@@ -167,6 +168,18 @@ class PostgresProvider(Provider):
         pool = await create_pool(settings.database_url, PoolSettings(size=settings.database_pool_size))
         yield pool
         await pool.close()
+
+    @provide
+    async def lists(self, settings: Settings, pool: PostgresPool) -> AsyncIterator[StaleReads]:
+        """Where lists and statistics are read: at the replica, where there is one."""
+        if settings.database_replica_url is None:
+            yield StaleReads(pool)
+            return
+        replica_settings = PoolSettings(size=settings.database_pool_size, read_only=True)
+        replica = await create_pool(settings.database_replica_url, replica_settings)
+        async with StaleReads(pool, replica).watching() as lists:
+            yield lists
+        await replica.close()
 
 
 class ClockProvider(Provider):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from smp.adapters.postgres.urls import server_urls
 from smp.application.commands.start_trial import TrialScope
 from smp.application.password_policy import LENGTH_FLOOR
 from smp.domain.errors import InvalidValue
@@ -87,6 +88,7 @@ class Settings:
     admin_email: str | None = None
     admin_password: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
+    database_replica_url: str | None = field(default=None, repr=False)
 
     @property
     def is_production(self) -> bool:
@@ -271,15 +273,15 @@ def _email(text: str) -> str:
 
 
 def _database_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # a property that raises ValueError for what is no port
-    except ValueError:
-        raise ValueError("its port or its brackets are wrong; write @ : / in a password as %40 %3A %2F") from None
-    if parts.scheme not in {"postgresql", "postgres"}:
+    if text.partition("://")[0] not in {"postgresql", "postgres"}:
         # What stands in its place is not shown: it may be the password.
         raise ValueError("it must begin with postgresql://, and name no driver")
-    if not parts.path.strip("/"):
+    try:
+        servers = [urlsplit(url) for url in server_urls(text)]
+        _ = [server.port for server in servers]  # a property that raises ValueError for what is no port
+    except ValueError:
+        raise ValueError("its port or its brackets are wrong; write @ : / in a password as %40 %3A %2F") from None
+    if not servers[0].path.strip("/"):
         raise ValueError("it names no database; add /NAME at its end")
     return text
 
@@ -300,7 +302,16 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "database_url",
         Kind("a URL like `postgresql://user:password@host:5432/name`", _database_url),
         None,
-        "The PostgreSQL (15 to 18) to use. Without it an embedded one runs in `SMP_DATA_DIR`.",
+        "The PostgreSQL (15 to 18) to use; of several servers (`one:5432,two:5432`) the primary, whoever that is."
+        " Without it an embedded one runs in `SMP_DATA_DIR`.",
+        secret=True,
+    ),
+    Variable(
+        "SMP_DATABASE_REPLICA_URL",
+        "database_replica_url",
+        Kind("a URL like `postgresql://user:password@host:5432/name`", _database_url),
+        None,
+        "A standby of that PostgreSQL for administrators' lists and statistics, while it lags less than ten seconds.",
         secret=True,
     ),
     Variable(
@@ -429,7 +440,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "database_pool_size",
         _integer(2, 200),
         10,
-        "Connections to PostgreSQL that each worker opens at most.",
+        "Connections to PostgreSQL that each worker opens at most, and as many to the replica.",
     ),
     Variable(
         "SMP_HASH_CONCURRENCY",
@@ -539,6 +550,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             problems.append(f"{name}_IDLE_S must not be more than {name}_ABSOLUTE_S")
     if "port" in values and values["port"] == values.get("metrics_port"):
         problems.append("SMP_METRICS_PORT must not be SMP_PORT; unset it to have /metrics there")
+    if values.get("database_replica_url") and values.get("database_url", "") is None:
+        problems.append("SMP_DATABASE_REPLICA_URL needs SMP_DATABASE_URL: the embedded PostgreSQL has no replica")
     if values.get("environment") is Environment.PRODUCTION:
         problems += _production_problems(values)
     return problems

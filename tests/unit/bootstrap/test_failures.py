@@ -126,6 +126,7 @@ def test_what_nobody_expected_says_how_to_see_more_and_stays_one_line() -> None:
         ("postgresql://smp:hunter2@db:5432/smp?password=hunter2", "smp at db:5432"),
         ("postgresql://db/a%20b", "a b at db"),
         ("postgresql:///smp?host=/run/postgresql", "smp at a local socket"),
+        ("postgresql://smp:hunter2@one:5432,[::1]/smp?password=hunter2", "smp at one:5432 or ::1"),
     ],
 )
 def test_a_database_is_described_without_secrets(url: str, description: str) -> None:

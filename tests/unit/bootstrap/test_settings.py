@@ -139,6 +139,8 @@ def test_all_mistakes_are_told_at_once() -> None:
         "postgresql://smp:hunter2@db",
         "postgresql://smp:hunter2@db:port/smp",
         "postgresql://smp:hunter2@[db/smp",
+        "postgresql://smp:hunter2@one:5432,two:port/smp",
+        "postgresql://smp:hunter2@/smp?host=one,two,three&port=1,2",
     ],
 )
 def test_a_bad_database_url_is_refused_without_showing_it(url: str) -> None:
@@ -150,10 +152,23 @@ def test_a_bad_database_url_is_refused_without_showing_it(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://u:p@h:5432/d", "postgres://h/d", "postgresql:///d?host=/run/postgresql", "postgresql://u@[::1]/d"],
+    [
+        "postgresql://u:p@h:5432/d",
+        "postgres://h/d",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://u@[::1]/d",
+        "postgresql://u:p@one:5432,two:5433,[::1]:5434/d?target_session_attrs=read-write",
+        "postgresql://u@/d?host=one,two&port=5432,5433",
+    ],
 )
 def test_database_urls_that_postgresql_knows_are_taken(url: str) -> None:
-    assert load_settings({"SMP_DATABASE_URL": url}).database_url == url
+    settings = load_settings({"SMP_DATABASE_URL": url, "SMP_DATABASE_REPLICA_URL": url})
+    assert (settings.database_url, settings.database_replica_url) == (url, url)
+    assert "u:p@" not in repr(settings)
+
+
+def test_a_replica_is_one_of_a_database_of_ones_own() -> None:
+    assert the_problem({"SMP_DATABASE_REPLICA_URL": "postgresql://h/d"}).startswith("SMP_DATABASE_REPLICA_URL needs")
 
 
 def test_secrets_are_not_in_what_the_settings_look_like() -> None:

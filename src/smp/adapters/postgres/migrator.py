@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute as Role
 from sqlalchemy import Connection
 
 from smp.adapters.postgres.errors import Translated, translation
 from smp.adapters.postgres.migrations_path import migrations_path
-from smp.adapters.postgres.pool import PostgresPool, driver_url
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.servers import Servers
 from smp.adapters.postgres.statements import sql as written_out
 from smp.application.errors import StorageUnavailable
 
@@ -75,9 +77,11 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see above
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+    servers = Servers(url, Role.primary)
+
+    async def connect() -> asyncpg.Connection[Any]:
         with Translated():
-            return await asyncpg.connect(driver_url(url), timeout=_CONNECT_TIMEOUT_S)
+            return await servers.connect(_CONNECT_TIMEOUT_S)
 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
     try:

@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, Protocol, Self
+from types import MappingProxyType
+from typing import Final, Protocol, Self
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute as Role
 
 from smp.adapters.postgres.error_kinds import ErrorKind, kind_of, kind_of_translated
 from smp.adapters.postgres.errors import Translated
+from smp.adapters.postgres.servers import Servers
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
 from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
 
@@ -27,6 +30,7 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 10_000
 IDLE_LIFETIME_S: Final = 300.0
 """A connection that was not used for so long is not used again: firewalls forget such."""
 
+_READ_ONLY: Final = MappingProxyType({"default_transaction_read_only": "on"})
 _PREPARED_STATEMENTS: Final = 500
 _CLOSE_TIMEOUT_S: Final = 5.0
 _CANCEL_TIMEOUT_S: Final = 1.0
@@ -34,9 +38,13 @@ _CANCEL_TIMEOUT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """How many connections at most, what PostgreSQL calls them, and how long anything may take, in seconds."""
+    """How many connections at most, what PostgreSQL calls them, and how long anything may take, in seconds.
+
+    With ``read_only`` any server will do, a standby too, and it refuses every write; otherwise only the primary.
+    """
 
     size: int = 10
+    read_only: bool = False
     application_name: str = "smp"
     connect_timeout_s: float = 2.0
     acquire_timeout_s: float = 0.9
@@ -241,12 +249,11 @@ async def create_pool(url: str, settings: PoolSettings | None = None) -> Postgre
         ValueError: where the URL is not one.
     """
     settings = PoolSettings() if settings is None else settings
-    dsn = driver_url(url)
+    servers = Servers(url, Role.any if settings.read_only else Role.primary)
 
     async def connect() -> Connection:
-        connection: asyncpg.Connection[Any] = await asyncpg.connect(
-            dsn,
-            timeout=settings.connect_timeout_s,
+        connection = await servers.connect(
+            settings.connect_timeout_s,
             command_timeout=settings.command_timeout_s,
             statement_cache_size=_PREPARED_STATEMENTS,
             server_settings={
@@ -256,6 +263,7 @@ async def create_pool(url: str, settings: PoolSettings | None = None) -> Postgre
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                **(_READ_ONLY if settings.read_only else {}),
             },
         )
         try:
@@ -266,14 +274,6 @@ async def create_pool(url: str, settings: PoolSettings | None = None) -> Postgre
         return connection
 
     return PostgresPool(connect, settings)
-
-
-def driver_url(url: str) -> str:
-    """The URL as the driver reads it: without SQLAlchemy's name for the driver."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
-        raise ValueError("the database URL must begin with postgresql://")
-    return f"postgresql://{rest}"
 
 
 async def _close(connection: Connection) -> None:

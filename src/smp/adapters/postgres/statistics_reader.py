@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from smp.adapters.postgres.mapping import money_of, status_of
-from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
 from smp.adapters.postgres.tables import WRITTEN_LIVE
@@ -54,16 +54,16 @@ _BY_ANY_OVERDUE: Final = sql(_FIGURES.format(live=WRITTEN_LIVE, limit=""))
 
 
 class PostgresStatisticsReader(StatisticsReader):
-    """Counts that cost the same however many subscriptions have ended."""
+    """Counts that cost the same however many subscriptions have ended; they may be a little stale."""
 
-    def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
+    def __init__(self, lists: StaleReads) -> None:
+        self._lists = lists
 
     async def figures(self, now: datetime, ending_before: datetime) -> Figures:
         """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``."""
-        rows = await self._pool.rows(_BY_FEW_OVERDUE, now=now, ending_before=ending_before)
+        rows = await self._lists.rows(_BY_FEW_OVERDUE, now=now, ending_before=ending_before)
         if rows[0]["overdue"] == BACKLOG_MAX:
-            rows = await self._pool.rows(_BY_ANY_OVERDUE, now=now, ending_before=ending_before)
+            rows = await self._lists.rows(_BY_ANY_OVERDUE, now=now, ending_before=ending_before)
         counted = [row for row in rows if row["status"] is not None]
         statuses: Counter[Status] = Counter()
         for row in counted:
