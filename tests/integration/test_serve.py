@@ -90,7 +90,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[st
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SMP_") and name != "PYTHONDONTWRITEBYTECODE"
+        if not name.startswith(("SMP_", "OTEL_")) and name != "PYTHONDONTWRITEBYTECODE"
     }
     return {**inherited, "PYTHONPATH": str(ROOT / "src"), "PYTHONPYCACHEPREFIX": str(bytecode), "COLUMNS": "200"}
 

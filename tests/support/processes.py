@@ -36,7 +36,7 @@ def environment(bytecode: Path, **settings: str) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SMP_") and name != "PYTHONDONTWRITEBYTECODE"
+        if not name.startswith(("SMP_", "OTEL_")) and name != "PYTHONDONTWRITEBYTECODE"
     }
     ours = {"PYTHONPATH": str(ROOT / "src"), "PYTHONPYCACHEPREFIX": str(bytecode), "COLUMNS": "200"}
     return {**inherited, **ours, **settings}

@@ -29,10 +29,12 @@ from smp.application.ports.ids import Ids
 from smp.application.queries.authenticate import AuthenticateHandler
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase
+from smp.bootstrap.heap import keep_what_started
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.metrics import MetricsProvider, Sampler
 from smp.bootstrap.settings import Settings, load_settings
 from smp.bootstrap.sweep_loop import SweepLoop, SweepObserver
+from smp.bootstrap.tracing import are_traces_wanted, start_traces
 
 READINESS_LIMIT_S: Final = 0.95
 PARENT_CHECK_EVERY_S: Final = 1.0
@@ -106,10 +108,22 @@ def create_app() -> App:
     settings = load_settings(os.environ)
     configure_logging(settings.log_format, settings.log_level)
     if settings.database_url is not None:
-        return build_app(settings, build_container(settings, HttpProvider()), watch_parent())
-    database = EmbeddedDatabase(settings.data_dir)
-    opened = database.hold(settings)
-    return build_app(opened, build_container(opened, HttpProvider()), _kept_running(database, opened), watch_parent())
+        app = _app(settings, watch_parent())
+    else:
+        database = EmbeddedDatabase(settings.data_dir)
+        opened = database.hold(settings)
+        app = _app(opened, _kept_running(database, opened), watch_parent())
+    keep_what_started()
+    return app
+
+
+def _app(settings: Settings, *lifespans: AbstractAsyncContextManager[None]) -> App:
+    """The service, with traces where this process's environment asks for them."""
+    if not are_traces_wanted(os.environ):
+        return build_app(settings, build_container(settings, HttpProvider()), *lifespans)
+    traces = start_traces(settings)
+    container = build_container(settings, HttpProvider(), *traces.overrides)
+    return traces.around(build_app(settings, container, traces.lifespan, *lifespans))
 
 
 def build_app(settings: Settings, container: AsyncContainer, *lifespans: AbstractAsyncContextManager[None]) -> App:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -18,6 +19,7 @@ from smp.bootstrap.passwords import new_password
 from smp.bootstrap.port_check import reserve_port
 from smp.bootstrap.settings import Environment, Settings, SettingsInvalid
 from smp.bootstrap.signals import Terminated
+from smp.bootstrap.tracing import are_traces_wanted
 from smp.bootstrap.workers import run_workers, share_metrics
 from smp.domain.errors import EmailTaken
 
@@ -55,6 +57,7 @@ def serve(settings: Settings, audience: StartAudience) -> None:
     """
     audience = LogAudience() if settings.environment is Environment.PRODUCTION else audience
     _check_blocklist(settings)
+    are_traces_wanted(os.environ)
     with ExitStack() as stack, suppress(Terminated, KeyboardInterrupt):
         stack.enter_context(reserve_port(settings.host, settings.port, "SMP_PORT"))
         opened = stack.enter_context(open_database(settings, audience.notice))
