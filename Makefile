@@ -93,9 +93,8 @@ nightly: ## the tests with properties and state machines tried twenty times as h
 # From a commit to a release, for .github/workflows; docs/releasing.md says what calls what. Everything that comes from
 # outside is an environment variable and quoted, never part of a command.
 
-version: ## print the version, and hand it to the workflow's later steps
-	@version=$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/smp/__init__.py); echo "$$version"; \
-	[ -z "$${GITHUB_OUTPUT:-}" ] || echo "version=$$version" >> "$$GITHUB_OUTPUT"
+version: ## print the version
+	@sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/smp/__init__.py
 
 dist: setup ## build the wheel and the source distribution into dist/
 	@rm -rf dist

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -218,6 +220,45 @@ def test_manifests_without_the_image_are_not_released(tmp_path: Path, programs: 
 def test_an_overlay_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="no overlay moon"):
         manifests.render(tmp_path, "moon", Image(NAME, DIGEST))
+
+
+def test_the_overlays_of_this_repository_are_rendered_with_it() -> None:
+    """By the real kubectl, where there is one: every pod of ours runs the image, and nothing else has its name."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not on the PATH")
+    image = Image(NAME, DIGEST)
+    for overlay, count in [("dev", 3), ("production", 3)]:
+        rendered = manifests.render(ROOT, overlay, image)
+        used = re.findall(r"(?m)^ +(?:- )?image: (\S+)$", rendered)
+        assert used.count(str(image)) == count
+        assert [each for each in used if "smp" in each and each != str(image)] == []
+
+
+# --- the cluster ------------------------------------------------------------------------------------------------------
+
+
+def test_the_clusters_credentials_are_in_a_file_only_while_they_are_used(tmp_path: Path, programs: Programs) -> None:
+    """Which is ours alone, and gone even where the roll-out fails."""
+    seen = tmp_path / "seen"
+    (programs.folder / "kubectl").write_text(
+        f'#!/bin/sh\nexec > {seen}\necho "$KUBECONFIG"\nls -l "$KUBECONFIG" | cut -c 1-10\ncat "$KUBECONFIG"\nexit 1\n'
+    )
+    (programs.folder / "kubectl").chmod(0o755)
+    environ = {
+        **os.environ,
+        "KUBE_CONFIG": "clusters: []\nusers: [secret]",
+        "OVERLAY": "dev",
+        "IMAGE": f"{NAME}@{DIGEST}",
+    }
+    done = subprocess.run(
+        ["make", "rollout"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    file, mode, *content = seen.read_text().splitlines()
+    assert mode == "-rw-------"
+    assert content == ["clusters: []", "users: [secret]"]
+    assert not Path(file).exists()
+    assert "secret" not in done.stdout + done.stderr
 
 
 # --- the release ------------------------------------------------------------------------------------------------------
