@@ -60,7 +60,7 @@ class PostgresTransferSource:
 
 @asynccontextmanager
 async def open_source(url: str) -> AsyncIterator[PostgresTransferSource]:
-    """The data at ``url`` as they are now. Only reads, so that a standby will do. Raises StorageUnavailable."""
+    """The data at ``url`` as they are now. Raises StorageUnavailable."""
     pool = await create_pool(url, TRANSFER_POOL)
     try:
         async with open_transaction(pool) as transaction:
