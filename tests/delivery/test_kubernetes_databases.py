@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import yaml
 
 from smp.bootstrap.settings import load_settings
@@ -95,21 +95,26 @@ def test_secrets_come_from_the_store_outside() -> None:
     credentials = production().one("ObjectStore", "smp-backups")["spec"]["configuration"]["s3Credentials"]
     asked = {(each["name"], each["key"]) for each in credentials.values()}
     asked |= {(cluster()["bootstrap"]["initdb"]["secret"]["name"], key) for key in ("username", "password")}
-    asked |= {("smp-database", "uri")}
+    asked |= {("smp-database", key) for key in ("uri", "replica-uri")}
     assert asked == made
 
 
-def test_the_url_is_the_databases(tmp_path: Path) -> None:
-    """Its owner at its read-write service, whose certificate is checked by its own authority; and smp takes it."""
+@pytest.mark.parametrize(
+    ("key", "variable", "service"),
+    [("uri", "SMP_DATABASE_URL", "smp-db-rw"), ("replica-uri", "SMP_DATABASE_REPLICA_URL", "smp-db-ro")],
+)
+def test_the_urls_are_the_databases(key: str, variable: str, service: str) -> None:
+    """Its owner at its service for that, whose certificate is checked by its own authority; and smp takes both."""
     template = external("smp-database")["target"]["template"]
-    url = template["data"]["uri"].replace("{{ .password | urlquery }}", "p%40ss")
-    parts, initdb = urlsplit(url), cluster()["bootstrap"]["initdb"]
+    urls = {name: template["data"][name].replace("{{ .password | urlquery }}", "p%40ss") for name in ("uri", key)}
+    parts, initdb = urlsplit(urls[key]), cluster()["bootstrap"]["initdb"]
     assert (parts.username, parts.path) == (initdb["owner"], f"/{initdb['database']}")
     assert template["data"]["username"] == initdb["owner"]
-    assert (parts.hostname, parts.port) == ("smp-db-rw", 5432)
+    assert (parts.hostname, parts.port) == (service, 5432)
     authority = "/run/secrets/smp/database-ca.crt"
     assert parse_qs(parts.query) == {"sslmode": ["verify-full"], "sslrootcert": [authority]}
-    assert load_settings({"SMP_ENV": "production", "SMP_DATABASE_URL": url}).database_url == url
+    settings = load_settings({"SMP_ENV": "production", "SMP_DATABASE_URL": urls["uri"], variable: urls[key]})
+    assert urls[key] in {settings.database_url, settings.database_replica_url}
 
 
 def test_a_rotated_password_reaches_the_role() -> None:

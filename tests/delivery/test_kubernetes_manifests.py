@@ -50,10 +50,11 @@ def settings(rendered: Rendered, served: Workload, tmp_path: Path) -> Settings:
 
 
 def settings_of(rendered: Rendered, workload: Workload, folder: Path) -> Settings:
-    """Raises SettingsInvalid, as ``smp`` itself would at its start."""
+    """With a URL in each file that is named. Raises SettingsInvalid, as ``smp`` itself would at its start."""
     file = folder / "database-url"
     file.write_text(DATABASE_URL)
-    return load_settings({**rendered.environment(workload), "SMP_DATABASE_URL_FILE": str(file)})
+    variables = rendered.environment(workload)
+    return load_settings({name: str(file) if name.endswith("_FILE") else text for name, text in variables.items()})
 
 
 def selected(rendered: Rendered, selector: Mapping[str, Any]) -> list[Workload]:
@@ -239,13 +240,19 @@ def test_none_is_in_a_file(rendered: Rendered, name: str) -> None:
         assert not any("valueFrom" in variable for variable in workload.container.get("env", []))
         assert not any("secretRef" in source for source in workload.container.get("envFrom", []))
     urls = [text for text in texts(list(rendered.manifests)) if text.startswith("postgresql://")]
-    assert [urlsplit(url).password for url in urls] == {"dev": [], "production": ["{{ .password | urlquery }}"]}[name]
+    assert [urlsplit(url).password for url in urls] == {"dev": [], "production": ["{{ .password | urlquery }}"] * 2}[
+        name
+    ]
 
 
-def test_the_database_url_is_read_from_the_mounted_file(rendered: Rendered, name: str) -> None:
+def test_database_urls_are_read_from_mounted_files(rendered: Rendered, name: str) -> None:
     files = {
         "dev": {"database-url": ("smp-database", "uri")},
-        "production": {"database-url": ("smp-database", "uri"), "database-ca.crt": ("smp-db-ca", "ca.crt")},
+        "production": {
+            "database-url": ("smp-database", "uri"),
+            "database-replica-url": ("smp-database", "replica-uri"),
+            "database-ca.crt": ("smp-db-ca", "ca.crt"),
+        },
     }
     for each in SMP:
         workload = rendered.workload(*each.split())
@@ -259,6 +266,8 @@ def test_the_database_url_is_read_from_the_mounted_file(rendered: Rendered, name
         assert mount["readOnly"] is True
         assert volume["projected"]["defaultMode"] == 0o440
         assert found == files[name]
+        named = {text for key, text in rendered.environment(workload).items() if key.endswith("_FILE")}
+        assert named == {f"{mount['mountPath']}/{file}" for file in files[name] if file.endswith("-url")}
         assert rendered.environment(workload)["SMP_DATABASE_URL_FILE"] == f"{mount['mountPath']}/database-url"
 
 

@@ -222,7 +222,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str, database_u
     mine = tmp_path_factory.getbasetemp()
     bytecode = (mine if worker_id == "master" else mine.parent) / "bytecode"
     (configuration,) = overlay("production").of_kind("ConfigMap")
-    own = {"SMP_HOST", "SMP_PORT", "SMP_METRICS_PORT", "SMP_DATABASE_URL_FILE"}
+    own = {"SMP_HOST", "SMP_PORT", "SMP_METRICS_PORT", "SMP_DATABASE_URL_FILE", "SMP_DATABASE_REPLICA_URL_FILE"}
     settings = {name: value for name, value in configuration["data"].items() if name not in own}
     return environment(bytecode, **settings, SMP_DATABASE_URL=database_url, SMP_LOG_LEVEL="warning")
 
