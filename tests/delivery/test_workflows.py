@@ -311,6 +311,24 @@ def test_no_host_is_written_down() -> None:
         assert load(name)["jobs"][job]["if"] == "vars.REGISTRY != ''"
 
 
+def test_everything_that_has_to_be_set_up_is_explained() -> None:
+    """Each variable and secret of the workflows is in the page's table, and no other."""
+    text = "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in FILES)
+    used = set(re.findall(r"\b(?:vars|secrets)\.([A-Z_]+)\b", text))
+    page = (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
+    table = page.partition("## Set up once")[2].partition("## Make a release")[0]
+    assert set(re.findall(r"\| `([A-Z_]+)` \|", table)) == used
+    assert len(used) == 5
+
+
+def test_the_page_tells_of_every_workflow_and_calls_only_targets() -> None:
+    page = (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
+    assert {f"{name}.yml" for name in re.findall(r"(?m)^\| `(\w+)` \| (?:pull|a commit|a tag|every)", page)} == set(
+        FILES
+    )
+    assert set(re.findall(r"\bmake ([a-z-]+)`", page)) <= targets()
+
+
 # --- what keeps it up to date -----------------------------------------------------------------------------------------
 
 
