@@ -52,7 +52,7 @@ def calls(text: str) -> Iterator[Call]:
 
 def arguments_in(line: str) -> Iterator[list[str]]:
     """What follows the program's name, be it run by another one or at the end of a pipe."""
-    for part in re.split(r"\||&&|;", line):
+    for part in re.split(r"\||&&|[;<>]", line):
         found = re.search(r"^(?:.*[ =/])?smp (.*)$", part.strip())
         if found and not part.strip().startswith("journalctl") and "\N{HORIZONTAL ELLIPSIS}" not in found[1]:
             yield shlex.split(found[1])

@@ -96,9 +96,20 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def spooled(source: BinaryIO) -> Iterator[BinaryIO]:
-    """What ``source`` gives, in a file without a name that is gone after the block: it can be read twice."""
+    """What ``source`` gives, in a file without a name that is gone after the block: it can be read twice.
+
+    Raises:
+        TransferRefused: where there is no room for it.
+    """
     with tempfile.TemporaryFile(prefix="smp-import-") as file:
-        shutil.copyfileobj(source, file, _SPOOL_CHUNK)
+        try:
+            shutil.copyfileobj(source, file, _SPOOL_CHUNK)
+            file.flush()
+        except OSError as error:
+            raise TransferRefused(
+                f"standard input cannot be kept in {tempfile.gettempdir()} until it was read twice: {error.strerror};"
+                " set TMPDIR to a folder with more room, or give a file"
+            ) from error
         yield file
 
 

@@ -69,7 +69,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that is at ``path`` when the block is done, in the place of what was there; if it fails, nothing changes.
 
     Only its owner may read it: it holds password hashes, and digests of keys and sessions. A process that is killed
-    leaves a file beside it whose name ends in ``.partial``. Raises OSError.
+    leaves a file beside it whose name ends in ``.partial``. Raises OSError, which names the file.
     """
     # mkstemp makes it with mode 0600.
     number, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
@@ -79,8 +79,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(number)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say of what
         raise
     _sync_folder(path.parent)
 

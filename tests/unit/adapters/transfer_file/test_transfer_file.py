@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -179,3 +180,19 @@ def test_a_stream_is_kept_until_it_was_read_twice(tmp_path: Path, monkeypatch: p
         assert list(tmp_path.iterdir()) == []
         assert len(list(TransferReader(stream).rows())) == 3
         assert len(list(TransferReader(stream).rows())) == 3
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that had no room, or the folder that standard input was kept in."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="No space left on device") as told, new_file(tmp_path / "all.jsonl"):
+        raise full
+    assert told.value.filename == str(tmp_path / "all.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+    def no_room(*_: object) -> None:
+        raise full
+
+    monkeypatch.setattr("shutil.copyfileobj", no_room)
+    with pytest.raises(TransferRefused, match="No space left on device; set TMPDIR"), spooled(io.BytesIO()):
+        raise AssertionError("there is nothing to read")
