@@ -18,6 +18,7 @@ from dishka import Provider, Scope
 from smp import __version__
 from smp.adapters.http.edge import App
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.urls import server_urls
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.bootstrap.providers import UseCaseProvider
 from smp.bootstrap.settings import Settings, SettingsInvalid
@@ -70,7 +71,8 @@ def start_traces(settings: Settings) -> Traces:
 
     tracing = Tracing(__version__)
     tracer = tracing.tracer
-    database = unquote(urlsplit(settings.database_url or "").path.strip("/"))
+    url = server_urls(settings.database_url)[0] if settings.database_url else ""
+    database = unquote(urlsplit(url).path.strip("/"))
     provider = Provider(scope=Scope.APP)
     for handler in _handlers(settings):
         provider.decorate(_with_spans(handler, tracer, traced), provides=handler)

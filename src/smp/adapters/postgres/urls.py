@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 _SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+asyncpg"})
+_NETLOC: Final = re.compile(r"(?<=//)([^/?#]*)")
 
 
 def driver_url(url: str) -> str:
@@ -27,14 +29,15 @@ def server_urls(url: str) -> Sequence[str]:
     Raises:
         ValueError: where it is no URL.
     """
-    parts = urlsplit(driver_url(url))
-    account, at, hosts = parts.netloc.rpartition("@")
-    query = parse_qs(parts.query)
-    if "," in hosts:
-        return [_url(parts, f"{account}{at}{host}", parts.query) for host in hosts.split(",")]
-    if "," in (named := query.get("host", [""])[-1]):
-        return _by_query(parts, query, named.split(","))
-    return [driver_url(url)]
+    netloc, rest = _NETLOC.split(driver_url(url), maxsplit=1)[1:]
+    account, at, hosts = netloc.rpartition("@")
+    # Each server's is parsed by itself: the parser of newer Pythons takes brackets only right behind the account.
+    urls = [f"postgresql://{account}{at}{host}{rest}" for host in hosts.split(",")]
+    parts = [urlsplit(each) for each in urls]
+    query = parse_qs(parts[0].query)
+    if len(urls) == 1 and "," in (named := query.get("host", [""])[-1]):
+        return _by_query(parts[0], query, named.split(","))
+    return urls
 
 
 def _by_query(parts: SplitResult, query: dict[str, list[str]], hosts: Sequence[str]) -> Sequence[str]:
@@ -42,11 +45,7 @@ def _by_query(parts: SplitResult, query: dict[str, list[str]], hosts: Sequence[s
     if len(ports) not in {1, len(hosts)}:
         raise ValueError("the database URL has another number of ports than of hosts")
     return [
-        _url(parts, parts.netloc, urlencode(query | {"host": [host], "port": [port]}, doseq=True))
+        # Not urlunsplit, which leaves out the slashes before an empty host.
+        f"postgresql://{parts.netloc}{parts.path}?{urlencode(query | {'host': [host], 'port': [port]}, doseq=True)}"
         for host, port in zip_longest(hosts, ports, fillvalue=ports[0])
     ]
-
-
-def _url(parts: SplitResult, netloc: str, query: str) -> str:
-    # Not urlunsplit, which leaves out the slashes before an empty host.
-    return f"postgresql://{netloc}{parts.path}{'?' if query else ''}{query}"
