@@ -216,6 +216,23 @@ async def test_everything_arrives(source: str, target: str, tmp_path: Path, name
     assert await findings_of(target) == set()
     assert body(await exported(target, tmp_path / f"again-{name}")) == body(file)
     assert await value_of(target, "SELECT to_regclass('import_progress')") is None
+    known = await value_of(target, "SELECT reltuples::bigint FROM pg_class WHERE relname = 'events'")
+    assert known == outcome.summary.counts["events"], "the planner knows nothing of them"
+
+
+async def test_a_batch_is_bounded_in_rows_and_in_bytes(
+    target: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row is always in it, however long."""
+    monkeypatch.setattr("smp.bootstrap.transfer.BATCH_BYTES", 1)
+    steps: list[int] = []
+
+    def progress(stage: Stage, done: int, _total: int) -> None:
+        if stage is Stage.WRITING:
+            steps.append(done)
+
+    await import_data(settings_of(target), file, progress)
+    assert steps == list(range(1, len(body(file)) + 1))
 
 
 async def test_pages_and_batches_end_anywhere(
