@@ -1,0 +1,38 @@
+"""Whether a process is ready, by the schema that it finds: a rollout migrates while the old version serves."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from smp.adapters.http.settings import UP
+from smp.adapters.postgres.migrator import head
+from smp.adapters.postgres.pool import PostgresPool
+from smp.bootstrap.http import PostgresReadiness
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("version", [head(), f"{head()}a", "9999"])
+async def test_it_is_ready_on_its_own_schema_and_on_a_newer_one(
+    pool: PostgresPool, database_url: str, version: str
+) -> None:
+    """Else a migration would take all processes away at once."""
+    await execute(database_url, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608 - ours
+    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": UP}
+
+
+async def test_it_is_not_ready_on_an_older_schema(pool: PostgresPool, database_url: str) -> None:
+    """And says what to do; on one that was never migrated, too."""
+    await execute(database_url, "UPDATE alembic_version SET version_num = '0000'")
+    told = f"at 0000, needs {head()}: run smp migrate"
+    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": told}
+    await execute(database_url, "DROP TABLE alembic_version")
+    told = f"at nothing, needs {head()}: run smp migrate"
+    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": told}
