@@ -131,7 +131,8 @@ def test_prometheus_finds_service_and_database() -> None:
     assert monitors["smp"].items() <= served.pod_labels.items()
     assert monitors["smp-db"] == {"cnpg.io/cluster": "smp-db"}
     (endpoint,) = production().one("PodMonitor", "smp")["spec"]["podMetricsEndpoints"]
-    assert endpoint["port"] in {port["name"] for port in served.container["ports"]}
+    assert endpoint["port"] == "metrics"
+    assert "metrics" in {port["name"] for port in served.container["ports"]}
     assert endpoint["path"] == "/metrics"
 
 
