@@ -83,6 +83,7 @@ def raising(sqlstate: str, constraint: str = "") -> str:
     ("sqlstate", "constraint", "expected"),
     [
         ("23505", "user_emails_pkey", EmailTaken),
+        ("23505", "user_emails_pkey_102008", EmailTaken),
         ("23505", "plans_code_key", PlanCodeTaken),
         ("23505", "subscriptions_one_live", LiveSubscriptionExists),
         ("23505", "trials_once_per_plan", TrialAlreadyUsed),

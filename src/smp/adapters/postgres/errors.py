@@ -6,6 +6,7 @@ their text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
@@ -52,6 +53,8 @@ _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
     }
 )
 
+# Where a table is dealt out to shards, a shard's constraint is called as the table's, with a number behind the name.
+_SHARD: Final = re.compile("(?<=[a-z])_[0-9]+$")
 _INTEGRITY: Final = "23"
 _GIVEN_UP: Final = frozenset(
     {
@@ -124,7 +127,7 @@ def _translation(error: Exception, facts: Facts) -> DomainError | StorageUnavail
 def _by_sqlstate(error: asyncpg.PostgresError, facts: Facts) -> DomainError | StorageUnavailable:
     sqlstate = str(error.sqlstate)
     if sqlstate.startswith(_INTEGRITY):
-        return _by_constraint(str(error.constraint_name or sqlstate), facts)
+        return _by_constraint(_SHARD.sub("", str(error.constraint_name or sqlstate)), facts)
     if sqlstate in _GIVEN_UP:
         return TransactionConflict()
     if sqlstate in _UNAVAILABLE or sqlstate.startswith(_UNAVAILABLE_CLASSES):

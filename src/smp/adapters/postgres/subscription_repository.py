@@ -81,6 +81,7 @@ _ADD: Final = sql(
     {_EVENTS}
     """  # noqa: S608 - the parts are constants
 )
+# Whose rows these are is said twice, for a database that is dealt out by user looks only at an equality with a value.
 _CHANGE: Final = f"""
     WITH saved AS (
         UPDATE subscriptions AS s
@@ -98,7 +99,8 @@ _CHANGE: Final = f"""
             user_id, id, plan_id, revision, status, ends_at, trial_ends_at, anchor_at, periods, converted_at, cancel_at,
             cancelled_at, ended_at, version, version_before
         )
-        WHERE s.user_id = w.user_id AND s.id = w.id AND s.version = w.version_before
+        WHERE s.user_id = ANY (CAST(:user_id AS uuid[]))
+        AND s.user_id = w.user_id AND s.id = w.id AND s.version = w.version_before
         RETURNING s.user_id, s.id
     ), told AS ({_EVENTS})
     SELECT count(*) FROM saved
@@ -132,7 +134,8 @@ _MOVE_SPANS: Final = sql(
     SET span = tstzrange(s.starts_at, coalesce(s.ended_at, s.ends_at))
     FROM subscriptions AS s JOIN unnest(CAST(:user_id AS uuid[]), CAST(:id AS uuid[])) AS w (user_id, id)
          ON s.user_id = w.user_id AND s.id = w.id
-    WHERE covered.user_id = s.user_id AND covered.subscription_id = s.id
+    WHERE s.user_id = ANY (CAST(:user_id AS uuid[])) AND covered.user_id = ANY (CAST(:user_id AS uuid[]))
+    AND covered.user_id = s.user_id AND covered.subscription_id = s.id
     """
 )
 

@@ -1,0 +1,141 @@
+"""What is asked thousands of times a second is asked of one part of a database that is dealt out by user.
+
+PostgreSQL's own planner says so, of the schema in partitions: a distributed engine decides by the same condition, an
+equality with the column that a table is dealt out by. (What the adapter does there is the contract suite's.)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Final
+
+import pytest
+
+from benchmarks.recording import Journal, RecordingPool, Sent
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.tables import DISTRIBUTED_BY
+from smp.domain.plan.plan import Plan
+from smp.domain.user.user import User
+from tests.support.builders import DAY, NOW, a_cause, a_plan, a_request, a_session, a_trial, a_user, an_active
+from tests.support.postgres_storage import postgres_storage
+from tests.support.storage import Storage
+
+PART: Final = re.compile(rf"({'|'.join(DISTRIBUTED_BY)})_p[0-9]+")
+
+Work = Callable[[Storage, User, Plan], Awaitable[object]]
+
+
+async def recognise(storage: Storage, ann: User, _: Plan) -> None:
+    """By the session's token; its use is written down."""
+    session = a_session(ann)
+    assert await storage.sessions.find(ann.id, session.token_digest) is not None
+    await storage.sessions.touch(session, NOW + DAY)
+
+
+async def check_access(storage: Storage, ann: User, _: Plan) -> None:
+    """As the gate does, after it knows who asks."""
+    assert await storage.access.standing(ann.id) is not None
+
+
+async def look(storage: Storage, ann: User, _: Plan) -> None:
+    """At one's own subscription."""
+    assert await storage.subscriptions.current(ann.id, NOW) is not None
+
+
+async def activate(storage: Storage, ann: User, plan: Plan) -> None:
+    """With a key, after what was live has ended."""
+    async with storage.unit_of_work(a_request(caller=f"user:{ann.id}")) as work:
+        current = await work.subscriptions.find_unsettled(ann.id)
+        assert current is not None
+        await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
+        await work.subscriptions.add(an_active(ann, plan, NOW + 2 * DAY))
+        await work.commit("an answer")
+
+
+async def start_trial(storage: Storage, ann: User, _: Plan) -> None:
+    """Of another plan: the ledger is asked, too."""
+    other = a_plan("other")
+    await storage.keep(other)
+    async with storage.unit_of_work() as work:
+        current = await work.subscriptions.find_unsettled(ann.id)
+        assert current is not None
+        await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
+        trial = a_trial(ann, other, NOW + 2 * DAY)
+        await work.subscriptions.claim_trial(trial, once_per_user=True)
+        await work.subscriptions.add(trial)
+        await work.commit()
+
+
+async def renew(storage: Storage, ann: User, plan: Plan) -> None:
+    """The end moves, and the span with it."""
+    async with storage.unit_of_work() as work:
+        current = await work.subscriptions.find_unsettled(ann.id)
+        assert current is not None
+        await work.subscriptions.save(current.renew(plan.revision, a_cause(NOW + DAY)))
+        await work.commit()
+
+
+async def sign_out(storage: Storage, ann: User, _: Plan) -> None:
+    """Here, and then everywhere."""
+    session = a_session(ann)
+    async with storage.unit_of_work() as work:
+        await work.sessions.remove_by_digest(ann.id, session.token_digest)
+        await work.sessions.remove(ann.id, session.id)
+        await work.sessions.remove_all(ann.id)
+        await work.users.get(ann.id, for_change=True)
+        await work.commit()
+
+
+async def find_by_email(storage: Storage, ann: User, _: Plan) -> None:
+    """To sign in: first whose email it is, then who that is."""
+    async with storage.unit_of_work() as work:
+        assert await work.users.find_by_email(ann.email.key) is not None
+
+
+HOT: Final = (recognise, check_access, look, activate, start_trial, renew, sign_out, find_by_email)
+
+
+def parts(plan: dict[str, Any]) -> Iterator[str]:
+    """The partitions that a plan reads or writes."""
+    if (name := plan.get("Relation Name")) is not None and PART.fullmatch(name):
+        yield name
+    for child in plan.get("Plans", ()):
+        yield from parts(child)
+
+
+async def explained(pool: PostgresPool, sent: Sent) -> Counter[str]:
+    """How many parts of each table the statement touches."""
+    async with pool.connection() as connection:
+        row = await connection.fetchrow(f"EXPLAIN (FORMAT JSON) {sent.sql}", *sent.values)
+    assert row is not None
+    return Counter(name.rpartition("_p")[0] for name in {*parts(json.loads(row[0])[0]["Plan"])})
+
+
+async def recorded(pool: PostgresPool, work: Work) -> Sequence[Sent]:
+    """What the adapter sends for it."""
+    ann, plan = a_user(), a_plan()
+    await postgres_storage(pool).keep(ann, plan, a_session(ann), an_active(ann, plan))
+    journal = Journal()
+    await work(postgres_storage(RecordingPool(pool, journal)), ann, plan)
+    return journal.take()
+
+
+@pytest.mark.parametrize("work", HOT, ids=lambda work: work.__name__)
+async def test_one_part_of_each_table_is_asked(partitioned_pool: PostgresPool, work: Work) -> None:
+    """For every statement of everything that is done often."""
+    sent = [one for one in await recorded(partitioned_pool, work) if one.sql not in {"BEGIN", "COMMIT", "ROLLBACK"}]
+    assert sent
+    for one in sent:
+        touched = await explained(partitioned_pool, one)
+        assert set(touched.values()) <= {1}, one.sql
+    tables = set().union(*[await explained(partitioned_pool, one) for one in sent])
+    assert tables <= set(DISTRIBUTED_BY)
+
+
+async def test_a_statement_that_asks_all_parts_is_noticed(partitioned_pool: PostgresPool) -> None:
+    """As the search for a session by its digest alone would be."""
+    everywhere = Sent("SELECT FROM sessions WHERE token_digest = $1", (b"",))
+    assert await explained(partitioned_pool, everywhere) == {"sessions": 4}
