@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from datetime import timedelta
+from time import perf_counter, process_time
+from typing import Any
 
 import pytest
 from dishka import Provider, Scope
@@ -15,8 +17,9 @@ from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.tally import OVERDUE_MAX, PostgresTally, Tally
+from smp.adapters.prometheus.families import ACCESS_DECISIONS
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import PoolFigures
+from smp.adapters.prometheus.observers import PoolFigures, RequestFigures
 from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
 from smp.application.errors import StorageUnavailable
 from smp.bootstrap.metrics import Sampler
@@ -299,3 +302,46 @@ async def test_passwords_are_told_while_they_run_and_wait(database_url: str) -> 
             await asyncio.sleep(0.001)
     assert (hasher.running, hasher.waiting) == (0, 0)
     hasher.close()
+
+
+async def test_counting_costs_an_access_check_little(platform: Platform) -> None:
+    """All that is counted of one, in processor time: at most a twentieth of the whole check."""
+    await platform.offer()
+    ada = await platform.registered("ada@example.com")
+    assert (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201
+    path, cookie = "/v1/me/access/export", str(ada.headers["cookie"]).encode()
+    metrics = Metrics()
+    requests, pool, granted = (
+        RequestFigures(metrics),
+        PoolFigures(metrics),
+        metrics.counter(ACCESS_DECISIONS, "granted"),
+    )
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        assert message.get("status", 200) == 200
+
+    async def check() -> None:
+        headers = [(b"host", b"127.0.0.1"), (b"cookie", cookie)]
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+        await platform.transport.app(scope, receive, send)
+
+    async def count() -> None:
+        for _ in range(2):  # the session, and the subscription
+            asked_at = perf_counter()
+            pool.acquired(perf_counter() - asked_at)
+        granted.inc()
+        requests("GET", "/v1/me/access/{feature}", 200, 0.0005)
+
+    async def cpu_s(work: Callable[[], Awaitable[None]], times: int) -> float:
+        began = process_time()
+        for _ in range(times):
+            await work()
+        return (process_time() - began) / times
+
+    await cpu_s(check, 50)
+    rounds = [(await cpu_s(count, 2_000), await cpu_s(check, 100)) for _ in range(7)]
+    least_count, least_check = (min(each) for each in zip(*rounds, strict=True))
+    assert least_count <= least_check / 20

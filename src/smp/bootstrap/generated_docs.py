@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from smp.adapters.http.problems import problems_markdown
+from smp.adapters.prometheus.families import metrics_markdown
 from smp.bootstrap.settings import settings_markdown
 from smp.domain.subscription.lifecycle import BY_TIME, TERMINAL, TRANSITIONS, Action, Status, Transition
 
@@ -64,6 +65,7 @@ def lifecycle() -> str:
 DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "lifecycle.md": lifecycle,
+        "metrics.md": metrics_markdown,
         "problems.md": problems_markdown,
         "settings.md": settings_markdown,
     }

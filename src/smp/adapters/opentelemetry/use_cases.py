@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
-from opentelemetry.trace import Span, StatusCode, Tracer
+from opentelemetry.trace import Span, StatusCode, Tracer, get_current_span
 
 from smp.application.errors import ApplicationError, TooManyAttempts, Unavailable
 from smp.application.idempotency import AlreadyAnswered
@@ -24,6 +24,9 @@ def traced(handler: Handler, tracer: Tracer, name: str) -> Handler:
     kind: Any = type(handler)
 
     async def call(self: Any, asked: object) -> object:  # noqa: ANN401 - the handler
+        around = get_current_span()
+        if around.get_span_context().is_valid and not around.is_recording():
+            return await kind.__call__(self, asked)  # part of a request that is not kept
         with tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as span:
             try:
                 return await kind.__call__(self, asked)

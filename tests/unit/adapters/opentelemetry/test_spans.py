@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode, Tracer
+from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Tracer, use_span
 
 import smp.adapters.postgres
 from smp.adapters.opentelemetry.requests import TracedApp
@@ -86,6 +86,15 @@ async def test_a_refusal_is_an_outcome_and_a_failure_an_error(
     (span,) = spans.all
     assert span.attributes == {"error.type": type(refusal).__name__}
     assert (span.status.status_code, span.status.description, span.events) == (status, None, ())
+
+
+async def test_what_is_part_of_a_request_that_is_not_kept_has_no_span(spans: Spans) -> None:
+    """The sampler has decided, for the whole of it."""
+    kept_out = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True))
+    with use_span(kept_out):
+        assert await traced(GreetHandler(), spans.tracer, "Greet")("ann") == "hello ann"
+        assert await TracedConnection(Answering(), spans.tracer, "shop").execute("BEGIN") == "BEGIN () None"
+    assert spans.all == ()
 
 
 class Answering:

@@ -1,0 +1,332 @@
+"""Figures, alerts and the dashboard of a real service with two workers: what is asked for is what is told."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import promql_parser as promql
+import pytest
+import yaml
+
+from smp.adapters.prometheus.families import FAMILIES, PROCESS_FAMILIES, REQUEST_TIME, REQUESTS, Family, Kind
+from tests.support.clients import Browser
+from tests.support.exposition import Told, read
+from tests.support.postgres import Server
+from tests.support.processes import ROOT, Service, environment, free_port, is_alive, kill, serving, wait_until
+
+PROMETHEUS: Final = ROOT / "observability" / "prometheus"
+EMAIL: Final = "root@example.com"
+PASSWORD: Final = "correct horse battery staple"
+PLANS_ASKED: Final = 40
+
+ADDED_BY_PROMETHEUS: Final = frozenset({"job", "instance", "namespace"})
+OF_PROMETHEUS: Final = frozenset({"ALERTS"})
+SERIES_MAX: Final = 1_500
+"""One service tells so many series at most, however much it is asked."""
+
+Document = Mapping[str, Any]
+
+RULES: Final[Document] = yaml.safe_load((PROMETHEUS / "rules.yml").read_text(encoding="utf-8"))
+RULE_TESTS: Final[Document] = yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text(encoding="utf-8"))
+DASHBOARD: Final[Document] = json.loads((ROOT / "observability" / "grafana" / "smp.json").read_text(encoding="utf-8"))
+
+ALL_RULES: Final[Sequence[Document]] = [rule for group in RULES["groups"] for rule in group["rules"]]
+ALERTS: Final = {rule["alert"]: rule for rule in ALL_RULES if "alert" in rule}
+RECORDED: Final = {rule["record"]: rule for rule in ALL_RULES if "record" in rule}
+PANELS: Final[Sequence[Document]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Every expression with where it stands, the dashboard's variables filled in."""
+    for rule in ALL_RULES:
+        yield rule.get("alert") or rule["record"], rule["expr"]
+    for panel in PANELS:
+        for target in panel["targets"]:
+            expr = target["expr"].replace("$__rate_interval", "5m").replace("$job", ".*")
+            yield f"{panel['title']} {target['refId']}", expr
+    for annotation in DASHBOARD["annotations"]["list"]:
+        yield annotation["name"], annotation["expr"]
+
+
+QUERIES: Final = dict(queries())
+
+
+class Live:
+    """A service with two workers, whose figures have a port of their own."""
+
+    def __init__(self, service: Service, metrics_port: int) -> None:
+        self.service = service
+        self._metrics_port = metrics_port
+
+    def told(self) -> Told:
+        """What it tells at this moment."""
+        with urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=10) as answer:
+            return read(answer.read().decode())
+
+
+@pytest.fixture(scope="module")
+def live(
+    postgres_server: Server, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Live, Told]]:
+    """The service, and what it told after some traffic of every kind."""
+    database, port, folder = f"smp_observed_{worker_id}", free_port(), tmp_path_factory.mktemp("observed")
+    postgres_server.execute(f"CREATE DATABASE {database} TEMPLATE {postgres_server.template}")
+    environ = environment(
+        folder / "bytecode",
+        SMP_DATABASE_URL=postgres_server.url(database),
+        SMP_ADMIN_EMAIL=EMAIL,
+        SMP_ADMIN_PASSWORD=PASSWORD,
+        SMP_WORKERS="2",
+        SMP_METRICS_PORT=str(port),
+        SMP_LOG_LEVEL="warning",
+    )
+    try:
+        with serving(environ, folder) as service:
+            running = Live(service, port)
+            traffic(service.port)
+            wait_until(lambda: is_settled(running.told()))
+            yield running, running.told()
+    finally:
+        postgres_server.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def traffic(port: int) -> None:
+    """Requests of every kind, each on a connection of its own where it matters which worker answers."""
+    with Browser(port) as admin:
+        admin.log_in(EMAIL, PASSWORD)
+        plan = {"code": "pro", "name": "Pro", "price": {"amount": 1990, "currency": "USD"}, "period": "P1M"}
+        plan |= {"trial_period": "P14D", "features": {"export": True}}
+        assert admin.ask("POST", "/v1/plans", plan).status == 201
+        statuses = [
+            admin.ask("POST", "/v1/me/subscription/activate", {"plan": "pro", "payment_method": method}).status
+            for method in ("sim_declined", "sim_down", "sim_ok")
+        ]
+        assert statuses == [402, 503, 201]
+        assert admin.ask("GET", "/v1/me/access/export").status == 200
+    for number in range(PLANS_ASKED):
+        with Browser(port) as browser:
+            assert browser.ask("GET", "/v1/plans").status == 200
+            assert browser.ask("GET", f"/v1/nowhere-{number}").status == 404
+            assert browser.ask("GET", f"/v1/plans/no-such-{number}").status == 404
+
+
+def is_settled(told: Told) -> bool:
+    """Whether both workers have looked at their states, and one has swept."""
+    swept = told("smp_sweeps_total", outcome="succeeded")
+    return told("smp_database_pool_size") == 20 and told("smp_subscriptions", status="active") == 1 and swept >= 1
+
+
+def samples(family: Family) -> Sequence[str]:
+    """The names of its series."""
+    if family.kind is not Kind.HISTOGRAM:
+        return [family.name]
+    return [f"{family.name}_{part}" for part in ("bucket", "sum", "count")]
+
+
+def test_what_is_told_is_what_is_documented(live: tuple[Live, Told]) -> None:
+    """Every metric of the documentation with its type, labels and values; and no other."""
+    _, told = live
+    expected = {name for family in (*FAMILIES, *PROCESS_FAMILIES) for name in samples(family)}
+    assert told.names == expected
+    for family in FAMILIES:
+        assert told.types[family.name.removesuffix("_total")] == family.kind
+        for name in samples(family):
+            for labels in told.labels(name):
+                assert set(labels) - {"le"} == set(family.labels), name
+                assert all(labels[each] in values for each, values in family.labels.items() if values), labels
+    closed = [family for family in FAMILIES if family.labels and all(family.labels.values())]
+    for family in closed:
+        for label, values in family.labels.items():
+            assert {labels[label] for labels in told.labels(samples(family)[0])} == set(values)
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [family.name for family in (*FAMILIES, *PROCESS_FAMILIES)]
+
+
+def test_no_caller_makes_a_series(live: tuple[Live, Told]) -> None:
+    """Routes and statuses do, of which there are so many and no more; paths that nobody has are one."""
+    _, told = live
+    values = {value for _, labels in told.values for _, value in labels}
+    assert not [value for value in values if "nowhere" in value or "no-such" in value or "@" in value]
+    assert told(REQUESTS.name, method="GET", route="unmatched", status="404") == PLANS_ASKED
+    assert told(REQUESTS.name, method="GET", route="/v1/plans/{plan}", status="404") == PLANS_ASKED
+    assert len(told.values) < SERIES_MAX
+
+
+def test_two_workers_are_told_as_one_and_one_that_died_is_not_forgotten(live: tuple[Live, Told]) -> None:
+    """Its counts stay, or they would go down; its connections and queues go with it, and another's come."""
+    running, told = live
+    assert told(REQUESTS.name, method="GET", route="/v1/plans", status="200") == PLANS_ASKED
+    assert told(f"{REQUEST_TIME.name}_count", method="GET", route="/v1/plans") == PLANS_ASKED
+    assert told("smp_payments_total", outcome="charged") == 1
+    assert told("smp_build_info", **next(iter(told.labels("smp_build_info")))) == 1
+    first, second = running.service.workers()
+    kill(first)
+    wait_until(lambda: not is_alive(first))
+    assert running.told()("smp_database_pool_size") in {10, 20}
+    wait_until(lambda: len(running.service.workers()) == 2 and is_settled(running.told()))
+    again = running.told()
+    assert second in running.service.workers()
+    assert again(REQUESTS.name, method="GET", route="/v1/plans", status="200") == PLANS_ASKED
+    assert again("smp_database_pool_size") == 20
+    assert [again("smp_ready", check=check) for check in ("database", "migrations")] == [1, 1]
+
+
+@pytest.mark.parametrize("where", QUERIES)
+def test_every_query_asks_for_what_is_told(where: str, live: tuple[Live, Told]) -> None:
+    """Each selector finds a series of the service, also by its labels' values, and groups by labels that there are."""
+    _, told = live
+    for selector in selectors(QUERIES[where]):
+        assert selector.name is not None
+        if selector.name in OF_PROMETHEUS:
+            continue
+        if selector.name in RECORDED:
+            assert not selector.matchers.matchers
+            continue
+        matching = [labels for labels in told.labels(selector.name) if matches(selector, labels)]
+        assert matching, f"{selector.prettify()} finds nothing"
+    known = labels_of(QUERIES[where], told) | ADDED_BY_PROMETHEUS
+    assert set(grouped_by(QUERIES[where])) <= known
+
+
+def selectors(query: str) -> Iterable[promql.VectorSelector]:
+    """Everything that the query reads."""
+    found: list[promql.VectorSelector] = []
+
+    def visit(node: promql.Expr) -> bool:
+        if isinstance(node, promql.VectorSelector):
+            found.append(node)
+        return True
+
+    promql.walk(promql.parse(query), visit)
+    return found
+
+
+def grouped_by(query: str) -> Iterable[str]:
+    """The labels of every `by` and `without`."""
+    found: list[str] = []
+
+    def visit(node: promql.Expr) -> bool:
+        if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
+            found.extend(node.modifier.labels)
+        return True
+
+    promql.walk(promql.parse(query), visit)
+    return found
+
+
+def labels_of(query: str, told: Told) -> set[str]:
+    """The labels of all series that the query reads."""
+    return {label for selector in selectors(query) for labels in told.labels(str(selector.name)) for label in labels}
+
+
+def matches(selector: promql.VectorSelector, labels: Mapping[str, str]) -> bool:
+    """Whether the series is selected; what Prometheus adds is as it should be."""
+    return all(
+        is_matched(matcher, labels[matcher.name]) if matcher.name in labels else matcher.name in ADDED_BY_PROMETHEUS
+        for matcher in selector.matchers.matchers
+    )
+
+
+def is_matched(matcher: promql.Matcher, value: str) -> bool:
+    if matcher.op == promql.MatchOp.Equal:
+        return matcher.value == value
+    if matcher.op == promql.MatchOp.NotEqual:
+        return matcher.value != value
+    return (re.fullmatch(matcher.value, value) is not None) is (matcher.op == promql.MatchOp.Re)
+
+
+def test_a_query_for_what_is_not_told_is_found(live: tuple[Live, Told]) -> None:
+    """The test above can fail: by the name, by a label, by a value."""
+    _, told = live
+    for wrong in ('smp_ready{check="disk"}', 'smp_ready{checks="database"}', "smp_redy", 'smp_ready{check=~"data"}'):
+        (selector,) = selectors(f"sum(rate({wrong}[5m])) > 0")
+        assert not any(matches(selector, labels) for labels in told.labels(str(selector.name)))
+    assert list(grouped_by("sum by (jobs) (smp_ready)")) == ["jobs"]
+
+
+def test_everything_that_is_told_is_asked_for() -> None:
+    """By the dashboard or an alert; a figure that nobody looks at is a cost."""
+    asked = {str(selector.name) for query in QUERIES.values() for selector in selectors(query)}
+    unseen = [family.name for family in FAMILIES if not asked & set(samples(family))]
+    assert unseen == []
+    assert asked >= set(RECORDED)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_says_what_is_wrong_how_bad_and_what_to_do(name: str) -> None:
+    alert = ALERTS[name]
+    assert name.startswith("Smp")
+    assert alert["labels"] == {"severity": alert["labels"]["severity"]}
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    assert re.fullmatch(r"[1-9][0-9]*m", alert["for"])
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    assert len(alert["annotations"]["summary"]) < 80
+    page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    assert anchor == name.lower()
+    headings = re.findall(r"^#+ (\S+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert name in headings
+
+
+def test_every_alert_of_the_runbook_is_there() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### (Smp\w+)$", text, re.MULTILINE)) == set(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_was_seen_to_fire_and_not_to_fire(name: str) -> None:
+    """In the rules' own tests, which promtool runs."""
+    cases = [case for test in RULE_TESTS["tests"] for case in test["alert_rule_test"] if case["alertname"] == name]
+    assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "command", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")], ids=" ".join
+)
+def test_prometheus_own_tool_agrees(command: Sequence[str]) -> None:
+    """The rules are valid, and fire when they should."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed; on Debian and Ubuntu it comes with the package prometheus")
+    done = subprocess.run([promtool, *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dashboard_is_whole() -> None:
+    """No panel lies over another or beyond the edge, none is bound to one installation's data source."""
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(set(ids)) == len(ids) > 20
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+    titles = [panel["title"] for panel in PANELS]
+    assert len(set(titles)) == len(titles)
+    for panel in PANELS:
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references) > 0
+        sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
+        assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
+    assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "job"]
+    assert DASHBOARD["uid"] == "smp"
+
+
+def test_the_dashboard_names_the_alerts_that_belong_to_its_panels() -> None:
+    """By names that there are."""
+    named = {word for panel in PANELS for word in re.findall(r"Smp\w+", panel["description"])}
+    assert named == set(ALERTS)
+
+
+def test_no_file_names_a_place_of_one_installation() -> None:
+    """Neither an address nor a path: they are for every installation."""
+    for file in (PROMETHEUS / "rules.yml", ROOT / "observability" / "grafana" / "smp.json"):
+        assert not re.search(r"https?://|localhost|127\.0\.0\.1", Path(file).read_text(encoding="utf-8"))
