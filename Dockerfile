@@ -11,11 +11,12 @@ FROM python:3.13.16-slim-trixie@sha256:bf44cdfcb76cd3b41e879bc058fc37ec5872002cc
 # What changes seldom: the requirements. Wheels only, so that nothing is compiled and no package's code runs. Two of
 # them only make up examples for API documents, which ours writes itself: 26 MB.
 FROM base AS requirements
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv --without-pip /opt/smp
 COPY requirements.txt ./
-RUN python -m pip --python /opt/smp/bin/python install --no-cache-dir --no-compile --disable-pip-version-check \
-        --only-binary :all: --no-deps --require-hashes --requirement requirements.txt \
+RUN python -m pip --python /opt/smp/bin/python install --only-binary :all: --no-deps --require-hashes \
+        --requirement requirements.txt \
     && python -m pip --python /opt/smp/bin/python uninstall --yes faker polyfactory \
     && /opt/smp/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/smp/lib
 
@@ -24,15 +25,12 @@ RUN python -m pip --python /opt/smp/bin/python install --no-cache-dir --no-compi
 FROM requirements AS program
 RUN python -m venv /build/tools
 COPY requirements-build.txt ./
-RUN tools/bin/pip install --no-cache-dir --disable-pip-version-check \
-        --only-binary :all: --no-deps --require-hashes --requirement requirements-build.txt
+RUN tools/bin/pip install --only-binary :all: --no-deps --require-hashes --requirement requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY migrations migrations
 COPY src src
-RUN tools/bin/pip wheel --no-cache-dir --disable-pip-version-check \
-        --no-index --no-deps --no-build-isolation --wheel-dir dist . \
-    && python -m pip --python /opt/smp/bin/python install --no-cache-dir --no-compile --disable-pip-version-check \
-        --no-index --no-deps --prefix /program dist/*.whl \
+RUN tools/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
+    && python -m pip --python /opt/smp/bin/python install --no-index --no-deps --prefix /program dist/*.whl \
     && /opt/smp/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
         -s /program -p /opt/smp /program/lib
 
