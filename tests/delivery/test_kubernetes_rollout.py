@@ -177,7 +177,9 @@ def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------ the pods
 
-PODS: Final = 2
+PODS: Final = 1
+"""Replaced one after the other; each costs the test two processes."""
+
 CLIENTS: Final = 4
 PAUSE_S: Final = 1.0
 """The preStop pause, which is ten seconds in the manifest."""
@@ -261,4 +263,4 @@ async def test_a_rolling_update_loses_no_request(environ: dict[str, str], folder
         balancer.is_over = True
         await asyncio.gather(*clients)
     assert balancer.failed == []
-    assert balancer.answered > 100
+    assert balancer.answered > 20
