@@ -9,7 +9,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks import access, activation, listing, machine, report, startup, sweep
+from benchmarks import access, activation, listing, machine, report, scaling, startup, sweep
 from benchmarks.bench import FULL, QUICK, Bench
 from benchmarks.datasets import Datasets
 from benchmarks.figures import Section
@@ -28,6 +28,7 @@ BENCHMARKS: Final[Mapping[str, Run]] = {
     sweep.NAME: sweep.run,
     listing.NAME: listing.run,
     startup.NAME: startup.run,
+    scaling.NAME: scaling.run,
 }
 
 

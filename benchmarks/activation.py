@@ -122,7 +122,7 @@ async def _recorded(
     """The script that does what the use case does, and the statements."""
     journal = Journal()
     recordings = []
-    async with _container(bench, database, 1, journal) as container:
+    async with container_of(bench, database, 1, journal) as container:
         for number in counter.take(2):
             await use_case.run(container, number)
             recordings.append((number, journal.take()))
@@ -136,7 +136,7 @@ async def _compare(
 ) -> _Compared:
     count = bench.scale.transactions
     ours, theirs, cpu_us = [], [], []
-    async with _container(bench, database, clients, None) as container:
+    async with container_of(bench, database, clients, None) as container:
         await _rate(container, use_case, clients, counter.take(2 * clients))
         for number in range(bench.scale.rounds):
             bench.progress.step(f"{use_case.name}, {clients} at once, round {number + 1} of {bench.scale.rounds}")
@@ -189,7 +189,7 @@ async def _pgbench(bench: Bench, database: str, script: Script, clients: int, nu
 
 
 @asynccontextmanager
-async def _container(
+async def container_of(
     bench: Bench, database: str, clients: int, journal: Journal | None
 ) -> AsyncIterator[AsyncContainer]:
     """The product's container, with a connection for each client; with a journal, all statements are written down."""
@@ -232,7 +232,8 @@ def _brief(sql: str) -> str:
     return f"`{words}`" if len(words) <= 100 else f"`{words[:99]}…`"  # noqa: PLR2004 - a line's length
 
 
-async def _activate(container: AsyncContainer, number: int) -> object:
+async def activate(container: AsyncContainer, number: int) -> object:
+    """The user with this number activates the common plan."""
     handler, user_id = await container.get(ActivateSubscriptionHandler), numbered_uuid(number)
     request = await _request(container, number)
     return await handler(ActivateSubscription(Actor(ActorType.USER, user_id), user_id, _PLAN, request=request))
@@ -252,6 +253,6 @@ async def _request(container: AsyncContainer, number: int) -> IdempotentRequest:
 
 
 _USE_CASES: Final = (
-    _UseCase("activate", "a new paid subscription", _activate),
+    _UseCase("activate", "a new paid subscription", activate),
     _UseCase("trial", "a trial, which needs the ledger", _start_trial),
 )

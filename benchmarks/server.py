@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
+from benchmarks.partitions import make_partitioned
 from benchmarks.processes import ROOT, environment, family_cpu_s
 from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
@@ -76,11 +77,14 @@ class Server:
         async with self.connection() as connection:
             return {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
 
-    async def create(self, database: str) -> None:
-        """Make a migrated database, in the place of the one of this name, if there is one."""
+    async def create(self, database: str, partitions: int = 0) -> None:
+        """Make a migrated database, in the place of the one of this name; its tables in partitions where asked for."""
         await self.drop(database)
         await self.execute(f"CREATE DATABASE {database} TEMPLATE template0")
-        await migrate(self.url(database))
+        if partitions:
+            await make_partitioned(self.url(database), partitions)
+        else:
+            await migrate(self.url(database))
 
     async def copy(self, source: str, database: str) -> None:
         """Make a copy of a database that nobody is connected to."""

@@ -1,0 +1,214 @@
+"""What more processes and more parts of the database cost: processor time for one check, and for one activation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from time import process_time
+from typing import Final
+
+from dishka import AsyncContainer
+
+from benchmarks import datasets, load, processes, stories
+from benchmarks.access import PATH
+from benchmarks.activation import activate, container_of
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure, Section, Table, Unit, at_most, middle, ratio_of_pairs
+from benchmarks.replay import numbered_uuid
+from benchmarks.server import FOLDER
+from benchmarks.sessions import SignedIn, sign_in
+from benchmarks.stories import FEATURE
+from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
+from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
+
+NAME: Final = "scaling"
+WORKERS: Final = (1, 2, 4)
+PARTITIONS: Final = (0, 4, 16)
+"""0 is the schema as it is."""
+
+_SUBSCRIPTIONS: Final = 20_000
+_SESSIONS: Final = 500
+_CHECKS: Final = 4
+"""For each activation, so that both take about as long."""
+
+_HOW: Final = """
+More processes: `smp serve` with {workers} workers on one database of {subscriptions:,} subscriptions, asked for
+`GET {path}` in turns ({loader}). They share this machine's processors with the loader and with PostgreSQL, so what is
+told is not how many answers there are but what one costs: the processor time of all workers, and of PostgreSQL's
+processes, for a check. Where it stays the same, twice the processors give twice the answers.
+
+More parts: the schema as it is, and with every table of a user's dealt out to {partitions} hash partitions by the
+user's id, as a distributed engine deals them out to servers (docs/scaling.md). One process activates a plan for fresh
+users and checks access, {transactions:,} activations a round, in turns. Parts of one server share its log and its
+memory, and its planner looks for the right one at each execution: this is the price of finding it, without any of the
+gain. A ratio is the median over neighbouring rounds.
+"""
+
+
+@dataclass(slots=True)
+class _Cost:
+    """Microseconds of a processor for one, round by round: the service's, and PostgreSQL's."""
+
+    service_us: list[float] = field(default_factory=list)
+    database_us: list[float] = field(default_factory=list)
+
+    def add(self, service_s: float, database_s: float, count: int) -> None:
+        """One round."""
+        self.service_us.append(service_s / count * 1e6)
+        self.database_us.append(database_s / count * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A service that is asked."""
+
+    port: int
+    workers: Sequence[int]
+    cost: _Cost = field(default_factory=_Cost)
+    rates: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dealt:
+    """A database in so many partitions, with a process's way to it."""
+
+    name: str
+    container: AsyncContainer
+    signed_in: Sequence[SignedIn]
+    activation: _Cost = field(default_factory=_Cost)
+    check: _Cost = field(default_factory=_Cost)
+
+
+async def run(bench: Bench) -> Section:
+    """Measure both."""
+    served = await _ask_processes(bench)
+    dealt = await _ask_partitions(bench)
+    figures = [*_process_figures(served), *_partition_figures(dealt)]
+    how = _HOW.format(
+        workers=", ".join(map(str, WORKERS)),
+        subscriptions=_SUBSCRIPTIONS,
+        path=PATH,
+        loader=load.loader(),
+        partitions=" and ".join(str(count) for count in PARTITIONS if count),
+        transactions=_transactions(bench),
+    )
+    return Section(NAME, "More processes, more parts", how, tuple(figures), (_by_workers(served), _by_parts(dealt)))
+
+
+async def _ask_processes(bench: Bench) -> dict[int, _Served]:
+    database = await bench.datasets.database(datasets.PLATFORM, _SUBSCRIPTIONS)
+    cookies = [one.cookie for one in await sign_in(bench.server, database, _SESSIONS)]
+    with ExitStack() as stack:
+        settings = bench.server.settings(database)
+        served = {count: stack.enter_context(_serving(settings, count)) for count in WORKERS}
+        for one in served.values():
+            await asyncio.to_thread(load.ask, one.port, PATH, cookies, 1.0)
+        backends = await bench.server.backends(database)
+        for number in range(bench.scale.rounds):
+            bench.progress.step(f"processes, round {number + 1} of {bench.scale.rounds}")
+            for one in served.values():
+                ours, theirs = processes.cpu_s(one.workers), processes.cpu_s(backends)
+                done = await asyncio.to_thread(load.ask, one.port, PATH, cookies, bench.scale.round_s)
+                ours, theirs = processes.cpu_s(one.workers) - ours, processes.cpu_s(backends) - theirs
+                one.cost.add(ours, theirs, done.requests)
+                one.rates.append(done.per_second)
+    return served
+
+
+@contextmanager
+def _serving(settings: dict[str, str], workers: int) -> Iterator[_Served]:
+    port = processes.free_port()
+    log = FOLDER / f"serve-{port}.log"
+    more = {"SMP_PORT": str(port), "SMP_WORKERS": str(workers), "SMP_SWEEP_INTERVAL_S": "0"}
+    with processes.running(processes.python("smp.bootstrap", "serve"), settings | more, log) as process:
+        processes.wait_for_answer(process, port, "/health/ready")
+        yield _Served(port, processes.children(process.pid))
+    log.unlink()
+
+
+async def _ask_partitions(bench: Bench) -> dict[int, _Dealt]:
+    count, rounds = _transactions(bench), bench.scale.rounds
+    people = list(stories.registered(range(1, _SESSIONS + rounds * count + 1), numbered_uuid))
+    async with AsyncExitStack() as stack:
+        dealt = {}
+        for partitions in PARTITIONS:
+            bench.progress.step(f"making a database in {partitions or 'no'} partitions")
+            name = await bench.datasets.empty(f"{NAME}_{partitions}", people, partitions)
+            container = await stack.enter_async_context(container_of(bench, name, 2, None))
+            for number in range(1, _SESSIONS + 1):
+                await activate(container, number)
+            dealt[partitions] = _Dealt(name, container, await sign_in(bench.server, name, _SESSIONS))
+        for number in range(rounds):
+            bench.progress.step(f"partitions, round {number + 1} of {rounds}")
+            first = _SESSIONS + number * count + 1
+            for one in dealt.values():
+                await _measure(bench, one, range(first, first + count))
+    for one in dealt.values():
+        await bench.server.drop(one.name)
+    return dealt
+
+
+async def _measure(bench: Bench, dealt: _Dealt, numbers: range) -> None:
+    authenticate = await dealt.container.get(AuthenticateHandler)
+    check = await dealt.container.get(CheckAccessHandler)
+    backends = await bench.server.backends(dealt.name)
+    ours, theirs = process_time(), processes.cpu_s(backends)
+    for number in numbers:
+        await activate(dealt.container, number)
+    dealt.activation.add(process_time() - ours, processes.cpu_s(backends) - theirs, len(numbers))
+    ours, theirs = process_time(), processes.cpu_s(backends)
+    for one in islice(cycle(dealt.signed_in), _CHECKS * len(numbers)):
+        await authenticate(Authenticate(session_token=one.token))
+        await check(CheckAccess(one.user_id, FEATURE))
+    dealt.check.add(process_time() - ours, processes.cpu_s(backends) - theirs, _CHECKS * len(numbers))
+
+
+def _transactions(bench: Bench) -> int:
+    return bench.scale.transactions // 2
+
+
+def _process_figures(served: dict[int, _Served]) -> Iterator[Figure]:
+    alone, many = served[WORKERS[0]].cost, served[WORKERS[-1]].cost
+    of = f"{WORKERS[-1]} workers, of 1"
+    ours = ratio_of_pairs(many.service_us, alone.service_us)
+    yield Figure(f"access check: processor time of the service, {of}", ours, target=at_most(1.25))
+    theirs = ratio_of_pairs(many.database_us, alone.database_us)
+    yield Figure(f"access check: processor time of PostgreSQL, {of}", theirs, target=at_most(1.25))
+
+
+def _partition_figures(dealt: dict[int, _Dealt]) -> Iterator[Figure]:
+    whole, parts = dealt[PARTITIONS[0]], dealt[PARTITIONS[-1]]
+    of = f"{PARTITIONS[-1]} partitions, of none"
+    pairs = {"access check": (whole.check, parts.check), "activation": (whole.activation, parts.activation)}
+    for name, (one, many) in pairs.items():
+        yield Figure(f"{name}: processor time of the service, {of}", ratio_of_pairs(many.service_us, one.service_us))
+        yield Figure(f"{name}: processor time of PostgreSQL, {of}", ratio_of_pairs(many.database_us, one.database_us))
+
+
+def _by_workers(served: dict[int, _Served]) -> Table:
+    rows = tuple(
+        (str(count), *_both(one.cost), f"{middle(one.rates):,.0f}{Unit.PER_SECOND}") for count, one in served.items()
+    )
+    columns = ("workers", "service, µs a check", "PostgreSQL, µs a check", "on this machine together")
+    return Table("Processes", columns, rows)
+
+
+def _by_parts(dealt: dict[int, _Dealt]) -> Table:
+    rows = tuple(
+        (str(count) if count else "none", *_both(one.check), *_both(one.activation)) for count, one in dealt.items()
+    )
+    columns = (
+        "partitions",
+        "service, µs a check",
+        "PostgreSQL, µs a check",
+        "service, µs an activation",
+        "PostgreSQL, µs an activation",
+    )
+    return Table("Partitions", columns, rows)
+
+
+def _both(cost: _Cost) -> tuple[str, str]:
+    return f"{middle(cost.service_us):,.0f}", f"{middle(cost.database_us):,.0f}"
