@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
-from typing import Self
 
 import pytest
 
@@ -16,7 +15,7 @@ class Ring:
     """Refers to itself, so that only the collector finds it."""
 
     def __init__(self) -> None:
-        self.next: Self = self
+        self.next = self
 
 
 @pytest.fixture(autouse=True)
