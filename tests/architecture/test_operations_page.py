@@ -152,7 +152,7 @@ def test_every_make_target_on_the_page_exists() -> None:
 
 def test_every_test_and_file_of_ours_on_the_page_exists() -> None:
     """What it refers to can be read."""
-    named = re.findall(r"`((?:tests|src|docs|k8s)/[\w./-]+)`", TEXT)
+    named = re.findall(r"`((?:tests|src|docs|k8s|observability)/[\w./-]+)`", TEXT)
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []
 
@@ -167,3 +167,17 @@ def test_every_object_of_kubernetes_on_the_page_exists() -> None:
     named = set(re.findall(r"\b(deployment|cronjob|job|cluster)[/ ](smp(?:-[a-z]+)*)\b", TEXT))
     assert len(named) > 2
     assert named <= made
+
+
+def test_the_page_says_what_to_do_about_every_alert_and_about_no_other() -> None:
+    """Under its name, with who is told."""
+    rules = yaml.safe_load((ROOT / "observability" / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
+    alerts = {
+        rule["alert"]: rule["labels"]["severity"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    told = dict(re.findall(r"^### (Smp[A-Za-z]+)\n\n\*(page|ticket)\* ", TEXT, re.MULTILINE))
+    assert len(alerts) > 10
+    assert told == alerts
