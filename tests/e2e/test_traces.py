@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.clients import Browser
 from tests.support.collector import Collector, Span, collecting, wait_for
-from tests.support.processes import ROOT, Service, free_port, run, serving
+from tests.support.exposition import read
+from tests.support.processes import ROOT, Service, free_port, run, serving, wait_until
 
 EMAIL: Final = "root@example.com"
 PASSWORD: Final = "correct horse battery staple"
@@ -109,6 +110,27 @@ def test_no_span_has_what_is_secret(environ: dict[str, str], database_url: str, 
     assert [secret for secret in (*secrets, "smp_nothing", "a name") if secret in told] == []
     assert {span.attributes.get("error.type") for span in collector.spans} >= {"EmailTaken", "InvalidCredentials"}
     assert not any(span.is_error for span in collector.spans)
+
+
+def test_statements_that_a_replica_answers_have_spans_too(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
+    """Here the replica is the primary itself, which is soon known to be near."""
+    environ = {**environ, "SMP_DATABASE_REPLICA_URL": database_url}
+    with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
+        browser.log_in(EMAIL, PASSWORD)
+
+        def is_answered() -> bool:
+            assert browser.ask("GET", "/v1/users").status == 200
+            return read(browser.ask("GET", "/metrics").body.decode())("smp_replica_reads_total", outcome="replica") > 1
+
+        wait_until(is_answered)
+        browser.ask("GET", "/v1/plans")
+        wait_for(collector, "GET /v1/plans")
+        assert service.stop() == 0
+        lists = collector.named("ListUsers")
+    assert len(lists) > 1
+    assert {tuple(span.name for span in children(each, collector.spans)) for each in lists} == {("SELECT users",)}
 
 
 def test_what_machines_ask_every_few_seconds_has_no_span(

@@ -15,6 +15,7 @@ from dishka import Provider, Scope
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.tally import OVERDUE_MAX, PostgresTally, Tally
 from smp.adapters.prometheus.families import ACCESS_DECISIONS
@@ -155,6 +156,25 @@ async def test_states_are_told_as_they_were_looked_at(platform: Platform) -> Non
     figures = await sampled(platform)
     assert {status: figures("smp_subscriptions", status=status) for status in Status} == by_status
     assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (0, 0)
+
+
+@pytest.mark.parametrize("outcome", ["replica", "away"])
+async def test_reads_of_lists_are_counted_by_who_answered_them(database_url: str, outcome: str) -> None:
+    """A replica that is no other server than the primary is never behind; one that is away is not read from."""
+    replica = database_url if outcome == "replica" else "postgresql://nobody@127.0.0.1:1/nothing"
+    async with serving(database_url, SMP_DATABASE_REPLICA_URL=replica) as platform:
+        await (await platform.container.get(StaleReads)).look()
+        assert (await (await platform.signed_in()).get("/v1/users")).status_code == 200
+        figures = await sampled(platform)
+    assert figures("smp_replica_reads_total", outcome=outcome) == figures.total("smp_replica_reads_total") == 1
+    assert math.isnan(figures("smp_replica_lag_seconds")) is (outcome == "away")
+
+
+async def test_without_a_replica_nothing_is_said_of_it(platform: Platform) -> None:
+    assert (await (await platform.signed_in()).get("/v1/users")).status_code == 200
+    figures = await sampled(platform)
+    assert figures.total("smp_replica_reads_total") == 0
+    assert math.isnan(figures("smp_replica_lag_seconds"))
 
 
 class Down(Readiness):

@@ -17,10 +17,11 @@ from smp.adapters.http.edge import RequestObserver
 from smp.adapters.http.metrics import Exposition
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.tally import PostgresTally
 from smp.adapters.prometheus import families
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import PoolFigures, RequestFigures, SweepFigures
+from smp.adapters.prometheus.observers import PoolFigures, ReplicaFigures, RequestFigures, SweepFigures
 from smp.adapters.prometheus.ports import (
     CountedCheckAccess,
     CountedLoginThrottle,
@@ -100,21 +101,28 @@ class MetricsProvider(Provider):
         """The pool, watched."""
         return pool.observed_by(PoolFigures(metrics))
 
+    @decorate
+    def lists(self, lists: StaleReads, metrics: Metrics) -> StaleReads:
+        """What may be read from a replica, watched."""
+        return lists.observed_by(ReplicaFigures(metrics))
+
     @provide
     def sampler(
         self,
         metrics: Metrics,
         pool: PostgresPool,
+        lists: StaleReads,
         hasher: Argon2PasswordHasher,
         readiness: Readiness,
         tally: PostgresTally,
         clock: Clock,
     ) -> Sampler:
-        """Who looks at the pool, the queue of passwords, the readiness, and the subscriptions."""
+        """Who looks at the pool, the replica, the queue of passwords, the readiness, and the subscriptions."""
         metrics.gauge(families.BUILD, __version__, platform.python_version()).set(1)
         return Sampler(
             (
                 _look_at_pool(metrics, pool),
+                _look_at_replica(metrics, lists),
                 _look_at_passwords(metrics, hasher),
                 _look_at_readiness(metrics, readiness),
                 _look_at_subscriptions(metrics, tally, clock),
@@ -128,6 +136,14 @@ def _look_at_pool(metrics: Metrics, pool: PostgresPool) -> Look:
         metrics.gauge(families.POOL_CONNECTIONS, "in_use").set(pool.in_use)
         metrics.gauge(families.POOL_CONNECTIONS, "idle").set(pool.idle)
         metrics.gauge(families.POOL_WAITING).set(pool.waiting)
+
+    return look
+
+
+def _look_at_replica(metrics: Metrics, lists: StaleReads) -> Look:
+    async def look() -> None:
+        lag_s = lists.lag_s
+        metrics.gauge(families.REPLICA_LAG).set(math.nan if lag_s is None else lag_s)
 
     return look
 

@@ -18,6 +18,8 @@ from dishka import Provider, Scope
 from smp import __version__
 from smp.adapters.http.edge import App
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.statements import Connection
 from smp.adapters.postgres.urls import server_urls
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.bootstrap.providers import UseCaseProvider
@@ -77,10 +79,17 @@ def start_traces(settings: Settings) -> Traces:
     for handler in _handlers(settings):
         provider.decorate(_with_spans(handler, tracer, traced), provides=handler)
 
+    def with_spans(connection: Connection) -> Connection:
+        return TracedConnection(connection, tracer, database)
+
     def pool_with_spans(pool: PostgresPool) -> PostgresPool:
-        return pool.with_connections(lambda connection: TracedConnection(connection, tracer, database))
+        return pool.with_connections(with_spans)
+
+    def lists_with_spans(lists: StaleReads) -> StaleReads:
+        return lists.with_connections(with_spans)
 
     provider.decorate(pool_with_spans, provides=PostgresPool)
+    provider.decorate(lists_with_spans, provides=StaleReads)
     return Traces((provider,), lambda app: TracedApp(app, tracer), _closing(tracing.close))
 
 

@@ -18,7 +18,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 import structlog
 
-from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.pool import PostgresPool, Wrap
 from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.domain.errors import RejectedByStorage
@@ -104,6 +104,12 @@ class StaleReads:
     def observed_by(self, observer: StaleReadsObserver) -> Self:
         """These reads, with somebody who hears of them."""
         self._observer = observer
+        return self
+
+    def with_connections(self, wrap: Wrap) -> Self:
+        """These reads, over connections to the replica that are wrapped as the primary's are."""
+        if self._replica is not None:
+            self._replica.with_connections(wrap)
         return self
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:

@@ -74,12 +74,12 @@ ACCESS_DECISIONS: Final = Family(
     {"reason": tuple(Reason)},
 )
 POOL_SIZE: Final = Family(
-    "smp_database_pool_size", Kind.GAUGE, "Connections to PostgreSQL that may be open (`SMP_DATABASE_POOL_SIZE`)."
+    "smp_database_pool_size", Kind.GAUGE, "Connections to the primary that may be open (`SMP_DATABASE_POOL_SIZE`)."
 )
 POOL_CONNECTIONS: Final = Family(
     "smp_database_pool_connections",
     Kind.GAUGE,
-    "Connections to PostgreSQL that are open.",
+    "Connections to the primary that are open.",
     {"state": ("in_use", "idle")},
 )
 POOL_WAITING: Final = Family("smp_database_pool_waiting", Kind.GAUGE, "Tasks that wait for a connection.")
@@ -111,6 +111,19 @@ DATABASE_ERRORS: Final = Family(
             "timeout",
         )
     },
+)
+REPLICA_READS: Final = Family(
+    "smp_replica_reads_total",
+    Kind.COUNTER,
+    "Reads for lists and statistics, where there is a replica (`SMP_DATABASE_REPLICA_URL`): `replica` it answered; for"
+    " the others the primary was read, because the replica was away, too far behind, or gave the statement up.",
+    {"outcome": ("replica", "away", "behind", "conflict")},
+)
+REPLICA_LAG: Final = Family(
+    "smp_replica_lag_seconds",
+    Kind.GAUGE,
+    "How old the replica's data are at most; `NaN` where that is not known, or there is none.",
+    workers=Workers.NEWEST,
 )
 CONFLICTS: Final = Family(
     "smp_transaction_conflicts_total",
@@ -204,6 +217,8 @@ FAMILIES: Final = (
     POOL_WAIT,
     POOL_TIMEOUTS,
     DATABASE_ERRORS,
+    REPLICA_READS,
+    REPLICA_LAG,
     CONFLICTS,
     REPLAYS,
     LOGINS_THROTTLED,

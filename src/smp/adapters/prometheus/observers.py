@@ -11,6 +11,7 @@ from smp.adapters.prometheus.families import (
     METHODS,
     POOL_TIMEOUTS,
     POOL_WAIT,
+    REPLICA_READS,
     REQUEST_TIME,
     REQUESTS,
     SWEEPS,
@@ -66,6 +67,20 @@ class PoolFigures:
     def failed(self, kind: str) -> None:
         """A statement, or the opening of a connection, failed in this way."""
         self._metrics.counter(DATABASE_ERRORS, kind).inc()
+
+
+class ReplicaFigures:
+    """Counts reads that may be a little stale, by who answered them."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def read(self, outcome: str) -> None:
+        """A read was answered; by the primary unless the outcome says otherwise."""
+        self._metrics.counter(REPLICA_READS, outcome).inc()
+
+    def seen(self, lag_s: float | None) -> None:
+        """The replica was looked at; its lag is told as other states are, by who looks at them."""
 
 
 class SweepFigures:
