@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path, PosixPath
-from typing import Any, Final
+from typing import BinaryIO, Final
 from uuid import UUID
 
 import asyncpg
@@ -502,7 +502,7 @@ async def test_the_last_line_must_tell_what_is_there(target: str, file: Path, co
 class ReadLittleByLittle(PosixPath):
     """A file that is longer than what is read ahead of it, which is 128 KiB from Python 3.14 on."""
 
-    def open(self, *_: Any, **__: Any) -> Any:
+    def open(self, *_: object, **__: object) -> BinaryIO:  # type: ignore[override]
         return super().open("rb", buffering=512)
 
 
