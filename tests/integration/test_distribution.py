@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
 import pytest
 
+from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.tables import COPIED_TO_ALL, COUNTED_BY_TRIGGERS, DISTRIBUTED_BY, METADATA
+from smp.domain.subscription.lifecycle import Status
+from tests.architecture.source import ROOT
+from tests.support.builders import DAY, NOW, a_plan, a_trial, a_user, an_active, an_admin
+from tests.support.postgres import execute
+from tests.support.postgres_storage import postgres_storage
 
 OF_A_USER: Final = {table for table, column in DISTRIBUTED_BY.items() if column == "user_id"} | {"users"}
 
@@ -122,3 +129,37 @@ async def test_a_reference_across_servers_is_noticed(database_url: str, damage: 
     await ask(database_url, damage)
     with pytest.raises(AssertionError):
         await test_no_reference_leads_to_another_server(database_url)
+
+
+STAND_INS: Final = """
+    CREATE TABLE placed (name text NOT NULL, dealt_out_by text, with_table text);
+    CREATE FUNCTION create_reference_table(name text) RETURNS void LANGUAGE sql
+        AS 'INSERT INTO placed VALUES (name, NULL, NULL)';
+    CREATE FUNCTION create_distributed_table(name text, by text, colocate_with text DEFAULT NULL) RETURNS void
+        LANGUAGE sql AS 'INSERT INTO placed VALUES (name, by, colocate_with)';
+    CREATE FUNCTION create_distributed_function(name text) RETURNS void LANGUAGE sql
+        AS 'SELECT name::regprocedure';
+"""
+
+
+async def test_the_statements_for_citus_place_every_table(database_url: str, pool: PostgresPool) -> None:
+    """As the page has them, in an order that the references allow; and the platform can be lived with afterwards."""
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (statements,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    await execute(database_url, STAND_INS, statements)
+    placed = await ask(database_url, "SELECT name, dealt_out_by, with_table FROM placed")
+    assert {row["name"]: row["dealt_out_by"] for row in placed if row["dealt_out_by"]} == DISTRIBUTED_BY
+    assert {row["name"] for row in placed if not row["dealt_out_by"]} == COPIED_TO_ALL
+    together = {row["name"] for row in placed if row["with_table"] == "users"}
+    assert together == {table for table in OF_A_USER if table != "users"}
+    assert {row["with_table"] for row in placed if row["name"] not in OF_A_USER | COPIED_TO_ALL} == {"none"}
+    order = [row["name"] for row in placed]
+    for row in await ask(database_url, REFERENCES):
+        assert order.index(row["to"]) < order.index(row["from"]) or row["name"] == "plans_revision_fkey"
+    storage = postgres_storage(pool)
+    ann, bob, plan = a_user(), a_user("bob@example.com"), a_plan()
+    await storage.keep(an_admin(), ann, bob, plan, an_active(ann, plan), a_trial(bob, plan))
+    figures = await storage.statistics.figures(NOW, NOW + DAY)
+    assert figures.users == 3
+    assert {status: n for status, n in figures.subscriptions.items() if n} == {Status.ACTIVE: 1, Status.TRIAL: 1}
+    assert [finding.check for finding in await storage.integrity.check(NOW) if not finding.ok] == ["trials_in_ledger"]
