@@ -50,7 +50,7 @@ choose_engine() {
     done
     if [ -n "$missing" ] && [ "${CI:-}" = true ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "no Docker daemon answers; installing $PACKAGES"
-        patiently install_packages || fail "apt-get could not install $PACKAGES"
+        patiently install_packages >&2 || fail "apt-get could not install $PACKAGES"
         missing=
     fi
     [ -z "$missing" ] || fail "no Docker daemon answers, and there is no$missing. Start Docker, or on Debian and Ubuntu:" \
