@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,6 +77,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing, which the tour is written for")
 @pytest.mark.parametrize("readme", ["README.md", "README.ru.md"])
 def test_every_command_of_the_tour_does_what_the_text_says(readme: str, folder: Path) -> None:
     """Each kind of caller gets the answers that the tour promises, and `smp doctor` has nothing to say."""

@@ -17,6 +17,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from tests.support.clients import Browser
 
 ROOT: Final = Path(__file__).parents[2]
@@ -179,15 +181,18 @@ def postmaster(data_dir: Path) -> int | None:
 
 def children(pid: int) -> Sequence[int]:
     """The processes that this one started."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = (line.split() for line in listed.splitlines())
-    return [int(child) for child, parent in pairs if int(parent) == pid]
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def is_alive(pid: int) -> bool:
     """Whether there is such a process that is not merely waiting to be buried."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    try:
+        return str(psutil.Process(pid).status()) != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill(pid: int) -> None:
