@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from asyncio import CancelledError
 
 from smp.adapters.cli.program import run_program
 from smp.bootstrap.runtime import ProcessRuntime
-from smp.bootstrap.signals import EXIT_TERMINATED, Terminated, terminate
+from smp.bootstrap.signals import EXIT_TERMINATED, Terminated, stop_again, terminate
 
 
 def main() -> None:
     """Run the command that the arguments name, by this process's environment; ends the process."""
     signal.signal(signal.SIGTERM, terminate)
+    sys.unraisablehook = stop_again
     try:
         code = run_program(ProcessRuntime(os.environ), sys.argv[1:])
-    except Terminated:
+    except (Terminated, CancelledError):
         code = EXIT_TERMINATED
     sys.exit(code)

@@ -58,7 +58,7 @@ def serve(settings: Settings, audience: StartAudience) -> None:
     audience = LogAudience() if settings.environment is Environment.PRODUCTION else audience
     _check_blocklist(settings)
     are_traces_wanted(os.environ)
-    with ExitStack() as stack, suppress(Terminated, KeyboardInterrupt):
+    with ExitStack() as stack, suppress(Terminated, asyncio.CancelledError, KeyboardInterrupt):
         stack.enter_context(reserve_port(settings.host, settings.port, "SMP_PORT"))
         opened = stack.enter_context(open_database(settings, audience.notice))
         asyncio.run(_prepare(opened, audience))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Final
 EXIT_TERMINATED: Final = 128 + signal.SIGTERM
 """As a shell calls the end by SIGTERM; ``smp serve``, which is meant to be stopped so, ends with 0."""
 
+_A_MOMENT_S: Final = 0.01
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -20,8 +23,36 @@ class Terminated(BaseException):
 
 
 def terminate(_signal: int, _frame: FrameType | None) -> None:
-    """The handler of SIGTERM: leave by way of every ``finally``. Raises Terminated."""
-    raise Terminated
+    """The handler of SIGTERM: leave by way of every ``finally``.
+
+    Where an event loop runs its tasks are cancelled, so that what is awaited ends with CancelledError: an exception
+    could come up in any callback of the loop, which would log it and go on.
+
+    Raises:
+        Terminated: where none runs.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise Terminated from None
+    loop.call_soon_threadsafe(_cancel_all, loop)
+
+
+def stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """The hook for exceptions that nobody can catch, as those in what the garbage collector calls.
+
+    Where that is Terminated, stop once more, in a moment: now it would be lost again. All else is reported as ever.
+    """
+    if isinstance(lost.exc_value, Terminated):
+        signal.signal(signal.SIGALRM, terminate)
+        signal.setitimer(signal.ITIMER_REAL, _A_MOMENT_S)
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
 
 
 @contextmanager
