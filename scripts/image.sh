@@ -10,6 +10,9 @@
 # apt-get) the packages that are missing.
 #
 # REVISION and SOURCE, where they are set, become the labels of these names.
+#
+# Exit code 0: built, and all of it is right; 3: this machine has not what it takes, and the last line says what, or 0 as
+# well where UNLESS_IMPOSSIBLE=1; anything else: the image is wrong.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,6 +25,12 @@ say() { echo "image: $*" >&2; }
 fail() {
     say "$@"
     exit 1
+}
+
+impossible() {
+    say "$@"
+    [ "${UNLESS_IMPOSSIBLE:-}" != 1 ] || say "not built on this machine"
+    exit 3
 }
 
 # As of packages that come and go: three times, with pauses.
@@ -50,10 +59,10 @@ choose_engine() {
     done
     if [ -n "$missing" ] && [ "${CI:-}" = true ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "no Docker daemon answers; installing $PACKAGES"
-        patiently install_packages >&2 || fail "apt-get could not install $PACKAGES"
+        patiently install_packages >&2 || impossible "apt-get could not install $PACKAGES"
         missing=
     fi
-    [ -z "$missing" ] || fail "no Docker daemon answers, and there is no$missing. Start Docker, or on Debian and Ubuntu:" \
+    [ -z "$missing" ] || impossible "no Docker daemon answers, and there is no$missing. Start Docker, or on Debian and Ubuntu:" \
         "apt install $PACKAGES"
     echo podman
 }
@@ -101,7 +110,7 @@ build_with_podman() {
     flock 9
     if ! podman image exists "$stand_in"; then
         say "making a stand-in for $tag of Debian's packages"
-        patiently make_stand_in || fail "mmdebstrap could not make a Debian $suite with Python"
+        patiently make_stand_in || impossible "mmdebstrap could not make a Debian $suite with Python"
     fi
     found=$(podman run --rm --network none "$stand_in" python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     [ "$found" = "$series" ] || fail "Debian $suite has Python $found, and the Dockerfile wants $series: build with Docker"
@@ -123,7 +132,7 @@ version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' src/smp/__init__.py)
 revision=${REVISION:-$(git rev-parse HEAD 2>/dev/null || true)}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/smp
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'code=$?; rm -rf "$work"; [ "$code:${UNLESS_IMPOSSIBLE:-}" != 3:1 ] || exit 0' EXIT
 trap 'exit 130' INT TERM
 
 engine=$(choose_engine)
