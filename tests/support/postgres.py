@@ -97,21 +97,21 @@ def postgres_server(testrun_uid: str) -> Iterator[Server]:
 @pytest.fixture
 def database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
     """The URL of an empty, migrated database that is this test's own."""
-    with _database(postgres_server, worker_id, postgres_server.template) as url:
+    with own_database(postgres_server, worker_id, postgres_server.template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def untouched_database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
     """The URL of an empty, migrated database for all tests of a module: none of them may commit anything."""
-    with _database(postgres_server, worker_id, postgres_server.template) as url:
+    with own_database(postgres_server, worker_id, postgres_server.template) as url:
         yield url
 
 
 @pytest.fixture
 def unmigrated_database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
     """The URL of a database with nothing in it."""
-    with _database(postgres_server, worker_id, "template0") as url:
+    with own_database(postgres_server, worker_id, "template0") as url:
         yield url
 
 
@@ -126,7 +126,7 @@ async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
 @pytest.fixture(scope="session")
 def partitioned_template(postgres_server: Server, worker_id: str) -> Iterator[str]:
     """The name of a database with the schema in four partitions, to make copies of."""
-    with _database(postgres_server, worker_id, "template0") as url:
+    with own_database(postgres_server, worker_id, "template0") as url:
         is_able = "SELECT current_setting('server_version_num')::int / 10000 >= $1"
         if not wait_for(fetch_value(url, is_able, SINCE)):
             pytest.skip(f"PostgreSQL takes exclusion constraints on partitioned tables from {SINCE} on")
@@ -139,14 +139,14 @@ async def partitioned_pool(
     postgres_server: Server, worker_id: str, partitioned_template: str
 ) -> AsyncIterator[PostgresPool]:
     """A pool of connections to a database whose tables are dealt out to partitions, as servers would have them."""
-    with _database(postgres_server, worker_id, partitioned_template) as url:
+    with own_database(postgres_server, worker_id, partitioned_template) as url:
         pool = await create_pool(url, PoolSettings(application_name="smp tests"))
         yield pool
         await pool.close()
 
 
 @contextmanager
-def _database(server: Server, worker_id: str, template: str) -> Iterator[str]:
+def own_database(server: Server, worker_id: str, template: str) -> Iterator[str]:
     """A copy of the template, for as long as the block lasts."""
     name = f"{server.template}_{worker_id}_{next(_numbers)}"
     server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")

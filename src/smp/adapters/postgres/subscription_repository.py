@@ -150,6 +150,7 @@ _EVENT_ARRAYS: Final = {
     "actor_ids": "actor_id",
     "event_data": "data",
 }
+_CHANGING: Final = _SAVE.names.intersection(_columns.keys())
 _MOVE_THE_END: Final = frozenset({SubscriptionEventType.CONVERTED, SubscriptionEventType.RENEWED})
 
 
@@ -192,7 +193,7 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def add(self, subscription: Subscription) -> None:
         """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
-        values = subscription_row(subscription) | _event_arrays(subscription.events, _ADD.names)
+        values = subscription_row(subscription) | _event_arrays(subscription.events)
         await self._transaction.run(_ADD, Facts(subscription.user_id), **values)
 
     async def save(self, subscription: Subscription) -> None:
@@ -202,14 +203,17 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
     async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
         """Keep many changes and their events in one statement. Raises StaleVersion; nothing is kept then."""
         if all(_is_ended_by_time(subscription) for subscription in subscriptions):
-            await self._save(_END_MANY, subscriptions)
+            await self._write(_END_MANY, len(subscriptions), _endings(subscriptions))
         else:
             await self._save(_SAVE_MANY, subscriptions)
 
-    async def _save(self, statement: Statement, subscriptions: Sequence[Subscription]) -> None:
-        written = await self._transaction.row(statement, **_arrays(subscriptions, statement.names))
-        if written is None or written[0] != len(subscriptions):
+    async def _write(self, statement: Statement, count: int, values: dict[str, object]) -> None:
+        written = await self._transaction.row(statement, **values)
+        if written is None or written[0] != count:
             raise self._transaction.refused(StaleVersion())
+
+    async def _save(self, statement: Statement, subscriptions: Sequence[Subscription]) -> None:
+        await self._write(statement, len(subscriptions), _changes(subscriptions))
         moved = [subscription for subscription in subscriptions if _moves_span(subscription)]
         if moved:
             users, ids = [one.user_id for one in moved], [one.id for one in moved]
@@ -228,15 +232,31 @@ def _moves_span(changed: Subscription) -> bool:
     return changed.ended_at is not None and changed.ended_at != changed.ends_at
 
 
-def _arrays(subscriptions: Sequence[Subscription], wanted: frozenset[str]) -> dict[str, object]:
-    """What the statement wants of the subscriptions and of their events, by the names of its parameters."""
-    rows = [subscription_row(subscription) for subscription in subscriptions]
-    arrays: dict[str, object] = {name: [row[name] for row in rows] for name in wanted.intersection(_columns.keys())}
-    if "version_before" in wanted:
-        arrays["version_before"] = [one.version - len(one.events) for one in subscriptions]
-    return arrays | _event_arrays((event for one in subscriptions for event in one.events), wanted)
+def _endings(ended: Sequence[Subscription]) -> dict[str, object]:
+    """What the statement is told of subscriptions with the one event that ended them."""
+    events = [one.events[0] for one in ended]
+    return {
+        "user_id": [one.user_id for one in ended],
+        "id": [one.id for one in ended],
+        "status": [one.status.value for one in ended],
+        "cancelled_at": [one.cancelled_at for one in ended],
+        "ended_at": [one.ended_at for one in ended],
+        "version": [one.version for one in ended],
+        "event_ids": [event.id for event in events],
+        "event_types": [event.type.value for event in events],
+        "event_times": [event.occurred_at for event in events],
+        "event_data": [event.data for event in events],
+    }
 
 
-def _event_arrays(events: Iterable[SubscriptionEvent], wanted: frozenset[str]) -> dict[str, object]:
+def _changes(changed: Sequence[Subscription]) -> dict[str, object]:
+    """What the statements are told of subscriptions with whatever happened to them."""
+    rows = [subscription_row(one) for one in changed]
+    arrays: dict[str, object] = {name: [row[name] for row in rows] for name in _CHANGING}
+    arrays["version_before"] = [one.version - len(one.events) for one in changed]
+    return arrays | _event_arrays(event for one in changed for event in one.events)
+
+
+def _event_arrays(events: Iterable[SubscriptionEvent]) -> dict[str, object]:
     rows = [subscription_event_row(event) for event in events]
-    return {name: [row[column] for row in rows] for name, column in _EVENT_ARRAYS.items() if name in wanted}
+    return {name: [row[column] for row in rows] for name, column in _EVENT_ARRAYS.items()}
