@@ -19,6 +19,7 @@ _COPY: Final = "bench_swept"
 _PEAK_MIB: Final = 200
 _GROWTH: Final = 1.1
 _RATE: Final = 20_000
+_NEAR: Final = 0.6
 
 _ONE_STATEMENT: Final = """
     WITH ended AS (
@@ -79,8 +80,8 @@ async def run(bench: Bench) -> Section:
     peak = max(large.peaks) / MIB
     name = f"sweep of {large.due:,}"
     figures = (
-        Figure(name, middle(large.ours), Unit.PER_SECOND, at_least(_RATE)),
-        Figure(f"sweep of {small.due:,}", middle(small.ours), Unit.PER_SECOND, at_least(_RATE)),
+        Figure(name, middle(large.ours), Unit.PER_SECOND, at_least(_RATE), _limit(large)),
+        Figure(f"sweep of {small.due:,}", middle(small.ours), Unit.PER_SECOND, at_least(_RATE), _limit(small)),
         Figure(f"sweep of {small.due:,}: of one SQL statement", _ratio(small), target=at_least(0.25)),
         Figure(f"{name}: of one SQL statement", _ratio(large), target=at_least(0.25)),
         Figure(f"one SQL statement, {large.due:,}", middle(large.theirs), Unit.PER_SECOND),
@@ -96,6 +97,16 @@ async def run(bench: Bench) -> Section:
 
 def _ratio(sweeps: _Sweeps) -> float:
     return ratio_of_pairs(sweeps.ours, sweeps.theirs)
+
+
+def _limit(sweeps: _Sweeps) -> str:
+    """Why it is not faster, where it comes near what PostgreSQL itself does here; otherwise nothing excuses it."""
+    if _ratio(sweeps) < _NEAR:
+        return ""
+    return (
+        f"PostgreSQL's one statement does {middle(sweeps.theirs):,.0f} a second on this machine, and the sweep"
+        f" {_ratio(sweeps):.2f} of that, with its start of half a second"
+    )
 
 
 async def _sweeps(bench: Bench, due: int, rounds: int) -> _Sweeps:
