@@ -17,7 +17,7 @@ from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from tests.support import unguarded
 from tests.support.clients import Call, Reply, send, send_all
 from tests.support.populations import Account, Population, looking_into, population, wait_for
-from tests.support.postgres import Server, _database
+from tests.support.postgres import Server, own_database
 from tests.support.processes import run, serving_each, short_folder
 
 CALLERS: Final = 48
@@ -96,7 +96,7 @@ def _pair(
     server: Server, worker_id: str, environ: dict[str, str], statements: Sequence[str] = (), search_path: str = ""
 ) -> Iterator[Pair]:
     """Two processes over a database after these statements; the second looks into the schemas of ``search_path``."""
-    with _database(server, worker_id, server.template) as url, short_folder() as folder:
+    with own_database(server, worker_id, server.template) as url, short_folder() as folder:
         wait_for(_execute(url, statements))
         urls = (url, looking_into(url, search_path) if search_path else url)
         environs = [{**environ, "SMP_DATABASE_URL": each} for each in urls]
