@@ -12,7 +12,7 @@ import asyncpg
 
 from tests.support.clients import send
 from tests.support.populations import Account, Population, population
-from tests.support.processes import is_alive, serving
+from tests.support.processes import is_alive, kill, serving, starting, wait_until
 
 GRACE_S: Final = 2
 SPARE_S: Final = 15.0
@@ -104,3 +104,19 @@ async def test_nobody_keeps_it_from_stopping(environ: dict[str, str], database_u
             assert workers
             assert not any(is_alive(worker) for worker in workers)
             assert await people.value("SELECT count(*) FROM subscriptions") == 0
+
+
+def test_a_worker_whose_parent_is_killed_while_it_starts_is_gone(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
+    """It has never seen its parent alive, and knows it all the same."""
+    with starting({**environ, "SMP_DATABASE_URL": database_url}, folder) as service:
+        wait_until(lambda: bool(service.workers()))
+        workers = service.workers()
+        service.process.kill()
+        service.process.wait(SPARE_S)
+        try:
+            wait_until(lambda: not any(is_alive(worker) for worker in workers), SPARE_S)
+        finally:
+            for worker in workers:
+                kill(worker)

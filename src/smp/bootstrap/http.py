@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -186,8 +187,12 @@ async def _kept_running(database: EmbeddedDatabase, opened: Settings) -> AsyncIt
 
 @asynccontextmanager
 async def watch_parent() -> AsyncIterator[None]:
-    """End this worker as a stop would where its parent was killed: nobody else could, and it would hold the port."""
-    parent = os.getppid()
+    """End this worker as a stop would where its parent was killed: nobody else could, and it would hold the port.
+
+    Its parent is who started it, even if that one was killed before this was called.
+    """
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None else started_by.pid
 
     async def watch() -> None:
         while os.getppid() == parent:  # noqa: ASYNC110 - no event tells it
