@@ -145,7 +145,6 @@ DAMAGE: Final = {
     "no_sessions_of_disabled_users": "UPDATE users SET disabled = true",
     "counts_of_subscriptions": "UPDATE subscription_counts SET n = n + 1",
     "counts_of_users": "DELETE FROM user_counts",
-    "no_unfinished_import": "CREATE TABLE import_progress ()",
     "test_clock_has_one_row": (
         f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - names of ours
         "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from smp.adapters.cli.runtime import Failure
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
 from smp.application.errors import ApplicationError, OutcomeUnknown, StorageUnavailable, TransactionConflict
-from smp.application.transfer import TransferRefused
 from smp.bootstrap.database import SchemaMismatch
 from smp.bootstrap.demo.refusal import DemoRefused
 from smp.bootstrap.logging import redact_text
@@ -21,7 +20,7 @@ from smp.domain.errors import DomainError, InvalidValue, RejectedByStorage
 EXIT_FAILED = 1
 EXIT_ASKED_WRONGLY = 2
 
-_SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused, TransferRefused, WorkersFailed)
+_SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused, WorkersFailed)
 _ADVICE: Mapping[type[Exception], str] = {
     TransactionConflict: "; run it again",
     OutcomeUnknown: "; run it again",

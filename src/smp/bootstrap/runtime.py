@@ -8,16 +8,12 @@ from __future__ import annotations
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import BinaryIO
 
 from smp import __version__
 from smp.adapters.cli.runtime import (
     DemoOutcome,
     DemoProgress,
-    ExportOutcome,
     Failure,
-    ImportOutcome,
     MigrationOutcome,
     Runtime,
     SchemaState,
@@ -26,7 +22,6 @@ from smp.adapters.cli.runtime import (
     UseCases,
 )
 from smp.application.queries.views import Finding
-from smp.application.transfer import Progress
 from smp.bootstrap.passwords import new_password
 from smp.bootstrap.settings import VARIABLES, LogLevel, Settings, SettingsInvalid, load_settings
 
@@ -137,18 +132,6 @@ class ProcessRuntime(Runtime):
                 return await load_demo(container, users, progress)
             finally:
                 await container.close()
-
-    async def export_data(self, destination: Path | BinaryIO, *, packed: bool, progress: Progress) -> ExportOutcome:
-        """Write all data as they are at one instant."""
-        from smp.bootstrap.transfer import export_data
-
-        return await export_data(self._settings(), destination, packed=packed, progress=progress)
-
-    async def import_data(self, source: Path | BinaryIO, progress: Progress) -> ImportOutcome:
-        """Write all rows of the file into the database."""
-        from smp.bootstrap.transfer import import_data
-
-        return await import_data(self._settings(), source, progress)
 
     async def diagnose(self) -> Sequence[Finding]:
         """Look at everything; changes nothing."""

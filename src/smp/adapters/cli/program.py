@@ -13,8 +13,6 @@ from smp.adapters.cli.api_keys import api_key_commands
 from smp.adapters.cli.demo import demo_command
 from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
-from smp.adapters.cli.export import export_command
-from smp.adapters.cli.import_ import import_command
 from smp.adapters.cli.migrate import migrate_command
 from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
 from smp.adapters.cli.runtime import Runtime
@@ -58,8 +56,6 @@ def build_program(runtime: Runtime) -> click.Group:
     smp.add_command(admin_commands(runtime))
     smp.add_command(api_key_commands(runtime))
     smp.add_command(demo_command(runtime))
-    smp.add_command(export_command(runtime))
-    smp.add_command(import_command(runtime))
     smp.add_command(doctor_command(runtime))
     smp.add_command(_settings_command(runtime))
     smp.add_command(_version_command(runtime))

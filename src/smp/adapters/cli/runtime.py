@@ -6,12 +6,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from smp.application.queries.views import Finding
-from smp.application.transfer import Progress, Summary
 
 Handler = TypeVar("Handler")
 
@@ -74,26 +71,6 @@ class DemoOutcome:
     subscriptions: int = 0
     events: int = 0
     logins: tuple[DemoLogin, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ExportOutcome:
-    """What was written, of which schema, as of when."""
-
-    summary: Summary
-    schema: str
-    exported_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOutcome:
-    """What the file has, of which schema and as of when; and what was done: from which line on, how many rows."""
-
-    summary: Summary
-    schema: str
-    exported_at: datetime
-    resumed_at: int | None
-    written: int
 
 
 DemoProgress = Callable[[int], None]
@@ -174,14 +151,6 @@ class Runtime(Protocol):
     @abstractmethod
     async def load_demo(self, users: int, progress: DemoProgress) -> DemoOutcome:
         """Fill the database with a believable set of data around ``users`` accounts, or leave the one that is there."""
-
-    @abstractmethod
-    async def export_data(self, destination: Path | BinaryIO, *, packed: bool, progress: Progress) -> ExportOutcome:
-        """Write all data as they are at one instant to a file, or to a stream that is open; changes no data."""
-
-    @abstractmethod
-    async def import_data(self, source: Path | BinaryIO, progress: Progress) -> ImportOutcome:
-        """Write all rows of such a file into the database, or go on where that was stopped."""
 
     @abstractmethod
     async def diagnose(self) -> Sequence[Finding]:

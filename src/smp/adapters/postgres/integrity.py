@@ -237,11 +237,6 @@ INVARIANTS: Final = (
         "statistics are wrong; set user_counts to the number of users",
     ),
     Invariant(
-        "no_unfinished_import",
-        "SELECT 'a part of the data is missing' WHERE to_regclass('import_progress') IS NOT NULL",
-        "run smp import with the same file once more, and it goes on where it was stopped; serve nothing until then",
-    ),
-    Invariant(
         "test_clock_has_one_row",
         "SELECT 'rows: ' || count(*) FROM test_clock HAVING count(*) > 1",
         "delete all rows but one",
