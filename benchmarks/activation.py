@@ -31,7 +31,7 @@ from smp.adapters.postgres.pool import (
 from smp.adapters.postgres.statements import set_codecs
 from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
 from smp.application.commands.start_trial import StartTrial, StartTrialHandler
-from smp.application.idempotency import Answer, IdempotentRequest
+from smp.application.idempotency import IdempotentRequest, StoredResponse
 from smp.application.ports.clock import Clock
 from smp.bootstrap.container import build_container
 from smp.bootstrap.settings import load_settings
@@ -41,7 +41,7 @@ NAME: Final = "activation"
 CLIENTS: Final = (1, 8)
 
 _PLAN: Final = stories.COMMON_PLAN
-_RENDER: Final = cast("Callable[[object], Answer]", subscription_answer)
+_RENDER: Final = cast("Callable[[object], StoredResponse]", subscription_answer)
 _TPS: Final = re.compile(r"^tps = ([0-9.]+) \(without", re.MULTILINE)
 _FAILED: Final = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
 _TIMEOUT_S: Final = 300.0

@@ -16,16 +16,16 @@ from smp.bootstrap.settings import load_settings
 TARGET = "benchmarks.empty_server:create_app"
 
 
-class Answer(msgspec.Struct):
+class StoredResponse(msgspec.Struct):
     """As little as can be answered."""
 
     ok: bool
 
 
 @get("/")
-async def empty() -> Answer:
+async def empty() -> StoredResponse:
     """Do nothing."""
-    return Answer(ok=True)
+    return StoredResponse(ok=True)
 
 
 def create_app() -> Litestar:

@@ -18,13 +18,13 @@ from benchmarks.load import CONNECTIONS
 from benchmarks.recording import Journal, RecordingPool, Sent
 from benchmarks.sessions import SignedIn
 from benchmarks.stories import FEATURE
-from smp.adapters.http.access.routes import Gate, GateApp
+from smp.adapters.http.access.routes import AccessApp, Gate
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.pool import PostgresPool, create_pool
 from smp.adapters.postgres.session_reader import PostgresSessionReader
 from smp.adapters.postgres.statements import set_codecs
 from smp.adapters.postgres.urls import driver_url
-from smp.adapters.system.tokens import SecretsTokens
+from smp.adapters.system.token_generator import SecretsTokenGenerator
 from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
 from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
 from smp.bootstrap.container import build_container
@@ -65,7 +65,7 @@ async def measure(environ: dict[str, str], signed_in: Sequence[SignedIn], rounds
 async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) -> dict[str, Ask]:
     pool = await create_pool(settings.database_url or "")
     stack.push_async_callback(pool.close)
-    tokens, sessions, access = SecretsTokens(), PostgresSessionReader(pool), PostgresAccessReader(pool)
+    tokens, sessions, access = SecretsTokenGenerator(), PostgresSessionReader(pool), PostgresAccessReader(pool)
     # The service closes the container with itself; here its life is the block's.
     container = build_container(settings, HttpProvider())
     stack.push_async_callback(container.close)
@@ -87,7 +87,7 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
         "asyncpg: two prepared statements on one of ten connections": await _driver(settings, example, stack),
         "the pool, and rows to values": readers,
         "use cases: who is it, and may they": use_cases,
-        "the gate: path, cookie, JSON": _asgi(GateApp(_nothing_else, source)),
+        "the gate: path, cookie, JSON": _asgi(AccessApp(_nothing_else, source)),
         "the edge: request id, headers, metrics, log": _asgi(build_app(settings, container)),
     }
 
@@ -102,7 +102,7 @@ async def _driver(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
         stack.push_async_callback(connection.close)
         await set_codecs(connection)
         connections.put_nowait(connection)
-    tokens = SecretsTokens()
+    tokens = SecretsTokenGenerator()
 
     async def ask(one: SignedIn) -> None:
         connection = await connections.get()

@@ -21,7 +21,7 @@ from benchmarks.processes import Failed
 from benchmarks.recording import Journal, RecordingPool
 from benchmarks.stories import COMMON_PLAN, ENDLESS_PLAN, NOW, RARE_PLAN
 from smp.adapters.postgres.pool import PoolSettings, create_pool
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.application.paging import LIMIT_DEFAULT, PageRequest
@@ -147,7 +147,7 @@ async def _source(bench: Bench, size: int, stack: AsyncExitStack) -> _Source:
     pool = RecordingPool(await create_pool(bench.server.url(database), PoolSettings(size=1)), journal)
     stack.push_async_callback(pool.close)
     connection = await stack.enter_async_context(bench.server.connection(database))
-    return _Source(PostgresSubscriptionReader(pool, StaleReads(pool)), journal, connection)
+    return _Source(PostgresSubscriptionReader(pool, ReplicaReads(pool)), journal, connection)
 
 
 def _filters(user: asyncpg.Record | None) -> Iterator[SubscriptionFilter]:
@@ -218,7 +218,7 @@ async def _statistics(bench: Bench) -> Sequence[Figure]:
         for name in names:
             pool = await create_pool(bench.server.url(name), PoolSettings(size=1))
             stack.push_async_callback(pool.close)
-            readers.append(PostgresStatisticsReader(StaleReads(pool)))
+            readers.append(PostgresStatisticsReader(ReplicaReads(pool)))
         times: list[list[float]] = [[], []]
         for _ in range(_STATISTICS_RUNS):
             for reader, taken in zip(readers, times, strict=True):

@@ -11,8 +11,8 @@ from benchmarks.server import Server
 from smp.adapters.postgres.pool import create_pool
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.system.clock import SystemClock
-from smp.adapters.system.ids import Uuid7Ids
-from smp.adapters.system.tokens import SecretsTokens
+from smp.adapters.system.id_generator import Uuid7IdGenerator
+from smp.adapters.system.token_generator import SecretsTokenGenerator
 from smp.application.session_token import new_session_token
 from smp.domain.user.session import Session
 
@@ -39,7 +39,7 @@ class SignedIn:
 
 async def sign_in(server: Server, database: str, count: int) -> Sequence[SignedIn]:
     """So many users with a new session each; all sessions that were there are gone."""
-    tokens, ids, now = SecretsTokens(), Uuid7Ids(), await SystemClock().now()
+    tokens, ids, now = SecretsTokenGenerator(), Uuid7IdGenerator(), await SystemClock().now()
     async with server.connection(database) as connection:
         await connection.execute("DELETE FROM sessions")
         users = [row[0] for row in await connection.fetch(_LIVE_USERS, count)]

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from smp.domain.actor import SYSTEM, Actor, ActorType, Cause
+from smp.domain.actor import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.features import features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -85,8 +85,8 @@ def due(size: int) -> Sample:
 def registered(numbers: range, user_id: Callable[[int], UUID]) -> Iterator[User]:
     """Users who never subscribed."""
     for number in numbers:
-        cause = Cause(PLANS_MADE_AT, Actor(ActorType.USER, user_id(number)), uuid7(PLANS_MADE_AT, number, 1))
-        yield User.register(user_id(number), Email(f"u{number}@bench.example"), PASSWORD_HASH, Role.USER, cause)
+        metadata = EventMetadata(PLANS_MADE_AT, Actor(ActorType.USER, user_id(number)), uuid7(PLANS_MADE_AT, number, 1))
+        yield User.register(user_id(number), Email(f"u{number}@bench.example"), PASSWORD_HASH, Role.USER, metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +101,33 @@ class _Subscriber:
     def trial(self, since: timedelta) -> Subscription:
         """A trial that began so long before the end."""
         at = self.end - since
-        return Subscription.start_trial(self._id(at, 2), self.user_id(at), self._monthly, self.cause(at, 3))
+        return Subscription.start_trial(self._id(at, 2), self.user_id(at), self._monthly, self.metadata(at, 3))
 
     def paid(self, since: timedelta, offer: int | None = None) -> Subscription:
         """A paid subscription that began so long before the end."""
         at = self.end - since
         revision = self._monthly if offer is None else self.offers[offer]
-        return Subscription.activate(self._id(at, 2), self.user_id(at), revision, self.cause(at, 3))
+        return Subscription.activate(self._id(at, 2), self.user_id(at), revision, self.metadata(at, 3))
 
     def renewed(self, since: timedelta) -> Subscription:
         """One that was renewed once."""
-        return self.paid(since).renew(self._monthly, self.cause(self.end - since + 20 * _DAY, 4))
+        return self.paid(since).renew(self._monthly, self.metadata(self.end - since + 20 * _DAY, 4))
 
     def converted(self, since: timedelta) -> Subscription:
         """A trial that was paid for after five days."""
-        return self.trial(since).convert(self._monthly, self.cause(self.end - since + 5 * _DAY, 4))
+        return self.trial(since).convert(self._monthly, self.metadata(self.end - since + 5 * _DAY, 4))
 
     def scheduled(self, since: timedelta) -> Subscription:
         """One that is to be cancelled at its end."""
-        return self.paid(since).cancel_at_period_end(self.cause(self.end - since + 3 * _DAY, 4))
+        return self.paid(since).cancel_at_period_end(self.metadata(self.end - since + 3 * _DAY, 4))
 
     def cancelled(self, since: timedelta) -> Subscription:
         """One that was cancelled after some days."""
-        return self.paid(since).cancel_now(self.cause(self.end - since + 6 * _DAY, 4))
+        return self.paid(since).cancel_now(self.metadata(self.end - since + 6 * _DAY, 4))
 
     def settled(self, subscription: Subscription) -> Subscription:
         """What the sweep wrote since."""
-        return subscription.settle(Cause(self.end, SYSTEM, self._id(self.end, 5)))
+        return subscription.apply_expiry(EventMetadata(self.end, SYSTEM, self._id(self.end, 5)))
 
     def days(self, low: float, high: float) -> timedelta:
         """Between so many days and so many."""
@@ -137,16 +137,16 @@ class _Subscriber:
         """The account, made a day before."""
         made_at = at - _DAY
         email = Email(f"u{self.number}@bench.example")
-        cause = Cause(made_at, Actor(ActorType.USER, self.user_id(at)), self._id(made_at, 1))
-        return User.register(self.user_id(at), email, PASSWORD_HASH, Role.USER, cause)
+        metadata = EventMetadata(made_at, Actor(ActorType.USER, self.user_id(at)), self._id(made_at, 1))
+        return User.register(self.user_id(at), email, PASSWORD_HASH, Role.USER, metadata)
 
     def user_id(self, at: datetime) -> UUID:
         """The id of the account of someone who subscribed then."""
         return self._id(at - _DAY, 0)
 
-    def cause(self, at: datetime, kind: int) -> Cause:
+    def metadata(self, at: datetime, kind: int) -> EventMetadata:
         """The user did it."""
-        return Cause(at, SYSTEM, self._id(at, kind))
+        return EventMetadata(at, SYSTEM, self._id(at, kind))
 
     @property
     def _monthly(self) -> PlanRevision:
@@ -205,5 +205,5 @@ def _plan(number: int, code: str, price: Money, period: str | None, trial: str |
         None if trial is None else Period.parse(trial),
         features({FEATURE: True, "seats": 5 * (number + 1), "projects": 100, "support": "email"}),
     )
-    cause = Cause(PLANS_MADE_AT, SYSTEM, uuid7(PLANS_MADE_AT, number, 6))
-    return Plan.create(uuid7(PLANS_MADE_AT, number, 7), code, code.capitalize(), f"The plan {code}.", terms, cause)
+    metadata = EventMetadata(PLANS_MADE_AT, SYSTEM, uuid7(PLANS_MADE_AT, number, 6))
+    return Plan.create(uuid7(PLANS_MADE_AT, number, 7), code, code.capitalize(), f"The plan {code}.", terms, metadata)

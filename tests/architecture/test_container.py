@@ -22,7 +22,7 @@ from smp.adapters.memory.store import MemoryStore
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.ports.api_keys import ApiKeyRepository
 from smp.application.ports.clock import Clock, SettableClock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries import readers
 from smp.bootstrap.container import build_container
@@ -137,7 +137,7 @@ async def test_what_it_opened_it_closes() -> None:
 def test_a_part_cannot_be_replaced_by_mistake() -> None:
     """Two for one port are an error, unless the second one says that it replaces the first."""
     provider = Provider(scope=Scope.APP)
-    provider.provide(lambda: None, provides=Ids)
+    provider.provide(lambda: None, provides=IdGenerator)
     with pytest.raises(DishkaError):
         build_container(settings(), provider)
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from smp.adapters.cli.program import build_program
-from smp.bootstrap.runtime import ProcessRuntime
+from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import FILE_SUFFIX, VARIABLES
 from tests.architecture.source import ROOT
 
@@ -56,7 +56,7 @@ def arguments_in(line: str) -> Iterator[list[str]]:
 
 def parse(arguments: list[str]) -> None:
     """Let the program understand the arguments, without doing anything. Raises click.UsageError."""
-    program: click.Command = build_program(ProcessRuntime({}))
+    program: click.Command = build_program(ProcessServices({}))
     context = program.make_context("smp", [], resilient_parsing=True)
     while isinstance(program, click.Group):
         name, *arguments = arguments or ["nothing"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from smp.application.queries.views import ApiKeyView
-from smp.domain.errors import RejectedByStorage
+from smp.domain.errors import StorageIntegrityError
 from tests.support.builders import DAY, IDS, NOW, an_api_key
 from tests.support.storage import Storage
 
@@ -63,5 +63,5 @@ async def test_keys_are_listed_oldest_first(storage: Storage) -> None:
 async def test_a_secret_is_of_one_key(storage: Storage) -> None:
     """Two keys with one secret are a defect; two of one name are not."""
     await storage.keep(an_api_key("shop", "one"), an_api_key("shop", "other"))
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(an_api_key("another shop", "one"))

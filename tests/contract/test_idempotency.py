@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from smp.application.errors import IdempotencyKeyReused, OutcomeUnknown, RequestInProgress, StorageUnavailable
-from smp.application.idempotency import AlreadyAnswered, Answer, IdempotentRequest
+from smp.application.idempotency import DuplicateRequest, IdempotentRequest, StoredResponse
 from smp.domain.errors import UserNotFound
 from smp.domain.user.user import User
 from tests.support.builders import NOW, TICK, a_request, a_user
@@ -26,22 +26,24 @@ async def test_a_repeat_gets_the_first_answer_again(storage: Storage) -> None:
     """Byte for byte, with status and headers, and without a second effect."""
     request = replace(
         a_request(),
-        render=lambda result: Answer(201, {"Location": "/v1/x", "ETag": '"1"'}, b"\x00\xff" + str(result).encode()),
+        render=lambda result: StoredResponse(
+            201, {"Location": "/v1/x", "ETag": '"1"'}, b"\x00\xff" + str(result).encode()
+        ),
     )
     await do(storage, request, a_user(), "first")
-    with pytest.raises(AlreadyAnswered) as caught:
+    with pytest.raises(DuplicateRequest) as caught:
         await do(storage, request, a_user("bob@example.com"), "second")
-    assert caught.value.answer == Answer(201, {"Location": "/v1/x", "ETag": '"1"'}, b"\x00\xfffirst")
+    assert caught.value.answer == StoredResponse(201, {"Location": "/v1/x", "ETag": '"1"'}, b"\x00\xfffirst")
     assert await storage.event_types() == ["user.registered"]
 
 
 async def test_an_answer_may_be_empty(storage: Storage) -> None:
     """No headers and no body are an answer, too."""
-    request = replace(a_request(), render=lambda _: Answer(204, {}, b""))
+    request = replace(a_request(), render=lambda _: StoredResponse(204, {}, b""))
     await do(storage, request, a_user())
-    with pytest.raises(AlreadyAnswered) as caught:
+    with pytest.raises(DuplicateRequest) as caught:
         await do(storage, request, a_user("bob@example.com"))
-    assert caught.value.answer == Answer(204, {}, b"")
+    assert caught.value.answer == StoredResponse(204, {}, b"")
 
 
 async def test_another_request_under_the_same_key_is_refused(storage: Storage) -> None:
@@ -72,7 +74,7 @@ async def test_while_the_first_runs_a_repeat_is_told_so(storage: Storage) -> Non
             await do(storage, a_request(fingerprint=b"other"), a_user("bob@example.com"))
         await do(storage, a_request(key="another key"), a_user("eve@example.com"))
         await work.commit("done")
-    with pytest.raises(AlreadyAnswered):
+    with pytest.raises(DuplicateRequest):
         await do(storage, a_request(), a_user("bob@example.com"))
 
 
@@ -100,11 +102,11 @@ async def test_an_answer_is_kept_for_a_day(storage: Storage, age: timedelta, is_
     await do(storage, a_request(at=NOW), a_user(), "first")
     later = a_request(at=NOW + age)
     if is_kept:
-        with pytest.raises(AlreadyAnswered):
+        with pytest.raises(DuplicateRequest):
             await do(storage, later, a_user("bob@example.com"))
     else:
         await do(storage, later, a_user("bob@example.com"), "second")
-        with pytest.raises(AlreadyAnswered) as caught:
+        with pytest.raises(DuplicateRequest) as caught:
             await do(storage, a_request(at=NOW + age + A_DAY), a_user("eve@example.com"))
         assert caught.value.answer.body == b"'second'"
 
@@ -136,7 +138,7 @@ async def test_neither_answer_nor_effect_where_the_commit_fails(storage: Storage
 async def test_neither_answer_nor_effect_where_the_answer_cannot_be_made(storage: Storage) -> None:
     """Rendering is part of the transaction."""
 
-    def cannot(_: object) -> Answer:
+    def cannot(_: object) -> StoredResponse:
         raise ZeroDivisionError
 
     ann = a_user()

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
-from smp.application.commands.change_plan import ChangePlan, PlanPatch
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.start_trial import StartTrial
+from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from tests.support.builders import ADMIN, DAY, a_plan, a_session, a_user, actor_of, some_terms
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
@@ -14,10 +14,10 @@ from tests.support.use_cases import UseCases
 async def assert_sound(storage: Storage) -> None:
     """Every invariant is checked once, and holds."""
     findings = await storage.integrity.check(await storage.clock.now())
-    assert [finding for finding in findings if not finding.ok] == []
-    names = [finding.check for finding in findings]
+    assert [check_result for check_result in findings if not check_result.ok] == []
+    names = [check_result.check for check_result in findings]
     assert len(names) == len(set(names)) >= 5
-    assert all(finding.detail for finding in findings)
+    assert all(check_result.detail for check_result in findings)
 
 
 async def test_an_empty_storage_is_sound(storage: Storage) -> None:
@@ -36,7 +36,7 @@ async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCas
     await storage.clock.set(start + DAY)
     await use_cases.activate(ActivateSubscription(actor_of(users[0]), users[0].id, "pro"))
     await use_cases.cancel(CancelSubscription(actor_of(users[1]), users[1].id, CancelAt.PERIOD_END))
-    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
+    await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
     await use_cases.activate(ActivateSubscription(actor_of(users[3]), users[3].id, "life"))
     await use_cases.cancel(CancelSubscription(actor_of(users[3]), users[3].id))
     await use_cases.activate(ActivateSubscription(actor_of(users[4]), users[4].id, "pro"))

@@ -149,20 +149,20 @@ async def test_an_attempt_that_was_not_judged_is_withdrawn(storage: Storage) -> 
     """From both counts; what failed before stays."""
     await attempts(storage, 9)
     await attempts(storage, 1)
-    await storage.throttle.withdraw("ann", "1.2.3.4")
+    await storage.throttle.cancel("ann", "1.2.3.4")
     await attempts(storage, 1)
     assert await wait_s(storage) == 30
     await on_many_accounts(storage, 89)
-    await storage.throttle.withdraw("account 0 at " + str(NOW), "1.2.3.4")
+    await storage.throttle.cancel("account 0 at " + str(NOW), "1.2.3.4")
     await storage.throttle.attempt("bob", "1.2.3.4", NOW)
     await storage.throttle.attempt("bob", "1.2.3.4", NOW)
     assert await wait_s(storage, "bob") == 30
 
 
 async def test_there_may_be_nothing_to_take_off(storage: Storage) -> None:
-    """Housekeeping may have come by: no count falls below nothing."""
+    """RetentionCleanup may have come by: no count falls below nothing."""
     for _ in range(3):
-        await storage.throttle.withdraw("ann", "1.2.3.4")
+        await storage.throttle.cancel("ann", "1.2.3.4")
         await storage.throttle.succeeded("ann", "1.2.3.4")
     await attempts(storage, 10)
     assert await wait_s(storage) == 30

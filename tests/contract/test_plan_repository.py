@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from smp.domain.errors import PlanCodeTaken, PlanNotFound, RejectedByStorage, StaleVersion
+from smp.domain.errors import PlanCodeTaken, PlanNotFound, StaleVersion, StorageIntegrityError
 from smp.domain.features import FeatureValue
 from smp.domain.plan.plan import Plan, PlanStatus, Terms
 from tests.support.builders import ADMIN, IDS, NOW, a_cause, a_plan, some_terms
@@ -38,7 +38,7 @@ async def save(storage: Storage, plan: Plan) -> None:
 def with_price(plan: Plan, amount: int) -> Plan:
     """The kept plan at another price, with the event."""
     kept = replace(plan, events=())
-    return kept.change(kept.name, kept.description, some_terms(amount), lambda: a_cause(actor=ADMIN))
+    return kept.update(kept.name, kept.description, some_terms(amount), lambda: a_cause(actor=ADMIN))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_an_id_is_unique(storage: Storage) -> None:
     """No caller can ask for this: it is a defect, not a conflict."""
     plan = a_plan("pro")
     await storage.keep(plan)
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(plan, code="other", events=()))
 
 
@@ -122,7 +122,7 @@ async def test_texts_and_status_change_in_place(storage: Storage) -> None:
     """They make no revision; two changes in one save are two events."""
     plan = a_plan()
     await storage.keep(plan)
-    changed = replace(plan, events=()).change("Gold", "Shiny", plan.revision.terms, lambda: a_cause(actor=ADMIN))
+    changed = replace(plan, events=()).update("Gold", "Shiny", plan.revision.terms, lambda: a_cause(actor=ADMIN))
     await save(storage, changed.archive(a_cause(actor=ADMIN)))
     kept = await fetch(storage, "pro")
     assert (kept.name, kept.description, kept.status) == ("Gold", "Shiny", PlanStatus.ARCHIVED)

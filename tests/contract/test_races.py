@@ -11,4 +11,4 @@ async def test_race(storage: Storage, race: Race) -> None:
     """What must hold holds, however many want the same thing at once; the storage stays sound."""
     await race(storage)
     findings = await storage.integrity.check(await storage.clock.now())
-    assert [finding for finding in findings if not finding.ok] == []
+    assert [check_result for check_result in findings if not check_result.ok] == []

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from smp.application.paging import PageRequest
-from smp.domain.errors import RejectedByStorage, UserNotFound
+from smp.domain.errors import StorageIntegrityError, UserNotFound
 from tests.support.builders import IDS, a_session, a_user
 from tests.support.storage import Storage
 
@@ -34,9 +34,9 @@ async def test_a_session_belongs_to_a_known_user(storage: Storage) -> None:
 
 async def test_a_token_is_of_one_session(storage: Storage) -> None:
     """Two of a user's sessions with one token, or one id, are a defect."""
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(a_session(ANN, "phone"))
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(a_session(ANN, "another"), id=PHONE.id))
 
 

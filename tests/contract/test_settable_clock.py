@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smp.domain.errors import ClockMovesForwardOnly
+from smp.domain.errors import ClockCannotGoBack
 from tests.support.builders import DAY, NOW, TICK
 from tests.support.storage import Storage
 
@@ -24,7 +24,7 @@ async def test_it_stands_where_it_was_set(storage: Storage) -> None:
 async def test_it_moves_forward_only(storage: Storage) -> None:
     """Not even by the smallest step back; standing still is no move. The refusal tells both instants."""
     await storage.clock.set(LATER)
-    with pytest.raises(ClockMovesForwardOnly) as caught:
+    with pytest.raises(ClockCannotGoBack) as caught:
         await storage.clock.set(LATER - TICK)
     assert (caught.value.now, caught.value.asked) == (LATER, LATER - TICK)
     assert await storage.clock.now() == LATER
@@ -37,7 +37,7 @@ async def test_before_it_is_set_it_cannot_go_back_either(storage: Storage) -> No
     """From where it is then."""
     before = await storage.clock.now()
     assert before.utcoffset() is not None
-    with pytest.raises(ClockMovesForwardOnly):
+    with pytest.raises(ClockCannotGoBack):
         await storage.clock.set(before - DAY)
     assert await storage.clock.now() >= before
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from smp.application.queries.readers import Figures
+from smp.application.queries.readers import StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status
@@ -37,7 +37,7 @@ async def save(storage: Storage, thing: Plan | Subscription) -> None:
         await work.commit()
 
 
-async def figures(storage: Storage, now: datetime, ending_before: datetime | None = None) -> Figures:
+async def figures(storage: Storage, now: datetime, ending_before: datetime | None = None) -> StatisticsSnapshot:
     """The figures, with the lists that have no order put in one."""
     read = await storage.statistics.figures(now, ending_before or now + 7 * DAY)
     revenue = sorted(read.revenue, key=lambda part: (part.price.currency, part.price.amount, str(part.period)))
@@ -51,7 +51,7 @@ def statuses(trial: int = 0, active: int = 0, expired: int = 0, cancelled: int =
 
 async def test_an_empty_platform_counts_nothing(storage: Storage) -> None:
     """Every status is there, with 0."""
-    assert await figures(storage, NOW) == Figures(0, statuses(), [], [], TrialCounts(0, 0, 0), 0)
+    assert await figures(storage, NOW) == StatisticsSnapshot(0, statuses(), [], [], TrialCounts(0, 0, 0), 0)
 
 
 async def test_users_and_statuses_are_counted(storage: Storage) -> None:
@@ -63,7 +63,7 @@ async def test_users_and_statuses_are_counted(storage: Storage) -> None:
     await storage.keep(an_active(users[1], pro), an_active(users[2], life))
     await storage.keep(kept(an_active(users[3], pro)).cancel_now(a_cause(NOW + DAY)))
     trial = await keep_trial(storage, begun_trial(users[4], pro, NOW - 20 * DAY))
-    await save(storage, trial.settle(a_cause()))
+    await save(storage, trial.apply_expiry(a_cause()))
     read = await figures(storage, NOW)
     assert read.users == 6
     assert read.subscriptions == statuses(trial=1, active=2, expired=1, cancelled=1)
@@ -95,7 +95,7 @@ async def test_what_is_due_counts_as_what_time_has_made_it(storage: Storage) -> 
     assert all_over.subscriptions == statuses(expired=3, cancelled=1)
     assert (all_over.by_plan, all_over.revenue, all_over.ending) == ([], [], 0)
     for trial in trials[:2]:
-        await save(storage, kept(trial).settle(a_cause(TRIAL_END + DAY)))
+        await save(storage, kept(trial).apply_expiry(a_cause(TRIAL_END + DAY)))
     assert await figures(storage, TRIAL_END) == ended
     assert await figures(storage, NOW + 100 * DAY) == all_over
 
@@ -135,7 +135,7 @@ async def test_revenue_is_by_what_each_subscriber_pays(storage: Storage) -> None
     await storage.keep(
         *(an_active(user, pro) for user in users[:2]), an_active(users[2], free), an_active(users[3], life)
     )
-    dearer = replace(pro, events=()).change("Pro", "", some_terms(2_990), lambda: a_cause(actor=ADMIN))
+    dearer = replace(pro, events=()).update("Pro", "", some_terms(2_990), lambda: a_cause(actor=ADMIN))
     await save(storage, dearer)
     await storage.keep(an_active(users[4], dearer), begun_trial(users[5], dearer))
     read = await figures(storage, NOW)
@@ -164,4 +164,4 @@ async def test_what_was_rolled_back_is_not_counted(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         await work.users.add(ann)
         await work.subscriptions.add(an_active(ann, pro))
-    assert await figures(storage, NOW) == Figures(0, statuses(), [], [], TrialCounts(0, 0, 0), 0)
+    assert await figures(storage, NOW) == StatisticsSnapshot(0, statuses(), [], [], TrialCounts(0, 0, 0), 0)

@@ -37,7 +37,7 @@ SUBSCRIPTIONS = [
     an_active(USERS[3], PRO),
     an_active(USERS[4], PRO).cancel_at_period_end(a_cause()),
     an_active(USERS[5], LIFE),
-    kept(a_trial(USERS[6], PRO, NOW - 20 * DAY)).settle(a_cause()),
+    kept(a_trial(USERS[6], PRO, NOW - 20 * DAY)).apply_expiry(a_cause()),
     kept(an_active(USERS[6], PRO)).cancel_now(a_cause(NOW + DAY)),
     kept(an_active(USERS[7], LIFE)).cancel_now(a_cause(NOW + DAY)),
 ]
@@ -102,7 +102,7 @@ async def sweep(storage: Storage, now: datetime) -> None:
     """Write down what time has decided."""
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_due(now, 100)
-        await work.subscriptions.save_all([subscription.settle(a_cause(now)) for subscription in due])
+        await work.subscriptions.save_all([subscription.apply_expiry(a_cause(now)) for subscription in due])
         await work.commit()
 
 

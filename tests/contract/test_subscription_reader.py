@@ -6,7 +6,7 @@ import pytest
 
 from smp.application.paging import PageRequest
 from smp.application.queries.views import EventView, PlanReference, SubscriptionView
-from smp.domain.access import Standing
+from smp.domain.access import EntitlementSnapshot
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
@@ -49,7 +49,7 @@ def shown(subscription: Subscription, plan: Plan, now: object) -> SubscriptionVi
 async def test_every_status_is_shown_as_it_was_written(storage: Storage) -> None:
     """All fields, in each of the four."""
     forms = [
-        kept(a_trial(ANN, PRO)).settle(a_cause(TRIAL_END)),
+        kept(a_trial(ANN, PRO)).apply_expiry(a_cause(TRIAL_END)),
         kept(an_active(ANN, PRO, TRIAL_END)).cancel_now(a_cause(TRIAL_END + DAY)),
         kept(a_trial(ANN, PRO, TRIAL_END + DAY))
         .convert(PRO.revision, a_cause(TRIAL_END + 2 * DAY))
@@ -90,7 +90,7 @@ async def test_status_is_a_function_of_time(storage: Storage, scheduled: bool) -
         assert (unswept.ended_at, unswept.cancelled_at) == (at, at if scheduled else None)
         assert await storage.subscriptions.current(ANN.id, now) is None
     unswept = await storage.subscriptions.get(trial.id, at)
-    await save(storage, kept(trial).settle(a_cause(at + DAY)))
+    await save(storage, kept(trial).apply_expiry(a_cause(at + DAY)))
     assert await storage.subscriptions.get(trial.id, at) == unswept
 
 
@@ -111,12 +111,12 @@ async def test_terms_are_those_it_was_made_under(storage: Storage) -> None:
     active = an_active(ANN, PRO)
     await storage.keep(active)
     terms = some_terms(99_900, "EUR", export=False)
-    await save(storage, replace(PRO, events=()).change("Pro Plus", "", terms, lambda: a_cause(actor=ADMIN)))
+    await save(storage, replace(PRO, events=()).update("Pro Plus", "", terms, lambda: a_cause(actor=ADMIN)))
     view = await storage.subscriptions.get(active.id, NOW)
     assert view is not None
     assert view.plan == PlanReference(PRO.id, "pro", "Pro Plus", 1)
     assert (view.price, view.features) == (PRO.revision.terms.price, PRO.revision.terms.features)
-    assert (await storage.access.standing(ANN.id)) == Standing(
+    assert (await storage.access.standing(ANN.id)) == EntitlementSnapshot(
         Status.ACTIVE, active.ends_at, None, "pro", PRO.revision.terms.features
     )
 
@@ -183,13 +183,15 @@ async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
     trial = a_trial(ANN, PRO).cancel_at_period_end(a_cause())
     await storage.keep(trial, an_active(BOB, LIFE))
     features = PRO.revision.terms.features
-    assert await storage.access.standing(ANN.id) == Standing(Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features)
+    assert await storage.access.standing(ANN.id) == EntitlementSnapshot(
+        Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features
+    )
     await save(storage, kept(trial).cancel_now(a_cause(NOW + DAY)))
     standing = await storage.access.standing(ANN.id)
-    assert standing == Standing(Status.CANCELLED, TRIAL_END, None, "pro", features)
+    assert standing == EntitlementSnapshot(Status.CANCELLED, TRIAL_END, None, "pro", features)
     new = an_active(ANN, LIFE, NOW + DAY)
     await storage.keep(new)
-    assert await storage.access.standing(ANN.id) == Standing(
+    assert await storage.access.standing(ANN.id) == EntitlementSnapshot(
         Status.ACTIVE, None, None, "life", LIFE.revision.terms.features
     )
 

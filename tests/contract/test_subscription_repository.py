@@ -9,8 +9,8 @@ import pytest
 from smp.application.paging import PageRequest
 from smp.domain.errors import (
     LiveSubscriptionExists,
-    RejectedByStorage,
     StaleVersion,
+    StorageIntegrityError,
     TrialAlreadyUsed,
     UserNotFound,
 )
@@ -32,7 +32,7 @@ async def people_and_plans(storage: Storage) -> None:
 async def fetch(storage: Storage, user_id: UUID = ANN.id) -> Subscription | None:
     """The subscription that is written as live."""
     async with storage.unit_of_work() as work:
-        return await work.subscriptions.find_unsettled(user_id)
+        return await work.subscriptions.find_open_for_update(user_id)
 
 
 async def save(storage: Storage, *subscriptions: Subscription) -> None:
@@ -69,7 +69,7 @@ async def test_a_subscription_comes_back_as_it_was(storage: Storage) -> None:
     for form in forms:
         async with storage.unit_of_work() as work:
             await work.subscriptions.add(form)
-            assert await work.subscriptions.find_unsettled(ANN.id) == kept(form)
+            assert await work.subscriptions.find_open_for_update(ANN.id) == kept(form)
     await storage.keep(forms[-1])
     assert await fetch(storage) == kept(forms[-1])
 
@@ -87,7 +87,7 @@ async def test_an_overdue_subscription_is_unsettled(storage: Storage) -> None:
     trial = a_trial(ANN, PRO)
     await storage.keep(trial)
     assert await fetch(storage) == kept(trial)
-    settled = kept(trial).settle(a_cause(NOW + 14 * DAY))
+    settled = kept(trial).apply_expiry(a_cause(NOW + 14 * DAY))
     await save(storage, settled)
     assert await fetch(storage) is None
     assert await types(storage, trial) == ["trial_started", "expired"]
@@ -139,9 +139,9 @@ async def test_an_overdue_one_stands_in_the_way_until_it_is_written_as_over(stor
     with pytest.raises(LiveSubscriptionExists):
         await storage.keep(new)
     async with storage.unit_of_work() as work:
-        found = await work.subscriptions.find_unsettled(ANN.id)
+        found = await work.subscriptions.find_open_for_update(ANN.id)
         assert found is not None
-        await work.subscriptions.save(found.settle(a_cause(at)))
+        await work.subscriptions.save(found.apply_expiry(a_cause(at)))
         await work.subscriptions.add(new)
         await work.commit()
     assert await fetch(storage) == kept(new)
@@ -182,9 +182,9 @@ async def test_a_subscription_belongs_to_a_known_user_and_revision(storage: Stor
     """An unknown user is told so; an unknown revision is nobody's request."""
     with pytest.raises(UserNotFound):
         await storage.keep(an_active(a_user("eve@example.com"), PRO))
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(an_active(ANN, a_plan("other")))
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(an_active(ANN, replace(PRO.revision, number=2)))
 
 
@@ -192,7 +192,7 @@ async def test_an_id_is_unique(storage: Storage) -> None:
     """No caller can ask for this: it is a defect, not a conflict."""
     ended = kept(an_active(ANN, PRO)).cancel_now(a_cause(NOW + DAY))
     await storage.keep(ended)
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(an_active(ANN, PRO, NOW + DAY), id=ended.id, events=()))
 
 
@@ -205,7 +205,7 @@ async def test_a_subscription_that_has_moved_on_cannot_be_saved(storage: Storage
         await save(storage, kept(active).cancel_now(a_cause()))
     found = await fetch(storage)
     assert found is not None
-    assert (found.version, found.periods) == (2, 2)
+    assert (found.version, found.periods_paid) == (2, 2)
     assert await types(storage, active) == ["activated", "renewed"]
 
 
@@ -220,7 +220,7 @@ async def test_many_are_saved_as_a_set(storage: Storage) -> None:
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
     at = NOW + 14 * DAY
-    await save(storage, *(kept(trial).settle(a_cause(at)) for trial in trials))
+    await save(storage, *(kept(trial).apply_expiry(a_cause(at)) for trial in trials))
     for trial in trials:
         assert await types(storage, trial) == ["trial_started", "expired"]
         found = await storage.subscriptions.get(trial.id, NOW)
@@ -236,7 +236,7 @@ async def test_of_many_none_is_saved_where_one_has_moved_on(storage: Storage) ->
     at = NOW + 14 * DAY
     for order in (1, -1):
         with pytest.raises(StaleVersion):
-            await save(storage, *[kept(trial).settle(a_cause(at)) for trial in trials][::order])
+            await save(storage, *[kept(trial).apply_expiry(a_cause(at)) for trial in trials][::order])
     assert await fetch(storage) == kept(trials[0])
     assert await types(storage, trials[0]) == ["trial_started"]
 
@@ -292,13 +292,13 @@ async def test_a_live_subscription_is_protected(storage: Storage) -> None:
 
     async def renew() -> None:
         async with storage.unit_of_work() as other:
-            found = await other.subscriptions.find_unsettled(ANN.id)
+            found = await other.subscriptions.find_open_for_update(ANN.id)
             assert found is not None
             await other.subscriptions.save(found.renew(PRO.revision, a_cause()))
             await other.commit()
 
     async with storage.unit_of_work() as work:
-        found = await work.subscriptions.find_unsettled(ANN.id)
+        found = await work.subscriptions.find_open_for_update(ANN.id)
         assert found is not None
         async with made_to_wait(renew()):
             await work.subscriptions.save(found.renew(PRO.revision, a_cause()))
@@ -314,7 +314,7 @@ async def test_what_ended_meanwhile_is_not_found(storage: Storage) -> None:
         assert await fetch(storage) is None
 
     async with storage.unit_of_work() as work:
-        found = await work.subscriptions.find_unsettled(ANN.id)
+        found = await work.subscriptions.find_open_for_update(ANN.id)
         assert found is not None
         async with made_to_wait(look()):
             await work.subscriptions.save(found.cancel_now(a_cause()))
@@ -347,7 +347,7 @@ async def test_due_is_what_time_has_ended(storage: Storage) -> None:
     assert await due(storage, first_end + DAY) == trials[:2]
     assert await due(storage, first_end + 10_000 * DAY) == trials
     assert await due(storage, first_end + 10_000 * DAY, limit=2) == trials[:2]
-    await save(storage, *(trial.settle(a_cause(first_end + DAY)) for trial in trials[:2]))
+    await save(storage, *(trial.apply_expiry(a_cause(first_end + DAY)) for trial in trials[:2]))
     assert await due(storage, first_end + 10_000 * DAY) == trials[2:]
 
 
@@ -371,7 +371,7 @@ async def test_two_sweeps_share_what_is_due(storage: Storage) -> None:
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
         assert await one.subscriptions.claim_due(later, 2) == trials[:2]
         assert await other.subscriptions.claim_due(later, 9) == trials[2:]
-        await other.subscriptions.save_all([trial.settle(a_cause(later)) for trial in trials[2:]])
+        await other.subscriptions.save_all([trial.apply_expiry(a_cause(later)) for trial in trials[2:]])
         await other.commit()
     assert await due(storage, later) == trials[:2]
 
@@ -380,5 +380,5 @@ async def test_a_sweep_leaves_out_what_a_user_is_changing(storage: Storage) -> N
     """Neither waits for the other."""
     trials = [kept(trial) for trial in await keep_due(storage, 2)]
     async with storage.unit_of_work() as work:
-        assert await work.subscriptions.find_unsettled(trials[0].user_id) == trials[0]
+        assert await work.subscriptions.find_open_for_update(trials[0].user_id) == trials[0]
         assert await due(storage, NOW + 100 * DAY) == trials[1:]

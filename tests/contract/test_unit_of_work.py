@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from smp.application.errors import OutcomeUnknown, StorageUnavailable
-from smp.domain.errors import EmailTaken, RejectedByStorage, UserNotFound
+from smp.domain.errors import EmailTaken, StorageIntegrityError, UserNotFound
 from smp.domain.user.user import Role
 from tests.support.builders import NOW, a_plan, a_trial, a_user, an_active
 from tests.support.storage import Storage, Thing, add
@@ -120,7 +120,7 @@ async def test_after_a_refused_write_nothing_can_be_committed(storage: Storage) 
         await work.users.add(bob)
         with pytest.raises(EmailTaken):
             await work.users.add(a_user("ANN@example.com"))
-        with pytest.raises(RejectedByStorage):
+        with pytest.raises(StorageIntegrityError):
             await work.commit()
     with pytest.raises(UserNotFound):
         await storage.users.get(bob.id)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from smp.domain.errors import EmailTaken, RejectedByStorage, UserNotFound
+from smp.domain.errors import EmailTaken, StorageIntegrityError, UserNotFound
 from smp.domain.user.user import Email, Role, User
 from tests.support.builders import IDS, PASSWORD, a_user, an_admin
 from tests.support.storage import Storage
@@ -69,7 +69,7 @@ async def test_an_id_is_unique(storage: Storage) -> None:
     """No caller can ask for this: it is a defect, not a conflict."""
     ann = a_user()
     await storage.keep(ann)
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(ann, email=Email("bob@example.com"), events=()))
 
 

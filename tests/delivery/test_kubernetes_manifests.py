@@ -15,7 +15,7 @@ from smp.adapters.http import edge
 from smp.adapters.postgres import pool
 from smp.bootstrap.failures import EXIT_ASKED_WRONGLY
 from smp.bootstrap.http import READINESS_LIMIT_S
-from smp.bootstrap.runtime import ProcessRuntime
+from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import FILE_SUFFIX, VARIABLES, Environment, Settings, load_settings
 from tests.support.manifests import OVERLAYS, Manifest, Rendered, Workload, overlay
 
@@ -162,7 +162,7 @@ def test_ours_are_alike(rendered: Rendered) -> None:
 
 def test_our_commands_exist(rendered: Rendered) -> None:
     """The image's entry point is ``smp``; the arguments are the command."""
-    program = build_program(ProcessRuntime({}))
+    program = build_program(ProcessServices({}))
     commands = {f"{each.kind} {each.name}": each.container["args"] for each in rendered.workloads()}
     assert [commands[each][0] for each in SMP] == ["serve", "migrate", "expire"]
     for name in SMP:

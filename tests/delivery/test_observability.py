@@ -15,7 +15,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from smp.adapters.prometheus.families import FAMILIES, PROCESS_FAMILIES, REQUEST_TIME, REQUESTS, Family, Kind
+from smp.adapters.prometheus.definitions import FAMILIES, PROCESS_FAMILIES, REQUEST_TIME, REQUESTS, Family, Kind
 from tests.support.clients import Browser
 from tests.support.exposition import Told, read
 from tests.support.postgres import Server

@@ -35,7 +35,7 @@ from hypothesis.stateful import (
 
 from smp.adapters.cli.program import run_program
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
-from smp.bootstrap.runtime import ProcessRuntime
+from smp.bootstrap.runtime import ProcessServices
 from smp.domain.user.user import Role
 from tests.support.clients import Browser, Reply
 from tests.support.platform_model import LIVE, Plan, Platform, Refusals, Subscription, Terms, replayed
@@ -554,7 +554,7 @@ def command(environ: Mapping[str, str], *arguments: str) -> Any:  # noqa: ANN401
     """A command of the program, run in this process, for starting one each time would take the play's whole time."""
     out, err = io.StringIO(), io.StringIO()
     with logging_kept(), redirect_stdout(out), redirect_stderr(err):
-        code = run_program(ProcessRuntime(environ), arguments)
+        code = run_program(ProcessServices(environ), arguments)
     assert code == 0, err.getvalue()
     return json.loads(out.getvalue())
 

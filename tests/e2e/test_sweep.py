@@ -33,7 +33,7 @@ ENDS: Final = """
     SELECT count(*) AS n, count(DISTINCT subscription_id) AS subscriptions FROM events
     WHERE type IN ('subscription.expired', 'subscription.cancelled')
 """
-WRITTEN_LIVE: Final = "SELECT count(*) FROM subscriptions WHERE status IN ('trial', 'active')"
+LIVE_PREDICATE: Final = "SELECT count(*) FROM subscriptions WHERE status IN ('trial', 'active')"
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ async def test_a_late_sweep_changes_no_answer(sweeping: dict[str, str], people: 
         await move_clock(service, root, later, sweep=False)
         late = await everything(service, root, customers)
         events_late = await ends_told(service, root, late)
-        assert await people.value(WRITTEN_LIVE) == 5, "nothing was written yet"
+        assert await people.value(LIVE_PREDICATE) == 5, "nothing was written yet"
         code, told, _ = await expire(sweeping)
         assert (code, told["expired"], told["cancelled"], told["failed"]) == (0, 2, 2, [])
         assert await everything(service, root, customers) == late
@@ -135,12 +135,12 @@ async def test_moving_the_clock_sweeps_before_the_answer(
         await some_customers(service, people)
         await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", first := right_now() + 20 * DAY)
         await move_clock(service, root, first, sweep=False)
-        assert await people.value(WRITTEN_LIVE) == 5
+        assert await people.value(LIVE_PREDICATE) == 5
         await move_clock(service, root, first)
-        assert await people.value(WRITTEN_LIVE) == 3, "the trials are over"
+        assert await people.value(LIVE_PREDICATE) == 3, "the trials are over"
         await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", second := first + 20 * DAY)
         await move_clock(service, root, second, sweep=True)
-        assert await people.value(WRITTEN_LIVE) == 1, "all but the one for life are over"
+        assert await people.value(LIVE_PREDICATE) == 1, "all but the one for life are over"
         (told,) = await people.rows(ENDS)
         assert (told["n"], told["subscriptions"]) == (4, 4)
 
@@ -149,7 +149,7 @@ async def test_a_server_sweeps_by_itself(sweeping: dict[str, str], people: Popul
     await people.trials(await people.plan(), 3, started=20 * DAY)
     with serving({**sweeping, "SMP_SWEEP_INTERVAL_S": "1"}, folder) as service:
         async with asyncio.timeout(SOON_S):
-            while await people.value(WRITTEN_LIVE):
+            while await people.value(LIVE_PREDICATE):
                 await asyncio.sleep(0.1)
         assert service.stop() == 0
 
@@ -174,7 +174,7 @@ async def test_two_sweeps_at_once_share_the_work(sweeping: dict[str, str], peopl
     assert first[1]["expired"] + second[1]["expired"] == DUE
     (ends,) = await people.rows(ENDS)
     assert (ends["n"], ends["subscriptions"]) == (DUE, DUE)
-    assert await people.value(WRITTEN_LIVE) == 0
+    assert await people.value(LIVE_PREDICATE) == 0
     assert (await expire(sweeping))[1]["expired"] == 0, "there is nothing left"
     checked: subprocess.CompletedProcess[str] = await asyncio.to_thread(run, sweeping, "doctor")
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -29,7 +29,7 @@ from smp import __version__
 from smp.adapters.cli.program import run_program
 from smp.adapters.postgres import migrator
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
-from smp.bootstrap.runtime import ProcessRuntime
+from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import VARIABLES
 
 ROOT: Final = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """What a command answered."""
 
     code: int
@@ -61,7 +61,7 @@ class Answer:
         return line.removeprefix("smp: error: ")
 
 
-Run = Callable[..., Answer]
+Run = Callable[..., StoredResponse]
 
 
 @pytest.fixture
@@ -70,13 +70,13 @@ def run(database_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
-    def run(*arguments: str, **environ: str | None) -> Answer:
+    def run(*arguments: str, **environ: str | None) -> StoredResponse:
         capsys.readouterr()
         given = {"SMP_DATABASE_URL": database_url, **environ}
-        runtime = ProcessRuntime({name: value for name, value in given.items() if value is not None})
+        runtime = ProcessServices({name: value for name, value in given.items() if value is not None})
         code = run_program(runtime, arguments)
         captured = capsys.readouterr()
-        return Answer(code, captured.out, captured.err)
+        return StoredResponse(code, captured.out, captured.err)
 
     yield run
     root.handlers[:] = handlers
@@ -113,7 +113,7 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def process(environ: dict[str, str], *arguments: str, **settings: str) -> Answer:
+def process(environ: dict[str, str], *arguments: str, **settings: str) -> StoredResponse:
     """Run a command as a process of its own."""
     done = subprocess.run(
         [*COMMAND, *arguments],
@@ -124,7 +124,7 @@ def process(environ: dict[str, str], *arguments: str, **settings: str) -> Answer
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return StoredResponse(done.returncode, done.stdout, done.stderr)
 
 
 def sql(url: str, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
@@ -236,7 +236,7 @@ def test_wrong_usage_is_one_line_and_ends_with_2(run: Run, arguments: tuple[str,
 def test_migrate_brings_an_empty_database_up_to_date_once(run: Run, unmigrated_database_url: str) -> None:
     head = migrator.head()
 
-    def on_empty(*arguments: str) -> Answer:
+    def on_empty(*arguments: str) -> StoredResponse:
         return run("migrate", *arguments, SMP_DATABASE_URL=unmigrated_database_url)
 
     before = on_empty("--check")
@@ -389,7 +389,9 @@ def test_two_expire_at_once_share_the_work(run: Run, environ: dict[str, str], da
     assert [answer.code for answer in answers] == [0, 0], answers
     assert sum(answer.document["expired"] + answer.document["cancelled"] for answer in answers) == due
     assert run("expire", "--json").document["expired"] == 0
-    findings = {finding["check"]: finding["ok"] for finding in run("doctor", "--json").document["findings"]}
+    findings = {
+        check_result["check"]: check_result["ok"] for check_result in run("doctor", "--json").document["findings"]
+    }
     assert findings["no_gap_in_events"]
     assert findings["events_tell_status"]
 
@@ -459,9 +461,9 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_platform(run: Run) -> None:
     assert answer.out.endswith("Nothing is wrong.\n")
     document = run("doctor", "--json").document
     assert document["ok"] is True
-    assert all(set(finding) == {"check", "ok", "detail", "advice"} for finding in document["findings"])
+    assert all(set(check_result) == {"check", "ok", "detail", "advice"} for check_result in document["findings"])
     assert {"settings", "database", "migrations", "one_live_subscription_a_user"} <= {
-        finding["check"] for finding in document["findings"]
+        check_result["check"] for check_result in document["findings"]
     }
 
 
@@ -472,9 +474,9 @@ def test_the_doctor_names_broken_data_and_what_to_do(run: Run, database_url: str
     assert answer.code == 1
     assert "WRONG  no_gap_in_events: " in answer.out
     assert "→ restore the rows from a backup" in answer.out
-    wrong = [finding for finding in run("doctor", "--json").document["findings"] if not finding["ok"]]
-    assert "no_gap_in_events" in {finding["check"] for finding in wrong}
-    assert all(finding["advice"] for finding in wrong)
+    wrong = [check_result for check_result in run("doctor", "--json").document["findings"] if not check_result["ok"]]
+    assert "no_gap_in_events" in {check_result["check"] for check_result in wrong}
+    assert all(check_result["advice"] for check_result in wrong)
 
 
 def test_the_doctor_changes_nothing(run: Run, database_url: str, unmigrated_database_url: str, data_dir: Path) -> None:
@@ -496,8 +498,8 @@ def test_the_doctor_says_what_else_is_wrong(run: Run, unmigrated_database_url: s
     def wrong(**environ: str | None) -> list[tuple[str, str, str]]:
         answer = run("doctor", "--json", **environ)
         assert answer.code == 1
-        found = [finding for finding in answer.document["findings"] if not finding["ok"]]
-        return [(finding["check"], finding["detail"], finding["advice"]) for finding in found]
+        found = [check_result for check_result in answer.document["findings"] if not check_result["ok"]]
+        return [(check_result["check"], check_result["detail"], check_result["advice"]) for check_result in found]
 
     assert wrong(SMP_PROT="1") == [
         ("settings", "SMP_PROT is not a setting; did you mean SMP_PORT?", "correct the environment variable")
@@ -619,8 +621,8 @@ def test_a_command_imports_no_more_than_it_needs(
     """That is what makes it start at once."""
     code = (
         "import sys; from smp.adapters.cli.program import run_program;"
-        "from smp.bootstrap.runtime import ProcessRuntime;"
-        f"code = run_program(ProcessRuntime({{'SMP_DATABASE_URL': {database_url!r}}}), [{arguments!r}]);"
+        "from smp.bootstrap.runtime import ProcessServices;"
+        f"code = run_program(ProcessServices({{'SMP_DATABASE_URL': {database_url!r}}}), [{arguments!r}]);"
         f"print(code, sorted({unwanted!r} & set(sys.modules)))"
     )
     done = subprocess.run(

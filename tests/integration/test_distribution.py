@@ -162,4 +162,6 @@ async def test_the_statements_for_citus_place_every_table(database_url: str, poo
     figures = await storage.statistics.figures(NOW, NOW + DAY)
     assert figures.users == 3
     assert {status: n for status, n in figures.subscriptions.items() if n} == {Status.ACTIVE: 1, Status.TRIAL: 1}
-    assert [finding.check for finding in await storage.integrity.check(NOW) if not finding.ok] == ["trials_in_ledger"]
+    assert [check_result.check for check_result in await storage.integrity.check(NOW) if not check_result.ok] == [
+        "trials_in_ledger"
+    ]

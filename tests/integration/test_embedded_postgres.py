@@ -353,6 +353,6 @@ def test_a_lock_that_is_not_given_back_is_not_waited_for_for_ever(tmp_path: Path
 
 def test_the_last_lease_knows_that_it_is_the_last(tmp_path: Path) -> None:
     first, second = Lease(tmp_path / "lock"), Lease(tmp_path / "lock")
-    assert not first.give_back()
-    assert second.give_back()
-    assert not second.give_back()
+    assert not first.release()
+    assert second.release()
+    assert not second.release()

@@ -15,12 +15,12 @@ from dishka import Provider, Scope
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import sql
-from smp.adapters.postgres.tally import OVERDUE_MAX, PostgresTally, Tally
-from smp.adapters.prometheus.families import ACCESS_DECISIONS
+from smp.adapters.postgres.subscription_counts import OVERDUE_MAX, PostgresSubscriptionCounts, SubscriptionCounts
+from smp.adapters.prometheus.definitions import ACCESS_DECISIONS
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import PoolFigures, RequestFigures
+from smp.adapters.prometheus.observers import PoolMetrics, RequestMetrics
 from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
 from smp.application.errors import StorageUnavailable
 from smp.bootstrap.metrics import Sampler
@@ -163,7 +163,7 @@ async def test_reads_of_lists_are_counted_by_who_answered_them(database_url: str
     """A replica that is no other server than the primary is never behind; one that is away is not read from."""
     replica = database_url if outcome == "replica" else "postgresql://nobody@127.0.0.1:1/nothing"
     async with serving(database_url, SMP_DATABASE_REPLICA_URL=replica) as platform:
-        await (await platform.container.get(StaleReads)).look()
+        await (await platform.container.get(ReplicaReads)).probe()
         assert (await (await platform.signed_in()).get("/v1/users")).status_code == 200
         figures = await sampled(platform)
     assert figures("smp_replica_reads_total", outcome=outcome) == figures.total("smp_replica_reads_total") == 1
@@ -184,10 +184,10 @@ class Down(Readiness):
         return {"database": "does not answer", "migrations": UP}
 
 
-class Nowhere(PostgresTally):
+class Nowhere(PostgresSubscriptionCounts):
     """A database that does not answer."""
 
-    async def at(self, now: object) -> Tally:
+    async def at(self, now: object) -> SubscriptionCounts:
         raise StorageUnavailable
 
 
@@ -195,7 +195,7 @@ async def test_what_is_not_known_is_no_number(database_url: str) -> None:
     """The figures of before would look as if all were well."""
     override = Provider(scope=Scope.APP)
     override.provide(Down, provides=Readiness, override=True)
-    override.provide(Nowhere, provides=PostgresTally, override=True)
+    override.provide(Nowhere, provides=PostgresSubscriptionCounts, override=True)
     async with serving(database_url, override) as platform:
         figures = await sampled(platform)
     assert [figures("smp_ready", check=check) for check in ("database", "migrations")] == [0, 1]
@@ -224,7 +224,7 @@ async def test_a_look_that_fails_costs_itself_only() -> None:
 async def test_a_pool_tells_who_waits_and_who_waited_in_vain(database_url: str) -> None:
     metrics = Metrics()
     pool = await create_pool(database_url, PoolSettings(size=1, acquire_timeout_s=0.3))
-    pool.observed_by(PoolFigures(metrics))
+    pool.set_observer(PoolMetrics(metrics))
     async with pool.connection():
         assert (pool.size, pool.in_use, pool.idle, pool.waiting) == (1, 1, 0, 0)
         late = asyncio.create_task(pool.row(sql("SELECT 1")))
@@ -261,7 +261,7 @@ async def test_a_pool_tells_who_waits_and_who_waited_in_vain(database_url: str) 
 async def test_what_the_database_refuses_is_counted_by_its_kind(database_url: str, statement: str, kind: str) -> None:
     metrics = Metrics()
     pool = await create_pool(database_url, PoolSettings(command_timeout_s=0.2))
-    pool.observed_by(PoolFigures(metrics))
+    pool.set_observer(PoolMetrics(metrics))
     with pytest.raises(Exception):  # noqa: B017, PT011 - which one is told by test_postgres_errors.py
         await pool.run(sql(statement.replace(":", r"\:")))
     figures = read(metrics.exposition().decode())
@@ -273,7 +273,7 @@ async def test_what_the_database_refuses_is_counted_by_its_kind(database_url: st
 async def test_a_database_that_cannot_be_reached_is_counted() -> None:
     metrics = Metrics()
     pool = await create_pool("postgresql://nobody@127.0.0.1:1/nothing")
-    pool.observed_by(PoolFigures(metrics))
+    pool.set_observer(PoolMetrics(metrics))
     with pytest.raises(StorageUnavailable):
         await pool.row(sql("SELECT 1"))
     assert read(metrics.exposition().decode())("smp_database_errors_total", kind="connection") == 1
@@ -284,7 +284,7 @@ async def test_what_others_raise_in_a_transaction_is_no_error_of_the_database(da
     """A payment provider that is away, say."""
     metrics = Metrics()
     pool = await create_pool(database_url)
-    pool.observed_by(PoolFigures(metrics))
+    pool.set_observer(PoolMetrics(metrics))
     for error in (ConnectionResetError(), TimeoutError(), ZeroDivisionError()):
         with pytest.raises(type(error)):
             async with pool.connection():
@@ -302,7 +302,7 @@ async def test_more_overdue_than_are_counted_cost_no_more(pool: PostgresPool) ->
     trials = [a_trial(user, pro) for user in users]
     trials[:10] = [trial.cancel_at_period_end(a_cause(NOW)) for trial in trials[:10]]
     await PostgresBulkLoader(pool).load(users, trials)
-    found = await PostgresTally(pool).at(NOW + 14 * DAY + timedelta(hours=1))
+    found = await PostgresSubscriptionCounts(pool).at(NOW + 14 * DAY + timedelta(hours=1))
     assert found.overdue == OVERDUE_MAX
     assert found.lag == timedelta(hours=1)
     assert found.subscriptions[Status.TRIAL] == 50
@@ -332,8 +332,8 @@ async def test_counting_costs_an_access_check_little(platform: Platform) -> None
     path, cookie = "/v1/me/access/export", str(ada.headers["cookie"]).encode()
     metrics = Metrics()
     requests, pool, granted = (
-        RequestFigures(metrics),
-        PoolFigures(metrics),
+        RequestMetrics(metrics),
+        PoolMetrics(metrics),
         metrics.counter(ACCESS_DECISIONS, "granted"),
     )
 

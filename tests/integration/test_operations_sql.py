@@ -51,7 +51,7 @@ async def execute(url: str, sql: str) -> None:
 async def findings(pool: PostgresPool) -> set[str]:
     """What is wrong with the data."""
     found = await PostgresIntegrityChecker(pool).check(NOW + DAY)
-    return {finding.check for finding in found if not finding.ok}
+    return {check_result.check for check_result in found if not check_result.ok}
 
 
 async def test_counts_are_set_right(pool: PostgresPool, database_url: str) -> None:

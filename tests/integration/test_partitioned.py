@@ -48,7 +48,7 @@ async def look(storage: Storage, ann: User, _: Plan) -> None:
 async def activate(storage: Storage, ann: User, plan: Plan) -> None:
     """With a key, after what was live has ended."""
     async with storage.unit_of_work(a_request(caller=f"user:{ann.id}")) as work:
-        current = await work.subscriptions.find_unsettled(ann.id)
+        current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
         await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
         await work.subscriptions.add(an_active(ann, plan, NOW + 2 * DAY))
@@ -60,7 +60,7 @@ async def start_trial(storage: Storage, ann: User, _: Plan) -> None:
     other = a_plan("other")
     await storage.keep(other)
     async with storage.unit_of_work() as work:
-        current = await work.subscriptions.find_unsettled(ann.id)
+        current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
         await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
         trial = a_trial(ann, other, NOW + 2 * DAY)
@@ -72,7 +72,7 @@ async def start_trial(storage: Storage, ann: User, _: Plan) -> None:
 async def renew(storage: Storage, ann: User, plan: Plan) -> None:
     """The end moves, and the span with it."""
     async with storage.unit_of_work() as work:
-        current = await work.subscriptions.find_unsettled(ann.id)
+        current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
         await work.subscriptions.save(current.renew(plan.revision, a_cause(NOW + DAY)))
         await work.commit()

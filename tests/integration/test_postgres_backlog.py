@@ -13,7 +13,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.paging import PageRequest
-from smp.application.queries.readers import Figures, SubscriptionFilter
+from smp.application.queries.readers import StatisticsSnapshot, SubscriptionFilter
 from smp.domain.subscription.lifecycle import Status
 from tests.support.builders import DAY, NOW, a_cause, a_plan, a_trial, a_user
 from tests.support.postgres_storage import postgres_storage
@@ -46,7 +46,7 @@ async def pages(storage: Storage, *statuses: Status, plan: str | None = None) ->
     return [(view.id, view.status) for page in (first, second) for view in page.items]
 
 
-async def answers(storage: Storage) -> tuple[Figures, Sequence[Sequence[tuple[UUID, Status]]]]:
+async def answers(storage: Storage) -> tuple[StatisticsSnapshot, Sequence[Sequence[tuple[UUID, Status]]]]:
     lists = [
         await pages(storage),
         await pages(storage, Status.EXPIRED),

@@ -12,21 +12,21 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from smp.adapters.postgres.errors import Facts, Translated, translation
+from smp.adapters.postgres.errors import ErrorContext, Translated, translation
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.transaction import open_transaction
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.postgres.user_reader import PostgresUserReader
 from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
-from smp.application.idempotency import AlreadyAnswered
+from smp.application.idempotency import DuplicateRequest
 from smp.application.paging import PageRequest
 from smp.domain.errors import (
     EmailTaken,
     LiveSubscriptionExists,
     PlanCodeTaken,
-    RejectedByStorage,
+    StorageIntegrityError,
     TrialAlreadyUsed,
     UserNotFound,
 )
@@ -35,7 +35,7 @@ from tests.support.builders import a_request, a_user
 from tests.support.proxies import Proxy, proxy_to
 
 ANN: Final = UUID(int=1)
-FACTS: Final = Facts(ANN, "pro")
+FACTS: Final = ErrorContext(ANN, "pro")
 ONE: Final = sql("SELECT 1 AS one")
 BACKENDS: Final = sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
 OPEN_TRANSACTIONS: Final = sql(
@@ -91,11 +91,11 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("23503", "subscriptions_user_fkey", UserNotFound),
         ("23503", "trials_user_fkey", UserNotFound),
         ("23503", "sessions_user_fkey", UserNotFound),
-        ("23505", "events_pkey", RejectedByStorage),
+        ("23505", "events_pkey", StorageIntegrityError),
         ("23P01", "subscriptions_no_overlap", LiveSubscriptionExists),
-        ("23514", "subscriptions_trial", RejectedByStorage),
-        ("23001", "events_immutable", RejectedByStorage),
-        ("23502", "", RejectedByStorage),
+        ("23514", "subscriptions_trial", StorageIntegrityError),
+        ("23001", "events_immutable", StorageIntegrityError),
+        ("23502", "", StorageIntegrityError),
         ("40001", "", TransactionConflict),
         ("40P01", "", TransactionConflict),
         ("55P03", "", TransactionConflict),
@@ -109,11 +109,11 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("25P03", "", StorageUnavailable),
         ("40003", "", StorageUnavailable),
         ("58030", "", StorageUnavailable),
-        ("22021", "", RejectedByStorage),
-        ("22P05", "", RejectedByStorage),
-        ("22003", "", RejectedByStorage),
-        ("42P01", "", RejectedByStorage),
-        ("XX001", "", RejectedByStorage),
+        ("22021", "", StorageIntegrityError),
+        ("22P05", "", StorageIntegrityError),
+        ("22003", "", StorageIntegrityError),
+        ("42P01", "", StorageIntegrityError),
+        ("XX001", "", StorageIntegrityError),
     ],
 )
 async def test_what_the_server_raises_is_translated(
@@ -146,7 +146,7 @@ def test_refusals_carry_the_facts() -> None:
     assert (tried.user_id, tried.plan) == (ANN, "pro")
     assert isinstance(taken := of("plans_code_key"), PlanCodeTaken)
     assert taken.plan == "pro"
-    assert isinstance(unknown := of("events_pkey"), RejectedByStorage)
+    assert isinstance(unknown := of("events_pkey"), StorageIntegrityError)
     assert unknown.rule == "events_pkey"
 
 
@@ -185,11 +185,11 @@ async def test_text_that_cannot_be_stored(pool: PostgresPool) -> None:
     for text in ("\x00", "ann\x00@example.com", "\ud800"):
         async with unit_of_work() as work:
             assert await work.users.find_by_email(text) is None
-        page = await PostgresUserReader(pool, StaleReads(pool)).list(text, PageRequest())
+        page = await PostgresUserReader(pool, ReplicaReads(pool)).list(text, PageRequest())
         assert page.items == []
-        with pytest.raises(RejectedByStorage):
+        with pytest.raises(StorageIntegrityError):
             await pool.row(echo, value=text)
-    with pytest.raises(RejectedByStorage):
+    with pytest.raises(StorageIntegrityError):
         await pool.row(sql("SELECT CAST(:value AS bigint)"), value=2**70)
 
 
@@ -316,7 +316,7 @@ async def test_a_commit_that_is_cut_off(database_url: str, arrives: bool) -> Non
         proxy.cut_before = proxy.cut_after = None
         assert await emails(watcher) == (["ann@example.com"] if arrives else [])
         if arrives:
-            with pytest.raises(AlreadyAnswered) as again:
+            with pytest.raises(DuplicateRequest) as again:
                 await register(unit_of_work, ann)
             assert again.value.answer.body == b"'done'"
         else:

@@ -12,7 +12,7 @@ import pytest
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.integrity import INVARIANTS
 from smp.adapters.postgres.pool import PostgresPool
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 from smp.domain.errors import EmailTaken
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import User
@@ -45,9 +45,9 @@ def population() -> tuple[list[User], list[Subscription]]:
     renewed = an_active(users[2], PRO).renew(PRO.revision, a_cause(NOW + DAY))
     left = an_active(users[3], PRO).cancel_now(a_cause(NOW + DAY))
     again = an_active(users[3], OTHER, NOW + 2 * DAY)
-    expired = an_active(users[4], PRO).settle(a_cause(LATER))
+    expired = an_active(users[4], PRO).apply_expiry(a_cause(LATER))
     scheduled = an_active(users[5], PRO).cancel_at_period_end(a_cause(NOW + DAY))
-    completed = a_trial(users[6], PRO).cancel_at_period_end(a_cause(NOW)).settle(a_cause(LATER))
+    completed = a_trial(users[6], PRO).cancel_at_period_end(a_cause(NOW)).apply_expiry(a_cause(LATER))
     for_life = an_active(users[7], LIFE)
     return users, [trial, converted, renewed, left, again, expired, scheduled, completed, for_life]
 
@@ -62,8 +62,8 @@ async def storage(pool: PostgresPool) -> Storage:
     return storage
 
 
-def broken(findings: Sequence[Finding]) -> set[str]:
-    return {finding.check for finding in findings if not finding.ok}
+def broken(findings: Sequence[CheckResult]) -> set[str]:
+    return {check_result.check for check_result in findings if not check_result.ok}
 
 
 async def test_what_is_loaded_in_bulk_is_sound(storage: Storage) -> None:
@@ -81,7 +81,7 @@ async def test_what_is_loaded_in_bulk_can_be_lived_with(storage: Storage) -> Non
     """A sweep ends what is due, like any other."""
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_due(LATER, 100)
-        await work.subscriptions.save_all([subscription.settle(a_cause(LATER)) for subscription in due])
+        await work.subscriptions.save_all([subscription.apply_expiry(a_cause(LATER)) for subscription in due])
         await work.commit()
     assert len(due) == 5
     assert broken(await storage.integrity.check(LATER)) == set()
@@ -165,7 +165,7 @@ async def test_damage_is_found(storage: Storage, database_url: str, check: str, 
     await connection.close()
     findings = await storage.integrity.check(NOW)
     assert check in broken(findings)
-    found = next(finding for finding in findings if finding.check == check)
+    found = next(check_result for check_result in findings if check_result.check == check)
     assert "broken" in found.detail
     assert found.advice
 
@@ -177,7 +177,9 @@ def test_every_invariant_has_its_damage() -> None:
 
 async def test_lateness_is_told_and_is_no_damage(storage: Storage) -> None:
     """A sweep that is late changes no answer, so the doctor is content, and says what to do."""
-    findings = {finding.check: finding for finding in await storage.integrity.check(LATER + timedelta(hours=2))}
+    findings = {
+        check_result.check: check_result for check_result in await storage.integrity.check(LATER + timedelta(hours=2))
+    }
     assert findings["sweep_is_on_time"].ok
     assert "5 have been overdue" in findings["sweep_is_on_time"].detail
     assert "smp expire" in findings["sweep_is_on_time"].advice
@@ -185,6 +187,6 @@ async def test_lateness_is_told_and_is_no_damage(storage: Storage) -> None:
 
 async def test_a_platform_without_an_administrator_is_told(pool: PostgresPool) -> None:
     """It is how every platform begins."""
-    findings = {finding.check: finding for finding in await postgres_storage(pool).integrity.check(NOW)}
+    findings = {check_result.check: check_result for check_result in await postgres_storage(pool).integrity.check(NOW)}
     assert findings["administrator_exists"].ok
     assert "smp admin create" in findings["administrator_exists"].advice

@@ -25,7 +25,7 @@ async def test_every_attempt_is_counted_by_the_rule(pool: PostgresPool, kind: st
     throttle, limit = PostgresLoginThrottle(pool), LIMITS[kind]
     expected: Attempts | None = None
     now, longest = NOW, timedelta()
-    for number in range(limit.free + 9):
+    for number in range(limit.burst + 9):
         # The other one is new each time, so that it is never in the way.
         account, source = ("ann", f"source {number}") if kind == "account" else (f"account {number}", "here")
         if expected is not None and expected.blocked_until is not None:
@@ -48,7 +48,7 @@ async def rows_of(pool: PostgresPool, kind: str) -> list[Attempts]:
 
 def later(now: datetime, limit: AttemptLimit) -> datetime:
     """When the quiet has been long enough, and no wait is left."""
-    return now + max(limit.forgotten_after, limit.longest_wait + timedelta(seconds=1))
+    return now + max(limit.expires_after, limit.longest_wait + timedelta(seconds=1))
 
 
 async def test_what_is_kept_tells_nothing(pool: PostgresPool) -> None:

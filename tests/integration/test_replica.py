@@ -12,24 +12,24 @@ from typing import Final
 import pytest
 
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
-from smp.adapters.postgres.stale_reads import Outcome, ReplicaLimits, StaleReads, StaleReadsObserver
+from smp.adapters.postgres.replica_reads import Outcome, ReplicaLimits, ReplicaReads, ReplicaReadsObserver
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.application.errors import StorageUnavailable
 from smp.bootstrap.doctor import diagnose
-from smp.domain.errors import RejectedByStorage
+from smp.domain.errors import StorageIntegrityError
 from tests.support.builders import a_user
 from tests.support.http_platform import serving
 from tests.support.replication import Cluster, running_cluster
 
-IMPATIENT: Final = ReplicaLimits(lag_s=0.8, look_every_s=0.05, look_timeout_s=0.5, rest_s=0.3)
+IMPATIENT: Final = ReplicaLimits(lag_s=0.8, look_every_s=0.05, look_timeout_s=0.5, cooldown_s=0.3)
 LISTS: Final = ("/v1/subscriptions?status=active", "/v1/subscriptions?status=expired", "/v1/users", "/v1/statistics")
 NOWHERE: Final = "postgresql://postgres@127.0.0.1:1/postgres"
 KEPT: Final = sql("SELECT coalesce(max(n), 0) FROM kept")
 HOLD_STILL: Final = sql("SELECT count(*) FROM kept, pg_sleep(CAST(:seconds AS float8))")
 
 
-class Told(StaleReadsObserver):
+class Told(ReplicaReadsObserver):
     """Counts what it hears."""
 
     def __init__(self) -> None:
@@ -64,16 +64,16 @@ async def primary(cluster: Cluster) -> AsyncIterator[PostgresPool]:
 @asynccontextmanager
 async def reading(
     primary: PostgresPool, url: str, limits: ReplicaLimits = IMPATIENT
-) -> AsyncIterator[tuple[StaleReads, Told]]:
+) -> AsyncIterator[tuple[ReplicaReads, Told]]:
     """Reads of the replica at ``url``, looked at all the time."""
     told = Told()
     replica = await create_pool(url, PoolSettings(size=4, read_only=True, application_name="smp replica"))
-    async with StaleReads(primary, replica, limits).observed_by(told).watching() as reads:
+    async with ReplicaReads(primary, replica, limits).set_observer(told).watching() as reads:
         yield reads, told
     await replica.close()
 
 
-async def until_read_from(reads: StaleReads, told: Told, outcome: Outcome = Outcome.REPLICA) -> None:
+async def until_read_from(reads: ReplicaReads, told: Told, outcome: Outcome = Outcome.REPLICA) -> None:
     """Until a read has this outcome; every one of them is answered."""
     deadline, before = monotonic() + 15, told.reads[outcome]
     while told.reads[outcome] == before:
@@ -82,7 +82,7 @@ async def until_read_from(reads: StaleReads, told: Told, outcome: Outcome = Outc
         assert monotonic() < deadline, told.reads
 
 
-async def kept(reads: StaleReads) -> int:
+async def kept(reads: ReplicaReads) -> int:
     """The greatest number that is seen."""
     row = await reads.row(KEPT)
     assert row is not None
@@ -93,14 +93,14 @@ async def test_lists_are_read_there_and_nothing_else(cluster: Cluster) -> None:
     """Of all that a platform is asked, the standby is asked for three lists; neither a write nor a session."""
     before = len(cluster.asked_of_standby())
     async with serving(cluster.primary_url, SMP_DATABASE_REPLICA_URL=cluster.standby_url) as platform:
-        lists = await platform.container.get(StaleReads)
+        lists = await platform.container.get(ReplicaReads)
         told = Told()
-        lists.observed_by(told)
+        lists.set_observer(told)
         ann, admin = await platform.registered("ann@example.com"), await platform.signed_in()
         await platform.offer()
         await ann.post("/v1/me/subscription/trial", json={"plan": "pro"})
         await ann.post("/v1/me/subscription/activate", json={"plan": "pro"})
-        await lists.look()
+        await lists.probe()
         await until_read_from(lists, told)
         told.reads.clear()
         for path in (
@@ -148,8 +148,8 @@ async def test_the_doctor_looks_at_it(cluster: Cluster) -> None:
     found = {}
     for url in (cluster.standby_url, NOWHERE):
         environ = {"SMP_DATABASE_URL": cluster.primary_url, "SMP_DATABASE_REPLICA_URL": url, "SMP_LOG_LEVEL": "error"}
-        (finding,) = [finding for finding in await diagnose(environ) if finding.check == "replica"]
-        found[url] = (finding.ok, finding.detail)
+        (check_result,) = [check_result for check_result in await diagnose(environ) if check_result.check == "replica"]
+        found[url] = (check_result.ok, check_result.detail)
     assert found[cluster.standby_url][0], found
     assert "s old at most" in found[cluster.standby_url][1]
     assert found[NOWHERE] == (False, "does not answer, or does not follow the primary")
@@ -248,7 +248,7 @@ async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
             row = await reads.row(sql("SELECT n FROM newest"))
             assert row is not None
             assert row[0] == 7
-            with pytest.raises(RejectedByStorage):
+            with pytest.raises(StorageIntegrityError):
                 await reads.row(sql("SELECT n FROM never_made"))
         finally:
             cluster.on_standby("SELECT pg_wal_replay_resume()")
@@ -256,9 +256,9 @@ async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
 
 async def test_without_it_lists_take_few_of_the_primarys_connections(primary: PostgresPool, cluster: Cluster) -> None:
     """The rest are for access checks; who does not get one in time is told to come again."""
-    limits = ReplicaLimits(at_once=2, wait_s=0.1)
+    limits = ReplicaLimits(max_concurrency=2, wait_s=0.1)
     async with reading(primary, NOWHERE, limits) as (reads, told):
-        await reads.look()
+        await reads.probe()
         asked = [asyncio.create_task(reads.row(HOLD_STILL, seconds=0.6)) for _ in range(6)]
         await asyncio.sleep(0.3)
         assert primary.in_use == 2

@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 from hypothesis import strategies as st
 
-from smp.domain.actor import Actor, ActorType, Cause
-from smp.domain.errors import InvalidValue
+from smp.domain.actor import Actor, ActorType, EventMetadata
+from smp.domain.errors import ValidationError
 from smp.domain.features import FEATURES_MAX, KEY_PATTERN, LIMIT_MAX, TEXT_MAX, features
 from smp.domain.money import AMOUNT_MAX, Money
 from smp.domain.period import Period, Unit
@@ -64,17 +64,17 @@ revisions = st.builds(PlanRevision, ids, st.integers(1, 1_000), terms, instants)
 actors = st.builds(Actor, st.sampled_from([ActorType.USER, ActorType.ADMIN, ActorType.SERVICE]), ids) | st.just(
     Actor(ActorType.SYSTEM, None)
 )
-causes = st.builds(Cause, instants, actors, ids)
+new_metadata = st.builds(EventMetadata, instants, actors, ids)
 
 
 Made = TypeVar("Made")
 
 
-def attempt(make: Callable[[], Made]) -> tuple[Made | None, InvalidValue | None]:
+def attempt(make: Callable[[], Made]) -> tuple[Made | None, ValidationError | None]:
     """What was made, or how it was refused; any other failure is one."""
     try:
         return make(), None
-    except InvalidValue as refusal:
+    except ValidationError as refusal:
         return None, refusal
 
 

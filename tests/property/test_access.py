@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smp.domain.access import Reason, Standing, decide
+from smp.domain.access import EntitlementSnapshot, Reason, decide
 from smp.domain.features import Features, FeatureValue
 from smp.domain.subscription.lifecycle import Status
 from tests.property.strategies import TICK, feature_keys, feature_maps, instants
@@ -43,7 +43,9 @@ def test_access_is_inside_the_span_and_nowhere_else(
 ) -> None:
     """Live until the tick before ends_at, over from ends_at on; the reason tells how it ended."""
     now = anyway if ends_at is None else ends_at + step
-    decision = decide(Standing(written, ends_at, ends_at if is_scheduled else None, "pro", values), feature, now)
+    decision = decide(
+        EntitlementSnapshot(written, ends_at, ends_at if is_scheduled else None, "pro", values), feature, now
+    )
     is_in_span = ends_at is None or now < ends_at
     is_live = written in {Status.TRIAL, Status.ACTIVE} and is_in_span
     assert decision.allowed == (is_live and gives_access(values.get(feature)))
@@ -70,7 +72,7 @@ def test_until_is_the_first_instant_at_which_time_changes_the_answer(
     others: list[datetime],
 ) -> None:
     """So a caller may keep an answer until then, and no longer."""
-    standing = Standing(written, ends_at, ends_at if is_scheduled else None, "pro", values)
+    standing = EntitlementSnapshot(written, ends_at, ends_at if is_scheduled else None, "pro", values)
     for asked in others:
         decision = decide(standing, feature, asked)
         for later in others:

@@ -14,8 +14,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from smp.domain.access import Reason, Standing, decide
-from smp.domain.actor import SYSTEM, Actor, ActorType, Cause
+from smp.domain.access import EntitlementSnapshot, Reason, decide
+from smp.domain.actor import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.errors import IllegalTransition, PlanHasNoTrial
 from smp.domain.features import features
 from smp.domain.money import Money
@@ -129,7 +129,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
         if trial_period is None:
             self.refused(PlanHasNoTrial, lambda why: Subscription.start_trial(self.new_id(), USER_ID, bound_to, why))
             return
-        self.keep_new(Subscription.start_trial(self.new_id(), USER_ID, bound_to, self.cause()))
+        self.keep_new(Subscription.start_trial(self.new_id(), USER_ID, bound_to, self.metadata()))
         end = trial_period.end(self.now, 1)
         self.promises.append(Promise(bound_to, self.now, False, self.now, 0, end))  # noqa: FBT003 - no money yet
 
@@ -139,12 +139,12 @@ class SubscriptionHistory(RuleBasedStateMachine):
         self.make_room()
         live = self.live()
         if live is None:
-            self.keep_new(Subscription.activate(self.new_id(), USER_ID, bound_to, self.cause()))
+            self.keep_new(Subscription.activate(self.new_id(), USER_ID, bound_to, self.metadata()))
             self.promises.append(Promise(bound_to, self.now, True, self.now, 1, self.end_of(bound_to, 1)))  # noqa: FBT003
         elif self.promises[live].is_paid:
             self.refused(IllegalTransition, lambda why: self.kept[live].convert(bound_to, why))
         else:
-            self.keep(live, self.kept[live].convert(bound_to, self.cause()))
+            self.keep(live, self.kept[live].convert(bound_to, self.metadata()))
             promise = self.promises[live]
             promise.revision, promise.is_paid, promise.anchor, promise.paid = bound_to, True, self.now, 1
             promise.end, promise.is_scheduled = self.end_of(bound_to, 1), False
@@ -157,7 +157,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
             return
         promise = self.promises[index]
         if promise.status(self.now) is Status.ACTIVE and promise.end is not None and not promise.is_scheduled:
-            self.keep(index, self.kept[index].renew(promise.revision, self.cause()))
+            self.keep(index, self.kept[index].renew(promise.revision, self.metadata()))
             promise.paid += 1
             period = promise.revision.terms.period
             assert period is not None
@@ -175,9 +175,9 @@ class SubscriptionHistory(RuleBasedStateMachine):
         if promise.status(self.now) not in LIVE or promise.end is None:
             self.refused(IllegalTransition, self.kept[index].cancel_at_period_end)
         elif promise.is_scheduled:
-            assert self.kept[index].cancel_at_period_end(self.cause()) is self.kept[index]
+            assert self.kept[index].cancel_at_period_end(self.metadata()) is self.kept[index]
         else:
-            self.keep(index, self.kept[index].cancel_at_period_end(self.cause()))
+            self.keep(index, self.kept[index].cancel_at_period_end(self.metadata()))
             promise.is_scheduled = True
 
     @rule()
@@ -188,7 +188,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
             return
         promise = self.promises[index]
         if promise.status(self.now) in LIVE and promise.is_scheduled:
-            self.keep(index, self.kept[index].resume(self.cause()))
+            self.keep(index, self.kept[index].resume(self.metadata()))
             promise.is_scheduled = False
         else:
             self.refused(IllegalTransition, self.kept[index].resume)
@@ -201,7 +201,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
             return
         promise = self.promises[index]
         if promise.status(self.now) in LIVE:
-            self.keep(index, self.kept[index].cancel_now(self.cause()))
+            self.keep(index, self.kept[index].cancel_now(self.metadata()))
             promise.stopped_at = self.now
         else:
             self.refused(IllegalTransition, self.kept[index].cancel_now)
@@ -210,8 +210,8 @@ class SubscriptionHistory(RuleBasedStateMachine):
     def sweep(self) -> None:
         """Write down what time has decided; the second time there is nothing to write."""
         for index, before in enumerate(self.kept):
-            settled = before.settle(self.cause())
-            assert settled.settle(self.cause()) is settled
+            settled = before.apply_expiry(self.metadata())
+            assert settled.apply_expiry(self.metadata()) is settled
             if settled is not before:
                 self.keep(index, settled)
                 assert (self.told[-1].occurred_at, self.told[-1].actor) == (before.ends_at, SYSTEM)
@@ -223,7 +223,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
         """Status and access by the instant alone, whether or not a sweep came by."""
         for kept, promise in zip(self.kept, self.promises, strict=True):
             assert kept.status_at(self.now) is promise.status(self.now)
-            standing = Standing(kept.status, kept.ends_at, kept.cancel_at, "pro", FEATURES)
+            standing = EntitlementSnapshot(kept.status, kept.ends_at, kept.cancel_at, "pro", FEATURES)
             decision = decide(standing, "export", self.now)
             over_at = promise.over_at()
             assert decision.allowed == (over_at is None or self.now < over_at)
@@ -235,7 +235,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
     def a_reader_sees_what_the_sweep_will_write(self) -> None:
         """As_of is settle without its event."""
         for kept in self.kept:
-            settled = replace(kept.settle(self.cause()), events=())
+            settled = replace(kept.apply_expiry(self.metadata()), events=())
             assert kept.as_of(self.now) == settled
             assert settled.as_of(self.now) is settled
 
@@ -255,10 +255,10 @@ class SubscriptionHistory(RuleBasedStateMachine):
             if kept.ended_at is not None:
                 assert kept.starts_at <= kept.ended_at
                 assert kept.ends_at is None or kept.ended_at <= kept.ends_at
-            assert kept.periods == promise.paid
-            assert (kept.anchor_at is None) == (not promise.is_paid) == (kept.periods == 0)
+            assert kept.periods_paid == promise.paid
+            assert (kept.billing_anchor is None) == (not promise.is_paid) == (kept.periods_paid == 0)
             if promise.is_paid:
-                assert kept.anchor_at == promise.anchor == (kept.converted_at or kept.starts_at)
+                assert kept.billing_anchor == promise.anchor == (kept.converted_at or kept.starts_at)
             if kept.trial_ends_at is not None:
                 assert kept.trial_ends_at == (kept.converted_at or kept.ends_at)
 
@@ -290,9 +290,9 @@ class SubscriptionHistory(RuleBasedStateMachine):
         self.ids += 1
         return UUID(int=self.ids)
 
-    def cause(self) -> Cause:
+    def metadata(self) -> EventMetadata:
         """The user does it now."""
-        return Cause(self.now, USER, self.new_id())
+        return EventMetadata(self.now, USER, self.new_id())
 
     def end_of(self, bound_to: PlanRevision, paid: int) -> datetime | None:
         """The end of so many periods from now."""
@@ -316,8 +316,8 @@ class SubscriptionHistory(RuleBasedStateMachine):
     def make_room(self) -> None:
         """Settle what is overdue, as starting again does in its own transaction."""
         index = self.newest()
-        if index is not None and self.kept[index].is_due(self.now):
-            self.keep(index, self.kept[index].settle(self.cause()))
+        if index is not None and self.kept[index].is_overdue(self.now):
+            self.keep(index, self.kept[index].apply_expiry(self.metadata()))
 
     def keep_new(self, made: Subscription) -> None:
         """As a repository adds."""
@@ -333,11 +333,11 @@ class SubscriptionHistory(RuleBasedStateMachine):
         self.told += changed.events
         self.kept[index] = replace(changed, events=())
 
-    def refused(self, error: type[Exception], verb: Callable[[Cause], Subscription]) -> None:
+    def refused(self, error: type[Exception], verb: Callable[[EventMetadata], Subscription]) -> None:
         """The verb refuses, and what is kept is as it was."""
         before = list(self.kept)
         try:
-            verb(self.cause())
+            verb(self.metadata())
         except error:
             assert self.kept == before
         else:

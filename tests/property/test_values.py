@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smp.application.queries.get_statistics import monthly_recurring_revenue
 from smp.application.queries.views import Revenue, RevisionRevenue
-from smp.domain.errors import InvalidValue, check_all
+from smp.domain.errors import ValidationError, collect_errors
 from smp.domain.features import Features, FeatureValue, features, grants, is_feature_key, pointer_token, same
 from smp.domain.money import AMOUNT_MAX, Money
 from smp.domain.text import is_storable, is_unicode
@@ -123,10 +123,10 @@ def test_all_refusals_are_told(pointers: Sequence[str | None]) -> None:
 
     def check(pointer: str | None) -> None:
         if pointer is not None:
-            raise InvalidValue(pointer, "no")
+            raise ValidationError(pointer, "no")
 
     wanted = [pointer for pointer in pointers if pointer is not None]
-    _, refusal = attempt(lambda: check_all(*(partial(check, pointer) for pointer in pointers)))
+    _, refusal = attempt(lambda: collect_errors(*(partial(check, pointer) for pointer in pointers)))
     if refusal is not None:
         assert [told.pointer for told in (refusal, *refusal.others)] == wanted
         seen = refusal.at("/x")

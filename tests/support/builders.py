@@ -7,10 +7,10 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.system.ids import Uuid7Ids
-from smp.application.idempotency import Answer, IdempotentRequest
+from smp.adapters.system.id_generator import Uuid7IdGenerator
+from smp.application.idempotency import IdempotentRequest, StoredResponse
 from smp.application.ports.api_keys import ApiKey
-from smp.domain.actor import SYSTEM, Actor, ActorType, Cause
+from smp.domain.actor import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -26,7 +26,7 @@ DAY: Final = timedelta(days=1)
 TICK: Final = timedelta(microseconds=1)
 """The smallest step of time that is kept."""
 
-IDS: Final = Uuid7Ids()
+IDS: Final = Uuid7IdGenerator()
 PASSWORD: Final = "correct horse battery staple"
 ADMIN: Final = Actor(ActorType.ADMIN, UUID("01900000-0000-7000-8000-0000000000ad"))
 SESSIONS: Final = SessionPolicy(
@@ -35,9 +35,9 @@ SESSIONS: Final = SessionPolicy(
 )
 
 
-def a_cause(at: datetime = NOW, actor: Actor = SYSTEM) -> Cause:
+def a_cause(at: datetime = NOW, actor: Actor = SYSTEM) -> EventMetadata:
     """A cause with a fresh event id."""
-    return Cause(at, actor, IDS.new())
+    return EventMetadata(at, actor, IDS.new())
 
 
 def some_terms(
@@ -115,8 +115,8 @@ def a_request(
     return IdempotentRequest(caller, key, fingerprint, at, _rendered)
 
 
-def _rendered(result: object) -> Answer:
-    return Answer(201, {"location": "/somewhere"}, repr(result).encode())
+def _rendered(result: object) -> StoredResponse:
+    return StoredResponse(201, {"location": "/somewhere"}, repr(result).encode())
 
 
 def _revision(plan: Plan | PlanRevision) -> PlanRevision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
-from smp.application.errors import Busy
+from smp.application.errors import Overloaded
 from smp.application.ports.password_hasher import PasswordHasher, Verification
 
 
@@ -30,11 +30,11 @@ class BusyHasher(InstantHasher):
 
     async def hash(self, password: str) -> str:
         """Never."""
-        raise Busy("full")
+        raise Overloaded("full")
 
     async def verify(self, password_hash: str | None, password: str) -> Verification:
         """Never."""
-        raise Busy("full")
+        raise Overloaded("full")
 
 
 class WatchedHasher(InstantHasher):

@@ -121,21 +121,21 @@ class Subscription:
             return "trial" if self.anchor is None else "active"
         return "cancelled" if self.scheduled or self.stopped_at is not None else "expired"
 
-    def is_due(self, now: datetime) -> bool:
+    def is_overdue(self, now: datetime) -> bool:
         """Whether it is over and nobody has announced that yet."""
         return self.ended_at(now) is not None and self.events[-1][0] not in ENDS
 
-    def settle(self, now: datetime) -> bool:
+    def apply_expiry(self, now: datetime) -> bool:
         """What the sweep announces; whether there was anything."""
         ended_at = self.ended_at(now)
-        if ended_at is None or not self.is_due(now):
+        if ended_at is None or not self.is_overdue(now):
             return False
         self.events.append((f"subscription.{self.status(now)}", ended_at, "system"))
         return True
 
     def version(self, now: datetime) -> int:
         """One for each event, and for the one to come that every reader already reckons with."""
-        return len(self.events) + self.is_due(now)
+        return len(self.events) + self.is_overdue(now)
 
     def document(self, now: datetime) -> dict[str, Any]:
         """What a reader sees now, instants as instants, but for the ids that only the platform knows."""
@@ -175,7 +175,7 @@ class Platform:
 
     def sweep(self) -> Counter[str]:
         """How many it ended, by status."""
-        return Counter(one.status(self.now) for one in self.subscriptions if one.settle(self.now))
+        return Counter(one.status(self.now) for one in self.subscriptions if one.apply_expiry(self.now))
 
     def can_try(self, user: int, plan: Plan) -> bool:
         return plan.terms.trial_period is not None and not plan.archived and (user, plan.code) not in self.tried
@@ -261,7 +261,7 @@ class Platform:
     def _begin(self, user: int, plan: Plan, by: str, event: str) -> Subscription:
         newest = self.newest(user)
         if newest is not None:
-            newest.settle(self.now)
+            newest.apply_expiry(self.now)
         begun = Subscription(user, plan, len(plan.revisions), self.now)
         begun.events.append((f"subscription.{event}", self.now, by))
         self.subscriptions.append(begun)

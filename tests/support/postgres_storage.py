@@ -8,13 +8,13 @@ from typing import Final
 from smp.adapters.memory.clock import MemoryClock
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
-from smp.adapters.postgres.housekeeping import PostgresHousekeeping
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.replica_reads import ReplicaReads
+from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_reader import PostgresSessionReader
-from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.adapters.postgres.test_clock import PostgresTestClock
@@ -44,7 +44,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         async with pool.connection() as connection:
             return [row["type"] for row in await connection.fetch(EVENT_TYPES)]
 
-    lists = StaleReads(pool)
+    lists = ReplicaReads(pool)
     return Storage(
         unit_of_work=PostgresUnitOfWorkFactory(pool),
         users=PostgresUserReader(pool, lists),
@@ -56,7 +56,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         api_keys=PostgresApiKeyReader(pool),
         throttle=PostgresLoginThrottle(pool),
         clock=PostgresTestClock(pool, MemoryClock(NOW)),
-        housekeeping=PostgresHousekeeping(pool),
+        housekeeping=PostgresRetentionCleanup(pool),
         integrity=PostgresIntegrityChecker(pool),
         break_next_commit=break_next_commit,
         event_types=event_types,

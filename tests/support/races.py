@@ -11,16 +11,16 @@ from types import MappingProxyType
 from typing import Final
 
 from smp.application.commands.activate_subscription import ActivateSubscription
-from smp.application.commands.change_plan import ChangePlan, PlanPatch
-from smp.application.commands.change_user_access import ChangeUserAccess
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_plan import CreatePlan
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.register_user import RegisterUser
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.start_trial import StartTrial, TrialScope
+from smp.application.commands.update_plan import PlanPatch, UpdatePlan
+from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import RequestInProgress, TooManyAttempts
-from smp.application.idempotency import AlreadyAnswered
+from smp.application.idempotency import DuplicateRequest
 from smp.application.paging import PageRequest
 from smp.application.queries.readers import SubscriptionFilter
 from smp.domain.errors import (
@@ -121,9 +121,9 @@ async def every_renewal_counts(storage: Storage) -> None:
     results = await all_at_once(*(renew(RenewSubscription(actor_of(ann), ann.id)) for _ in range(WORKERS)))
     assert [result for result in results if isinstance(result, Exception)] == []
     async with storage.unit_of_work() as work:
-        found = await work.subscriptions.find_unsettled(ann.id)
+        found = await work.subscriptions.find_open_for_update(ann.id)
     assert found is not None
-    assert (found.periods, found.version) == (1 + WORKERS, 1 + WORKERS)
+    assert (found.periods_paid, found.version) == (1 + WORKERS, 1 + WORKERS)
     events = await storage.subscriptions.events(active.id, PageRequest(100))
     assert [event.version for event in events.items] == list(range(1, 2 + WORKERS))
 
@@ -150,7 +150,7 @@ async def every_revision_counts(storage: Storage) -> None:
     await storage.keep(a_plan("pro", some_terms(0)))
     change = UseCases.over(storage).change_plan
     results = await all_at_once(
-        *(change(ChangePlan(ADMIN, "pro", PlanPatch(amount=amount))) for amount in range(1, 1 + WORKERS))
+        *(change(UpdatePlan(ADMIN, "pro", PlanPatch(amount=amount))) for amount in range(1, 1 + WORKERS))
     )
     assert [result for result in results if isinstance(result, Exception)] == []
     page = await storage.plans.revisions("pro", PageRequest(100))
@@ -163,7 +163,7 @@ async def an_admin_remains(storage: Storage) -> None:
     admins = [an_admin(f"admin-{number}@example.com") for number in range(WORKERS)]
     await storage.keep(*admins)
     change = UseCases.over(storage).change_user_access
-    results = await all_at_once(*(change(ChangeUserAccess(admin.id, Role.USER)) for admin in admins))
+    results = await all_at_once(*(change(UpdateUserAccess(admin.id, Role.USER)) for admin in admins))
     assert sum(isinstance(result, LastAdmin) for result in results) == 1, results
     roles = Counter([(await storage.users.get(admin.id)).role for admin in admins])
     assert roles == {Role.USER: WORKERS - 1, Role.ADMIN: 1}
@@ -187,11 +187,11 @@ async def one_effect_for_a_key(storage: Storage) -> None:
     renew = UseCases.over(storage).renew
     command = RenewSubscription(actor_of(ann), ann.id, request=a_request(at=at))
     results = await all_at_once(*(renew(command) for _ in range(WORKERS)))
-    one_winner(results, RequestInProgress, AlreadyAnswered)
+    one_winner(results, RequestInProgress, DuplicateRequest)
     async with storage.unit_of_work() as work:
-        found = await work.subscriptions.find_unsettled(ann.id)
+        found = await work.subscriptions.find_open_for_update(ann.id)
     assert found is not None
-    assert found.periods == 2
+    assert found.periods_paid == 2
 
 
 async def every_end_once(storage: Storage) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from smp.adapters.memory.access_reader import MemoryAccessReader
 from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
 from smp.adapters.memory.clock import MemoryClock
-from smp.adapters.memory.housekeeping import MemoryHousekeeping
 from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
+from smp.adapters.memory.retention_cleanup import MemoryRetentionCleanup
 from smp.adapters.memory.session_reader import MemorySessionReader
 from smp.adapters.memory.statistics_reader import MemoryStatisticsReader
 from smp.adapters.memory.store import MemoryStore
@@ -21,8 +21,8 @@ from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.errors import StorageUnavailable
 from smp.application.ports.api_keys import ApiKey
 from smp.application.ports.clock import SettableClock
-from smp.application.ports.housekeeping import Housekeeping
 from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries.readers import (
     AccessReader,
@@ -61,7 +61,7 @@ class Storage:
     api_keys: ApiKeyReader
     throttle: LoginThrottle
     clock: SettableClock
-    housekeeping: Housekeeping
+    housekeeping: RetentionCleanup
     integrity: IntegrityChecker
     break_next_commit: Callable[[], Awaitable[None]]
     event_types: Callable[[], Awaitable[Sequence[str]]]
@@ -117,7 +117,7 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         api_keys=MemoryApiKeyReader(store),
         throttle=MemoryLoginThrottle(store),
         clock=MemoryClock(NOW),
-        housekeeping=MemoryHousekeeping(store),
+        housekeeping=MemoryRetentionCleanup(store),
         integrity=MemoryIntegrityChecker(store),
         break_next_commit=break_next_commit,
         event_types=event_types,

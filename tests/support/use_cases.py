@@ -5,22 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from smp.adapters.memory.failure_log import MemoryFailureLog
+from smp.adapters.memory.error_reporter import MemoryErrorReporter
 from smp.adapters.payments.simulated import SimulatedPayments
 from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
 from smp.adapters.security.common_passwords import CommonPasswordList
-from smp.adapters.system.tokens import SecretsTokens
+from smp.adapters.system.token_generator import SecretsTokenGenerator
 from smp.application.commands.activate_subscription import ActivateSubscriptionHandler
 from smp.application.commands.archive_plan import ArchivePlanHandler
 from smp.application.commands.cancel_subscription import CancelSubscriptionHandler
 from smp.application.commands.change_password import ChangePasswordHandler
-from smp.application.commands.change_plan import ChangePlanHandler
-from smp.application.commands.change_user_access import ChangeUserAccessHandler
 from smp.application.commands.create_admin import CreateAdminHandler
 from smp.application.commands.create_api_key import CreateApiKeyHandler
 from smp.application.commands.create_plan import CreatePlanHandler
-from smp.application.commands.end_other_sessions import EndOtherSessionsHandler
-from smp.application.commands.end_session import EndSessionHandler
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
 from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
@@ -29,15 +25,18 @@ from smp.application.commands.renew_subscription import RenewSubscriptionHandler
 from smp.application.commands.restore_plan import RestorePlanHandler
 from smp.application.commands.resume_subscription import ResumeSubscriptionHandler
 from smp.application.commands.revoke_api_key import RevokeApiKeyHandler
+from smp.application.commands.revoke_session import RevokeSessionHandler
+from smp.application.commands.revoke_sessions import RevokeSessionsHandler
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.commands.start_trial import StartTrialHandler, TrialScope
+from smp.application.commands.update_plan import UpdatePlanHandler
+from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import SettableClock
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.queries.authenticate import AuthenticateHandler
 from smp.application.queries.check_access import CheckAccessHandler
-from smp.application.queries.diagnose import DiagnoseHandler
 from smp.application.queries.get_current_subscription import GetCurrentSubscriptionHandler
 from smp.application.queries.get_plan import GetPlanHandler
 from smp.application.queries.get_statistics import GetStatisticsHandler
@@ -52,11 +51,12 @@ from smp.application.queries.list_subscription_events import ListSubscriptionEve
 from smp.application.queries.list_subscription_history import ListSubscriptionHistoryHandler
 from smp.application.queries.list_subscriptions import ListSubscriptionsHandler
 from smp.application.queries.list_users import ListUsersHandler
+from smp.application.queries.run_diagnostics import RunDiagnosticsHandler
 from tests.support.builders import IDS, SESSIONS
 from tests.support.storage import Storage
 
 COMMON: Final = CommonPasswordList()
-TOKENS: Final = SecretsTokens()
+TOKENS: Final = SecretsTokenGenerator()
 CHEAP: Final = Argon2Cost(memory_kib=8, passes=1, lanes=1)
 """The least that Argon2 takes: for tests in which hashing is not the point."""
 HASHER: Final = Argon2PasswordHasher(CHEAP)
@@ -70,7 +70,7 @@ class UseCases:
     storage: Storage
     hasher: PasswordHasher
     payments: PaymentGateway
-    failures: MemoryFailureLog
+    failures: MemoryErrorReporter
     scope: TrialScope
 
     @classmethod
@@ -83,7 +83,7 @@ class UseCases:
         scope: TrialScope = TrialScope.PLAN,
     ) -> UseCases:
         """With simulated payments, and a hasher that is as cheap as can be, unless others are given."""
-        return cls(storage, hasher or HASHER, payments or SimulatedPayments(), MemoryFailureLog(), scope)
+        return cls(storage, hasher or HASHER, payments or SimulatedPayments(), MemoryErrorReporter(), scope)
 
     @property
     def clock(self) -> SettableClock:
@@ -118,16 +118,16 @@ class UseCases:
         )
 
     @property
-    def change_user_access(self) -> ChangeUserAccessHandler:
-        return ChangeUserAccessHandler(self.storage.unit_of_work)
+    def change_user_access(self) -> UpdateUserAccessHandler:
+        return UpdateUserAccessHandler(self.storage.unit_of_work)
 
     @property
-    def end_session(self) -> EndSessionHandler:
-        return EndSessionHandler(self.storage.unit_of_work)
+    def end_session(self) -> RevokeSessionHandler:
+        return RevokeSessionHandler(self.storage.unit_of_work)
 
     @property
-    def end_other_sessions(self) -> EndOtherSessionsHandler:
-        return EndOtherSessionsHandler(self.storage.unit_of_work)
+    def end_other_sessions(self) -> RevokeSessionsHandler:
+        return RevokeSessionsHandler(self.storage.unit_of_work)
 
     @property
     def create_api_key(self) -> CreateApiKeyHandler:
@@ -142,8 +142,8 @@ class UseCases:
         return CreatePlanHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
-    def change_plan(self) -> ChangePlanHandler:
-        return ChangePlanHandler(self.storage.unit_of_work, self.storage.clock, IDS)
+    def change_plan(self) -> UpdatePlanHandler:
+        return UpdatePlanHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
     def archive_plan(self) -> ArchivePlanHandler:
@@ -196,8 +196,8 @@ class UseCases:
         return ListAccessHandler(self.storage.access, self.storage.clock)
 
     @property
-    def diagnose(self) -> DiagnoseHandler:
-        return DiagnoseHandler(self.storage.integrity, self.storage.clock)
+    def diagnose(self) -> RunDiagnosticsHandler:
+        return RunDiagnosticsHandler(self.storage.integrity, self.storage.clock)
 
     @property
     def get_current(self) -> GetCurrentSubscriptionHandler:

@@ -25,10 +25,10 @@ class Attempts:
 class AttemptLimit:
     """The limit for one kind of thing that is counted."""
 
-    free: int
+    burst: int
     first_wait: timedelta
     longest_wait: timedelta
-    forgotten_after: timedelta
+    expires_after: timedelta
 
     def wait_s(self, known: Attempts | None, now: datetime) -> int:
         """How long an attempt has to wait, in whole seconds rounded up; 0: it may come now."""
@@ -38,32 +38,32 @@ class AttemptLimit:
 
     def counted(self, known: Attempts | None, now: datetime) -> Attempts:
         """With one more attempt at ``now``, which was let through."""
-        count = 1 if known is None or self.is_forgotten(known, now) else known.count + 1
-        return Attempts(count, now, now + self._wait(count) if count >= self.free else None)
+        count = 1 if known is None or self.is_expired(known, now) else known.count + 1
+        return Attempts(count, now, now + self._wait(count) if count >= self.burst else None)
 
-    def is_forgotten(self, known: Attempts, now: datetime) -> bool:
+    def is_expired(self, known: Attempts, now: datetime) -> bool:
         """Whether the quiet has lasted long enough at ``now``."""
-        return now - known.last_at >= self.forgotten_after
+        return now - known.last_at >= self.expires_after
 
     @staticmethod
-    def taken_off(known: Attempts) -> Attempts | None:
+    def decremented(known: Attempts) -> Attempts | None:
         """With one attempt less, and the block that it may have caused lifted; ``None`` where nothing is left."""
         return Attempts(known.count - 1, known.last_at) if known.count > 1 else None
 
     def _wait(self, count: int) -> timedelta:
-        doublings = min(count - self.free, 32)  # 2**32 times any wait is longer than the longest
+        doublings = min(count - self.burst, 32)  # 2**32 times any wait is longer than the longest
         return min(self.first_wait * (1 << doublings), self.longest_wait)
 
 
 ACCOUNT_LIMIT: Final = AttemptLimit(
-    free=10, first_wait=timedelta(seconds=30), longest_wait=timedelta(hours=1), forgotten_after=timedelta(hours=24)
+    burst=10, first_wait=timedelta(seconds=30), longest_wait=timedelta(hours=1), expires_after=timedelta(hours=24)
 )
 """For an account: at most ten wrong passwords get through before the first wait."""
 
 SOURCE_LIMIT: Final = AttemptLimit(
-    free=100,
+    burst=100,
     first_wait=timedelta(seconds=30),
     longest_wait=timedelta(minutes=15),
-    forgotten_after=timedelta(minutes=15),
+    expires_after=timedelta(minutes=15),
 )
 """For a source: wider, because many people may share one address."""

@@ -91,7 +91,7 @@ class TooManyAttempts(Unavailable):
         super().__init__("too many failed attempts; wait before the next one", retry_after_s)
 
 
-class Busy(Unavailable):
+class Overloaded(Unavailable):
     """A bounded queue is full."""
 
     code = "busy"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-KEPT_FOR: Final = timedelta(hours=24)
+RETENTION: Final = timedelta(hours=24)
 """How long an answer is given again."""
 
 KEY_LENGTH_MAX: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """What a caller was told, byte for byte."""
 
     status: int
@@ -38,12 +38,12 @@ class IdempotentRequest:
     key: str
     fingerprint: bytes
     received_at: datetime
-    render: Callable[[object], Answer]
+    render: Callable[[object], StoredResponse]
 
 
-class AlreadyAnswered(Exception):
+class DuplicateRequest(Exception):
     """The request took effect before; ``answer`` is what was said then."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: StoredResponse) -> None:
         super().__init__("answered before")
         self.answer = answer

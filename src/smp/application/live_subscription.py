@@ -8,7 +8,7 @@ from uuid import UUID
 
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.unit_of_work import UnitOfWork
-from smp.application.preconditions import Expected, check
+from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
 from smp.domain.errors import NoLiveSubscription
 from smp.domain.plan.plan import Plan, PlanRevision
@@ -24,7 +24,9 @@ class LiveSubscription:
     revision: PlanRevision
 
     @classmethod
-    async def of(cls, work: UnitOfWork, user_id: UUID, now: datetime, expected: Expected | None) -> LiveSubscription:
+    async def of(
+        cls, work: UnitOfWork, user_id: UUID, now: datetime, expected: VersionPrecondition | None
+    ) -> LiveSubscription:
         """The one that is live at ``now``.
 
         Raises:
@@ -32,11 +34,11 @@ class LiveSubscription:
             NoLiveSubscription: where nothing is live, also where only the sweep is late.
             StaleVersion: where it is not as expected.
         """
-        subscription = await work.subscriptions.find_unsettled(user_id)
-        if subscription is None or subscription.is_due(now):
+        subscription = await work.subscriptions.find_open_for_update(user_id)
+        if subscription is None or subscription.is_overdue(now):
             await work.users.get(user_id)
             raise NoLiveSubscription(user_id)
-        check(expected, subscription.version)
+        require_version(expected, subscription.version)
         plan, revision = await work.plans.revision(subscription.plan_id, subscription.revision)
         return cls(subscription, plan, revision)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smp.application.ports.common_passwords import CommonPasswords
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.text import is_unicode
 
 LENGTH_MAX: Final = 1_024
@@ -27,11 +27,11 @@ class PasswordPolicy:
         """Let a good password pass.
 
         Raises:
-            InvalidValue: at ``pointer`` with the reason.
+            ValidationError: at ``pointer`` with the reason.
         """
         if not self.length_min <= len(password) <= LENGTH_MAX:
-            raise InvalidValue(pointer, f"must have {self.length_min} to {LENGTH_MAX} characters")
+            raise ValidationError(pointer, f"must have {self.length_min} to {LENGTH_MAX} characters")
         if not is_unicode(password):
-            raise InvalidValue(pointer, "must be made of characters; a lone surrogate is none")
+            raise ValidationError(pointer, "must be made of characters; a lone surrogate is none")
         if self.common.contains(password):
-            raise InvalidValue(pointer, "is on the list of common passwords; choose another")
+            raise ValidationError(pointer, "is on the list of common passwords; choose another")

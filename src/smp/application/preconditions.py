@@ -8,7 +8,7 @@ from smp.domain.errors import StaleVersion
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class VersionPrecondition:
     """The versions that the caller accepts; ``None``: any, as long as there is something."""
 
     versions: frozenset[int] | None
@@ -23,7 +23,7 @@ class Expected:
             raise StaleVersion
 
 
-def check(expected: Expected | None, version: int | None) -> None:
+def require_version(expected: VersionPrecondition | None, version: int | None) -> None:
     """Compare where anything is expected. Raises StaleVersion."""
     if expected is not None:
         expected.check(version)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from smp.application.ports.tokens import Tokens
+from smp.application.ports.token_generator import TokenGenerator
 
 _ID_LENGTH: Final = 32
 
 
-def new_session_token(user_id: UUID, tokens: Tokens) -> str:
+def new_session_token(user_id: UUID, tokens: TokenGenerator) -> str:
     """A new token for a session of this user, safe in a cookie."""
     return f"{user_id.hex}{tokens.new()}"
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from smp.adapters.cli.runtime import SchemaState
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
-from smp.adapters.postgres.stale_reads import LIMITS, StaleReads
+from smp.adapters.postgres.replica_reads import LIMITS, ReplicaReads
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.errors import ApplicationError
-from smp.application.queries.diagnose import Diagnose, DiagnoseHandler
-from smp.application.queries.views import Finding
+from smp.application.queries.run_diagnostics import RunDiagnostics, RunDiagnosticsHandler
+from smp.application.queries.views import CheckResult
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EMBEDDED_FOLDER, describe, open_database, schema_state
 from smp.bootstrap.failures import database_trouble
@@ -26,53 +26,55 @@ _LOOK_EVERY_S = 0.2
 _BLOCKLIST = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"
 
 
-async def diagnose(environ: Mapping[str, str]) -> Sequence[Finding]:
+async def diagnose(environ: Mapping[str, str]) -> Sequence[CheckResult]:
     """One finding for each thing looked at; where one is wrong on which others rest, they are not looked at."""
     try:
         settings = load_settings(environ)
     except SettingsInvalid as invalid:
         return [
-            Finding("settings", ok=False, detail=problem, advice="correct the environment variable")
+            CheckResult("settings", ok=False, detail=problem, advice="correct the environment variable")
             for problem in invalid.problems
         ]
     configure_logging(settings.log_format, settings.log_level)
-    findings = [Finding("settings", ok=True, detail=f"{settings.environment}; SMP_ variables are as they should be")]
+    findings = [
+        CheckResult("settings", ok=True, detail=f"{settings.environment}; SMP_ variables are as they should be")
+    ]
     findings += _blocklist(settings)
     if os.geteuid() == 0:
-        findings.append(Finding("user", ok=True, detail="running as root: works, but nothing here needs it"))
+        findings.append(CheckResult("user", ok=True, detail="running as root: works, but nothing here needs it"))
     embedded = settings.data_dir / EMBEDDED_FOLDER
     if settings.database_url is None and not embedded.exists():
-        return [*findings, Finding("database", ok=True, detail=f"none in {embedded} yet; smp serve makes it")]
+        return [*findings, CheckResult("database", ok=True, detail=f"none in {embedded} yet; smp serve makes it")]
     try:
         with open_database(settings) as opened:
             return [*findings, *await _database(opened, describe(settings))]
     except (EmbeddedPostgresError, OSError) as error:
-        return [*findings, Finding("database", ok=False, detail=str(error), advice=_EMBEDDED)]
+        return [*findings, CheckResult("database", ok=False, detail=str(error), advice=_EMBEDDED)]
 
 
-def _blocklist(settings: Settings) -> list[Finding]:
+def _blocklist(settings: Settings) -> list[CheckResult]:
     if settings.password_blocklist is None:
         return []
     try:
         CommonPasswordList(settings.password_blocklist).load()
     except (OSError, ValueError) as error:
-        return [Finding("password blocklist", ok=False, detail=str(error), advice=_BLOCKLIST)]
-    return [Finding("password blocklist", ok=True, detail=str(settings.password_blocklist))]
+        return [CheckResult("password blocklist", ok=False, detail=str(error), advice=_BLOCKLIST)]
+    return [CheckResult("password blocklist", ok=True, detail=str(settings.password_blocklist))]
 
 
-async def _database(opened: Settings, name: str) -> list[Finding]:
+async def _database(opened: Settings, name: str) -> list[CheckResult]:
     try:
         state = await schema_state(opened)
     except ApplicationError as error:
         return [_trouble("database", error, name)]
-    findings = [Finding("database", ok=True, detail=f"{name} answers"), _schema(state)]
+    findings = [CheckResult("database", ok=True, detail=f"{name} answers"), _schema(state)]
     if not state.is_current:
         return findings
     container = build_container(opened)
     try:
-        findings += await (await container.get(DiagnoseHandler))(Diagnose())
+        findings += await (await container.get(RunDiagnosticsHandler))(RunDiagnostics())
         if opened.database_replica_url is not None:
-            findings.append(await _replica(await container.get(StaleReads)))
+            findings.append(await _replica(await container.get(ReplicaReads)))
     except ApplicationError as error:
         findings.append(_trouble("invariants", error, name))
     finally:
@@ -80,25 +82,27 @@ async def _database(opened: Settings, name: str) -> list[Finding]:
     return findings
 
 
-async def _replica(lists: StaleReads) -> Finding:
+async def _replica(lists: ReplicaReads) -> CheckResult:
     for _ in range(_LOOKS):
-        await lists.look()
+        await lists.probe()
         if lists.lag_s is None:
             await asyncio.sleep(_LOOK_EVERY_S)
     if lists.lag_s is None or lists.lag_s > LIMITS.lag_s:
-        return Finding("replica", ok=False, detail="does not answer, or does not follow the primary", advice=_REPLICA)
-    return Finding("replica", ok=True, detail=f"answers; its data are {lists.lag_s:.1f} s old at most")
+        return CheckResult(
+            "replica", ok=False, detail="does not answer, or does not follow the primary", advice=_REPLICA
+        )
+    return CheckResult("replica", ok=True, detail=f"answers; its data are {lists.lag_s:.1f} s old at most")
 
 
-def _trouble(check: str, error: Exception, name: str) -> Finding:
+def _trouble(check: str, error: Exception, name: str) -> CheckResult:
     detail = database_trouble(error, name) or str(error)
-    return Finding(check, ok=False, detail=detail, advice="then run smp doctor again")
+    return CheckResult(check, ok=False, detail=detail, advice="then run smp doctor again")
 
 
-def _schema(state: SchemaState) -> Finding:
+def _schema(state: SchemaState) -> CheckResult:
     if state.is_current:
-        return Finding("migrations", ok=True, detail=f"up to date, at {state.head}")
+        return CheckResult("migrations", ok=True, detail=f"up to date, at {state.head}")
     detail = f"the schema is at {state.current or 'nothing'}, and this version needs {state.head}"
     newer = state.current is not None and state.current > state.head
     advice = "install the version of SMP that migrated it" if newer else "run smp migrate"
-    return Finding("migrations", ok=False, detail=detail, advice=advice)
+    return CheckResult("migrations", ok=False, detail=detail, advice=advice)

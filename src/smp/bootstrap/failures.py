@@ -15,7 +15,7 @@ from smp.bootstrap.logging import redact_text
 from smp.bootstrap.port_check import PortUnavailable
 from smp.bootstrap.settings import SettingsInvalid
 from smp.bootstrap.workers import WorkersFailed
-from smp.domain.errors import DomainError, InvalidValue, RejectedByStorage
+from smp.domain.errors import DomainError, StorageIntegrityError, ValidationError
 
 EXIT_FAILED = 1
 EXIT_ASKED_WRONGLY = 2
@@ -24,7 +24,7 @@ _SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefu
 _ADVICE: Mapping[type[Exception], str] = {
     TransactionConflict: "; run it again",
     OutcomeUnknown: "; run it again",
-    RejectedByStorage: "; run smp doctor",
+    StorageIntegrityError: "; run smp doctor",
 }
 _CAUSES_MAX = 10
 
@@ -33,7 +33,7 @@ def explain(error: Exception, database: str) -> Failure:
     """What a person is told of ``error``; ``database`` names the one that was used, without secrets."""
     if isinstance(error, SettingsInvalid):
         return Failure(error.problems, EXIT_ASKED_WRONGLY)
-    if isinstance(error, InvalidValue):
+    if isinstance(error, ValidationError):
         refusals = (error, *error.others)
         return Failure(
             tuple(f"{refusal.pointer.strip('/') or 'the value'} {refusal.detail}" for refusal in refusals),

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from smp.adapters.http.problems import problems_markdown
-from smp.adapters.prometheus.families import metrics_markdown
+from smp.adapters.prometheus.definitions import metrics_markdown
 from smp.bootstrap.settings import settings_markdown
 from smp.domain.subscription.lifecycle import BY_TIME, TERMINAL, TRANSITIONS, Action, Status, Transition
 

@@ -13,7 +13,7 @@ YOUNG_MAX: Final = 20_000
 """New objects, less those that are gone, before the collector looks at them: more than a batch of the sweep keeps."""
 
 
-def keep_what_started() -> None:
+def freeze_startup_objects() -> None:
     """Take all that there is out of the collector's sight, and let it look less often at what comes."""
     gc.collect()
     gc.freeze()

@@ -17,20 +17,20 @@ from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
 from smp.adapters.http.access.routes import Gate
 from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
-from smp.adapters.http.callers import Doorkeeper
-from smp.adapters.http.conduct import Conductor
+from smp.adapters.http.authentication import RequestAuthenticator
 from smp.adapters.http.edge import App
+from smp.adapters.http.idempotency import IdempotentExecutor
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.system.ids import Uuid7Ids
+from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
 from smp.application.errors import StorageUnavailable
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.queries.authenticate import AuthenticateHandler
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase
-from smp.bootstrap.heap import keep_what_started
+from smp.bootstrap.heap import freeze_startup_objects
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.metrics import MetricsProvider, Sampler
 from smp.bootstrap.settings import Settings, load_settings
@@ -72,7 +72,7 @@ class HttpProvider(MetricsProvider):
     """What the HTTP adapter needs besides the use cases, and the figures of all that it sets off."""
 
     scope = Scope.APP
-    conductor = provide(Conductor)
+    conductor = provide(IdempotentExecutor)
     gate = provide(Gate)
     readiness = provide(PostgresReadiness, provides=Readiness)
 
@@ -82,9 +82,9 @@ class HttpProvider(MetricsProvider):
         return http_settings(settings)
 
     @provide
-    def doorkeeper(self, authenticate: AuthenticateHandler, settings: HttpSettings) -> Doorkeeper:
+    def request_authenticator(self, authenticate: AuthenticateHandler, settings: HttpSettings) -> RequestAuthenticator:
         """The guard of all routes."""
-        return Doorkeeper(authenticate, settings.cookie_name)
+        return RequestAuthenticator(authenticate, settings.cookie_name)
 
 
 def http_settings(settings: Settings) -> HttpSettings:
@@ -114,7 +114,7 @@ def create_app() -> App:
         database = EmbeddedDatabase(settings.data_dir)
         opened = database.hold(settings)
         app = _app(opened, _kept_running(database, opened), watch_parent())
-    keep_what_started()
+    freeze_startup_objects()
     return app
 
 
@@ -136,7 +136,7 @@ def build_app(settings: Settings, container: AsyncContainer, *lifespans: Abstrac
         HttpDependencies(
             container=container,
             settings=http_settings(settings),
-            ids=Uuid7Ids(),
+            ids=Uuid7IdGenerator(),
             lifespans=(*lifespans, _at_work(settings, container)),
         )
     )
@@ -150,7 +150,7 @@ async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterat
         if settings.sweep_interval_s:
             expire = await container.get(ExpireDueSubscriptionsHandler)
             observer = await container.get(SweepObserver)
-            sweep = SweepLoop(expire, await container.get(Ids), settings.sweep_interval_s, observer).running()
+            sweep = SweepLoop(expire, await container.get(IdGenerator), settings.sweep_interval_s, observer).running()
         async with (await container.get(Sampler)).running(), sweep:
             _log.info("ready", address=settings.address)
             yield

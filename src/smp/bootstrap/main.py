@@ -8,7 +8,7 @@ import sys
 from asyncio import CancelledError
 
 from smp.adapters.cli.program import run_program
-from smp.bootstrap.runtime import ProcessRuntime
+from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.signals import EXIT_TERMINATED, Terminated, stop_again, terminate
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, terminate)
     sys.unraisablehook = stop_again
     try:
-        code = run_program(ProcessRuntime(os.environ), sys.argv[1:])
+        code = run_program(ProcessServices(os.environ), sys.argv[1:])
     except (Terminated, CancelledError):
         code = EXIT_TERMINATED
     sys.exit(code)

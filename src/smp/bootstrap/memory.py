@@ -9,10 +9,10 @@ from dishka import AnyOf, Provider, Scope
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.memory.access_reader import MemoryAccessReader
 from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
-from smp.adapters.memory.housekeeping import MemoryHousekeeping
 from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
+from smp.adapters.memory.retention_cleanup import MemoryRetentionCleanup
 from smp.adapters.memory.session_reader import MemorySessionReader
 from smp.adapters.memory.statistics_reader import MemoryStatisticsReader
 from smp.adapters.memory.store import MemoryStore
@@ -20,8 +20,8 @@ from smp.adapters.memory.subscription_reader import MemorySubscriptionReader
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.ports.clock import Clock, SettableClock
-from smp.application.ports.housekeeping import Housekeeping
 from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.readers import (
     AccessReader,
@@ -54,7 +54,7 @@ def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: boo
         (MemoryApiKeyReader, ApiKeyReader),
         (MemoryIntegrityChecker, IntegrityChecker),
         (MemoryLoginThrottle, LoginThrottle),
-        (MemoryHousekeeping, Housekeeping),
+        (MemoryRetentionCleanup, RetentionCleanup),
     ):
         provider.provide(adapter, provides=port, override=True)
     provider.provide(lambda: clock, provides=AnyOf[SettableClock, Clock] if test_clock else Clock, override=True)

@@ -17,17 +17,17 @@ from smp.adapters.http.edge import RequestObserver
 from smp.adapters.http.metrics import Exposition
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.stale_reads import StaleReads
-from smp.adapters.postgres.tally import PostgresTally
-from smp.adapters.prometheus import families
+from smp.adapters.postgres.replica_reads import ReplicaReads
+from smp.adapters.postgres.subscription_counts import PostgresSubscriptionCounts
+from smp.adapters.prometheus import definitions
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import PoolFigures, ReplicaFigures, RequestFigures, SweepFigures
+from smp.adapters.prometheus.observers import ExpiryMetrics, PoolMetrics, ReplicaMetrics, RequestMetrics
 from smp.adapters.prometheus.ports import (
-    CountedCheckAccess,
-    CountedLoginThrottle,
-    CountedPasswords,
-    CountedPayments,
-    CountedUnitsOfWork,
+    InstrumentedCheckAccess,
+    InstrumentedLoginThrottle,
+    InstrumentedPasswordHasher,
+    InstrumentedPaymentGateway,
+    InstrumentedUnitOfWorkFactory,
 )
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.application.errors import ApplicationError
@@ -87,71 +87,71 @@ class MetricsProvider(Provider):
     scope = Scope.APP
     metrics = provide(Metrics)
     exposition = alias(source=Metrics, provides=Exposition)
-    requests = provide(RequestFigures, provides=RequestObserver)
-    sweeps = provide(SweepFigures, provides=SweepObserver)
-    units_of_work = decorate(CountedUnitsOfWork, provides=UnitOfWorkFactory)
-    throttle = decorate(CountedLoginThrottle, provides=LoginThrottle)
-    passwords = decorate(CountedPasswords, provides=PasswordHasher)
-    payments = decorate(CountedPayments, provides=PaymentGateway)
-    check_access = decorate(CountedCheckAccess.of, provides=CheckAccessHandler)
-    tally = provide(PostgresTally)
+    requests = provide(RequestMetrics, provides=RequestObserver)
+    sweeps = provide(ExpiryMetrics, provides=SweepObserver)
+    units_of_work = decorate(InstrumentedUnitOfWorkFactory, provides=UnitOfWorkFactory)
+    throttle = decorate(InstrumentedLoginThrottle, provides=LoginThrottle)
+    passwords = decorate(InstrumentedPasswordHasher, provides=PasswordHasher)
+    payments = decorate(InstrumentedPaymentGateway, provides=PaymentGateway)
+    check_access = decorate(InstrumentedCheckAccess.of, provides=CheckAccessHandler)
+    counts = provide(PostgresSubscriptionCounts)
 
     @decorate
     def pool(self, pool: PostgresPool, metrics: Metrics) -> PostgresPool:
         """The pool, watched."""
-        return pool.observed_by(PoolFigures(metrics))
+        return pool.set_observer(PoolMetrics(metrics))
 
     @decorate
-    def lists(self, lists: StaleReads, metrics: Metrics) -> StaleReads:
+    def lists(self, lists: ReplicaReads, metrics: Metrics) -> ReplicaReads:
         """What may be read from a replica, watched."""
-        return lists.observed_by(ReplicaFigures(metrics))
+        return lists.set_observer(ReplicaMetrics(metrics))
 
     @provide
     def sampler(
         self,
         metrics: Metrics,
         pool: PostgresPool,
-        lists: StaleReads,
+        lists: ReplicaReads,
         hasher: Argon2PasswordHasher,
         readiness: Readiness,
-        tally: PostgresTally,
+        counts: PostgresSubscriptionCounts,
         clock: Clock,
     ) -> Sampler:
         """Who looks at the pool, the replica, the queue of passwords, the readiness, and the subscriptions."""
-        metrics.gauge(families.BUILD, __version__, platform.python_version()).set(1)
+        metrics.gauge(definitions.BUILD, __version__, platform.python_version()).set(1)
         return Sampler(
             (
                 _look_at_pool(metrics, pool),
                 _look_at_replica(metrics, lists),
                 _look_at_passwords(metrics, hasher),
                 _look_at_readiness(metrics, readiness),
-                _look_at_subscriptions(metrics, tally, clock),
+                _look_at_subscriptions(metrics, counts, clock),
             )
         )
 
 
 def _look_at_pool(metrics: Metrics, pool: PostgresPool) -> Look:
     async def look() -> None:
-        metrics.gauge(families.POOL_SIZE).set(pool.size)
-        metrics.gauge(families.POOL_CONNECTIONS, "in_use").set(pool.in_use)
-        metrics.gauge(families.POOL_CONNECTIONS, "idle").set(pool.idle)
-        metrics.gauge(families.POOL_WAITING).set(pool.waiting)
+        metrics.gauge(definitions.POOL_SIZE).set(pool.size)
+        metrics.gauge(definitions.POOL_CONNECTIONS, "in_use").set(pool.in_use)
+        metrics.gauge(definitions.POOL_CONNECTIONS, "idle").set(pool.idle)
+        metrics.gauge(definitions.POOL_WAITING).set(pool.waiting)
 
     return look
 
 
-def _look_at_replica(metrics: Metrics, lists: StaleReads) -> Look:
+def _look_at_replica(metrics: Metrics, lists: ReplicaReads) -> Look:
     async def look() -> None:
         lag_s = lists.lag_s
-        metrics.gauge(families.REPLICA_LAG).set(math.nan if lag_s is None else lag_s)
+        metrics.gauge(definitions.REPLICA_LAG).set(math.nan if lag_s is None else lag_s)
 
     return look
 
 
 def _look_at_passwords(metrics: Metrics, hasher: Argon2PasswordHasher) -> Look:
     async def look() -> None:
-        metrics.gauge(families.PASSWORDS, "running").set(hasher.running)
-        metrics.gauge(families.PASSWORDS, "waiting").set(hasher.waiting)
+        metrics.gauge(definitions.PASSWORDS, "running").set(hasher.running)
+        metrics.gauge(definitions.PASSWORDS, "waiting").set(hasher.waiting)
 
     return look
 
@@ -159,27 +159,27 @@ def _look_at_passwords(metrics: Metrics, hasher: Argon2PasswordHasher) -> Look:
 def _look_at_readiness(metrics: Metrics, readiness: Readiness) -> Look:
     async def look() -> None:
         for check, state in (await readiness.check()).items():
-            metrics.gauge(families.READY, check).set(state == UP)
+            metrics.gauge(definitions.READY, check).set(state == UP)
 
     return look
 
 
-def _look_at_subscriptions(metrics: Metrics, tally: PostgresTally, clock: Clock) -> Look:
+def _look_at_subscriptions(metrics: Metrics, counts: PostgresSubscriptionCounts, clock: Clock) -> Look:
     async def look() -> None:
         try:
-            found = await tally.at(await clock.now())
+            found = await counts.at(await clock.now())
         except ApplicationError:
             # Unknown is no number: the figures of before would look as if all were well.
             for gauge in (
-                *(metrics.gauge(families.SUBSCRIPTIONS, status) for status in Status),
-                metrics.gauge(families.OVERDUE),
-                metrics.gauge(families.SWEEP_LAG),
+                *(metrics.gauge(definitions.SUBSCRIPTIONS, status) for status in Status),
+                metrics.gauge(definitions.OVERDUE),
+                metrics.gauge(definitions.SWEEP_LAG),
             ):
                 gauge.set(math.nan)
             return
         for status, n in found.subscriptions.items():
-            metrics.gauge(families.SUBSCRIPTIONS, status).set(n)
-        metrics.gauge(families.OVERDUE).set(found.overdue)
-        metrics.gauge(families.SWEEP_LAG).set(found.lag.total_seconds())
+            metrics.gauge(definitions.SUBSCRIPTIONS, status).set(n)
+        metrics.gauge(definitions.OVERDUE).set(found.overdue)
+        metrics.gauge(definitions.SWEEP_LAG).set(found.lag.total_seconds())
 
     return look

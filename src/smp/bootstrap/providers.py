@@ -11,13 +11,13 @@ from smp.adapters.payments.none import NoPayments
 from smp.adapters.payments.simulated import SimulatedPayments
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
-from smp.adapters.postgres.housekeeping import PostgresHousekeeping
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.replica_reads import ReplicaReads
+from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_reader import PostgresSessionReader
-from smp.adapters.postgres.stale_reads import StaleReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.adapters.postgres.test_clock import PostgresTestClock
@@ -26,22 +26,17 @@ from smp.adapters.postgres.user_reader import PostgresUserReader
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.adapters.system.clock import SystemClock
-from smp.adapters.system.failure_log import StructlogFailureLog
-from smp.adapters.system.ids import Uuid7Ids
-from smp.adapters.system.tokens import SecretsTokens
+from smp.adapters.system.error_reporter import StructlogErrorReporter
+from smp.adapters.system.id_generator import Uuid7IdGenerator
+from smp.adapters.system.token_generator import SecretsTokenGenerator
 from smp.application.commands.activate_subscription import ActivateSubscriptionHandler
 from smp.application.commands.archive_plan import ArchivePlanHandler
 from smp.application.commands.cancel_subscription import CancelSubscriptionHandler
 from smp.application.commands.change_password import ChangePasswordHandler
-from smp.application.commands.change_plan import ChangePlanHandler
-from smp.application.commands.change_user_access import ChangeUserAccessHandler
 from smp.application.commands.create_admin import CreateAdminHandler
 from smp.application.commands.create_api_key import CreateApiKeyHandler
 from smp.application.commands.create_plan import CreatePlanHandler
-from smp.application.commands.end_other_sessions import EndOtherSessionsHandler
-from smp.application.commands.end_session import EndSessionHandler
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
-from smp.application.commands.keep_answer import KeepAnswerHandler
 from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
 from smp.application.commands.register_user import RegisterUserHandler
@@ -49,22 +44,26 @@ from smp.application.commands.renew_subscription import RenewSubscriptionHandler
 from smp.application.commands.restore_plan import RestorePlanHandler
 from smp.application.commands.resume_subscription import ResumeSubscriptionHandler
 from smp.application.commands.revoke_api_key import RevokeApiKeyHandler
+from smp.application.commands.revoke_session import RevokeSessionHandler
+from smp.application.commands.revoke_sessions import RevokeSessionsHandler
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.commands.start_trial import StartTrialHandler, TrialScope
+from smp.application.commands.store_response import StoreResponseHandler
+from smp.application.commands.update_plan import UpdatePlanHandler
+from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.common_passwords import CommonPasswords
-from smp.application.ports.failure_log import FailureLog
-from smp.application.ports.housekeeping import Housekeeping
-from smp.application.ports.ids import Ids
+from smp.application.ports.error_reporter import ErrorReporter
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
-from smp.application.ports.tokens import Tokens
+from smp.application.ports.retention_cleanup import RetentionCleanup
+from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.authenticate import AuthenticateHandler
 from smp.application.queries.check_access import CheckAccessHandler
-from smp.application.queries.diagnose import DiagnoseHandler
 from smp.application.queries.get_current_subscription import GetCurrentSubscriptionHandler
 from smp.application.queries.get_plan import GetPlanHandler
 from smp.application.queries.get_statistics import GetStatisticsHandler
@@ -89,6 +88,7 @@ from smp.application.queries.readers import (
     SubscriptionReader,
     UserReader,
 )
+from smp.application.queries.run_diagnostics import RunDiagnosticsHandler
 from smp.bootstrap.settings import Payments, Settings
 from smp.domain.user.session import SessionPolicy
 
@@ -122,9 +122,9 @@ class SystemProvider(Provider):
     """What the machine itself has to offer, and the payments."""
 
     scope = Scope.APP
-    ids = provide(Uuid7Ids, provides=Ids)
-    tokens = provide(SecretsTokens, provides=Tokens)
-    failures = provide(StructlogFailureLog, provides=FailureLog)
+    ids = provide(Uuid7IdGenerator, provides=IdGenerator)
+    tokens = provide(SecretsTokenGenerator, provides=TokenGenerator)
+    failures = provide(StructlogErrorReporter, provides=ErrorReporter)
 
     @provide
     def common_passwords(self, settings: Settings) -> CommonPasswords:
@@ -158,7 +158,7 @@ class PostgresProvider(Provider):
     api_keys = provide(PostgresApiKeyReader, provides=ApiKeyReader)
     integrity = provide(PostgresIntegrityChecker, provides=IntegrityChecker)
     throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
-    housekeeping = provide(PostgresHousekeeping, provides=Housekeeping)
+    housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
 
     @provide
     async def pool(self, settings: Settings) -> AsyncIterator[PostgresPool]:
@@ -170,14 +170,14 @@ class PostgresProvider(Provider):
         await pool.close()
 
     @provide
-    async def lists(self, settings: Settings, pool: PostgresPool) -> AsyncIterator[StaleReads]:
+    async def lists(self, settings: Settings, pool: PostgresPool) -> AsyncIterator[ReplicaReads]:
         """Where lists and statistics are read: at the replica, where there is one."""
         if settings.database_replica_url is None:
-            yield StaleReads(pool)
+            yield ReplicaReads(pool)
             return
         replica_settings = PoolSettings(size=settings.database_pool_size, read_only=True)
         replica = await create_pool(settings.database_replica_url, replica_settings)
-        async with StaleReads(pool, replica).watching() as lists:
+        async with ReplicaReads(pool, replica).watching() as lists:
             yield lists
         await replica.close()
 
@@ -210,15 +210,15 @@ class UseCaseProvider(Provider):
         ArchivePlanHandler,
         CancelSubscriptionHandler,
         ChangePasswordHandler,
-        ChangePlanHandler,
-        ChangeUserAccessHandler,
+        UpdatePlanHandler,
+        UpdateUserAccessHandler,
         CreateAdminHandler,
         CreateApiKeyHandler,
         CreatePlanHandler,
-        EndOtherSessionsHandler,
-        EndSessionHandler,
+        RevokeSessionsHandler,
+        RevokeSessionHandler,
         ExpireDueSubscriptionsHandler,
-        KeepAnswerHandler,
+        StoreResponseHandler,
         LogInHandler,
         LogOutHandler,
         RegisterUserHandler,
@@ -231,7 +231,7 @@ class UseCaseProvider(Provider):
     queries = provide_all(
         AuthenticateHandler,
         CheckAccessHandler,
-        DiagnoseHandler,
+        RunDiagnosticsHandler,
         GetCurrentSubscriptionHandler,
         GetPlanHandler,
         GetStatisticsHandler,

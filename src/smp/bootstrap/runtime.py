@@ -11,24 +11,24 @@ from contextlib import asynccontextmanager
 
 from smp import __version__
 from smp.adapters.cli.runtime import (
+    CliServices,
     DemoOutcome,
     DemoProgress,
     Failure,
+    HandlerProvider,
     MigrationOutcome,
-    Runtime,
     SchemaState,
     SettingHelp,
-    StartAudience,
-    UseCases,
+    StartupReporter,
 )
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 from smp.bootstrap.passwords import new_password
 from smp.bootstrap.settings import VARIABLES, LogLevel, Settings, SettingsInvalid, load_settings
 
 # ruff: noqa: PLC0415 - see above
 
 
-class ProcessRuntime(Runtime):
+class ProcessServices(CliServices):
     """The program by the environment that it is given."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -75,22 +75,22 @@ class ProcessRuntime(Runtime):
         return new_password()
 
     @asynccontextmanager
-    async def use_cases(self) -> AsyncIterator[UseCases]:
+    async def use_cases(self) -> AsyncIterator[HandlerProvider]:
         """The container, on a database whose schema is of this version."""
         from smp.bootstrap.container import build_container
         from smp.bootstrap.database import ensure_schema, open_database
-        from smp.bootstrap.heap import keep_what_started
+        from smp.bootstrap.heap import freeze_startup_objects
 
         with open_database(self._settings()) as opened:
             await ensure_schema(opened)
             container = build_container(opened)
-            keep_what_started()
+            freeze_startup_objects()
             try:
                 yield container
             finally:
                 await container.close()
 
-    def serve(self, audience: StartAudience) -> None:
+    def serve(self, audience: StartupReporter) -> None:
         """Answer requests until told to stop."""
         from smp.bootstrap.serve import serve
 
@@ -133,7 +133,7 @@ class ProcessRuntime(Runtime):
             finally:
                 await container.close()
 
-    async def diagnose(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Look at everything; changes nothing."""
         from smp.bootstrap.doctor import diagnose
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from smp.adapters.cli.runtime import StartAudience
+from smp.adapters.cli.runtime import StartupReporter
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
@@ -29,7 +29,7 @@ FIRST_ADMIN_EMAIL: Final = "admin@localhost"
 _log = structlog.stdlib.get_logger("smp.serve")
 
 
-class LogAudience(StartAudience):
+class LogStartupReporter(StartupReporter):
     """Tells the log, for nobody sits at the terminal."""
 
     def notice(self, text: str) -> None:
@@ -47,7 +47,7 @@ class LogAudience(StartAudience):
         _log.info("starting", address=address, database=database)
 
 
-def serve(settings: Settings, audience: StartAudience) -> None:
+def serve(settings: Settings, audience: StartupReporter) -> None:
     """Answer requests until SIGTERM or SIGINT; then finish those under way, and return.
 
     Raises:
@@ -55,7 +55,7 @@ def serve(settings: Settings, audience: StartAudience) -> None:
             cannot start.
         WorkersFailed: where the workers ended by themselves.
     """
-    audience = LogAudience() if settings.environment is Environment.PRODUCTION else audience
+    audience = LogStartupReporter() if settings.environment is Environment.PRODUCTION else audience
     _check_blocklist(settings)
     are_traces_wanted(os.environ)
     with ExitStack() as stack, suppress(Terminated, asyncio.CancelledError, KeyboardInterrupt):
@@ -77,7 +77,7 @@ def _check_blocklist(settings: Settings) -> None:
         raise SettingsInvalid((told,)) from error
 
 
-async def _prepare(settings: Settings, audience: StartAudience) -> None:
+async def _prepare(settings: Settings, audience: StartupReporter) -> None:
     await ensure_schema(settings)
     if settings.admin_email is None and settings.is_production:
         return

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from smp.adapters.postgres.urls import server_urls
 from smp.application.commands.start_trial import TrialScope
 from smp.application.password_policy import LENGTH_FLOOR
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.user.session import SessionPolicy, Timeouts
 from smp.domain.user.user import Email
 
@@ -268,7 +268,7 @@ def _host(text: str) -> str:
 def _email(text: str) -> str:
     try:
         return Email(text).text
-    except InvalidValue:
+    except ValidationError:
         raise ValueError from None
 
 

@@ -15,7 +15,7 @@ from smp.application.commands.expire_due_subscriptions import (
     ExpireDueSubscriptionsHandler,
     SweepOutcome,
 )
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 
 JITTER: Final = 0.1
 """How far a pause may be from the interval, as a part of it: so that workers and replicas do not march in step."""
@@ -42,7 +42,7 @@ class SweepLoop:
     """Sweeps every ``interval_s`` seconds, more or less, until it is stopped; an error costs one turn only."""
 
     def __init__(
-        self, expire: ExpireDueSubscriptionsHandler, ids: Ids, interval_s: float, observer: SweepObserver
+        self, expire: ExpireDueSubscriptionsHandler, ids: IdGenerator, interval_s: float, observer: SweepObserver
     ) -> None:
         """With ``interval_s`` 0 it never sweeps."""
         self._expire = expire
@@ -90,12 +90,12 @@ class SweepLoop:
             self._observer.failed()
             return
         self._observer.swept(outcome)
-        if outcome.ended or outcome.failed or outcome.forgotten:
+        if outcome.ended or outcome.failed or outcome.purged:
             _log.info(
                 "swept",
                 expired=outcome.expired,
                 cancelled=outcome.cancelled,
                 failed=len(outcome.failed),
-                forgotten=outcome.forgotten,
+                purged=outcome.purged,
                 elapsed_s=round(asyncio.get_running_loop().time() - started, 3),
             )

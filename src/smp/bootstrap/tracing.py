@@ -18,7 +18,7 @@ from dishka import Provider, Scope
 from smp import __version__
 from smp.adapters.http.edge import App
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Connection
 from smp.adapters.postgres.urls import server_urls
 from smp.application.commands.set_test_clock import SetTestClockHandler
@@ -83,13 +83,13 @@ def start_traces(settings: Settings) -> Traces:
         return TracedConnection(connection, tracer, database)
 
     def pool_with_spans(pool: PostgresPool) -> PostgresPool:
-        return pool.with_connections(with_spans)
+        return pool.set_connection_factory(with_spans)
 
-    def lists_with_spans(lists: StaleReads) -> StaleReads:
-        return lists.with_connections(with_spans)
+    def lists_with_spans(lists: ReplicaReads) -> ReplicaReads:
+        return lists.set_connection_factory(with_spans)
 
     provider.decorate(pool_with_spans, provides=PostgresPool)
-    provider.decorate(lists_with_spans, provides=StaleReads)
+    provider.decorate(lists_with_spans, provides=ReplicaReads)
     return Traces((provider,), lambda app: TracedApp(app, tracer), _closing(tracing.close))
 
 

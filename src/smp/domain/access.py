@@ -21,7 +21,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EntitlementSnapshot:
     """What a decision needs to know of a user's newest subscription, as it was written."""
 
     status: Status
@@ -47,7 +47,7 @@ class AccessDecision:
     until: datetime | None
 
 
-def decide(standing: Standing | None, feature: str, now: datetime) -> AccessDecision:
+def decide(standing: EntitlementSnapshot | None, feature: str, now: datetime) -> AccessDecision:
     """Whether a user of this standing may use ``feature`` at ``now``; without a live subscription nobody may."""
     if standing is None:
         return _denied(Reason.NO_SUBSCRIPTION, None, None)

@@ -29,7 +29,7 @@ SYSTEM = Actor(ActorType.SYSTEM, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class EventMetadata:
     """What stands behind one change: the instant (UTC), the actor, and the id its event will have."""
 
     at: datetime

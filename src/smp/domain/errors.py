@@ -3,7 +3,7 @@
 Each leaf has a stable ``code`` (the slug that callers see) and keeps its facts as fields:
 
     DomainError
-    ├── InvalidValue                 a value that no rule admits (one field)
+    ├── ValidationError                 a value that no rule admits (one field)
     ├── NotFound
     │   ├── PlanNotFound
     │   ├── UserNotFound
@@ -19,12 +19,12 @@ Each leaf has a stable ``code`` (the slug that callers see) and keeps its facts 
     │   ├── PlanCodeTaken
     │   ├── EmailTaken
     │   ├── LastAdmin
-    │   └── ClockMovesForwardOnly
+    │   └── ClockCannotGoBack
     ├── StaleVersion                 the caller's expectation of the version no longer holds
     ├── PaymentRefused
     │   ├── PaymentRequired
     │   └── PaymentDeclined
-    └── RejectedByStorage            a rule of the storage broken: a defect or a damaged row
+    └── StorageIntegrityError            a rule of the storage broken: a defect or a damaged row
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class DomainError(Exception):
     code: ClassVar[str]
 
 
-class InvalidValue(DomainError):
+class ValidationError(DomainError):
     """A value that no rule admits; ``pointer`` is its RFC 6901 JSON pointer, ``detail`` what is wanted.
 
     ``others`` are further bad values of the same request, so that a caller is told of all at once.
@@ -49,32 +49,32 @@ class InvalidValue(DomainError):
 
     code = "validation-failed"
 
-    def __init__(self, pointer: str, detail: str, others: tuple[InvalidValue, ...] = ()) -> None:
+    def __init__(self, pointer: str, detail: str, others: tuple[ValidationError, ...] = ()) -> None:
         super().__init__(f"{pointer or 'the value'}: {detail}")
         self.pointer = pointer
         self.detail = detail
         self.others = others
 
-    def at(self, pointer: str) -> InvalidValue:
+    def at(self, pointer: str) -> ValidationError:
         """The same refusal as seen from the document that holds the value at ``pointer``."""
-        return InvalidValue(pointer + self.pointer, self.detail, tuple(other.at(pointer) for other in self.others))
+        return ValidationError(pointer + self.pointer, self.detail, tuple(other.at(pointer) for other in self.others))
 
 
-def check_all(*checks: Callable[[], object]) -> None:
+def collect_errors(*checks: Callable[[], object]) -> None:
     """Run every check, also after one has refused.
 
     Raises:
-        InvalidValue: the first refusal, with the others in it.
+        ValidationError: the first refusal, with the others in it.
     """
-    refusals: list[InvalidValue] = []
+    refusals: list[ValidationError] = []
     for run in checks:
         try:
             run()
-        except InvalidValue as refusal:
-            refusals += (InvalidValue(refusal.pointer, refusal.detail), *refusal.others)
+        except ValidationError as refusal:
+            refusals += (ValidationError(refusal.pointer, refusal.detail), *refusal.others)
     if refusals:
         first, *others = refusals
-        raise InvalidValue(first.pointer, first.detail, tuple(others))
+        raise ValidationError(first.pointer, first.detail, tuple(others))
 
 
 class NotFound(DomainError):
@@ -217,7 +217,7 @@ class LastAdmin(Conflict):
         super().__init__("this is the last enabled administrator; make another one first")
 
 
-class ClockMovesForwardOnly(Conflict):
+class ClockCannotGoBack(Conflict):
     """The test clock was asked to go back."""
 
     code = "test-clock-moves-forward-only"
@@ -259,7 +259,7 @@ class PaymentDeclined(PaymentRefused):
         super().__init__("the payment was declined; nothing was charged and nothing changed")
 
 
-class RejectedByStorage(DomainError):
+class StorageIntegrityError(DomainError):
     """The storage's own rules refused a change that no caller asked for wrongly: a defect or a damaged row."""
 
     code = "internal-error"

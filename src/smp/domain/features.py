@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.text import is_storable
 
 FeatureValue = bool | int | str
@@ -33,13 +33,13 @@ def features(values: Mapping[str, FeatureValue]) -> Features:
     """A read-only copy of ``values`` in the order of the keys.
 
     Raises:
-        InvalidValue: at ``/<key>`` for a bad key or value, at the root for too many.
+        ValidationError: at ``/<key>`` for a bad key or value, at the root for too many.
     """
     if len(values) > FEATURES_MAX:
-        raise InvalidValue("", f"must be at most {FEATURES_MAX} features")
+        raise ValidationError("", f"must be at most {FEATURES_MAX} features")
     for key, value in values.items():
         if not is_feature_key(key):
-            raise InvalidValue(f"/{pointer_token(key)}", "must be a key like seats or export.pdf: a-z, 0-9, _ . -")
+            raise ValidationError(f"/{pointer_token(key)}", "must be a key like seats or export.pdf: a-z, 0-9, _ . -")
         _check(f"/{pointer_token(key)}", value)
     return MappingProxyType(dict(sorted(values.items())))
 
@@ -64,8 +64,8 @@ def _check(pointer: str, value: FeatureValue) -> None:
         return
     if isinstance(value, int):
         if not 0 <= value <= LIMIT_MAX:
-            raise InvalidValue(pointer, f"a limit must be from 0 to {LIMIT_MAX}")
+            raise ValidationError(pointer, f"a limit must be from 0 to {LIMIT_MAX}")
     elif len(value) > TEXT_MAX or not is_storable(value):
-        raise InvalidValue(
+        raise ValidationError(
             pointer, f"must be a boolean, a non-negative integer or a text of up to {TEXT_MAX} characters"
         )

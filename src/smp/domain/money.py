@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 
 AMOUNT_MAX: Final = 999_999_999_999_999
 """The largest amount in minor units: exact in a JSON number of any client (below 2**53)."""
@@ -21,7 +21,7 @@ class Money:
     Which codes exist is checked where they enter; here only their shape is.
 
     Raises:
-        InvalidValue: at ``/amount`` or ``/currency``.
+        ValidationError: at ``/amount`` or ``/currency``.
     """
 
     amount: int
@@ -29,11 +29,11 @@ class Money:
 
     def __post_init__(self) -> None:
         if isinstance(self.amount, bool) or not isinstance(self.amount, int):
-            raise InvalidValue("/amount", "must be an integer count of minor units")
+            raise ValidationError("/amount", "must be an integer count of minor units")
         if not 0 <= self.amount <= AMOUNT_MAX:
-            raise InvalidValue("/amount", f"must be from 0 to {AMOUNT_MAX}")
+            raise ValidationError("/amount", f"must be from 0 to {AMOUNT_MAX}")
         if not _CURRENCY.fullmatch(self.currency):
-            raise InvalidValue("/currency", "must be an ISO 4217 code of three capital letters")
+            raise ValidationError("/currency", "must be an ISO 4217 code of three capital letters")
 
     @property
     def is_free(self) -> bool:

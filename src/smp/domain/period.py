@@ -14,7 +14,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 
 
 class Unit(StrEnum):
@@ -47,7 +47,7 @@ class Period:
     """``count`` units of time; more than zero and at most a hundred years.
 
     Raises:
-        InvalidValue: where the count is out of range.
+        ValidationError: where the count is out of range.
     """
 
     count: int
@@ -55,18 +55,18 @@ class Period:
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.months > _YEARS_MAX * 12:
-            raise InvalidValue("", _WANTED)
+            raise ValidationError("", _WANTED)
 
     @classmethod
     def parse(cls, text: str) -> Period:
         """Read an ISO 8601 duration of one unit.
 
         Raises:
-            InvalidValue: for anything else: zero, fractions, mixed units, over a hundred years.
+            ValidationError: for anything else: zero, fractions, mixed units, over a hundred years.
         """
         match = _PATTERN.fullmatch(text)
         if match is None:
-            raise InvalidValue("", _WANTED)
+            raise ValidationError("", _WANTED)
         date_count, date_unit, time_count, time_unit = match.groups()
         return cls(int(date_count or time_count), Unit(date_unit or f"T{time_unit}"))
 
@@ -87,14 +87,14 @@ class Period:
         A day that the month lacks becomes its last day.
 
         Raises:
-            InvalidValue: where the instant would lie after the year 9999.
+            ValidationError: where the instant would lie after the year 9999.
         """
         try:
             if self.unit in _MONTHS:
                 return _add_months(anchor, self.count * _MONTHS[self.unit] * periods)
             return anchor + timedelta(seconds=self.count * _SECONDS[self.unit] * periods)
         except (OverflowError, ValueError):
-            raise InvalidValue("", "the end would lie after the year 9999") from None
+            raise ValidationError("", "the end would lie after the year 9999") from None
 
 
 def _add_months(anchor: datetime, months: int) -> datetime:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from smp.adapters.memory.store import MemoryStore
-from smp.application.commands.change_user_access import ChangeUserAccess
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.register_user import RegisterUser
-from smp.application.errors import Busy
+from smp.application.commands.update_user_access import UpdateUserAccess
+from smp.application.errors import Overloaded
 from smp.application.outcomes import UserOutcome
 from smp.application.queries.views import UserView
 from smp.domain.actor import SYSTEM, Actor, ActorType
-from smp.domain.errors import EmailTaken, InvalidValue, LastAdmin, UserNotFound
+from smp.domain.errors import EmailTaken, LastAdmin, UserNotFound, ValidationError
 from smp.domain.user.user import Role
 from tests.support.builders import IDS, NOW, PASSWORD, a_session, a_user, an_admin
 from tests.support.hashing import BusyHasher
@@ -58,20 +58,20 @@ async def test_a_password_may_be_anything_of_that_length(use_cases: UseCases, pa
 @pytest.mark.parametrize("email", BAD_EMAILS)
 async def test_a_bad_email_is_refused(store: MemoryStore, use_cases: UseCases, email: str) -> None:
     """At its place in the request."""
-    with refused(store, InvalidValue) as caught:
+    with refused(store, ValidationError) as caught:
         await use_cases.register_user(RegisterUser(email, PASSWORD))
     assert caught.value.pointer == "/email"
-    with refused(store, InvalidValue):
+    with refused(store, ValidationError):
         await use_cases.create_admin(CreateAdmin(email, PASSWORD))
 
 
 @pytest.mark.parametrize("password", BAD_PASSWORDS)
 async def test_a_weak_password_is_refused(store: MemoryStore, use_cases: UseCases, password: str) -> None:
     """Too short, too long, or one that everybody tries first."""
-    with refused(store, InvalidValue) as caught:
+    with refused(store, ValidationError) as caught:
         await use_cases.register_user(RegisterUser("ann@example.com", password))
     assert caught.value.pointer == "/password"
-    with refused(store, InvalidValue):
+    with refused(store, ValidationError):
         await use_cases.create_admin(CreateAdmin("ann@example.com", password))
 
 
@@ -86,7 +86,7 @@ async def test_an_email_that_is_taken_is_refused(store: MemoryStore, storage: St
 
 async def test_nobody_registers_where_hashing_is_busy(store: MemoryStore, storage: Storage) -> None:
     """Asked to come later."""
-    with refused(store, Busy):
+    with refused(store, Overloaded):
         await UseCases.over(storage, hasher=BusyHasher()).register_user(RegisterUser("ann@example.com", PASSWORD))
 
 
@@ -118,7 +118,7 @@ async def test_role_and_switch_are_changed_apart(store: MemoryStore, storage: St
     await storage.keep(an_admin(), ann)
 
     async def change(role: Role | None = None, *, disabled: bool | None = None) -> tuple[Role, bool]:
-        outcome = await use_cases.change_user_access(ChangeUserAccess(ann.id, role, disabled))
+        outcome = await use_cases.change_user_access(UpdateUserAccess(ann.id, role, disabled))
         assert outcome.user == UserView.of(store.state.users[ann.id])
         assert not outcome.created
         return outcome.user.role, outcome.user.disabled
@@ -133,9 +133,9 @@ async def test_disabling_ends_all_sessions(store: MemoryStore, storage: Storage,
     """The user's own; a change of role alone ends none."""
     ann, root = a_user(), an_admin()
     await storage.keep(root, ann, a_session(ann, "one"), a_session(ann, "two"), a_session(root, "root's"))
-    await use_cases.change_user_access(ChangeUserAccess(ann.id, role=Role.ADMIN))
+    await use_cases.change_user_access(UpdateUserAccess(ann.id, role=Role.ADMIN))
     assert len(store.state.sessions) == 3
-    await use_cases.change_user_access(ChangeUserAccess(ann.id, disabled=True))
+    await use_cases.change_user_access(UpdateUserAccess(ann.id, disabled=True))
     assert [session.user_id for session in store.state.sessions.values()] == [root.id]
 
 
@@ -143,17 +143,17 @@ async def test_the_last_admin_stays(store: MemoryStore, storage: Storage, use_ca
     """Enabled, and an admin; with another one it can go, and what is no loss is no refusal."""
     root, other = an_admin(), an_admin("other@example.com")
     await storage.keep(root, other)
-    await use_cases.change_user_access(ChangeUserAccess(other.id, disabled=True))
+    await use_cases.change_user_access(UpdateUserAccess(other.id, disabled=True))
     with refused(store, LastAdmin):
-        await use_cases.change_user_access(ChangeUserAccess(root.id, role=Role.USER))
+        await use_cases.change_user_access(UpdateUserAccess(root.id, role=Role.USER))
     with refused(store, LastAdmin):
-        await use_cases.change_user_access(ChangeUserAccess(root.id, disabled=True))
-    await use_cases.change_user_access(ChangeUserAccess(other.id, role=Role.USER))
-    await use_cases.change_user_access(ChangeUserAccess(root.id, role=Role.ADMIN, disabled=False))
+        await use_cases.change_user_access(UpdateUserAccess(root.id, disabled=True))
+    await use_cases.change_user_access(UpdateUserAccess(other.id, role=Role.USER))
+    await use_cases.change_user_access(UpdateUserAccess(root.id, role=Role.ADMIN, disabled=False))
     assert store.state.users[root.id].is_enabled_admin
 
 
 async def test_an_unknown_user_cannot_be_changed(store: MemoryStore, use_cases: UseCases) -> None:
     """There is nothing to change."""
     with refused(store, UserNotFound):
-        await use_cases.change_user_access(ChangeUserAccess(IDS.new(), role=Role.ADMIN))
+        await use_cases.change_user_access(UpdateUserAccess(IDS.new(), role=Role.ADMIN))

@@ -17,13 +17,13 @@ from smp.application.commands.log_in import LogIn
 from smp.application.commands.renew_subscription import RenewSubscription, RenewSubscriptionHandler
 from smp.application.commands.set_test_clock import LATEST, SetTestClock
 from smp.application.commands.start_trial import StartTrial
-from smp.application.errors import Busy, StorageUnavailable
+from smp.application.errors import Overloaded, StorageUnavailable
 from smp.application.idempotency import IdempotentRequest
 from smp.application.ports.password_hasher import Verification
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork
 from smp.application.queries.get_statistics import GetStatistics
-from smp.domain.errors import IllegalTransition, InvalidValue
+from smp.domain.errors import IllegalTransition, ValidationError
 from tests.support.builders import IDS, NOW, PASSWORD, a_plan, a_request, a_session, a_user, actor_of, some_terms
 from tests.support.hashing import InstantHasher
 from tests.support.payments import RecordedPayments
@@ -43,7 +43,7 @@ class RightButBusyHasher(InstantHasher):
 
     async def hash(self, password: str) -> str:
         """Never."""
-        raise Busy("full")
+        raise Overloaded("full")
 
 
 async def test_a_right_password_is_never_held_against_its_owner(store: MemoryStore, storage: Storage) -> None:
@@ -52,10 +52,10 @@ async def test_a_right_password_is_never_held_against_its_owner(store: MemorySto
     user = a_user()
     session = a_session(user)
     await storage.keep(user, session)
-    with pytest.raises(Busy):
+    with pytest.raises(Overloaded):
         await use_cases.log_in(LogIn(user.email.text, PASSWORD, "192.0.2.1"))
     assert store.state.attempts == {}
-    with pytest.raises(Busy):
+    with pytest.raises(Overloaded):
         await use_cases.change_password(ChangePassword(user.id, session.id, PASSWORD, f"new {PASSWORD}", "192.0.2.1"))
     assert store.state.attempts == {}
 
@@ -136,7 +136,7 @@ async def test_nothing_is_charged_for_a_period_that_cannot_be(
 
 async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemoryStore, use_cases: UseCases) -> None:
     """So that sessions, waits and forecasts that are counted from it have an instant too."""
-    with refused(store, InvalidValue) as refusal:
+    with refused(store, ValidationError) as refusal:
         await use_cases.set_test_clock(SetTestClock(LATEST))
     assert refusal.value.pointer == "/now"
     assert await use_cases.clock.now() == NOW
@@ -147,7 +147,7 @@ async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemorySt
 @pytest.mark.parametrize("password", ["\ud800" * 20, "correct horse battery \udfff", "\udcff and more of the same"])
 def test_a_password_is_made_of_characters(use_cases: UseCases, password: str) -> None:
     """A lone surrogate, as a command line may hold, has no bytes that could be hashed."""
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         use_cases.policy.check(password)
     assert refusal.value.pointer == "/password"
     use_cases.policy.check("\x00 correct horse 🐎 \U0010ffff battery")

@@ -18,7 +18,7 @@ from smp.application.commands.restore_plan import RestorePlan
 from smp.application.commands.resume_subscription import ResumeSubscription
 from smp.application.commands.start_trial import StartTrial
 from smp.application.errors import IdempotencyKeyReused
-from smp.application.idempotency import AlreadyAnswered, IdempotentRequest
+from smp.application.idempotency import DuplicateRequest, IdempotentRequest
 from smp.domain.errors import EmailTaken
 from tests.support.builders import ADMIN, PASSWORD, a_cause, a_plan, a_request, a_user, actor_of, an_active, some_terms
 from tests.support.payments import RecordedPayments
@@ -71,7 +71,7 @@ async def test_a_repeat_is_answered_and_does_nothing(
     request = a_request()
     outcome = await COMMANDS[name](use_cases, request)
     charged = len(payments.charges)
-    with refused(store, AlreadyAnswered) as caught:
+    with refused(store, DuplicateRequest) as caught:
         await COMMANDS[name](use_cases, request)
     assert caught.value.answer == request.render(outcome)
     assert len(payments.charges) == charged

@@ -11,21 +11,21 @@ from smp.adapters.payments.none import NoPayments
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.archive_plan import ArchivePlan
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
-from smp.application.commands.change_plan import ChangePlan, PlanPatch
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.resume_subscription import ResumeSubscription
 from smp.application.commands.start_trial import StartTrial
+from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from smp.application.errors import PaymentUnavailable
 from smp.application.outcomes import SubscriptionOutcome
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.domain.errors import (
     IllegalTransition,
-    InvalidValue,
     NoLiveSubscription,
     PaymentDeclined,
     PaymentRequired,
     StaleVersion,
     UserNotFound,
+    ValidationError,
 )
 from smp.domain.money import Money
 from smp.domain.subscription.lifecycle import Status
@@ -36,27 +36,29 @@ from tests.support.refusals import refused
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
 
-Deed = Callable[[UseCases, User, Expected | None], Awaitable[SubscriptionOutcome]]
+Deed = Callable[[UseCases, User, VersionPrecondition | None], Awaitable[SubscriptionOutcome]]
 
 FEBRUARY, MARCH = NOW.replace(month=2, day=28), NOW.replace(month=3, day=31)
 
 
-async def renew(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+async def renew(cases: UseCases, user: User, expected: VersionPrecondition | None = None) -> SubscriptionOutcome:
     """The user renews."""
     return await cases.renew(RenewSubscription(actor_of(user), user.id, expected=expected))
 
 
-async def cancel(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+async def cancel(cases: UseCases, user: User, expected: VersionPrecondition | None = None) -> SubscriptionOutcome:
     """The user cancels now."""
     return await cases.cancel(CancelSubscription(actor_of(user), user.id, expected=expected))
 
 
-async def cancel_at_end(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+async def cancel_at_end(
+    cases: UseCases, user: User, expected: VersionPrecondition | None = None
+) -> SubscriptionOutcome:
     """The user cancels at the period's end."""
     return await cases.cancel(CancelSubscription(actor_of(user), user.id, CancelAt.PERIOD_END, expected))
 
 
-async def resume(cases: UseCases, user: User, expected: Expected | None = None) -> SubscriptionOutcome:
+async def resume(cases: UseCases, user: User, expected: VersionPrecondition | None = None) -> SubscriptionOutcome:
     """The user resumes."""
     return await cases.resume(ResumeSubscription(actor_of(user), user.id, expected))
 
@@ -109,7 +111,7 @@ async def test_renewing_is_at_the_price_it_was_made_under(
     use_cases: UseCases, payments: RecordedPayments, active: User
 ) -> None:
     """Though the plan became dearer, and was archived."""
-    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(amount=9_999, period=None)))
+    await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(amount=9_999, period=None)))
     await use_cases.archive_plan(ArchivePlan(ADMIN, "pro"))
     view = (await renew(use_cases, active)).subscription
     assert (view.ends_at, view.price, view.plan.revision) == (MARCH, Money(1990, "USD"), 1)
@@ -117,7 +119,8 @@ async def test_renewing_is_at_the_price_it_was_made_under(
 
 
 @pytest.mark.parametrize(
-    ("method", "error"), [("sim_declined", PaymentDeclined), ("sim_down", PaymentUnavailable), ("card", InvalidValue)]
+    ("method", "error"),
+    [("sim_declined", PaymentDeclined), ("sim_down", PaymentUnavailable), ("card", ValidationError)],
 )
 async def test_nothing_is_renewed_unless_it_is_paid(
     store: MemoryStore, use_cases: UseCases, active: User, method: str, error: type[Exception]
@@ -243,14 +246,14 @@ async def test_what_is_expected_must_be_there(
 ) -> None:
     """A version that is named must be the present one, before the state has a say."""
     with refused(store, StaleVersion):
-        await deed(use_cases, active, Expected(frozenset({2, 3})))
+        await deed(use_cases, active, VersionPrecondition(frozenset({2, 3})))
     with refused(store, StaleVersion):
-        await deed(use_cases, active, Expected(frozenset()))
+        await deed(use_cases, active, VersionPrecondition(frozenset()))
     if deed is resume:
         with refused(store, IllegalTransition):
-            await deed(use_cases, active, Expected(frozenset({1})))
+            await deed(use_cases, active, VersionPrecondition(frozenset({1})))
         await cancel_at_end(use_cases, active)
-    await deed(use_cases, active, Expected(frozenset({1, 2})))
+    await deed(use_cases, active, VersionPrecondition(frozenset({1, 2})))
 
 
 async def test_an_admin_acts_for_a_user(store: MemoryStore, use_cases: UseCases, active: User) -> None:

@@ -13,7 +13,6 @@ from smp.application.commands.cancel_subscription import CancelAt, CancelSubscri
 from smp.application.commands.start_trial import StartTrial
 from smp.application.paging import PageRequest
 from smp.application.queries.check_access import CheckAccess
-from smp.application.queries.diagnose import Diagnose
 from smp.application.queries.get_current_subscription import GetCurrentSubscription
 from smp.application.queries.get_statistics import GetStatistics
 from smp.application.queries.get_subscription import GetSubscription
@@ -24,6 +23,7 @@ from smp.application.queries.list_subscription_history import ListSubscriptionHi
 from smp.application.queries.list_subscriptions import ListSubscriptions
 from smp.application.queries.list_users import ListUsers
 from smp.application.queries.readers import SubscriptionFilter
+from smp.application.queries.run_diagnostics import RunDiagnostics
 from smp.application.queries.views import AccessView, PlanCount, Revenue, UserView
 from smp.domain.access import AccessDecision, Reason
 from smp.domain.actor import Actor, ActorType
@@ -252,11 +252,11 @@ async def test_the_conversion_rate_leaves_running_trials_out(storage: Storage, u
 async def test_a_diagnosis_finds_what_is_wrong(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
     """One finding for each invariant, and what to do where one does not hold."""
     await start(use_cases, ann)
-    findings = await use_cases.diagnose(Diagnose())
-    assert all(finding.ok for finding in findings)
+    findings = await use_cases.diagnose(RunDiagnostics())
+    assert all(check_result.ok for check_result in findings)
     (row,) = store.state.subscriptions.values()
     second = replace(row, id=IDS.new())
     store.state = replace(store.state, subscriptions=MappingProxyType({row.id: row, second.id: second}))
-    wrong = [finding for finding in await use_cases.diagnose(Diagnose()) if not finding.ok]
-    assert "one_live_subscription_a_user" in {finding.check for finding in wrong}
-    assert all(finding.detail and finding.advice for finding in wrong)
+    wrong = [check_result for check_result in await use_cases.diagnose(RunDiagnostics()) if not check_result.ok]
+    assert "one_live_subscription_a_user" in {check_result.check for check_result in wrong}
+    assert all(check_result.detail and check_result.advice for check_result in wrong)

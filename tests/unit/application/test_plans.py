@@ -9,18 +9,18 @@ import pytest
 from smp.adapters.memory.store import MemoryStore
 from smp.application.caller import Caller
 from smp.application.commands.archive_plan import ArchivePlan
-from smp.application.commands.change_plan import ChangePlan, PlanPatch
 from smp.application.commands.create_plan import CreatePlan
 from smp.application.commands.restore_plan import RestorePlan
+from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.paging import PageRequest
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.application.queries.get_plan import GetPlan
 from smp.application.queries.list_plan_revisions import ListPlanRevisions
 from smp.application.queries.list_plans import ListPlans
 from smp.application.queries.views import PlanView, RevisionView, UserView
 from smp.domain.actor import Actor, ActorType
-from smp.domain.errors import InvalidValue, PlanCodeTaken, PlanNotFound, StaleVersion
+from smp.domain.errors import PlanCodeTaken, PlanNotFound, StaleVersion, ValidationError
 from smp.domain.features import features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -51,7 +51,7 @@ async def test_a_plan_is_made(store: MemoryStore, use_cases: UseCases) -> None:
 @pytest.mark.parametrize("code", ["", "Pro", "-pro", "pro plan", "x" * 64, "é", "pro\n", "pro/1"])
 async def test_a_bad_code_is_refused(store: MemoryStore, use_cases: UseCases, code: str) -> None:
     """A code is a slug."""
-    with refused(store, InvalidValue) as caught:
+    with refused(store, ValidationError) as caught:
         await use_cases.create_plan(CreatePlan(ADMIN, code, "Pro", "", some_terms()))
     assert caught.value.pointer == "/code"
 
@@ -71,12 +71,12 @@ async def test_bad_texts_are_refused(
     store: MemoryStore, storage: Storage, use_cases: UseCases, name: str, description: str, pointer: str
 ) -> None:
     """When a plan is made, and when it is changed."""
-    with refused(store, InvalidValue) as caught:
+    with refused(store, ValidationError) as caught:
         await use_cases.create_plan(CreatePlan(ADMIN, "pro", name, description, some_terms()))
     assert caught.value.pointer == pointer
     await storage.keep(a_plan())
-    with refused(store, InvalidValue) as caught:
-        await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name=name, description=description)))
+    with refused(store, ValidationError) as caught:
+        await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name=name, description=description)))
     assert caught.value.pointer == pointer
 
 
@@ -93,7 +93,7 @@ async def test_texts_change_in_place(store: MemoryStore, storage: Storage, use_c
     plan = a_plan()
     await storage.keep(plan)
     await use_cases.clock.set(LATER)
-    outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold")))
+    outcome = await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name="Gold")))
     assert outcome.plan == replace(PlanView.of(plan), name="Gold", version=2)
     assert not outcome.created
     event = store.events[-1]
@@ -114,7 +114,7 @@ async def test_terms_change_by_a_new_revision(store: MemoryStore, storage: Stora
         PlanPatch(features=None),
     ]
     for number, patch in enumerate(patches, start=2):
-        outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", patch))
+        outcome = await use_cases.change_plan(UpdatePlan(ADMIN, "pro", patch))
         assert (outcome.plan.revision.revision, outcome.plan.version) == (number, number)
         assert (store.events[-1].type, store.events[-1].occurred_at) == ("plan.revised", LATER)
     page = await use_cases.list_revisions(ListPlanRevisions("pro"))
@@ -134,7 +134,7 @@ async def test_texts_and_terms_at_once_are_two_events(
 ) -> None:
     """Of one instant and with ids of their own."""
     await storage.keep(a_plan())
-    outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
+    outcome = await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
     assert outcome.plan.version == 3
     updated, revised = store.events[-2:]
     assert (updated.type, revised.type) == ("plan.updated", "plan.revised")
@@ -146,7 +146,7 @@ async def test_a_change_to_the_same_is_none(store: MemoryStore, storage: Storage
     await storage.keep(a_plan("pro", some_terms(1990, seats=5)))
     before = store.state
     for patch in (PlanPatch(), PlanPatch(name="Pro", amount=1990, features={"seats": 5, "gone": None})):
-        outcome = await use_cases.change_plan(ChangePlan(ADMIN, "pro", patch))
+        outcome = await use_cases.change_plan(UpdatePlan(ADMIN, "pro", patch))
         assert outcome.plan.version == 1
     assert store.state == before
 
@@ -166,8 +166,8 @@ async def test_bad_terms_are_refused(
 ) -> None:
     """At the bad member."""
     await storage.keep(a_plan())
-    with refused(store, InvalidValue) as caught:
-        await use_cases.change_plan(ChangePlan(ADMIN, "pro", patch))
+    with refused(store, ValidationError) as caught:
+        await use_cases.change_plan(UpdatePlan(ADMIN, "pro", patch))
     assert caught.value.pointer == pointer
 
 
@@ -189,7 +189,7 @@ async def test_an_unknown_plan_is_not_found(store: MemoryStore, use_cases: UseCa
     """Whatever is to be done with it."""
     for plan in ("nothing", str(IDS.new())):
         with refused(store, PlanNotFound):
-            await use_cases.change_plan(ChangePlan(ADMIN, plan, PlanPatch(name="Gold")))
+            await use_cases.change_plan(UpdatePlan(ADMIN, plan, PlanPatch(name="Gold")))
         with refused(store, PlanNotFound):
             await use_cases.archive_plan(ArchivePlan(ADMIN, plan))
         with refused(store, PlanNotFound):
@@ -203,16 +203,16 @@ async def test_an_unknown_plan_is_not_found(store: MemoryStore, use_cases: UseCa
 async def test_a_plan_must_be_as_expected(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """Where a version is named it must be the present one; any will do where any is asked for."""
     await storage.keep(a_plan())
-    stale = Expected(frozenset({0, 2}))
+    stale = VersionPrecondition(frozenset({0, 2}))
     with refused(store, StaleVersion):
-        await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold"), stale))
+        await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name="Gold"), stale))
     with refused(store, StaleVersion):
         await use_cases.archive_plan(ArchivePlan(ADMIN, "pro", stale))
     with refused(store, StaleVersion):
         await use_cases.restore_plan(RestorePlan(ADMIN, "pro", stale))
-    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(name="Gold"), Expected(frozenset({1}))))
-    await use_cases.archive_plan(ArchivePlan(ADMIN, "pro", Expected(frozenset({1, 2}))))
-    outcome = await use_cases.restore_plan(RestorePlan(ADMIN, "pro", Expected(None)))
+    await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name="Gold"), VersionPrecondition(frozenset({1}))))
+    await use_cases.archive_plan(ArchivePlan(ADMIN, "pro", VersionPrecondition(frozenset({1, 2}))))
+    outcome = await use_cases.restore_plan(RestorePlan(ADMIN, "pro", VersionPrecondition(None)))
     assert outcome.plan.version == 4
 
 

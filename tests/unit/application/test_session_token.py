@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from smp.adapters.system.tokens import SecretsTokens
+from smp.adapters.system.token_generator import SecretsTokenGenerator
 from smp.application.session_token import new_session_token, owner_named_by
 
 ANN = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -14,7 +14,7 @@ ANN = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
 def test_a_token_names_its_owner() -> None:
     """And differs each time, by 256 random bits; it is safe in a cookie."""
-    made = {new_session_token(ANN, SecretsTokens()) for _ in range(100)}
+    made = {new_session_token(ANN, SecretsTokenGenerator()) for _ in range(100)}
     assert {owner_named_by(token) for token in made} == {ANN}
     assert len(made) == 100
     assert {len(token) - len(ANN.hex) for token in made} == {43}

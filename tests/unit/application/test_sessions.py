@@ -12,12 +12,12 @@ from smp.adapters.memory.store import MemoryStore
 from smp.application.caller import Caller
 from smp.application.commands.change_password import ChangePassword
 from smp.application.commands.create_api_key import CreateApiKey
-from smp.application.commands.end_other_sessions import EndOtherSessions
-from smp.application.commands.end_session import EndSession
 from smp.application.commands.log_in import LogIn
 from smp.application.commands.log_out import LogOut
 from smp.application.commands.revoke_api_key import RevokeApiKey
-from smp.application.errors import Busy, InvalidCredentials, NotAuthenticated, TooManyAttempts
+from smp.application.commands.revoke_session import RevokeSession
+from smp.application.commands.revoke_sessions import RevokeSessions
+from smp.application.errors import InvalidCredentials, NotAuthenticated, Overloaded, TooManyAttempts
 from smp.application.paging import PageRequest
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.queries.authenticate import Authenticate
@@ -25,7 +25,7 @@ from smp.application.queries.list_api_keys import ListApiKeys
 from smp.application.queries.list_sessions import ListSessions
 from smp.application.queries.views import ApiKeyView, SessionView, UserView
 from smp.domain.actor import Actor, ActorType
-from smp.domain.errors import InvalidValue, SessionNotFound, UserNotFound
+from smp.domain.errors import SessionNotFound, UserNotFound, ValidationError
 from smp.domain.user.user import Role, User
 from tests.support.builders import DAY, IDS, NOW, PASSWORD, SESSIONS, TICK, a_session, a_token, a_user, an_admin
 from tests.support.hashing import BusyHasher, InstantHasher, WatchedHasher
@@ -131,7 +131,7 @@ async def test_an_attempt_that_could_not_be_judged_does_not_count(store: MemoryS
     """Where hashing is busy."""
     await ann_with_password(storage)
     for _ in range(20):
-        with refused(store, Busy):
+        with refused(store, Overloaded):
             await UseCases.over(storage, hasher=BusyHasher()).log_in(LogIn("ann@example.com", PASSWORD))
 
 
@@ -176,10 +176,10 @@ async def test_a_session_is_ended_from_elsewhere(store: MemoryStore, storage: St
     ann, bob = a_user(), a_user("bob@example.com")
     phone, bobs = a_session(ann, "phone"), a_session(bob, "bob's")
     await storage.keep(ann, bob, phone, bobs)
-    await use_cases.end_session(EndSession(ann.id, phone.id))
+    await use_cases.end_session(RevokeSession(ann.id, phone.id))
     for session_id in (phone.id, bobs.id, IDS.new()):
         with refused(store, SessionNotFound):
-            await use_cases.end_session(EndSession(ann.id, session_id))
+            await use_cases.end_session(RevokeSession(ann.id, session_id))
 
 
 async def test_all_other_sessions_are_ended(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
@@ -187,7 +187,7 @@ async def test_all_other_sessions_are_ended(store: MemoryStore, storage: Storage
     ann, bob = a_user(), a_user("bob@example.com")
     mine, bobs = a_session(ann, "mine"), a_session(bob, "bob's")
     await storage.keep(ann, bob, mine, bobs, a_session(ann, "one"), a_session(ann, "other"))
-    await use_cases.end_other_sessions(EndOtherSessions(ann.id, mine.id))
+    await use_cases.end_other_sessions(RevokeSessions(ann.id, mine.id))
     assert list(store.state.sessions.values()) == [mine, bobs]
 
 
@@ -210,7 +210,7 @@ async def test_a_weak_new_password_is_refused(
 ) -> None:
     """Before the old one is looked at."""
     ann = await ann_with_password(storage)
-    with refused(store, InvalidValue) as caught:
+    with refused(store, ValidationError) as caught:
         await use_cases.change_password(ChangePassword(ann.id, IDS.new(), WRONG, new))
     assert caught.value.pointer == "/new_password"
 
@@ -245,7 +245,7 @@ async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: M
 async def test_a_password_cannot_be_changed_where_hashing_is_busy(store: MemoryStore, storage: Storage) -> None:
     """And the attempt does not count."""
     ann = await ann_with_password(storage)
-    with refused(store, Busy):
+    with refused(store, Overloaded):
         await UseCases.over(storage, hasher=BusyHasher()).change_password(
             ChangePassword(ann.id, IDS.new(), PASSWORD, WRONG)
         )
@@ -381,7 +381,7 @@ async def test_a_revoked_key_lets_nobody_in(store: MemoryStore, use_cases: UseCa
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\x00b"])
 async def test_a_key_needs_a_name(store: MemoryStore, use_cases: UseCases, name: str) -> None:
     """Not blank, and not overlong."""
-    with refused(store, InvalidValue):
+    with refused(store, ValidationError):
         await use_cases.create_api_key(CreateApiKey(name))
 
 

@@ -9,15 +9,14 @@ from smp.adapters.payments.none import NoPayments
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.archive_plan import ArchivePlan
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
-from smp.application.commands.change_plan import ChangePlan, PlanPatch
 from smp.application.commands.start_trial import StartTrial, TrialScope
+from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from smp.application.errors import PaymentUnavailable
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.domain.actor import SYSTEM
 from smp.domain.errors import (
     DomainError,
     IllegalTransition,
-    InvalidValue,
     LiveSubscriptionExists,
     PaymentDeclined,
     PaymentRequired,
@@ -27,6 +26,7 @@ from smp.domain.errors import (
     StaleVersion,
     TrialAlreadyUsed,
     UserNotFound,
+    ValidationError,
 )
 from smp.domain.money import Money
 from smp.domain.plan.plan import Plan
@@ -48,7 +48,7 @@ from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
 
 TRIAL_END = NOW + 14 * DAY
-NOTHING = Expected(None)
+NOTHING = VersionPrecondition(None)
 
 
 @pytest.fixture
@@ -67,13 +67,13 @@ async def pro(storage: Storage) -> Plan:
     return plan
 
 
-def trial(user: User, plan: str = "pro", expected: Expected | None = None) -> StartTrial:
+def trial(user: User, plan: str = "pro", expected: VersionPrecondition | None = None) -> StartTrial:
     """The user starts the plan's trial."""
     return StartTrial(actor_of(user), user.id, plan, expected)
 
 
 def activation(
-    user: User, plan: str = "pro", method: str | None = None, expected: Expected | None = None
+    user: User, plan: str = "pro", method: str | None = None, expected: VersionPrecondition | None = None
 ) -> ActivateSubscription:
     """The user subscribes to the plan."""
     return ActivateSubscription(actor_of(user), user.id, plan, method, expected)
@@ -231,7 +231,12 @@ async def test_what_is_free_is_not_charged(
 
 @pytest.mark.parametrize(
     ("method", "error"),
-    [("sim_declined", PaymentDeclined), ("sim_down", PaymentUnavailable), ("", InvalidValue), ("card", InvalidValue)],
+    [
+        ("sim_declined", PaymentDeclined),
+        ("sim_down", PaymentUnavailable),
+        ("", ValidationError),
+        ("card", ValidationError),
+    ],
 )
 @pytest.mark.parametrize("from_trial", [False, True])
 async def test_nothing_changes_unless_it_is_paid(
@@ -308,7 +313,7 @@ async def test_a_trial_is_converted_under_its_own_terms(
 ) -> None:
     """Though the plan was revised, and archived, meanwhile; who comes anew gets neither."""
     await use_cases.start_trial(trial(ann, pro.code))
-    await use_cases.change_plan(ChangePlan(ADMIN, "pro", PlanPatch(amount=9_999)))
+    await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(amount=9_999)))
     await use_cases.archive_plan(ArchivePlan(ADMIN, "pro"))
     view = (await use_cases.activate(activation(ann))).subscription
     assert (view.plan.revision, view.price) == (1, Money(1990, "USD"))
@@ -319,7 +324,7 @@ async def test_a_trial_is_converted_under_its_own_terms(
 
 async def test_who_subscribes_gets_the_newest_terms(use_cases: UseCases, ann: User, pro: Plan) -> None:
     """Those of the plan at this instant."""
-    await use_cases.change_plan(ChangePlan(ADMIN, pro.code, PlanPatch(amount=9_999)))
+    await use_cases.change_plan(UpdatePlan(ADMIN, pro.code, PlanPatch(amount=9_999)))
     view = (await use_cases.activate(activation(ann))).subscription
     assert (view.plan.revision, view.price) == (2, Money(9_999, "USD"))
 
@@ -357,16 +362,16 @@ async def test_what_is_expected_must_be_there(store: MemoryStore, use_cases: Use
         await use_cases.activate(activation(ann, expected=NOTHING))
     await use_cases.start_trial(trial(ann))
     with refused(store, StaleVersion):
-        await use_cases.start_trial(trial(ann, expected=Expected(frozenset({7}))))
+        await use_cases.start_trial(trial(ann, expected=VersionPrecondition(frozenset({7}))))
     with refused(store, LiveSubscriptionExists):
-        await use_cases.start_trial(trial(ann, expected=Expected(frozenset({1}))))
+        await use_cases.start_trial(trial(ann, expected=VersionPrecondition(frozenset({1}))))
     with refused(store, StaleVersion):
-        await use_cases.activate(activation(ann, expected=Expected(frozenset({2}))))
-    await use_cases.activate(activation(ann, expected=Expected(frozenset({1, 9}))))
+        await use_cases.activate(activation(ann, expected=VersionPrecondition(frozenset({2}))))
+    await use_cases.activate(activation(ann, expected=VersionPrecondition(frozenset({1, 9}))))
     with refused(store, StaleVersion):
-        await use_cases.activate(activation(ann, expected=Expected(frozenset({1}))))
+        await use_cases.activate(activation(ann, expected=VersionPrecondition(frozenset({1}))))
     with refused(store, LiveSubscriptionExists):
-        await use_cases.activate(activation(ann, expected=Expected(frozenset({2}))))
+        await use_cases.activate(activation(ann, expected=VersionPrecondition(frozenset({2}))))
 
 
 async def test_a_commit_that_fails_leaves_nothing(

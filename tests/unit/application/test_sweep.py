@@ -12,15 +12,15 @@ import pytest
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWork, MemoryUnitOfWorkFactory
-from smp.application.causes import Causes
 from smp.application.commands import expire_due_subscriptions
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, SweepOutcome
 from smp.application.commands.set_test_clock import SetTestClock
 from smp.application.errors import StorageUnavailable, TransactionConflict
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.actor import SYSTEM
-from smp.domain.errors import ClockMovesForwardOnly, InvalidValue
+from smp.domain.errors import ClockCannotGoBack, ValidationError
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import (
@@ -115,9 +115,9 @@ async def test_other_things_are_tidied_away(store: MemoryStore, storage: Storage
     async with storage.unit_of_work(a_request()) as work:
         await work.commit()
     await storage.throttle.attempt("ann", "1.2.3.4", NOW)
-    assert (await use_cases.expire(SWEEP)).forgotten == 0
+    assert (await use_cases.expire(SWEEP)).purged == 0
     await use_cases.clock.set(NOW + 100 * DAY)
-    assert (await use_cases.expire(SWEEP)).forgotten == 4
+    assert (await use_cases.expire(SWEEP)).purged == 4
     assert (store.state.sessions, store.state.answers, store.state.attempts) == ({}, {}, {})
 
 
@@ -146,9 +146,9 @@ async def test_lanes_that_meet_the_same_bad_row_report_it_once(
     row = replace(store.state.subscriptions[bad.id], revision=99)
     store.state = replace(store.state, subscriptions=MappingProxyType({bad.id: row}))
     outcome = SweepOutcome()
-    causes = Causes(IDS, SYSTEM, TRIAL_END)
+    new_metadata = EventMetadataFactory(IDS, SYSTEM, TRIAL_END)
     for _ in range(2):
-        await use_cases.expire._sweep(causes, outcome, SWEEP.progress)
+        await use_cases.expire._sweep(new_metadata, outcome, SWEEP.progress)
     assert (outcome.ended, outcome.failed) == (0, {bad.id})
     assert len(use_cases.failures.sweep_failures) == 1
 
@@ -211,9 +211,9 @@ async def test_the_test_clock_moves_forward_only(store: MemoryStore, storage: St
     """And not to where nothing could be counted from any more; nothing is processed then."""
     await keep_trials(storage, 1)
     await use_cases.clock.set(TRIAL_END)
-    with refused(store, ClockMovesForwardOnly):
+    with refused(store, ClockCannotGoBack):
         await use_cases.set_test_clock(SetTestClock(TRIAL_END - TICK))
-    with refused(store, InvalidValue) as caught:
+    with refused(store, ValidationError) as caught:
         await use_cases.set_test_clock(SetTestClock(NOW.replace(year=9_999)))
     assert caught.value.pointer == "/now"
     assert await use_cases.clock.now() == TRIAL_END

@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 
 from smp.bootstrap.demo.catalogue import CODE_PREFIX, HISTORY, LANDMARK, Offer, catalogue
-from smp.bootstrap.demo.dice import Dice
-from smp.bootstrap.demo.people import email_of
-from smp.bootstrap.demo.stories import Story, stories
+from smp.bootstrap.demo.scenarios import Story, stories
+from smp.bootstrap.demo.seeded_random import SeededRandom
+from smp.bootstrap.demo.users import email_of
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import Email
@@ -22,7 +22,7 @@ COUNT: Final = 1_000
 
 @pytest.fixture(scope="module")
 def offers() -> tuple[Offer, ...]:
-    return catalogue(NOW, Dice("catalogue"))
+    return catalogue(NOW, SeededRandom("catalogue"))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_every_event_follows_the_one_before_and_none_is_yet_to_come(subscription
 
 
 def test_what_is_over_is_written_as_over(subscriptions: list[Subscription]) -> None:
-    assert not any(subscription.is_due(NOW) for subscription in subscriptions)
+    assert not any(subscription.is_overdue(NOW) for subscription in subscriptions)
 
 
 def test_everybody_got_the_terms_of_the_day(offers: tuple[Offer, ...], subscriptions: list[Subscription]) -> None:
@@ -134,11 +134,11 @@ def test_all_ids_are_version_7_and_none_comes_twice(
 
 
 def test_an_id_tells_its_instant() -> None:
-    assert Dice("x").id_at(NOW).int >> 80 == int(NOW.timestamp() * 1_000)
+    assert SeededRandom("x").id_at(NOW).int >> 80 == int(NOW.timestamp() * 1_000)
 
 
 def test_two_demonstrations_of_one_instant_are_equal(offers: tuple[Offer, ...], told: list[Story]) -> None:
-    assert catalogue(NOW, Dice("catalogue")) == offers
+    assert catalogue(NOW, SeededRandom("catalogue")) == offers
     assert list(stories(50, offers, NOW, "a hash")) == told[:50]
 
 
@@ -149,13 +149,13 @@ def test_every_address_is_one_and_its_owners_alone() -> None:
 
 
 def test_dice_fall_as_often_as_their_weights_say() -> None:
-    dice = Dice("weights")
+    dice = SeededRandom("weights")
     drawn = Counter(dice.choose([(1, "rare"), (9, "common"), (0, "never")]) for _ in range(2_000))
     assert 120 < drawn["rare"] < 280
     assert drawn["rare"] + drawn["common"] == 2_000
 
 
 def test_an_instant_between_two_is_between_them_however_close_they_are() -> None:
-    dice = Dice("between")
+    dice = SeededRandom("between")
     for gap in (timedelta(milliseconds=1), timedelta(seconds=1), timedelta(days=400)):
         assert all(NOW < dice.between(NOW, NOW + gap) < NOW + gap for _ in range(50))

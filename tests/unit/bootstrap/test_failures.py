@@ -9,12 +9,12 @@ import asyncpg
 import pytest
 
 from smp.adapters.embedded_postgres.errors import DataDirectoryUnusable
-from smp.application.errors import Busy, OutcomeUnknown, StorageUnavailable, TransactionConflict
+from smp.application.errors import OutcomeUnknown, Overloaded, StorageUnavailable, TransactionConflict
 from smp.bootstrap.database import SchemaMismatch, describe
 from smp.bootstrap.failures import explain
 from smp.bootstrap.port_check import PortUnavailable
 from smp.bootstrap.settings import SettingsInvalid, load_settings
-from smp.domain.errors import EmailTaken, InvalidValue, RejectedByStorage, check_all
+from smp.domain.errors import EmailTaken, StorageIntegrityError, ValidationError, collect_errors
 
 DATABASE = "smp at db:5432"
 
@@ -41,10 +41,10 @@ def test_wrong_settings_are_all_named_and_end_with_2() -> None:
 
 def test_wrong_values_are_all_named_and_end_with_2() -> None:
     def refuse(pointer: str) -> None:
-        raise InvalidValue(pointer, "is wrong")
+        raise ValidationError(pointer, "is wrong")
 
-    with pytest.raises(InvalidValue) as caught:
-        check_all(lambda: refuse("/email"), lambda: refuse("/password"))
+    with pytest.raises(ValidationError) as caught:
+        collect_errors(lambda: refuse("/email"), lambda: refuse("/password"))
     failure = explain(caught.value, DATABASE)
     assert (failure.lines, failure.exit_code) == (("email is wrong", "password is wrong"), 2)
 
@@ -54,7 +54,7 @@ def test_what_says_it_all_is_left_as_it_is(error: type[Exception]) -> None:
     assert told(error("do this")) == "do this"
 
 
-@pytest.mark.parametrize("error", [EmailTaken(), Busy("too many passwords are being looked at")])
+@pytest.mark.parametrize("error", [EmailTaken(), Overloaded("too many passwords are being looked at")])
 def test_refusals_speak_for_themselves(error: Exception) -> None:
     assert told(error) == str(error)
 
@@ -63,7 +63,7 @@ def test_a_refusal_that_the_database_made_is_told_as_the_refusal_that_it_is() ->
     error = EmailTaken()
     error.__cause__ = asyncpg.UniqueViolationError("duplicate key")
     assert told(error) == "another account has this email"
-    assert told(RejectedByStorage("users_role")).endswith("'users_role'; run smp doctor")
+    assert told(StorageIntegrityError("users_role")).endswith("'users_role'; run smp doctor")
 
 
 @pytest.mark.parametrize("error", [TransactionConflict(), OutcomeUnknown()])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smp.bootstrap.heap import keep_what_started
+from smp.bootstrap.heap import freeze_startup_objects
 
 
 class Ring:
@@ -30,13 +30,13 @@ def test_what_is_there_is_left_alone_and_garbage_is_collected_first() -> None:
     ring = Ring()
     gone = weakref.ref(ring)
     del ring
-    keep_what_started()
+    freeze_startup_objects()
     assert gone() is None
     assert gc.get_freeze_count() > 1_000
 
 
 def test_what_comes_later_is_collected() -> None:
-    keep_what_started()
+    freeze_startup_objects()
     ring = Ring()
     gone = weakref.ref(ring)
     del ring

@@ -13,7 +13,7 @@ import structlog
 from smp.adapters.memory.store import MemoryStore
 from smp.application.commands.expire_due_subscriptions import SweepOutcome
 from smp.application.errors import StorageUnavailable
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.bootstrap import sweep_loop
 from smp.bootstrap.sweep_loop import SweepLoop, SweepObserver
 from smp.domain.subscription.lifecycle import Status
@@ -23,7 +23,7 @@ from tests.support.storage import memory_storage
 from tests.support.use_cases import UseCases
 
 
-class TheSameId(Ids):
+class TheSameId(IdGenerator):
     """Always this one."""
 
     def __init__(self, tail: int) -> None:

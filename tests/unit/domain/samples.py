@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
-from smp.domain.actor import Actor, ActorType, Cause
+from smp.domain.actor import Actor, ActorType, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -34,9 +34,9 @@ LATER = datetime(2025, 6, 1, tzinfo=UTC)
 _event_ids = count(1_000)
 
 
-def cause(at: datetime, actor: Actor = USER) -> Cause:
+def metadata(at: datetime, actor: Actor = USER) -> EventMetadata:
     """A cause with an event id that no other has."""
-    return Cause(at, actor, UUID(int=next(_event_ids)))
+    return EventMetadata(at, actor, UUID(int=next(_event_ids)))
 
 
 def terms(
@@ -66,14 +66,14 @@ LIFETIME = revision(terms(period=None))
 
 def trial() -> Subscription:
     """A fortnight's trial that began at START."""
-    return Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, MONTHLY, cause(START))
+    return Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, MONTHLY, metadata(START))
 
 
 def active() -> Subscription:
     """A monthly subscription that began at START."""
-    return Subscription.activate(SUBSCRIPTION_ID, USER_ID, MONTHLY, cause(START))
+    return Subscription.activate(SUBSCRIPTION_ID, USER_ID, MONTHLY, metadata(START))
 
 
 def lifetime() -> Subscription:
     """A subscription for life that began at START."""
-    return Subscription.activate(SUBSCRIPTION_ID, USER_ID, LIFETIME, cause(START))
+    return Subscription.activate(SUBSCRIPTION_ID, USER_ID, LIFETIME, metadata(START))

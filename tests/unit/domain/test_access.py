@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from smp.domain.access import AccessDecision, Reason, Standing, decide
+from smp.domain.access import AccessDecision, EntitlementSnapshot, Reason, decide
 from smp.domain.features import FeatureValue, features
 from smp.domain.subscription.lifecycle import Status
 from tests.unit.domain.samples import FIRST_END, LATER, NOW
@@ -15,9 +15,11 @@ TICK = timedelta(microseconds=1)
 FEATURES = features({"export": True, "seats": 5, "support": "priority", "sso": False, "quota": 0, "note": ""})
 
 
-def standing(status: Status, ends_at: datetime | None = FIRST_END, cancel_at: datetime | None = None) -> Standing:
+def standing(
+    status: Status, ends_at: datetime | None = FIRST_END, cancel_at: datetime | None = None
+) -> EntitlementSnapshot:
     """Of a subscriber of the plan ``pro``."""
-    return Standing(status, ends_at, cancel_at, "pro", FEATURES)
+    return EntitlementSnapshot(status, ends_at, cancel_at, "pro", FEATURES)
 
 
 def test_who_never_subscribed() -> None:

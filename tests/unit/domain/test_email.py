@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.user.user import EMAIL_MAX, Email, email_key
 
 
@@ -48,7 +48,7 @@ def test_good_emails(text: str) -> None:
 )
 def test_bad_emails(text: str) -> None:
     """No shape of an address, too long, or with something in it that nobody can see."""
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         Email(text)
     assert refusal.value.pointer == "/email"
 
@@ -58,7 +58,7 @@ def test_the_longest_email() -> None:
     domain = ".".join(["b" * 63, "b" * 63, "b" * 61])
     longest = "x" * (EMAIL_MAX - len(domain) - 1) + "@" + domain
     assert len(Email(longest).text) == 254
-    with pytest.raises(InvalidValue):
+    with pytest.raises(ValidationError):
         Email("x" + longest)
 
 

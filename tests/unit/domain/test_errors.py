@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from smp.domain.errors import IllegalTransition, InvalidValue, check_all
+from smp.domain.errors import IllegalTransition, ValidationError, collect_errors
 
 
 def refuse(pointer: str) -> None:
     """Refuse the value at ``pointer``."""
-    raise InvalidValue(pointer, f"bad {pointer}")
+    raise ValidationError(pointer, f"bad {pointer}")
 
 
 def test_all_checks_run_and_all_refusals_are_told() -> None:
     """Those that refuse several values at once too, in the order of the checks."""
     ran: list[str] = []
-    with pytest.raises(InvalidValue) as refusal:
-        check_all(
+    with pytest.raises(ValidationError) as refusal:
+        collect_errors(
             lambda: refuse("/a"),
             lambda: ran.append("between"),
-            lambda: check_all(lambda: refuse("/b"), lambda: refuse("/c")),
+            lambda: collect_errors(lambda: refuse("/b"), lambda: refuse("/c")),
             lambda: refuse("/d"),
         )
     assert ran == ["between"]
@@ -29,15 +29,15 @@ def test_all_checks_run_and_all_refusals_are_told() -> None:
 
 def test_good_values_pass() -> None:
     """Where no check refuses nothing is raised."""
-    check_all(lambda: None, lambda: 5)
-    check_all()
+    collect_errors(lambda: None, lambda: 5)
+    collect_errors()
 
 
 def test_a_refusal_seen_from_the_document_around() -> None:
     """The pointer grows at the front, for the others as well."""
-    seen = InvalidValue("/amount", "no", (InvalidValue("/currency", "no"),)).at("/price")
+    seen = ValidationError("/amount", "no", (ValidationError("/currency", "no"),)).at("/price")
     assert [seen.pointer, *(other.pointer for other in seen.others)] == ["/price/amount", "/price/currency"]
-    assert str(InvalidValue("", "no")) == "the value: no"
+    assert str(ValidationError("", "no")) == "the value: no"
 
 
 def test_an_illegal_transition_reads_like_a_sentence() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.features import (
     FEATURES_MAX,
     LIMIT_MAX,
@@ -34,7 +34,7 @@ def test_good_keys(key: str) -> None:
 def test_bad_keys(key: str) -> None:
     """The refusal points at the key, escaped as a JSON pointer."""
     assert not is_feature_key(key)
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         features({"good": 1, key: True})
     assert refusal.value.pointer == f"/{pointer_token(key)}"
 
@@ -50,7 +50,7 @@ def test_good_values(value: FeatureValue) -> None:
 @pytest.mark.parametrize("value", [-1, LIMIT_MAX + 1, 2**70, "x" * (TEXT_MAX + 1), "a\x00b", "\ud800", "ok\udfff"])
 def test_bad_values(value: FeatureValue) -> None:
     """Negative and huge limits, long words, and words that no database can keep."""
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         features({"key": value})
     assert refusal.value.pointer == "/key"
 
@@ -59,7 +59,7 @@ def test_there_is_a_limit_to_how_many() -> None:
     """Two hundred are fine, one more is not."""
     many: dict[str, FeatureValue] = {f"f{number}": True for number in range(FEATURES_MAX)}
     assert len(features(many)) == FEATURES_MAX
-    with pytest.raises(InvalidValue):
+    with pytest.raises(ValidationError):
         features(many | {"one-more": True})
 
 

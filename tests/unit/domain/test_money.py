@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.money import AMOUNT_MAX, Money
 
 
@@ -24,7 +24,7 @@ def test_the_largest_amount_is_exact_in_any_json_reader() -> None:
 @pytest.mark.parametrize("amount", [-1, AMOUNT_MAX + 1, 2**70, True, False, 19.9, "1990", None])
 def test_bad_amounts(amount: object) -> None:
     """Negative, too large, and whatever is not an integer."""
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         Money(amount, "USD")  # type: ignore[arg-type]
     assert refusal.value.pointer == "/amount"
 
@@ -32,7 +32,7 @@ def test_bad_amounts(amount: object) -> None:
 @pytest.mark.parametrize("currency", ["", "US", "USDX", "usd", "U$D", "USD\n", "ΑΒΓ", " USD"])
 def test_bad_currencies(currency: str) -> None:
     """Three capital letters of ASCII; nothing around them."""
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         Money(1, currency)
     assert refusal.value.pointer == "/currency"
 

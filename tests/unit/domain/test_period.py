@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.period import MONTH_DAYS, Period, Unit
 
 
@@ -56,14 +56,14 @@ def test_good_periods(text: str, count: int, unit: Unit) -> None:
 )
 def test_bad_periods(text: str) -> None:
     """Zero, signs, mixed units, fractions, small letters, leading zeros, a wrong place, over a hundred years."""
-    with pytest.raises(InvalidValue, match="ISO 8601"):
+    with pytest.raises(ValidationError, match="ISO 8601"):
         Period.parse(text)
 
 
 @pytest.mark.parametrize("count", [0, -1, 101])
 def test_a_period_cannot_be_made_out_of_range(count: int) -> None:
     """Neither way in goes round the limits."""
-    with pytest.raises(InvalidValue):
+    with pytest.raises(ValidationError):
         Period(count, Unit.YEAR)
 
 
@@ -113,14 +113,14 @@ def test_no_periods_end_at_the_anchor() -> None:
 @pytest.mark.parametrize("text", ["PT1S", "P1D", "P1M", "P100Y"])
 def test_the_calendar_ends_with_the_year_9999(text: str) -> None:
     """What would end later is refused, not wrapped and not a crash."""
-    with pytest.raises(InvalidValue, match="9999"):
+    with pytest.raises(ValidationError, match="9999"):
         Period.parse(text).end(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), 1)
 
 
 def test_the_last_instant_that_a_period_can_end_at() -> None:
     """The limit is the calendar's, not one day earlier."""
     assert Period.parse("P1D").end(at(9999, 12, 30), 1) == at(9999, 12, 31)
-    with pytest.raises(InvalidValue):
+    with pytest.raises(ValidationError):
         Period.parse("P1D").end(at(9999, 12, 30), 10**15)
 
 

@@ -9,27 +9,27 @@ from uuid import UUID
 
 import pytest
 
-from smp.domain.actor import Cause
-from smp.domain.errors import InvalidValue
+from smp.domain.actor import EventMetadata
+from smp.domain.errors import ValidationError
 from smp.domain.features import FeatureValue
 from smp.domain.plan.plan import DESCRIPTION_MAX, NAME_MAX, Plan, PlanRevision, PlanStatus, Terms
-from tests.unit.domain.samples import ADMIN, NOW, PLAN_ID, START, cause, terms
+from tests.unit.domain.samples import ADMIN, NOW, PLAN_ID, START, metadata, terms
 
 
 def plan(of: Terms | None = None, code: str = "pro") -> Plan:
     """A plan as a repository gives it, made at START."""
-    made = Plan.create(PLAN_ID, code, "Pro", "For teams", terms() if of is None else of, cause(START, ADMIN))
+    made = Plan.create(PLAN_ID, code, "Pro", "For teams", terms() if of is None else of, metadata(START, ADMIN))
     return replace(made, events=())
 
 
-def causes() -> Cause:
+def new_metadata() -> EventMetadata:
     """A cause at NOW."""
-    return cause(NOW, ADMIN)
+    return metadata(NOW, ADMIN)
 
 
 def test_a_new_plan() -> None:
     """It is active, at revision 1 and version 1, and its event tells its terms."""
-    why = cause(START, ADMIN)
+    why = metadata(START, ADMIN)
     made = Plan.create(PLAN_ID, "pro", "Pro", "For teams", terms(), why)
     assert (made.status, made.version, made.created_at) == (PlanStatus.ACTIVE, 1, START)
     assert made.revision == PlanRevision(PLAN_ID, 1, terms(), START)
@@ -63,7 +63,7 @@ def test_good_codes(code: str) -> None:
 )
 def test_bad_codes(code: str) -> None:
     """No slug, or what could be taken for the id of another plan."""
-    with pytest.raises(InvalidValue) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         plan(code=code)
     assert refusal.value.pointer == "/code"
 
@@ -71,32 +71,32 @@ def test_bad_codes(code: str) -> None:
 @pytest.mark.parametrize("name", ["", " ", "\n\t", "\u3000", "x" * (NAME_MAX + 1), "a\x00b", "a\ud800"])
 def test_bad_names(name: str) -> None:
     """Blank, too long, or nothing that can be kept; neither at first nor later."""
-    with pytest.raises(InvalidValue) as refusal:
-        Plan.create(PLAN_ID, "pro", name, "", terms(), causes())
+    with pytest.raises(ValidationError) as refusal:
+        Plan.create(PLAN_ID, "pro", name, "", terms(), new_metadata())
     assert refusal.value.pointer == "/name"
-    with pytest.raises(InvalidValue) as refusal:
-        plan().change(name, "", terms(), causes)
+    with pytest.raises(ValidationError) as refusal:
+        plan().update(name, "", terms(), new_metadata)
     assert refusal.value.pointer == "/name"
 
 
 @pytest.mark.parametrize("description", ["x" * (DESCRIPTION_MAX + 1), "a\x00b", "\udc00"])
 def test_bad_descriptions(description: str) -> None:
     """Too long, or nothing that can be kept."""
-    with pytest.raises(InvalidValue) as refusal:
-        plan().change("Pro", description, terms(), causes)
+    with pytest.raises(ValidationError) as refusal:
+        plan().update("Pro", description, terms(), new_metadata)
     assert refusal.value.pointer == "/description"
 
 
 def test_the_longest_texts() -> None:
     """The limits themselves are within."""
-    changed = plan().change("n" * NAME_MAX, "d" * DESCRIPTION_MAX, terms(), causes)
+    changed = plan().update("n" * NAME_MAX, "d" * DESCRIPTION_MAX, terms(), new_metadata)
     assert (len(changed.name), len(changed.description)) == (NAME_MAX, DESCRIPTION_MAX)
 
 
 def test_texts_are_no_terms() -> None:
     """A new name or description makes an event and no revision."""
     before = plan()
-    changed = before.change("Pro+", "For larger teams", terms(), causes)
+    changed = before.update("Pro+", "For larger teams", terms(), new_metadata)
     assert (changed.name, changed.description) == ("Pro+", "For larger teams")
     assert changed.revision is before.revision
     assert changed.version == 2
@@ -124,7 +124,7 @@ def test_new_terms_make_a_revision(new: Terms) -> None:
     """Price, period, trial period or features: revision n+1 from now, and the old one as it was."""
     before = plan()
     old = before.revision
-    changed = before.change("Pro", "For teams", new, causes)
+    changed = before.update("Pro", "For teams", new, new_metadata)
     assert changed.revision == PlanRevision(PLAN_ID, 2, new, NOW)
     assert changed.revision.terms.same_as(new)
     assert before.revision is old
@@ -136,14 +136,14 @@ def test_new_terms_make_a_revision(new: Terms) -> None:
 @pytest.mark.parametrize(("old", "new"), [(True, 1), (1, True), (False, 0), (0, False)])
 def test_a_switch_that_becomes_a_limit_is_a_change_of_terms(old: FeatureValue, new: FeatureValue) -> None:
     """Though Python holds one for the other, the change must not be lost in silence."""
-    changed = plan(terms(values={"seats": old})).change("Pro", "For teams", terms(values={"seats": new}), causes)
+    changed = plan(terms(values={"seats": old})).update("Pro", "For teams", terms(values={"seats": new}), new_metadata)
     assert changed.revision.number == 2
     assert type(changed.revision.terms.features["seats"]) is type(new)
 
 
 def test_texts_and_terms_at_once_are_two_events() -> None:
     """Each with an id of its own, and the versions without a gap."""
-    changed = plan().change("Pro+", "For teams", terms(amount=1), causes)
+    changed = plan().update("Pro+", "For teams", terms(amount=1), new_metadata)
     assert [(event.type, event.version) for event in changed.events] == [("plan.updated", 2), ("plan.revised", 3)]
     assert len({event.id for event in changed.events}) == 2
     assert (changed.version, changed.revision.number) == (3, 2)
@@ -152,28 +152,28 @@ def test_texts_and_terms_at_once_are_two_events() -> None:
 def test_no_change_is_no_event() -> None:
     """Not even a cause is asked for."""
 
-    def never() -> Cause:
+    def never() -> EventMetadata:
         raise AssertionError("nothing has happened")
 
     before = plan()
-    assert before.change("Pro", "For teams", terms(), never) is before
+    assert before.update("Pro", "For teams", terms(), never) is before
 
 
 @pytest.mark.parametrize("verb", [Plan.archive, Plan.restore])
-def test_archiving_and_restoring_twice_changes_nothing(verb: Callable[[Plan, Cause], Plan]) -> None:
+def test_archiving_and_restoring_twice_changes_nothing(verb: Callable[[Plan, EventMetadata], Plan]) -> None:
     """The second time is the same value, without an event."""
-    once = replace(verb(plan().archive(causes()) if verb is Plan.restore else plan(), causes()), events=())
-    assert verb(once, causes()) is once
+    once = replace(verb(plan().archive(new_metadata()) if verb is Plan.restore else plan(), new_metadata()), events=())
+    assert verb(once, new_metadata()) is once
 
 
 def test_archive_and_restore() -> None:
     """The status moves, the terms do not, and each says so once."""
     before = plan()
-    archived = before.archive(causes())
+    archived = before.archive(new_metadata())
     assert (archived.status, archived.is_archived, archived.version) == (PlanStatus.ARCHIVED, True, 2)
     assert archived.revision is before.revision
     assert [(event.type, event.version, dict(event.data)) for event in archived.events] == [("plan.archived", 2, {})]
-    restored = replace(archived, events=()).restore(causes())
+    restored = replace(archived, events=()).restore(new_metadata())
     assert (restored.status, restored.version) == (PlanStatus.ACTIVE, 3)
     assert [(event.type, event.version) for event in restored.events] == [("plan.restored", 3)]
     assert not before.is_archived
@@ -181,14 +181,14 @@ def test_archive_and_restore() -> None:
 
 def test_an_archived_plan_can_be_changed() -> None:
     """Before it is restored, its terms can be put right."""
-    archived = replace(plan().archive(causes()), events=())
-    assert archived.change("Pro", "For teams", terms(amount=1), causes).status is PlanStatus.ARCHIVED
+    archived = replace(plan().archive(new_metadata()), events=())
+    assert archived.update("Pro", "For teams", terms(amount=1), new_metadata).status is PlanStatus.ARCHIVED
 
 
 def test_a_refused_change_leaves_the_plan_as_it_was() -> None:
     """Values are immutable, so there is nothing to undo."""
     before = plan()
-    with pytest.raises(InvalidValue):
-        before.change("", "For teams", terms(amount=1), causes)
+    with pytest.raises(ValidationError):
+        before.update("", "For teams", terms(amount=1), new_metadata)
     assert before == plan()
     assert before.created_at + timedelta(0) == START

@@ -25,8 +25,8 @@ from tests.unit.domain.samples import (
     TRIAL_END,
     USER_ID,
     active,
-    cause,
     lifetime,
+    metadata,
     revision,
     terms,
     trial,
@@ -47,8 +47,8 @@ def test_a_new_trial() -> None:
         starts_at=START,
         ends_at=TRIAL_END,
         trial_ends_at=TRIAL_END,
-        anchor_at=None,
-        periods=0,
+        billing_anchor=None,
+        periods_paid=0,
         converted_at=None,
         cancel_at=None,
         cancelled_at=None,
@@ -71,8 +71,8 @@ def test_a_new_paid_subscription() -> None:
         starts_at=START,
         ends_at=FIRST_END,
         trial_ends_at=None,
-        anchor_at=START,
-        periods=1,
+        billing_anchor=START,
+        periods_paid=1,
         converted_at=None,
         cancel_at=None,
         cancelled_at=None,
@@ -86,15 +86,15 @@ def test_a_new_paid_subscription() -> None:
 def test_a_subscription_for_life_has_no_end() -> None:
     """It is active at every instant, and never due."""
     made = lifetime()
-    assert (made.ends_at, made.periods, made.anchor_at) == (None, 1, START)
+    assert (made.ends_at, made.periods_paid, made.billing_anchor) == (None, 1, START)
     assert made.status_at(datetime(9999, 12, 31, tzinfo=UTC)) is Status.ACTIVE
-    assert not made.is_due(datetime(9999, 12, 31, tzinfo=UTC))
+    assert not made.is_overdue(datetime(9999, 12, 31, tzinfo=UTC))
 
 
 def test_a_plan_without_trial_gives_none() -> None:
     """The refusal names the plan."""
     with pytest.raises(PlanHasNoTrial) as refusal:
-        Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, revision(terms(trial=None)), cause(START))
+        Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, revision(terms(trial=None)), metadata(START))
     assert refusal.value.plan == str(PLAN_ID)
 
 
@@ -105,40 +105,40 @@ def test_the_span_is_half_open(build: Callable[[], Subscription]) -> None:
     end = made.ends_at
     assert end is not None
     assert made.status_at(end - TICK) is made.status
-    assert not made.is_due(end - TICK)
+    assert not made.is_overdue(end - TICK)
     assert made.status_at(end) is Status.EXPIRED
-    assert made.is_due(end)
-    assert made.cancel_now(cause(end - TICK)).ended_at == end - TICK
+    assert made.is_overdue(end)
+    assert made.cancel_now(metadata(end - TICK)).ended_at == end - TICK
     with pytest.raises(IllegalTransition):
-        made.cancel_now(cause(end))
+        made.cancel_now(metadata(end))
 
 
 def test_conversion_starts_the_first_paid_period_now() -> None:
     """starts_at stays the trial's; the anchor is the conversion, at which the trial is over."""
-    converted = trial().convert(MONTHLY, cause(NOW))
+    converted = trial().convert(MONTHLY, metadata(NOW))
     assert converted.starts_at == START
-    assert (converted.anchor_at, converted.converted_at, converted.trial_ends_at) == (NOW, NOW, NOW)
+    assert (converted.billing_anchor, converted.converted_at, converted.trial_ends_at) == (NOW, NOW, NOW)
     assert converted.ends_at == datetime(2024, 3, 3, 4, 5, 6, 789, tzinfo=UTC)
-    assert (converted.periods, converted.status) == (1, Status.ACTIVE)
+    assert (converted.periods_paid, converted.status) == (1, Status.ACTIVE)
 
 
 def test_conversion_binds_to_the_revision_it_is_given() -> None:
     """Also to another plan's, with that plan's period."""
     yearly = revision(terms(period="P1Y"), OTHER_PLAN_ID, 7)
-    converted = trial().convert(yearly, cause(NOW))
+    converted = trial().convert(yearly, metadata(NOW))
     assert (converted.plan_id, converted.revision) == (OTHER_PLAN_ID, 7)
     assert converted.ends_at == NOW.replace(year=2025)
 
 
 def test_conversion_to_a_plan_for_life() -> None:
     """It has no end from then on."""
-    converted = trial().convert(LIFETIME, cause(NOW))
+    converted = trial().convert(LIFETIME, metadata(NOW))
     assert (converted.ends_at, converted.status) == (None, Status.ACTIVE)
 
 
 def test_conversion_undoes_a_scheduled_cancellation() -> None:
     """Who pays wants to stay: the new period's end expires, it does not cancel."""
-    converted = trial().cancel_at_period_end(cause(NOW)).convert(MONTHLY, cause(NOW))
+    converted = trial().cancel_at_period_end(metadata(NOW)).convert(MONTHLY, metadata(NOW))
     assert converted.cancel_at is None
     assert converted.status_at(LATER) is Status.EXPIRED
 
@@ -148,34 +148,34 @@ def test_renewing_early_adds_a_period_counted_from_the_anchor() -> None:
     subscription = active()
     ends = [subscription.ends_at]
     for _ in range(3):
-        subscription = subscription.renew(MONTHLY, cause(NOW))
+        subscription = subscription.renew(MONTHLY, metadata(NOW))
         ends.append(subscription.ends_at)
     assert ends == [FIRST_END, SECOND_END, *(datetime(2024, m, d, 10, 30, tzinfo=UTC) for m, d in [(4, 30), (5, 31)])]
-    assert (subscription.periods, subscription.anchor_at, subscription.starts_at) == (4, START, START)
+    assert (subscription.periods_paid, subscription.billing_anchor, subscription.starts_at) == (4, START, START)
     assert [event.version for event in subscription.events] == [1, 2, 3, 4]
 
 
 def test_renewing_a_converted_trial_counts_from_the_conversion() -> None:
     """The trial's start plays no part in the paid ends."""
     at = datetime(2024, 2, 10, tzinfo=UTC)
-    renewed = trial().convert(MONTHLY, cause(at)).renew(MONTHLY, cause(at))
+    renewed = trial().convert(MONTHLY, metadata(at)).renew(MONTHLY, metadata(at))
     assert renewed.ends_at == datetime(2024, 4, 10, tzinfo=UTC)
 
 
 def test_scheduling_keeps_the_end_and_resuming_takes_the_mark_away() -> None:
     """cancel_at is ends_at and nothing else changes; after resuming nothing is left of it but the events."""
     subscription = active()
-    scheduled = subscription.cancel_at_period_end(cause(NOW))
+    scheduled = subscription.cancel_at_period_end(metadata(NOW))
     assert scheduled == replace(subscription, cancel_at=FIRST_END, version=2, events=scheduled.events)
     assert (scheduled.cancelled_at, scheduled.ended_at) == (None, None)
-    resumed = scheduled.resume(cause(NOW))
+    resumed = scheduled.resume(metadata(NOW))
     assert resumed == replace(subscription, version=3, events=resumed.events)
 
 
 def test_a_scheduled_cancellation_takes_effect_at_the_end() -> None:
     """Then cancelled_at and ended_at are that end, however late the sweep comes, and the system did it."""
-    scheduled = active().cancel_at_period_end(cause(NOW))
-    settled = scheduled.settle(cause(LATER))
+    scheduled = active().cancel_at_period_end(metadata(NOW))
+    settled = scheduled.apply_expiry(metadata(LATER))
     assert (settled.status, settled.cancelled_at, settled.ended_at) == (Status.CANCELLED, FIRST_END, FIRST_END)
     assert settled.cancel_at == FIRST_END
     assert settled.events[-1].data["cancel_at"] == "2024-02-29T10:30:00Z"
@@ -183,13 +183,13 @@ def test_a_scheduled_cancellation_takes_effect_at_the_end() -> None:
 
 def test_an_expiry_is_not_a_cancellation() -> None:
     """ended_at is the ends_at instant and cancelled_at stays empty."""
-    settled = trial().settle(cause(LATER))
+    settled = trial().apply_expiry(metadata(LATER))
     assert (settled.status, settled.cancelled_at, settled.ended_at) == (Status.EXPIRED, None, TRIAL_END)
 
 
 def test_cancelling_now_keeps_the_end_that_it_would_have_had() -> None:
     """ended_at = cancelled_at = now; a mark for the period's end is gone."""
-    cancelled = active().cancel_at_period_end(cause(NOW)).cancel_now(cause(NOW + TICK))
+    cancelled = active().cancel_at_period_end(metadata(NOW)).cancel_now(metadata(NOW + TICK))
     assert (cancelled.cancelled_at, cancelled.ended_at) == (NOW + TICK, NOW + TICK)
     assert (cancelled.cancel_at, cancelled.ends_at) == (None, FIRST_END)
     assert cancelled.as_of(LATER) is cancelled
@@ -197,11 +197,11 @@ def test_cancelling_now_keeps_the_end_that_it_would_have_had() -> None:
 
 def test_a_clock_that_is_behind_ends_nothing_before_its_start() -> None:
     """Where another server's clock was ahead at the start, what comes next is taken to be at the start."""
-    behind = cause(START - timedelta(milliseconds=50))
+    behind = metadata(START - timedelta(milliseconds=50))
     cancelled = active().cancel_now(behind)
     assert (cancelled.cancelled_at, cancelled.ended_at, cancelled.events[-1].occurred_at) == (START, START, START)
     converted = trial().convert(MONTHLY, behind)
-    assert (converted.converted_at, converted.anchor_at, converted.trial_ends_at) == (START, START, START)
+    assert (converted.converted_at, converted.billing_anchor, converted.trial_ends_at) == (START, START, START)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_a_clock_that_is_behind_ends_nothing_before_its_start() -> None:
 )
 def test_a_refused_renewal_says_why(*, scheduled: bool, over: bool, word: str) -> None:
     """The text names the status that holds, and what is in the way."""
-    subscription = active().cancel_at_period_end(cause(NOW)) if scheduled else active() if over else lifetime()
+    subscription = active().cancel_at_period_end(metadata(NOW)) if scheduled else active() if over else lifetime()
     with pytest.raises(IllegalTransition, match=word):
-        subscription.renew(MONTHLY, cause(LATER if over else NOW))
+        subscription.renew(MONTHLY, metadata(LATER if over else NOW))
 
 
 CENTURY = revision(terms(period="P100Y", trial="P100Y"))
@@ -226,12 +226,12 @@ FAR = datetime(9950, 1, 1, tzinfo=UTC)
 
 def test_nothing_is_made_that_would_end_after_the_calendar() -> None:
     """The year 9999 is the last: what would end later is refused as a date that forbids the move."""
-    running = Subscription.activate(SUBSCRIPTION_ID, USER_ID, CENTURY, cause(datetime(9800, 1, 1, tzinfo=UTC)))
+    running = Subscription.activate(SUBSCRIPTION_ID, USER_ID, CENTURY, metadata(datetime(9800, 1, 1, tzinfo=UTC)))
     attempts: list[tuple[str, str, Callable[[], Subscription]]] = [
-        ("start_trial", "nothing", lambda: Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, CENTURY, cause(FAR))),
-        ("activate", "nothing", lambda: Subscription.activate(SUBSCRIPTION_ID, USER_ID, CENTURY, cause(FAR))),
-        ("activate", "trial", lambda: replace(trial(), ends_at=None).convert(CENTURY, cause(FAR))),
-        ("renew", "active", lambda: running.renew(CENTURY, cause(FAR.replace(year=9850)))),
+        ("start_trial", "nothing", lambda: Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, CENTURY, metadata(FAR))),
+        ("activate", "nothing", lambda: Subscription.activate(SUBSCRIPTION_ID, USER_ID, CENTURY, metadata(FAR))),
+        ("activate", "trial", lambda: replace(trial(), ends_at=None).convert(CENTURY, metadata(FAR))),
+        ("renew", "active", lambda: running.renew(CENTURY, metadata(FAR.replace(year=9850)))),
     ]
     for action, status, attempt in attempts:
         with pytest.raises(IllegalTransition, match="9999") as refusal:

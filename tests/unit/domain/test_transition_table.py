@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from smp.domain.actor import SYSTEM, ActorType, Cause
+from smp.domain.actor import SYSTEM, ActorType, EventMetadata
 from smp.domain.errors import IllegalTransition
 from smp.domain.subscription.lifecycle import (
     LIVE,
@@ -31,8 +31,8 @@ from tests.unit.domain.samples import (
     START,
     TRIAL_END,
     active,
-    cause,
     lifetime,
+    metadata,
     trial,
 )
 
@@ -106,7 +106,7 @@ def test_final_statuses_are_final() -> None:
 
 def scheduled(subscription: Subscription) -> Subscription:
     """To be cancelled at its end, since a while before NOW."""
-    return subscription.cancel_at_period_end(cause(NOW))
+    return subscription.cancel_at_period_end(metadata(NOW))
 
 
 # How a subscription can stand, and the instant at which it is looked at.
@@ -123,18 +123,18 @@ SITUATIONS: Final = MappingProxyType(
         "active, cancel scheduled, overdue": (lambda: scheduled(active()), LATER),
         "active, at its very end": (active, FIRST_END),
         "active for life": (lifetime, LATER),
-        "expired": (lambda: active().settle(cause(LATER)), LATER),
-        "cancelled at its end": (lambda: scheduled(active()).settle(cause(LATER)), LATER),
-        "cancelled at once": (lambda: active().cancel_now(cause(NOW)), NOW),
-        "cancelled for life": (lambda: lifetime().cancel_now(cause(NOW)), LATER),
+        "expired": (lambda: active().apply_expiry(metadata(LATER)), LATER),
+        "cancelled at its end": (lambda: scheduled(active()).apply_expiry(metadata(LATER)), LATER),
+        "cancelled at once": (lambda: active().cancel_now(metadata(NOW)), NOW),
+        "cancelled for life": (lambda: lifetime().cancel_now(metadata(NOW)), LATER),
         "cancelled at once, looked at after the end it would have had": (
-            lambda: active().cancel_now(cause(NOW)),
+            lambda: active().cancel_now(metadata(NOW)),
             LATER,
         ),
     }
 )
 
-Verb = Callable[[Subscription, Cause], Subscription]
+Verb = Callable[[Subscription, EventMetadata], Subscription]
 VERBS: Final = MappingProxyType[str, Verb](
     {
         "convert": lambda subscription, why: subscription.convert(MONTHLY, why),
@@ -142,7 +142,7 @@ VERBS: Final = MappingProxyType[str, Verb](
         "cancel_at_period_end": Subscription.cancel_at_period_end,
         "resume": Subscription.resume,
         "cancel_now": Subscription.cancel_now,
-        "settle": Subscription.settle,
+        "apply_expiry": Subscription.apply_expiry,
     }
 )
 ACTION_OF: Final = MappingProxyType({"convert": "activate"})
@@ -165,23 +165,31 @@ MOVES: Final = MappingProxyType(
         ("cancel_now", "active"): ("cancelled", "cancelled"),
         ("cancel_now", "active, cancel scheduled"): ("cancelled", "cancelled"),
         ("cancel_now", "active for life"): ("cancelled", "cancelled"),
-        ("settle", "trial, overdue"): ("expired", "expired"),
-        ("settle", "trial, at its very end"): ("expired", "expired"),
-        ("settle", "trial, cancel scheduled, overdue"): ("cancelled", "cancelled"),
-        ("settle", "active, overdue"): ("expired", "expired"),
-        ("settle", "active, at its very end"): ("expired", "expired"),
-        ("settle", "active, cancel scheduled, overdue"): ("cancelled", "cancelled"),
+        ("apply_expiry", "trial, overdue"): ("expired", "expired"),
+        ("apply_expiry", "trial, at its very end"): ("expired", "expired"),
+        ("apply_expiry", "trial, cancel scheduled, overdue"): ("cancelled", "cancelled"),
+        ("apply_expiry", "active, overdue"): ("expired", "expired"),
+        ("apply_expiry", "active, at its very end"): ("expired", "expired"),
+        ("apply_expiry", "active, cancel scheduled, overdue"): ("cancelled", "cancelled"),
     }
 )
 # The fields that each verb may touch, besides version and events.
 TOUCHES: Final = MappingProxyType(
     {
-        "convert": {"status", "anchor_at", "periods", "converted_at", "trial_ends_at", "ends_at", "cancel_at"},
-        "renew": {"periods", "ends_at"},
+        "convert": {
+            "status",
+            "billing_anchor",
+            "periods_paid",
+            "converted_at",
+            "trial_ends_at",
+            "ends_at",
+            "cancel_at",
+        },
+        "renew": {"periods_paid", "ends_at"},
         "cancel_at_period_end": {"cancel_at"},
         "resume": {"cancel_at"},
         "cancel_now": {"status", "cancel_at", "cancelled_at", "ended_at"},
-        "settle": {"status", "cancelled_at", "ended_at"},
+        "apply_expiry": {"status", "cancelled_at", "ended_at"},
     }
 )
 
@@ -209,8 +217,8 @@ def test_cell_of_the_verbs(verb: str, situation: str) -> None:
     build, now = SITUATIONS[situation]
     before = as_loaded(build())
     snapshot = copy_of(before)
-    why = cause(now, ADMIN)
-    expected = MOVES.get((verb, situation), NOTHING if verb == "settle" else None)
+    why = metadata(now, ADMIN)
+    expected = MOVES.get((verb, situation), NOTHING if verb == "apply_expiry" else None)
     if expected is None:
         with pytest.raises(IllegalTransition) as refusal:
             VERBS[verb](before, why)
@@ -223,7 +231,9 @@ def test_cell_of_the_verbs(verb: str, situation: str) -> None:
     assert before == snapshot
 
 
-def check_moved(verb: str, before: Subscription, after: Subscription, why: Cause, expected: tuple[str, str]) -> None:
+def check_moved(
+    verb: str, before: Subscription, after: Subscription, why: EventMetadata, expected: tuple[str, str]
+) -> None:
     """One step on, one event that says so, and no field touched that the verb has no business with."""
     status, event_type = expected
     assert after.status == status
@@ -234,7 +244,7 @@ def check_moved(verb: str, before: Subscription, after: Subscription, why: Cause
     assert isinstance(event.type, SubscriptionEventType)
     assert event.id == why.event_id
     assert (event.user_id, event.subscription_id, event.version) == (after.user_id, after.id, after.version)
-    if verb == "settle":
+    if verb == "apply_expiry":
         assert (event.occurred_at, event.actor) == (before.ends_at, SYSTEM)
     else:
         assert (event.occurred_at, event.actor) == (why.at, ADMIN)
@@ -281,12 +291,12 @@ def test_a_reader_sees_what_the_sweep_will_write(situation: str) -> None:
     """as_of is settle without its event, and once settled there is nothing more to settle."""
     build, now = SITUATIONS[situation]
     before = as_loaded(build())
-    settled = before.settle(cause(now))
+    settled = before.apply_expiry(metadata(now))
     seen = before.as_of(now)
     assert seen == as_loaded(settled)
     assert seen.status == before.status_at(now) == settled.status
-    assert settled.settle(cause(now)) is settled
+    assert settled.apply_expiry(metadata(now)) is settled
     assert seen.as_of(now) is seen
-    assert not seen.is_due(now)
-    assert before.is_due(now) == (settled is not before)
+    assert not seen.is_overdue(now)
+    assert before.is_overdue(now) == (settled is not before)
     assert seen.is_live == (seen.status in LIVE)

@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 
 from smp.domain.user.user import Email, Role, User
-from tests.unit.domain.samples import START, USER, USER_ID, cause
+from tests.unit.domain.samples import START, USER, USER_ID, metadata
 
 
 def user(role: Role = Role.USER) -> User:
     """A new account."""
-    return User.register(USER_ID, Email("Ada@example.com"), "hash", role, cause(START))
+    return User.register(USER_ID, Email("Ada@example.com"), "hash", role, metadata(START))
 
 
 @pytest.mark.parametrize("role", Role)

@@ -8,13 +8,13 @@ import sys
 import rich_click as click
 
 from smp.adapters.cli.output import print_json, print_line
-from smp.adapters.cli.runtime import Runtime
+from smp.adapters.cli.runtime import CliServices
 from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
 from smp.application.password_policy import LENGTH_MAX
 from smp.application.queries.views import UserView
 
 
-def admin_commands(runtime: Runtime) -> click.Group:
+def admin_commands(runtime: CliServices) -> click.Group:
     """The commands over this runtime."""
 
     @click.group("admin")
@@ -53,7 +53,7 @@ def _password(*, from_stdin: bool) -> str:
     return password
 
 
-async def _create(runtime: Runtime, command: CreateAdmin) -> UserView:
+async def _create(runtime: CliServices, command: CreateAdmin) -> UserView:
     async with runtime.use_cases() as use_cases:
         outcome = await (await use_cases.get(CreateAdminHandler))(command)
     if outcome is None:

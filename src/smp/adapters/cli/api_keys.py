@@ -9,14 +9,14 @@ from uuid import UUID
 import rich_click as click
 
 from smp.adapters.cli.output import instant, print_error, print_json, print_line, print_table
-from smp.adapters.cli.runtime import Runtime
+from smp.adapters.cli.runtime import CliServices
 from smp.application.commands.create_api_key import CreateApiKey, CreateApiKeyHandler, NewApiKey
 from smp.application.commands.revoke_api_key import RevokeApiKey, RevokeApiKeyHandler
 from smp.application.queries.list_api_keys import ListApiKeys, ListApiKeysHandler
 from smp.application.queries.views import ApiKeyView
 
 
-def api_key_commands(runtime: Runtime) -> click.Group:
+def api_key_commands(runtime: CliServices) -> click.Group:
     """The commands over this runtime."""
 
     @click.group("api-key")
@@ -29,7 +29,7 @@ def api_key_commands(runtime: Runtime) -> click.Group:
     return api_key
 
 
-def _create_command(runtime: Runtime) -> click.Command:
+def _create_command(runtime: CliServices) -> click.Command:
     @click.command("create")
     @click.argument("name")
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -44,7 +44,7 @@ def _create_command(runtime: Runtime) -> click.Command:
     return create
 
 
-def _list_command(runtime: Runtime) -> click.Command:
+def _list_command(runtime: CliServices) -> click.Command:
     @click.command("list")
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
     def list_(*, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def _list_command(runtime: Runtime) -> click.Command:
     return list_
 
 
-def _revoke_command(runtime: Runtime) -> click.Command:
+def _revoke_command(runtime: CliServices) -> click.Command:
     @click.command("revoke")
     @click.argument("key_id", metavar="ID", type=click.UUID)
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -79,17 +79,17 @@ def _revoke_command(runtime: Runtime) -> click.Command:
     return revoke
 
 
-async def _create(runtime: Runtime, name: str) -> NewApiKey:
+async def _create(runtime: CliServices, name: str) -> NewApiKey:
     async with runtime.use_cases() as use_cases:
         return await (await use_cases.get(CreateApiKeyHandler))(CreateApiKey(name))
 
 
-async def _list(runtime: Runtime) -> Sequence[ApiKeyView]:
+async def _list(runtime: CliServices) -> Sequence[ApiKeyView]:
     async with runtime.use_cases() as use_cases:
         return await (await use_cases.get(ListApiKeysHandler))(ListApiKeys())
 
 
-async def _revoke(runtime: Runtime, key_id: UUID) -> bool:
+async def _revoke(runtime: CliServices, key_id: UUID) -> bool:
     async with runtime.use_cases() as use_cases:
         return await (await use_cases.get(RevokeApiKeyHandler))(RevokeApiKey(key_id))
 

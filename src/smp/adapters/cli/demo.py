@@ -7,13 +7,13 @@ import asyncio
 import rich_click as click
 
 from smp.adapters.cli.output import counted, print_json, print_line, print_table
-from smp.adapters.cli.runtime import DemoOutcome, Runtime
+from smp.adapters.cli.runtime import CliServices, DemoOutcome
 
 USERS_DEFAULT = 200
 USERS_MAX = 1_000_000
 
 
-def demo_command(runtime: Runtime) -> click.Command:
+def demo_command(runtime: CliServices) -> click.Command:
     """The command over this runtime."""
 
     @click.command("demo")
@@ -39,7 +39,7 @@ def demo_command(runtime: Runtime) -> click.Command:
     return demo
 
 
-async def _load(runtime: Runtime, users: int, *, as_json: bool) -> DemoOutcome:
+async def _load(runtime: CliServices, users: int, *, as_json: bool) -> DemoOutcome:
     from rich.console import Console  # noqa: PLC0415 - start-up: wanted by this command only
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 

@@ -7,10 +7,10 @@ import asyncio
 import rich_click as click
 
 from smp.adapters.cli.output import counted, finding_document, print_findings, print_json, print_line
-from smp.adapters.cli.runtime import Runtime
+from smp.adapters.cli.runtime import CliServices
 
 
-def doctor_command(runtime: Runtime) -> click.Command:
+def doctor_command(runtime: CliServices) -> click.Command:
     """The command over this runtime."""
 
     @click.command("doctor")
@@ -22,9 +22,9 @@ def doctor_command(runtime: Runtime) -> click.Command:
         Changes nothing. Exit code 1 where anything is wrong.
         """
         findings = asyncio.run(runtime.diagnose())
-        wrong = sum(not finding.ok for finding in findings)
+        wrong = sum(not check_result.ok for check_result in findings)
         if as_json:
-            print_json({"ok": not wrong, "findings": [finding_document(finding) for finding in findings]})
+            print_json({"ok": not wrong, "findings": [finding_document(check_result) for check_result in findings]})
         else:
             print_findings(findings)
             print_line(f"{counted(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")

@@ -11,7 +11,7 @@ from typing import Self
 import rich_click as click
 
 from smp.adapters.cli.output import counted, print_json, print_line
-from smp.adapters.cli.runtime import Runtime
+from smp.adapters.cli.runtime import CliServices
 from smp.application.commands.expire_due_subscriptions import (
     ExpireDueSubscriptions,
     ExpireDueSubscriptionsHandler,
@@ -21,7 +21,7 @@ from smp.application.commands.expire_due_subscriptions import (
 _REPORT_EVERY_S = 0.1
 
 
-def expire_command(runtime: Runtime) -> click.Command:
+def expire_command(runtime: CliServices) -> click.Command:
     """The command over this runtime."""
 
     @click.command("expire")
@@ -41,7 +41,7 @@ def expire_command(runtime: Runtime) -> click.Command:
                 {
                     "expired": outcome.expired,
                     "cancelled": outcome.cancelled,
-                    "forgotten": outcome.forgotten,
+                    "forgotten": outcome.purged,
                     "failed": sorted(str(subscription_id) for subscription_id in outcome.failed),
                     "elapsed_s": round(elapsed_s, 3),
                 }
@@ -53,7 +53,7 @@ def expire_command(runtime: Runtime) -> click.Command:
     return expire
 
 
-async def _sweep(runtime: Runtime) -> SweepOutcome:
+async def _sweep(runtime: CliServices) -> SweepOutcome:
     async with runtime.use_cases() as use_cases:
         handler = await use_cases.get(ExpireDueSubscriptionsHandler)
         with _Meter() as meter:
@@ -88,7 +88,7 @@ class _Meter:
 def _summary(outcome: SweepOutcome, elapsed_s: float) -> str:
     text = (
         f"{counted(outcome.ended, 'subscription')} ended ({outcome.expired:,} expired, {outcome.cancelled:,} cancelled)"
-        f" in {elapsed_s:.1f} s; {counted(outcome.forgotten, 'outdated row')} removed"
+        f" in {elapsed_s:.1f} s; {counted(outcome.purged, 'outdated row')} removed"
     )
     if outcome.failed:
         text += f"; {counted(len(outcome.failed), 'subscription')} could not be ended, see the log and run smp doctor"

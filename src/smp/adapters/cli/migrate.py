@@ -7,10 +7,10 @@ import asyncio
 import rich_click as click
 
 from smp.adapters.cli.output import counted, print_json, print_line
-from smp.adapters.cli.runtime import MigrationOutcome, Runtime, SchemaState
+from smp.adapters.cli.runtime import CliServices, MigrationOutcome, SchemaState
 
 
-def migrate_command(runtime: Runtime) -> click.Command:
+def migrate_command(runtime: CliServices) -> click.Command:
     """The command over this runtime."""
 
     @click.command("migrate")

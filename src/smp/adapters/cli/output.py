@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 
 
 def print_json(document: object) -> None:
@@ -57,22 +57,27 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[CheckResult]) -> None:
     """What was checked, one line each, and under it what to do."""
     from rich.console import Console  # noqa: PLC0415 - start-up: wanted by the doctor only
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
-    for finding in findings:
-        mark = ("ok   ", "green") if finding.ok else ("WRONG", "bold red")
-        console.print(Text.assemble(mark, "  ", (finding.check, "bold"), f": {printable(finding.detail)}"))
-        if finding.advice:
-            console.print(Text(f"       → {printable(finding.advice)}"))
+    for check_result in findings:
+        mark = ("ok   ", "green") if check_result.ok else ("WRONG", "bold red")
+        console.print(Text.assemble(mark, "  ", (check_result.check, "bold"), f": {printable(check_result.detail)}"))
+        if check_result.advice:
+            console.print(Text(f"       → {printable(check_result.advice)}"))
 
 
-def finding_document(finding: Finding) -> Mapping[str, object]:
+def finding_document(check_result: CheckResult) -> Mapping[str, object]:
     """A finding as programs read it."""
-    return {"check": finding.check, "ok": finding.ok, "detail": finding.detail, "advice": finding.advice}
+    return {
+        "check": check_result.check,
+        "ok": check_result.ok,
+        "detail": check_result.detail,
+        "advice": check_result.advice,
+    }
 
 
 def instant(value: datetime) -> str:

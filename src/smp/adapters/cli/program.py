@@ -15,14 +15,14 @@ from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
 from smp.adapters.cli.migrate import migrate_command
 from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
-from smp.adapters.cli.runtime import Runtime
+from smp.adapters.cli.runtime import CliServices
 from smp.adapters.cli.serve import serve_command
 
 EXIT_FAILED = 1
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
-def run_program(runtime: Runtime, arguments: Sequence[str]) -> int:
+def run_program(runtime: CliServices, arguments: Sequence[str]) -> int:
     """Run one command; answers the exit code: 0 done, 1 the thing failed, 2 asked for wrongly.
 
     An error is one clear line on standard error and never a traceback, unless that is wanted.
@@ -43,7 +43,7 @@ def run_program(runtime: Runtime, arguments: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else 0
 
 
-def build_program(runtime: Runtime) -> click.Group:
+def build_program(runtime: CliServices) -> click.Group:
     """All commands over this runtime; building it reads and opens nothing."""
 
     @click.group(context_settings=_CONTEXT, epilog="smp settings lists the environment variables that it is set by.")
@@ -62,7 +62,7 @@ def build_program(runtime: Runtime) -> click.Group:
     return smp
 
 
-def _settings_command(runtime: Runtime) -> click.Command:
+def _settings_command(runtime: CliServices) -> click.Command:
     @click.command("settings")
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
     def settings(*, as_json: bool) -> None:
@@ -78,7 +78,7 @@ def _settings_command(runtime: Runtime) -> click.Command:
     return settings
 
 
-def _version_command(runtime: Runtime) -> click.Command:
+def _version_command(runtime: CliServices) -> click.Command:
     @click.command("version")
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
     def version(*, as_json: bool) -> None:
@@ -98,7 +98,7 @@ def _explain_usage(wrong: click.ClickException) -> int:
     return wrong.exit_code
 
 
-def _fail(runtime: Runtime, error: Exception) -> int:
+def _fail(runtime: CliServices, error: Exception) -> int:
     failure = runtime.explain(error)
     if (where := runtime.traceback_of(error)) is not None:
         print_notice(where)

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 
 Handler = TypeVar("Handler")
 
@@ -77,7 +77,7 @@ DemoProgress = Callable[[int], None]
 """Hears how many users are written so far."""
 
 
-class UseCases(Protocol):
+class HandlerProvider(Protocol):
     """Hands out handlers by their type."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class UseCases(Protocol):
         """The one handler of this type."""
 
 
-class StartAudience(Protocol):
+class StartupReporter(Protocol):
     """Hears how the service starts."""
 
     @abstractmethod
@@ -101,7 +101,7 @@ class StartAudience(Protocol):
         """It is about to listen at ``address``; ``database`` says which one, without secrets."""
 
 
-class Runtime(Protocol):
+class CliServices(Protocol):
     """The program around the command line. Nothing is read or opened before a method asks for it.
 
     Every method may raise; what a person is to be told of an error is :meth:`explain`'s to say.
@@ -129,11 +129,11 @@ class Runtime(Protocol):
         """A password that nobody can guess."""
 
     @abstractmethod
-    def use_cases(self) -> AbstractAsyncContextManager[UseCases]:
+    def use_cases(self) -> AbstractAsyncContextManager[HandlerProvider]:
         """The use cases on the database, whose schema is of this version; where it is the embedded one, it runs."""
 
     @abstractmethod
-    def serve(self, audience: StartAudience) -> None:
+    def serve(self, audience: StartupReporter) -> None:
         """Answer requests until told to stop."""
 
     @abstractmethod
@@ -153,5 +153,5 @@ class Runtime(Protocol):
         """Fill the database with a believable set of data around ``users`` accounts, or leave the one that is there."""
 
     @abstractmethod
-    async def diagnose(self) -> Sequence[Finding]:
+    async def diagnose(self) -> Sequence[CheckResult]:
         """Look at the settings, the database, its schema and the invariants of its data; changes nothing."""

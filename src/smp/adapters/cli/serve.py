@@ -5,10 +5,10 @@ from __future__ import annotations
 import rich_click as click
 
 from smp.adapters.cli.output import print_line, print_notice
-from smp.adapters.cli.runtime import Runtime, StartAudience
+from smp.adapters.cli.runtime import CliServices, StartupReporter
 
 
-class ConsoleAudience(StartAudience):
+class ConsoleStartupReporter(StartupReporter):
     """Tells the person at the terminal."""
 
     def notice(self, text: str) -> None:
@@ -31,7 +31,7 @@ class ConsoleAudience(StartAudience):
         print_line(f"SMP on {address} (API: {address}/docs), database: {database}. Ctrl-C stops it.")
 
 
-def serve_command(runtime: Runtime) -> click.Command:
+def serve_command(runtime: CliServices) -> click.Command:
     """The command over this runtime."""
 
     @click.command("serve")
@@ -41,6 +41,6 @@ def serve_command(runtime: Runtime) -> click.Command:
         In development it brings the database up to date first, the embedded one where SMP_DATABASE_URL is not set, and
         makes the first administrator. In production it refuses to run on an old schema.
         """
-        runtime.serve(ConsoleAudience())
+        runtime.serve(ConsoleStartupReporter())
 
     return serve

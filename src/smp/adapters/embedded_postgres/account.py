@@ -51,7 +51,7 @@ def account_for(data_dir: Path) -> Account | None:
     return account
 
 
-def open_the_way(target: Path) -> list[Path]:
+def grant_traverse(target: Path) -> list[Path]:
     """Let every account pass through (not list) the folders above ``target``; answers those that were changed.
 
     Needs root. The bit ``o+x`` is the least that lets another account reach a path it knows.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from smp.adapters.embedded_postgres.account import Account, open_the_way, open_tree
+from smp.adapters.embedded_postgres.account import Account, grant_traverse, open_tree
 from smp.adapters.embedded_postgres.errors import BinariesMissing
 
 _PACKAGE = "embedded_postgres"
@@ -88,7 +88,7 @@ def find_binaries(account: Account | None) -> tuple[Binaries, list[Path]]:
     binaries = Binaries(package / "pginstall" / "bin", account)
     if account is None:
         return binaries, []
-    opened = open_the_way(package)
+    opened = grant_traverse(package)
     try:
         binaries.major_version()
     except BinariesMissing:

@@ -59,7 +59,7 @@ class Lease:
         self._descriptor: int | None = _open(path)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
-    def give_back(self) -> bool:
+    def release(self) -> bool:
         """Whether this was the last claim; also ``False`` where the file is not the one that was claimed any more.
 
         The latter means that the directory was removed and perhaps made again by others, whose server it is now.

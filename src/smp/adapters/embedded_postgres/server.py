@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from smp.adapters.embedded_postgres.account import Account, account_for, open_the_way
+from smp.adapters.embedded_postgres.account import Account, account_for, grant_traverse
 from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
 from smp.adapters.embedded_postgres.errors import (
     DataDirectoryUnusable,
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
         try:
             if os.getpid() == self._owner_pid:  # in a fork's copy the hold is the parent's
                 with exclusive(self._data_dir / "start.lock", timeout_s=_LOCK_TIMEOUT_S):
-                    if lease.give_back():
+                    if lease.release():
                         self._stop_server()
         except FileNotFoundError:
             pass  # the directory was removed; its server notices within a minute and ends itself
@@ -156,7 +156,7 @@ class EmbeddedPostgres:
 
     def _binaries(self) -> Binaries:
         self._account = account_for(self._data_dir)
-        opened = open_the_way(self._data_dir) if self._account else []
+        opened = grant_traverse(self._data_dir) if self._account else []
         binaries, also_opened = find_binaries(self._account)
         self._opened += opened + also_opened
         return binaries

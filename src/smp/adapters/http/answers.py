@@ -8,33 +8,33 @@ from smp.adapters.http.auth.schemas import UserOut
 from smp.adapters.http.plans.schemas import PlanOut
 from smp.adapters.http.preconditions import etag
 from smp.adapters.http.subscriptions.schemas import SubscriptionOut
-from smp.adapters.http.wire import Response
-from smp.application.idempotency import Answer
+from smp.adapters.http.wire import ResponseModel
+from smp.application.idempotency import StoredResponse
 from smp.application.outcomes import PlanOutcome, SubscriptionOutcome, UserOutcome
 
 
-def user_answer(outcome: UserOutcome) -> Answer:
+def user_answer(outcome: UserOutcome) -> StoredResponse:
     """The user; 201 with its place where it is new."""
     place = f"/v1/users/{outcome.user.id}" if outcome.created else None
     return _answer(UserOut.of(outcome.user), place)
 
 
-def plan_answer(outcome: PlanOutcome) -> Answer:
+def plan_answer(outcome: PlanOutcome) -> StoredResponse:
     """The plan with its ETag; 201 with its place where it is new."""
     place = f"/v1/plans/{outcome.plan.code}" if outcome.created else None
     return _answer(PlanOut.of(outcome.plan), place, outcome.plan.version)
 
 
-def subscription_answer(outcome: SubscriptionOutcome) -> Answer:
+def subscription_answer(outcome: SubscriptionOutcome) -> StoredResponse:
     """The subscription with its ETag; 201 with its place where it is new."""
     place = f"/v1/subscriptions/{outcome.subscription.id}" if outcome.created else None
     return _answer(SubscriptionOut.of(outcome.subscription), place, outcome.subscription.version)
 
 
-def _answer(document: Response, place: str | None, version: int | None = None) -> Answer:
+def _answer(document: ResponseModel, place: str | None, version: int | None = None) -> StoredResponse:
     headers = {"content-type": "application/json"}
     if place is not None:
         headers["location"] = place
     if version is not None:
         headers["etag"] = etag(version)
-    return Answer(200 if place is None else 201, headers, msgspec.json.encode(document))
+    return StoredResponse(200 if place is None else 201, headers, msgspec.json.encode(document))

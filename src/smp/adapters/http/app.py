@@ -18,13 +18,13 @@ from litestar.response import Response
 from smp import __version__
 from smp.adapters.http import health
 from smp.adapters.http.access.routes import ROUTES as ACCESS_ROUTES
-from smp.adapters.http.access.routes import Gate, GateApp
+from smp.adapters.http.access.routes import AccessApp, Gate
 from smp.adapters.http.auth import routes as auth_routes
-from smp.adapters.http.callers import guard
-from smp.adapters.http.conduct import respond
+from smp.adapters.http.authentication import guard
 from smp.adapters.http.documentation import routes as documentation_routes
 from smp.adapters.http.documentation.openapi import complete, openapi_config
 from smp.adapters.http.edge import BODY_BYTES_MAX, App, Edge, RequestObserver
+from smp.adapters.http.idempotency import respond
 from smp.adapters.http.metrics import metrics
 from smp.adapters.http.plans import routes as plans_routes
 from smp.adapters.http.problems import BY_SLUG, FieldError, ProblemDetails, details, unexpected
@@ -33,7 +33,7 @@ from smp.adapters.http.statistics import routes as statistics_routes
 from smp.adapters.http.subscriptions import routes as subscriptions_routes
 from smp.adapters.http.test_clock import routes as test_clock_routes
 from smp.adapters.http.users import routes as users_routes
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 
 _log = structlog.stdlib.get_logger("smp.http")
 
@@ -51,15 +51,15 @@ class HttpDependencies:
 
     container: AsyncContainer
     settings: HttpSettings
-    ids: Ids
+    ids: IdGenerator
     lifespans: tuple[AbstractAsyncContextManager[None], ...] = ()
 
 
 def create_app(dependencies: HttpDependencies) -> App:
     """The application.
 
-    The container provides the handlers, ``Doorkeeper``, ``Conductor``, ``Gate``, ``HttpSettings``, ``Readiness``,
-    ``RequestObserver`` and, where figures are told on this port, ``Exposition``.
+    The container provides the handlers, ``RequestAuthenticator``, ``IdempotentExecutor``, ``Gate``, ``HttpSettings``,
+    ``Readiness``, ``RequestObserver`` and, where figures are told on this port, ``Exposition``.
     """
     litestar = _litestar(dependencies)
     setup_dishka(dependencies.container, litestar)
@@ -71,7 +71,7 @@ def create_app(dependencies: HttpDependencies) -> App:
         given: RequestObserver = await dependencies.container.get(RequestObserver)
         return given
 
-    return Edge(GateApp(litestar, gate), dependencies.ids, observer, strict_transport=dependencies.settings.secure)
+    return Edge(AccessApp(litestar, gate), dependencies.ids, observer, strict_transport=dependencies.settings.secure)
 
 
 def _litestar(dependencies: HttpDependencies) -> Litestar:

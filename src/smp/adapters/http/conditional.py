@@ -12,7 +12,7 @@ from smp.adapters.http import wire
 from smp.adapters.http.preconditions import etag, not_modified
 
 
-def one(request: Request[Any, Any, Any], document: wire.Response, version: int) -> Response[bytes]:
+def one(request: Request[Any, Any, Any], document: wire.ResponseModel, version: int) -> Response[bytes]:
     """The thing with its ETag; 304 where the client has it already."""
     headers = {"etag": etag(version)}
     if not_modified(request.headers.get("if-none-match"), version):

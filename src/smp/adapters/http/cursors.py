@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from smp.adapters.http.problems import RequestRefused
+from smp.adapters.http.problems import RequestRejected
 
 Id = UUID
 PositionType = Any
@@ -30,7 +30,7 @@ def decode(list_name: str, cursor: str | None, wanted: PositionType) -> Position
     """The position that the cursor names; ``None`` where there is no cursor.
 
     Raises:
-        RequestRefused: where this list did not make it.
+        RequestRejected: where this list did not make it.
     """
     if cursor is None:
         return None
@@ -39,7 +39,7 @@ def decode(list_name: str, cursor: str | None, wanted: PositionType) -> Position
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
         name, position = "", None
     if name != list_name:
-        raise RequestRefused("invalid-cursor", "the cursor was not made by this list")
+        raise RequestRejected("invalid-cursor", "the cursor was not made by this list")
     return position
 
 

@@ -18,9 +18,9 @@ import msgspec
 import structlog
 
 from smp.adapters.http.origin import is_cross_origin
-from smp.adapters.http.problems import RequestRefused, details, unexpected
-from smp.application.idempotency import Answer
-from smp.application.ports.ids import Ids
+from smp.adapters.http.problems import RequestRejected, details, unexpected
+from smp.application.idempotency import StoredResponse
+from smp.application.ports.id_generator import IdGenerator
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -72,7 +72,7 @@ class Edge:
     """Wraps the application; nothing gets in or out around it."""
 
     def __init__(
-        self, app: App, ids: Ids, observer: Callable[[], Awaitable[RequestObserver]], *, strict_transport: bool
+        self, app: App, ids: IdGenerator, observer: Callable[[], Awaitable[RequestObserver]], *, strict_transport: bool
     ) -> None:
         """``observer`` gives who hears of answers; it is asked once, at the first request."""
         self._app = app
@@ -135,9 +135,9 @@ class Edge:
         if has_body and not (_PATCH if scope["method"] == "PATCH" else _JSON).fullmatch(
             headers.get(b"content-type", b"")
         ):
-            raise RequestRefused("unsupported-media-type", "send the body as application/json")
+            raise RequestRejected("unsupported-media-type", "send the body as application/json")
         if is_cross_origin(headers):
-            raise RequestRefused("cross-origin-request", "a page of another origin may not change anything here")
+            raise RequestRejected("cross-origin-request", "a page of another origin may not change anything here")
         body = await _read(headers, receive) if has_body else b""
         if body:
             check_json(body)
@@ -175,7 +175,7 @@ def check_json(body: bytes) -> None:
     """Let a body pass that is JSON, in UTF-8 and not too deep.
 
     Raises:
-        RequestRefused: for anything else.
+        RequestRejected: for anything else.
     """
     depth = deepest = 0
     if body.count(b"[") + body.count(b"{") > JSON_DEPTH_MAX:
@@ -184,13 +184,13 @@ def check_json(body: bytes) -> None:
             depth += 1 if first in b"[{" else -1 if first in b"]}" else 0
             deepest = max(deepest, depth)
         if deepest > JSON_DEPTH_MAX:
-            raise RequestRefused("malformed-request", f"the body is nested more than {JSON_DEPTH_MAX} deep")
+            raise RequestRejected("malformed-request", f"the body is nested more than {JSON_DEPTH_MAX} deep")
     try:
         msgspec.json.decode(body)
     except msgspec.ValidationError:
-        raise RequestRefused("malformed-request", "the body holds a number that is out of range") from None
+        raise RequestRejected("malformed-request", "the body holds a number that is out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RequestRefused("malformed-request", "the body is not JSON in UTF-8") from None
+        raise RequestRejected("malformed-request", "the body is not JSON in UTF-8") from None
 
 
 def _close(exchange: _Exchange, observe: RequestObserver) -> None:
@@ -209,30 +209,30 @@ def _check_target(scope: Scope) -> None:
     """Paths and queries are text of a sane size, without NUL."""
     path = scope["path"]
     if "\x00" in path or not path.isprintable() or len(scope["query_string"]) > QUERY_BYTES_MAX:
-        raise RequestRefused("malformed-request", "the path or the query holds what no address of ours holds")
+        raise RequestRejected("malformed-request", "the path or the query holds what no address of ours holds")
 
 
 async def _read(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     declared = headers.get(b"content-length", b"").strip()
     if declared.isdigit() and int(declared[:19]) > BODY_BYTES_MAX:
-        raise RequestRefused("content-too-large", f"the body may have up to {BODY_BYTES_MAX} bytes")
+        raise RequestRejected("content-too-large", f"the body may have up to {BODY_BYTES_MAX} bytes")
     chunks = bytearray()
     try:
         async with asyncio.timeout(BODY_DEADLINE_S):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise RequestRefused("request-timeout", "the client went away before the body was complete")
+                    raise RequestRejected("request-timeout", "the client went away before the body was complete")
                 chunks += message.get("body", b"")
                 if len(chunks) > BODY_BYTES_MAX:
-                    raise RequestRefused("content-too-large", f"the body may have up to {BODY_BYTES_MAX} bytes")
+                    raise RequestRejected("content-too-large", f"the body may have up to {BODY_BYTES_MAX} bytes")
                 if not message.get("more_body"):
                     return bytes(chunks)
     except TimeoutError:
-        raise RequestRefused("request-timeout", f"the body did not arrive within {BODY_DEADLINE_S:.0f} s") from None
+        raise RequestRejected("request-timeout", f"the body did not arrive within {BODY_DEADLINE_S:.0f} s") from None
 
 
-async def _answer(send: Send, answer: Answer) -> None:
+async def _answer(send: Send, answer: StoredResponse) -> None:
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -10,8 +10,8 @@ from litestar import get
 from litestar.connection import Request
 from litestar.response import Response
 
-from smp.adapters.http.callers import Who
-from smp.adapters.http.conduct import respond
+from smp.adapters.http.authentication import Who
+from smp.adapters.http.idempotency import respond
 from smp.adapters.http.problems import BY_SLUG, ProblemDetails
 from smp.adapters.http.settings import UP, Readiness
 

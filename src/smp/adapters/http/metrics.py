@@ -9,7 +9,7 @@ from dishka.integrations.litestar import FromDishka
 from litestar import get
 from litestar.response import Response
 
-from smp.adapters.http.callers import Who
+from smp.adapters.http.authentication import Who
 
 
 class Exposition(Protocol):

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import QueryParameter
 
-from smp.adapters.http.problems import FieldError, RequestRefused
+from smp.adapters.http.problems import FieldError, RequestRejected
 from smp.application.paging import LIMIT_DEFAULT, LIMIT_MAX
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -38,7 +38,7 @@ def instant(name: str, text: str | None) -> datetime | None:
     """The UTC instant that an RFC 3339 text names.
 
     Raises:
-        RequestRefused: where it is none.
+        RequestRejected: where it is none.
     """
     if text is None:
         return None
@@ -48,6 +48,6 @@ def instant(name: str, text: str | None) -> datetime | None:
         raise bad_parameter(name, "must be an RFC 3339 instant such as 2027-01-31T12:00:00Z") from None
 
 
-def bad_parameter(name: str, detail: str) -> RequestRefused:
+def bad_parameter(name: str, detail: str) -> RequestRejected:
     """The refusal of one parameter."""
-    return RequestRefused("invalid-parameter", f"{name} {detail}", errors=(FieldError(f"/{name}", detail),))
+    return RequestRejected("invalid-parameter", f"{name} {detail}", errors=(FieldError(f"/{name}", detail),))

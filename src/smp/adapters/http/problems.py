@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from smp.application import errors as application
-from smp.application.idempotency import Answer
+from smp.application.idempotency import StoredResponse
 from smp.domain import errors as domain
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -43,7 +43,7 @@ class FieldError(msgspec.Struct, frozen=True):
     detail: str
 
 
-class RequestRefused(Exception):
+class RequestRejected(Exception):
     """The transport itself refuses the request; ``slug`` names the row."""
 
     def __init__(
@@ -71,7 +71,7 @@ class ProblemDetails:
     errors: tuple[FieldError, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def answer(self, request_id: str = "") -> Answer:
+    def answer(self, request_id: str = "") -> StoredResponse:
         """The bytes; a 500 carries the request id that the log has, and nothing else of what went wrong."""
         document: dict[str, object] = {
             "type": f"/problems/{self.problem.slug}",
@@ -84,7 +84,9 @@ class ProblemDetails:
             document["errors"] = self.errors
         if self.problem.status == 500:  # noqa: PLR2004 - the status of that name
             document["request_id"] = request_id
-        return Answer(self.problem.status, {"content-type": MEDIA_TYPE, **self.headers}, msgspec.json.encode(document))
+        return StoredResponse(
+            self.problem.status, {"content-type": MEDIA_TYPE, **self.headers}, msgspec.json.encode(document)
+        )
 
 
 _RETRY: Final = "Wait as long as Retry-After says, then send the same request again."
@@ -385,12 +387,12 @@ BY_SLUG: Final[Mapping[str, Problem]] = {problem.slug: problem for problem in PR
 
 def details(error: Exception) -> ProblemDetails | None:
     """The problem that an error of ours is; ``None`` for what nobody expected."""
-    if isinstance(error, RequestRefused):
+    if isinstance(error, RequestRejected):
         return ProblemDetails(BY_SLUG[error.slug], error.detail, {}, error.errors, error.headers)
-    if isinstance(error, domain.InvalidValue):
+    if isinstance(error, domain.ValidationError):
         errors = tuple(FieldError(refusal.pointer, refusal.detail) for refusal in (error, *error.others))
         return ProblemDetails(BY_SLUG[error.code], "some values are not allowed", {}, errors)
-    if isinstance(error, domain.RejectedByStorage):
+    if isinstance(error, domain.StorageIntegrityError):
         return None
     if isinstance(error, (domain.DomainError, application.ApplicationError)):
         problem = BY_SLUG[error.code]

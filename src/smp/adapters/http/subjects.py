@@ -9,7 +9,7 @@ from uuid import UUID
 
 from litestar.connection import Request
 
-from smp.adapters.http.callers import Who, caller_of
+from smp.adapters.http.authentication import Who, caller_of
 from smp.adapters.http.parameters import uuid_or_none
 from smp.domain.errors import UserNotFound
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
-from smp.adapters.http.problems import FieldError, RequestRefused
+from smp.adapters.http.problems import FieldError, RequestRejected
 from smp.domain.features import pointer_token
 
 WireType = Any
@@ -29,11 +29,11 @@ def check_body(wanted: WireType, body: bytes) -> None:
     Litestar would make a number of ``"7"`` and an instant of ``7``; a value of another type is a bad field here.
 
     Raises:
-        RequestRefused: naming every bad field.
+        RequestRejected: naming every bad field.
     """
     errors = field_errors(wanted, msgspec.json.decode(body))
     if errors:
-        raise RequestRefused("validation-failed", "some values are not allowed", errors=errors)
+        raise RequestRejected("validation-failed", "some values are not allowed", errors=errors)
 
 
 def _errors(wanted: WireType, value: object, pointer: str) -> Iterator[FieldError]:

@@ -15,7 +15,7 @@ CURRENCIES: Final = tuple(sorted(c.code for c in iso4217.Currency if c.exponent 
 """The ISO 4217 codes that money can be in: those with a minor unit, so not gold, baskets or tests."""
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RequestModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A body that is read; a typo is an error, not a silence."""
 
     def __repr__(self) -> str:
@@ -23,11 +23,11 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"<{type(self).__name__}>"
 
 
-class NothingIn(Request, frozen=True):
+class EmptyBody(RequestModel, frozen=True):
     """Nothing more to say."""
 
 
-class Response(msgspec.Struct, frozen=True):
+class ResponseModel(msgspec.Struct, frozen=True):
     """A body that is written."""
 
 
@@ -81,23 +81,25 @@ FeatureKey = Annotated[
         examples=["seats"],
     ),
 ]
-Limit = Annotated[int, msgspec.Meta(ge=0, le=LIMIT_MAX, description="a limit")]
-Word = Annotated[str, msgspec.Meta(max_length=TEXT_MAX, pattern=r"^[^\x00]*\Z", description="a text")]
+FeatureLimit = Annotated[int, msgspec.Meta(ge=0, le=LIMIT_MAX, description="a limit")]
+FeatureText = Annotated[str, msgspec.Meta(max_length=TEXT_MAX, pattern=r"^[^\x00]*\Z", description="a text")]
 FeatureMap = Annotated[
-    dict[FeatureKey, bool | Limit | Word],
+    dict[FeatureKey, bool | FeatureLimit | FeatureText],
     msgspec.Meta(max_length=FEATURES_MAX, examples=[{"export": True, "seats": 5, "support": "priority"}]),
 ]
-FeaturePatch = Annotated[dict[FeatureKey, bool | Limit | Word | None], msgspec.Meta(max_length=FEATURES_MAX)]
+FeaturePatch = Annotated[
+    dict[FeatureKey, bool | FeatureLimit | FeatureText | None], msgspec.Meta(max_length=FEATURES_MAX)
+]
 
 
-class MoneyIn(Request, frozen=True):
+class MoneyIn(RequestModel, frozen=True):
     """An integer count of a currency's minor unit; 0 is free."""
 
     amount: Amount
     currency: CurrencyCode
 
 
-class MoneyOut(Response, frozen=True):
+class MoneyOut(ResponseModel, frozen=True):
     """An integer count of a currency's minor unit."""
 
     amount: int

@@ -11,7 +11,7 @@ They keep the same contract as the PostgreSQL adapters (one test suite runs over
 
     store, clock = MemoryStore(), MemoryClock(datetime(2026, 1, 31, tzinfo=UTC))
     unit_of_work = MemoryUnitOfWorkFactory(store)
-    create_plan = CreatePlanHandler(unit_of_work, clock, Uuid7Ids())  # any handler of smp.application
+    create_plan = CreatePlanHandler(unit_of_work, clock, Uuid7IdGenerator())  # any handler of smp.application
     asyncio.run(create_plan(CreatePlan(actor, "pro", "Pro", "", terms)))
     assert [event.type for event in store.events] == ["plan.created"]
 

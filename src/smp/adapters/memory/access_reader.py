@@ -6,7 +6,7 @@ from uuid import UUID
 
 from smp.adapters.memory.store import MemoryStore
 from smp.application.queries.readers import AccessReader
-from smp.domain.access import Standing
+from smp.domain.access import EntitlementSnapshot
 
 
 class MemoryAccessReader(AccessReader):
@@ -15,7 +15,7 @@ class MemoryAccessReader(AccessReader):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def standing(self, user_id: UUID) -> Standing | None:
+    async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
         """The user's newest subscription; ``None`` where there never was one."""
         state = self._store.state
         rows = (row for row in state.subscriptions.values() if row.user_id == user_id)
@@ -24,4 +24,4 @@ class MemoryAccessReader(AccessReader):
             return None
         terms = state.revisions[newest.plan_id, newest.revision].terms
         plan = state.plans[newest.plan_id].code
-        return Standing(newest.status, newest.ends_at, newest.cancel_at, plan, terms.features)
+        return EntitlementSnapshot(newest.status, newest.ends_at, newest.cancel_at, plan, terms.features)

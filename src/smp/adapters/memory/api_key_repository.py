@@ -8,7 +8,7 @@ from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
 from smp.application.ports.api_keys import ApiKey, ApiKeyRepository
-from smp.domain.errors import RejectedByStorage
+from smp.domain.errors import StorageIntegrityError
 
 
 class MemoryApiKeyRepository(ApiKeyRepository):
@@ -22,7 +22,7 @@ class MemoryApiKeyRepository(ApiKeyRepository):
         with self._transaction.writing():
             await self._transaction.lock("api key digest", key.digest)
             if any(key.id == other.id or key.digest == other.digest for other in self._transaction.api_keys.rows()):
-                raise RejectedByStorage("api_keys_unique")
+                raise StorageIntegrityError("api_keys_unique")
             self._transaction.api_keys.put(key.id, key)
 
     async def revoke(self, key_id: UUID, now: datetime) -> bool:

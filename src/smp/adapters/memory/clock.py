@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from smp.application.ports.clock import SettableClock
-from smp.domain.errors import ClockMovesForwardOnly
+from smp.domain.errors import ClockCannotGoBack
 
 
 class MemoryClock(SettableClock):
@@ -19,7 +19,7 @@ class MemoryClock(SettableClock):
         return self._now
 
     async def set(self, now: datetime) -> None:
-        """Stand at ``now``. Raises ClockMovesForwardOnly."""
+        """Stand at ``now``. Raises ClockCannotGoBack."""
         if now < self._now:
-            raise ClockMovesForwardOnly(self._now, now)
+            raise ClockCannotGoBack(self._now, now)
         self._now = now

@@ -13,7 +13,7 @@ from uuid import UUID
 from smp.adapters.memory.store import MemoryStore, State
 from smp.adapters.memory.subscription_repository import overlap
 from smp.application.queries.readers import IntegrityChecker
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 from smp.domain.plan.events import PlanEvent
 from smp.domain.subscription.events import SubscriptionEvent
 from smp.domain.subscription.lifecycle import LIVE, Status
@@ -29,16 +29,16 @@ class MemoryIntegrityChecker(IntegrityChecker):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def check(self, now: datetime) -> Sequence[Finding]:  # noqa: ARG002 - the rules hold at every instant
+    async def check(self, now: datetime) -> Sequence[CheckResult]:  # noqa: ARG002 - the rules hold at every instant
         """One finding for each invariant."""
         return [_finding(name, check, self._store.state) for name, check in CHECKS.items()]
 
 
-def _finding(name: str, check: Check, state: State) -> Finding:
+def _finding(name: str, check: Check, state: State) -> CheckResult:
     wrong = list(check(state))
     if not wrong:
-        return Finding(name, ok=True, detail="as it must be")
-    return Finding(name, ok=False, detail=f"{len(wrong)} broken: {wrong[0]}", advice="put the state together anew")
+        return CheckResult(name, ok=True, detail="as it must be")
+    return CheckResult(name, ok=False, detail=f"{len(wrong)} broken: {wrong[0]}", advice="put the state together anew")
 
 
 def _one_live(state: State) -> Iterator[str]:

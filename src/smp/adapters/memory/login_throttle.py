@@ -41,7 +41,7 @@ class MemoryLoginThrottle(LoginThrottle):
             counts.attempts.remove((Counted.ACCOUNT, account))
             _take_off(counts, (Counted.SOURCE, source))
 
-    async def withdraw(self, account: str, source: str) -> None:
+    async def cancel(self, account: str, source: str) -> None:
         """Take this attempt off both."""
         async with self._counts(account, source) as counts:
             _take_off(counts, (Counted.ACCOUNT, account))
@@ -64,7 +64,7 @@ def _take_off(counts: Transaction, key: tuple[Counted, str]) -> None:
     known = counts.attempts.get(key)
     if known is None:
         return
-    left = AttemptLimit.taken_off(known)
+    left = AttemptLimit.decremented(known)
     if left is None:
         counts.attempts.remove(key)
     else:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
-from smp.domain.errors import PlanCodeTaken, PlanNotFound, RejectedByStorage, StaleVersion
+from smp.domain.errors import PlanCodeTaken, PlanNotFound, StaleVersion, StorageIntegrityError
 from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.plan.repository import PlanRepository
 
@@ -47,7 +47,7 @@ class MemoryPlanRepository(PlanRepository):
         with self._transaction.writing():
             await self._transaction.lock("plan code", plan.code)
             if self._transaction.plans.get(plan.id) is not None:
-                raise RejectedByStorage("plans_id_unique")
+                raise StorageIntegrityError("plans_id_unique")
             if any(other.code == plan.code for other in self._transaction.plans.rows()):
                 raise PlanCodeTaken(plan.code)
             self._write(plan)

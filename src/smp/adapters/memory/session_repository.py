@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
-from smp.domain.errors import RejectedByStorage, UserNotFound
+from smp.domain.errors import StorageIntegrityError, UserNotFound
 from smp.domain.user.session import Session, SessionRepository
 
 
@@ -22,7 +22,7 @@ class MemorySessionRepository(SessionRepository):
             if self._transaction.users.get(session.user_id) is None:
                 raise UserNotFound(session.user_id)
             if any(self._is_same(session, other) for other in self._transaction.sessions.rows()):
-                raise RejectedByStorage("sessions_unique")
+                raise StorageIntegrityError("sessions_unique")
             self._transaction.sessions.put(session.id, session)
 
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from smp.adapters.memory.store import MemoryStore, State
-from smp.application.queries.readers import Figures, StatisticsReader
+from smp.application.queries.readers import StatisticsReader, StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.subscription.lifecycle import LIVE, Status
 from smp.domain.subscription.subscription import Subscription
@@ -19,13 +19,13 @@ class MemoryStatisticsReader(StatisticsReader):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def figures(self, now: datetime, ending_before: datetime) -> Figures:
+    async def figures(self, now: datetime, ending_before: datetime) -> StatisticsSnapshot:
         """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``."""
         state = self._store.state
         rows = [row.as_of(now) for row in state.subscriptions.values()]
         live = [row for row in rows if row.status in LIVE]
         statuses = Counter(row.status for row in rows)
-        return Figures(
+        return StatisticsSnapshot(
             users=len(state.users),
             subscriptions={status: statuses[status] for status in Status},
             by_plan=_by_plan(state, live),

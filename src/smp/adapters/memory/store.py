@@ -12,7 +12,7 @@ from uuid import UUID
 
 from smp.adapters.memory.locks import Locks
 from smp.application.attempt_limits import Attempts
-from smp.application.idempotency import Answer
+from smp.application.idempotency import StoredResponse
 from smp.application.ports.api_keys import ApiKey
 from smp.domain.plan.events import PlanEvent
 from smp.domain.plan.plan import Plan, PlanRevision
@@ -39,7 +39,7 @@ class KeptAnswer:
     """What an idempotent request was answered, and when that request came in."""
 
     fingerprint: bytes
-    answer: Answer
+    answer: StoredResponse
     received_at: datetime
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from smp.adapters.memory.transaction import Transaction
 from smp.domain.errors import (
     LiveSubscriptionExists,
-    RejectedByStorage,
     StaleVersion,
+    StorageIntegrityError,
     TrialAlreadyUsed,
     UserNotFound,
 )
@@ -25,7 +25,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def find_unsettled(self, user_id: UUID) -> Subscription | None:
+    async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
         """The subscription of the user that is written as live, locked."""
         await self._transaction.round_trip()
         while (found := self._written_live(user_id)) is not None:
@@ -37,7 +37,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
         """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
         await self._transaction.round_trip()
-        due = sorted((row.ends_at, row.id) for row in self._rows() if row.ends_at is not None and row.is_due(now))
+        due = sorted((row.ends_at, row.id) for row in self._rows() if row.ends_at is not None and row.is_overdue(now))
         claimed: list[Subscription] = []
         for position in due:
             if len(claimed) == limit:
@@ -65,7 +65,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
             await self._transaction.lock("subscriptions of user", subscription.user_id)
             self._require_user(subscription.user_id)
             if self._transaction.subscriptions.get(subscription.id) is not None:
-                raise RejectedByStorage("subscriptions_id_unique")
+                raise StorageIntegrityError("subscriptions_id_unique")
             if subscription.is_live and self._written_live(subscription.user_id) is not None:
                 raise LiveSubscriptionExists(subscription.user_id)
             self._write(subscription)
@@ -97,7 +97,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
 
     def _write(self, subscription: Subscription) -> None:
         if self._transaction.revisions.get((subscription.plan_id, subscription.revision)) is None:
-            raise RejectedByStorage("subscriptions_revision_exists")
+            raise StorageIntegrityError("subscriptions_revision_exists")
         kept = self._transaction.subscriptions.get(subscription.id)
         # A sweep writes what time has decided and moves no span: looking at all others again would make it quadratic.
         if kept is None or _span(kept) != _span(subscription):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Generic
 
 from smp.adapters.memory.store import Event, Key, MemoryStore, Row
-from smp.domain.errors import RejectedByStorage
+from smp.domain.errors import StorageIntegrityError
 
 
 class View(Generic[Key, Row]):
@@ -101,10 +101,10 @@ class Transaction:
             raise
 
     def record(self, events: tuple[Event, ...]) -> None:
-        """Write the events. Raises RejectedByStorage where there is one of the same id."""
+        """Write the events. Raises StorageIntegrityError where there is one of the same id."""
         for event in events:
             if self.events.get(event.id) is not None:
-                raise RejectedByStorage("events_id_unique")
+                raise StorageIntegrityError("events_id_unique")
             self.events.put(event.id, event)
 
     def doom(self) -> None:
@@ -115,11 +115,11 @@ class Transaction:
         """Put the changes into the store, all at once, and let the locks go.
 
         Raises:
-            RejectedByStorage: where a write was refused before.
+            StorageIntegrityError: where a write was refused before.
         """
         await self.round_trip()
         if self._is_doomed:
-            raise RejectedByStorage("transaction_aborted")
+            raise StorageIntegrityError("transaction_aborted")
         changed: dict[str, Any] = {name: view.merged() for name, view in vars(self).items() if isinstance(view, View)}
         self._store.state = replace(self._store.state, **changed)
         self.end()

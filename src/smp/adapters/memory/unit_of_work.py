@@ -13,7 +13,7 @@ from smp.adapters.memory.subscription_repository import MemorySubscriptionReposi
 from smp.adapters.memory.transaction import Transaction
 from smp.adapters.memory.user_repository import MemoryUserRepository
 from smp.application.errors import IdempotencyKeyReused, RequestInProgress
-from smp.application.idempotency import KEPT_FOR, AlreadyAnswered, IdempotentRequest
+from smp.application.idempotency import RETENTION, DuplicateRequest, IdempotentRequest
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
@@ -59,7 +59,7 @@ class MemoryUnitOfWork(UnitOfWork):
         """Make the changes last, with the rendered answer where there is a request.
 
         Raises:
-            RejectedByStorage: where a write was refused before.
+            StorageIntegrityError: where a write was refused before.
             Exception: what :meth:`MemoryStore.fail_next_commit` was given.
         """
         request = self._request
@@ -97,8 +97,8 @@ async def _claim(transaction: Transaction, request: IdempotentRequest) -> None:
     if not transaction.lock_if_free("idempotency key", request.caller, request.key):
         raise RequestInProgress
     kept = transaction.answers.get((request.caller, request.key))
-    if kept is None or request.received_at - kept.received_at > KEPT_FOR:
+    if kept is None or request.received_at - kept.received_at > RETENTION:
         return
     if kept.fingerprint != request.fingerprint:
         raise IdempotencyKeyReused
-    raise AlreadyAnswered(kept.answer)
+    raise DuplicateRequest(kept.answer)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
-from smp.domain.errors import EmailTaken, RejectedByStorage, UserNotFound
+from smp.domain.errors import EmailTaken, StorageIntegrityError, UserNotFound
 from smp.domain.user.repository import UserRepository
 from smp.domain.user.user import User
 
@@ -45,7 +45,7 @@ class MemoryUserRepository(UserRepository):
                 await self._lock_admins()
             await self._transaction.lock("email", user.email.key)
             if self._transaction.users.get(user.id) is not None:
-                raise RejectedByStorage("users_id_unique")
+                raise StorageIntegrityError("users_id_unique")
             if any(other.email.key == user.email.key for other in self._transaction.users.rows()):
                 raise EmailTaken
             self._transaction.users.put(user.id, replace(user, events=()))

@@ -9,7 +9,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Span, StatusCode, Tracer, get_current_span
 
 from smp.application.errors import ApplicationError, TooManyAttempts, Unavailable
-from smp.application.idempotency import AlreadyAnswered
+from smp.application.idempotency import DuplicateRequest
 from smp.domain.errors import DomainError
 
 Handler = TypeVar("Handler")
@@ -44,6 +44,6 @@ def traced(handler: Handler, tracer: Tracer, name: str) -> Handler:
 def _tell(span: Span, error: Exception) -> None:
     """A refusal is an outcome like others; not being able to answer is an error."""
     span.set_attribute(ERROR_TYPE, type(error).__name__)
-    is_refusal = isinstance(error, DomainError | ApplicationError | AlreadyAnswered)
+    is_refusal = isinstance(error, DomainError | ApplicationError | DuplicateRequest)
     if not is_refusal or (isinstance(error, Unavailable) and not isinstance(error, TooManyAttempts)):
         span.set_status(StatusCode.ERROR)

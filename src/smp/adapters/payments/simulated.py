@@ -8,7 +8,7 @@ from uuid import UUID
 from smp.application.errors import PaymentUnavailable
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.domain.actor import Actor
-from smp.domain.errors import InvalidValue, PaymentDeclined
+from smp.domain.errors import PaymentDeclined, ValidationError
 from smp.domain.money import Money
 
 SUCCEEDS: Final = "sim_ok"
@@ -28,7 +28,7 @@ class SimulatedPayments(PaymentGateway):
         Raises:
             PaymentDeclined: for ``sim_declined``.
             PaymentUnavailable: for ``sim_down``.
-            InvalidValue: at ``/payment_method`` for an unknown method.
+            ValidationError: at ``/payment_method`` for an unknown method.
         """
         if method is None or method == SUCCEEDS:
             return
@@ -36,4 +36,4 @@ class SimulatedPayments(PaymentGateway):
             raise PaymentDeclined
         if method == IS_DOWN:
             raise PaymentUnavailable
-        raise InvalidValue("/payment_method", f"must be {SUCCEEDS}, {IS_DECLINED} or {IS_DOWN}")
+        raise ValidationError("/payment_method", f"must be {SUCCEEDS}, {IS_DECLINED} or {IS_DOWN}")

@@ -9,7 +9,7 @@ from smp.adapters.postgres.mapping import features_of, instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.queries.readers import AccessReader
-from smp.domain.access import Standing
+from smp.domain.access import EntitlementSnapshot
 
 # Spans of one user do not overlap: the subscription that began last is the live one, where one is.
 _STANDING: Final = sql(
@@ -31,12 +31,12 @@ class PostgresAccessReader(AccessReader):
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def standing(self, user_id: UUID) -> Standing | None:
+    async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
         """The user's newest subscription; ``None`` where there never was one."""
         row = await self._pool.row(_STANDING, user_id=user_id)
         if row is None:
             return None
         status, ends_at, cancel_at, code, features = row
-        return Standing(
+        return EntitlementSnapshot(
             status_of(status), instant_if_any(ends_at), instant_if_any(cancel_at), code, features_of(features)
         )

@@ -34,7 +34,7 @@ class PostgresBulkLoader:
         thousands of users are one call, and millions are many.
 
         Raises:
-            RejectedByStorage: where the storage refuses one of them; none is kept then.
+            StorageIntegrityError: where the storage refuses one of them; none is kept then.
             EmailTaken: where a user has the email of another.
             StorageUnavailable, OutcomeUnknown: as every commit.
         """

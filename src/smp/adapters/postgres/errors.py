@@ -21,21 +21,21 @@ from smp.domain.errors import (
     EmailTaken,
     LiveSubscriptionExists,
     PlanCodeTaken,
-    RejectedByStorage,
+    StorageIntegrityError,
     TrialAlreadyUsed,
     UserNotFound,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ErrorContext:
     """What a refusal of the statement at hand would have to name."""
 
     user_id: UUID | None = None
     plan: str = ""
 
 
-NO_FACTS: Final = Facts()
+NO_CONTEXT: Final = ErrorContext()
 
 _Refusal = Callable[[UUID, str], DomainError]
 
@@ -78,7 +78,7 @@ _UNAVAILABLE: Final = frozenset(
 
 
 def translation(
-    error: Exception, facts: Facts = NO_FACTS, *, committing: bool = False
+    error: Exception, facts: ErrorContext = NO_CONTEXT, *, committing: bool = False
 ) -> DomainError | StorageUnavailable | OutcomeUnknown | None:
     """What ``error`` means to a use case; ``None`` where it is not of the driver or the network.
 
@@ -95,7 +95,7 @@ class Translated:
 
     __slots__ = ("_committing", "_facts")
 
-    def __init__(self, facts: Facts = NO_FACTS, *, committing: bool = False) -> None:
+    def __init__(self, facts: ErrorContext = NO_CONTEXT, *, committing: bool = False) -> None:
         self._facts = facts
         self._committing = committing
 
@@ -112,11 +112,11 @@ class Translated:
                 raise translated from error
 
 
-def _translation(error: Exception, facts: Facts) -> DomainError | StorageUnavailable | None:
+def _translation(error: Exception, facts: ErrorContext) -> DomainError | StorageUnavailable | None:
     if isinstance(error, asyncpg.PostgresError):
         return _by_sqlstate(error, facts)
     if isinstance(error, asyncpg.DataError):
-        return RejectedByStorage("data")  # what the driver itself could not put into a column
+        return StorageIntegrityError("data")  # what the driver itself could not put into a column
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return TransactionConflict()
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
@@ -124,7 +124,7 @@ def _translation(error: Exception, facts: Facts) -> DomainError | StorageUnavail
     return None
 
 
-def _by_sqlstate(error: asyncpg.PostgresError, facts: Facts) -> DomainError | StorageUnavailable:
+def _by_sqlstate(error: asyncpg.PostgresError, facts: ErrorContext) -> DomainError | StorageUnavailable:
     sqlstate = str(error.sqlstate)
     if sqlstate.startswith(_INTEGRITY):
         return _by_constraint(_SHARD.sub("", str(error.constraint_name or sqlstate)), facts)
@@ -132,15 +132,15 @@ def _by_sqlstate(error: asyncpg.PostgresError, facts: Facts) -> DomainError | St
         return TransactionConflict()
     if sqlstate in _UNAVAILABLE or sqlstate.startswith(_UNAVAILABLE_CLASSES):
         return StorageUnavailable()
-    return RejectedByStorage(sqlstate)
+    return StorageIntegrityError(sqlstate)
 
 
-def _by_constraint(name: str, facts: Facts) -> DomainError:
+def _by_constraint(name: str, facts: ErrorContext) -> DomainError:
     if name == "user_emails_pkey":
         return EmailTaken()
     if name == "plans_code_key":
         return PlanCodeTaken(facts.plan)
     refusal = _BY_CONSTRAINT.get(name)
     if refusal is None or facts.user_id is None:
-        return RejectedByStorage(name)
+        return StorageIntegrityError(name)
     return refusal(facts.user_id, facts.plan)

@@ -13,7 +13,7 @@ from smp.adapters.postgres.statements import Statement
 from smp.adapters.postgres.tables import idempotency_keys
 from smp.adapters.postgres.transaction import Transaction
 from smp.application.errors import IdempotencyKeyReused, RequestInProgress, TransactionConflict
-from smp.application.idempotency import KEPT_FOR, AlreadyAnswered, Answer, IdempotentRequest
+from smp.application.idempotency import RETENTION, DuplicateRequest, IdempotentRequest, StoredResponse
 
 _columns = idempotency_keys.c
 
@@ -44,20 +44,20 @@ async def claim(transaction: Transaction, request: IdempotentRequest) -> None:
     Raises:
         RequestInProgress: where another transaction holds the key.
         IdempotencyKeyReused: where it was used with another request.
-        AlreadyAnswered: where this very request took effect.
+        DuplicateRequest: where this very request took effect.
     """
     lock = await transaction.row(_LOCK, lock=_lock_number(request.caller, request.key))
     if lock is None or not lock[0]:
         raise RequestInProgress
     kept = await transaction.row(_FIND, caller=request.caller, key=request.key)
-    if kept is None or request.received_at - instant_of(kept["created_at"]) > KEPT_FOR:
+    if kept is None or request.received_at - instant_of(kept["created_at"]) > RETENTION:
         return
     if kept["fingerprint"] != request.fingerprint:
         raise IdempotencyKeyReused
-    raise AlreadyAnswered(Answer(kept["status"], kept["headers"], kept["body"]))
+    raise DuplicateRequest(StoredResponse(kept["status"], kept["headers"], kept["body"]))
 
 
-async def keep(transaction: Transaction, request: IdempotentRequest, answer: Answer) -> None:
+async def keep(transaction: Transaction, request: IdempotentRequest, answer: StoredResponse) -> None:
     """Write the answer down with the effect.
 
     Raises:
@@ -72,7 +72,7 @@ async def keep(transaction: Transaction, request: IdempotentRequest, answer: Ans
         headers=dict(answer.headers),
         body=answer.body,
         created_at=request.received_at,
-        outdated_before=request.received_at - KEPT_FOR,
+        outdated_before=request.received_at - RETENTION,
     )
     if written != 1:
         raise TransactionConflict

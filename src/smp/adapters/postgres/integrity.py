@@ -13,10 +13,10 @@ from typing import Final
 
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, Statement, sql
-from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.application.queries.readers import IntegrityChecker
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 
 CHECK_TIMEOUT_S: Final = 600.0
 """For one check; all of a table is read for some."""
@@ -49,12 +49,14 @@ class Invariant:
             CHECK_TIMEOUT_S,
         )
 
-    def finding(self, row: Row) -> Finding:
+    def check_result(self, row: Row) -> CheckResult:
         """What the statement's answer means."""
         if not row["n"]:
-            return Finding(self.name, ok=True, detail="holds")
+            return CheckResult(self.name, ok=True, detail="holds")
         number = f"{_COUNTED_UP_TO} or more" if row["n"] == _COUNTED_UP_TO else str(row["n"])
-        return Finding(self.name, ok=False, detail=f"{number} broken: {', '.join(row['examples'])}", advice=self.advice)
+        return CheckResult(
+            self.name, ok=False, detail=f"{number} broken: {', '.join(row['examples'])}", advice=self.advice
+        )
 
 
 _SPAN: Final = "tstzrange(s.starts_at, coalesce(s.ended_at, s.ends_at))"
@@ -62,7 +64,7 @@ _SPAN: Final = "tstzrange(s.starts_at, coalesce(s.ended_at, s.ends_at))"
 INVARIANTS: Final = (
     Invariant(
         "one_live_subscription_a_user",
-        f"SELECT 'user ' || user_id FROM subscriptions WHERE {WRITTEN_LIVE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608
+        f"SELECT 'user ' || user_id FROM subscriptions WHERE {LIVE_PREDICATE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608
     ),
     Invariant(
         "no_overlap_of_subscriptions",
@@ -114,7 +116,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         "live_has_not_ended",
-        f"SELECT 'subscription ' || id FROM subscriptions WHERE {WRITTEN_LIVE}"  # noqa: S608
+        f"SELECT 'subscription ' || id FROM subscriptions WHERE {LIVE_PREDICATE}"  # noqa: S608
         " AND (ended_at IS NOT NULL OR cancelled_at IS NOT NULL)",
     ),
     Invariant(
@@ -253,7 +255,7 @@ _FUTURE_ANSWERS: Final = Invariant(
     "the clocks of the machines differ, or the test clock was removed; delete these rows",
 )
 _LATE: Final = sql(
-    f"SELECT count(*) FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= :overdue_since",  # noqa: S608
+    f"SELECT count(*) FROM subscriptions WHERE {LIVE_PREDICATE} AND ends_at <= :overdue_since",  # noqa: S608
     CHECK_TIMEOUT_S,
 )
 _ADMINS: Final = sql("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
@@ -265,7 +267,7 @@ class PostgresIntegrityChecker(IntegrityChecker):
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def check(self, now: datetime) -> Sequence[Finding]:
+    async def check(self, now: datetime) -> Sequence[CheckResult]:
         """One finding for each invariant. Raises StorageUnavailable."""
         async with open_transaction(self._pool) as transaction:
             await transaction.row(_SNAPSHOT)
@@ -277,16 +279,16 @@ class PostgresIntegrityChecker(IntegrityChecker):
         return findings
 
 
-async def _ask(transaction: Transaction, invariant: Invariant, **values: object) -> Finding:
+async def _ask(transaction: Transaction, invariant: Invariant, **values: object) -> CheckResult:
     (row,) = await transaction.rows(invariant.statement, **values)
-    return invariant.finding(row)
+    return invariant.check_result(row)
 
 
-def _lateness(row: Row | None) -> Finding:
+def _lateness(row: Row | None) -> CheckResult:
     late = 0 if row is None else row[0]
     if not late:
-        return Finding("sweep_is_on_time", ok=True, detail="nothing has been overdue for more than an hour")
-    return Finding(
+        return CheckResult("sweep_is_on_time", ok=True, detail="nothing has been overdue for more than an hour")
+    return CheckResult(
         "sweep_is_on_time",
         ok=True,
         detail=f"{late} have been overdue for more than an hour: no answer is wrong, but announcements are late",
@@ -294,9 +296,9 @@ def _lateness(row: Row | None) -> Finding:
     )
 
 
-def _administration(row: Row | None) -> Finding:
+def _administration(row: Row | None) -> CheckResult:
     if row is not None and row[0]:
-        return Finding("administrator_exists", ok=True, detail="holds")
-    return Finding(
+        return CheckResult("administrator_exists", ok=True, detail="holds")
+    return CheckResult(
         "administrator_exists", ok=True, detail="nobody can administer the platform yet", advice="run smp admin create"
     )

@@ -27,14 +27,14 @@ _COUNT: Final = sql(
     """
     INSERT INTO login_throttle AS kept (key, attempts, last_attempt_at) VALUES (:key, 1, :now)
     ON CONFLICT (key) DO UPDATE SET (attempts, last_attempt_at, blocked_until) = (
-        SELECT n, excluded.last_attempt_at, CASE WHEN n >= CAST(:free AS bigint) THEN
+        SELECT n, excluded.last_attempt_at, CASE WHEN n >= CAST(:burst AS bigint) THEN
             excluded.last_attempt_at + least(
-                CAST(:first_wait AS interval) * power(2, least(n - CAST(:free AS bigint), 32)),
+                CAST(:first_wait AS interval) * power(2, least(n - CAST(:burst AS bigint), 32)),
                 CAST(:longest_wait AS interval)
             )
         END
         FROM (
-            SELECT CASE WHEN excluded.last_attempt_at - kept.last_attempt_at >= CAST(:forgotten_after AS interval)
+            SELECT CASE WHEN excluded.last_attempt_at - kept.last_attempt_at >= CAST(:expires_after AS interval)
                    THEN 1 ELSE kept.attempts + 1 END AS n
         ) AS counted
     )
@@ -44,9 +44,9 @@ _COUNT: Final = sql(
 # AttemptLimit.taken_off.
 _TAKE_OFF: Final = sql(
     """
-    WITH forgotten AS (
+    WITH expired AS (
         DELETE FROM login_throttle
-        WHERE key = ANY (CAST(:forgotten AS text[])) OR (key = ANY (CAST(:keys AS text[])) AND attempts <= 1)
+        WHERE key = ANY (CAST(:expired AS text[])) OR (key = ANY (CAST(:keys AS text[])) AND attempts <= 1)
     )
     UPDATE login_throttle SET attempts = attempts - 1, blocked_until = NULL
     WHERE key = ANY (CAST(:keys AS text[])) AND attempts > 1
@@ -72,17 +72,17 @@ class PostgresLoginThrottle(LoginThrottle):
             await self._refuse_blocked([account_key, source_key], now)
             raise TooManyAttempts(1)  # it was blocked a moment ago
         if not await self._count(source_key, now):
-            await self._pool.run(_TAKE_OFF, keys=[account_key], forgotten=[])
+            await self._pool.run(_TAKE_OFF, keys=[account_key], expired=[])
             await self._refuse_blocked([account_key, source_key], now)
             raise TooManyAttempts(1)
 
     async def succeeded(self, account: str, source: str) -> None:
         """Forget the account's failures, and take this attempt off the source."""
-        await self._pool.run(_TAKE_OFF, keys=[_key("source", source)], forgotten=[_key("account", account)])
+        await self._pool.run(_TAKE_OFF, keys=[_key("source", source)], expired=[_key("account", account)])
 
-    async def withdraw(self, account: str, source: str) -> None:
+    async def cancel(self, account: str, source: str) -> None:
         """Take this attempt off both."""
-        await self._pool.run(_TAKE_OFF, keys=[_key("account", account), _key("source", source)], forgotten=[])
+        await self._pool.run(_TAKE_OFF, keys=[_key("account", account), _key("source", source)], expired=[])
 
     async def _refuse_blocked(self, keys: list[str], now: datetime) -> None:
         """Raise TooManyAttempts where one of them has to wait."""
@@ -100,10 +100,10 @@ class PostgresLoginThrottle(LoginThrottle):
             _COUNT,
             key=key,
             now=now,
-            free=limit.free,
+            burst=limit.burst,
             first_wait=limit.first_wait,
             longest_wait=limit.longest_wait,
-            forgotten_after=limit.forgotten_after,
+            expires_after=limit.expires_after,
         )
         return counted == 1
 

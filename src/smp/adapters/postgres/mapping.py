@@ -43,7 +43,7 @@ PLAN_COLUMNS: Final = (
 )
 """Of a join of ``plans AS p`` and ``plan_revisions AS r``, as SQL: what a plan and a revision are made of."""
 
-PAGE_BOUND: Final = (
+SUBSCRIPTION_VIEW_SQL: Final = (
     ", ".join(f"s.{column.name}" for column in subscriptions.columns)
     + ", p.code AS plan_code, p.name AS plan_name, r.amount, r.currency, r.features"
     + " FROM page AS s JOIN plans AS p ON p.id = s.plan_id"
@@ -216,8 +216,8 @@ def subscription_row(subscription: Subscription) -> dict[str, object]:
         "starts_at": subscription.starts_at,
         "ends_at": subscription.ends_at,
         "trial_ends_at": subscription.trial_ends_at,
-        "anchor_at": subscription.anchor_at,
-        "periods": subscription.periods,
+        "anchor_at": subscription.billing_anchor,
+        "periods": subscription.periods_paid,
         "converted_at": subscription.converted_at,
         "cancel_at": subscription.cancel_at,
         "cancelled_at": subscription.cancelled_at,
@@ -238,8 +238,8 @@ def subscription_of(row: Row) -> Subscription:
         starts_at=instant_of(row["starts_at"]),
         ends_at=instant_if_any(row["ends_at"]),
         trial_ends_at=instant_if_any(row["trial_ends_at"]),
-        anchor_at=instant_if_any(row["anchor_at"]),
-        periods=row["periods"],
+        billing_anchor=instant_if_any(row["anchor_at"]),
+        periods_paid=row["periods"],
         converted_at=instant_if_any(row["converted_at"]),
         cancel_at=instant_if_any(row["cancel_at"]),
         cancelled_at=instant_if_any(row["cancelled_at"]),

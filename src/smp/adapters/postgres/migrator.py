@@ -15,9 +15,9 @@ from asyncpg.connect_utils import SessionAttribute as Role
 from sqlalchemy import Connection
 
 from smp.adapters.postgres.errors import Translated, translation
+from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.servers import Servers
 from smp.adapters.postgres.statements import sql as written_out
 from smp.application.errors import StorageUnavailable
 
@@ -77,7 +77,7 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see above
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    servers = Servers(url, Role.primary)
+    servers = HostSelector(url, Role.primary)
 
     async def connect() -> asyncpg.Connection[Any]:
         with Translated():
@@ -125,8 +125,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        cause = getattr(error.orig, "__cause__", None)
-        translated = translation(cause) if isinstance(cause, Exception) else None
+        metadata = getattr(error.orig, "__cause__", None)
+        translated = translation(metadata) if isinstance(metadata, Exception) else None
         if isinstance(translated, StorageUnavailable):
             raise translated from error
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.errors import ErrorContext
 from smp.adapters.postgres.mapping import (
     PLAN_COLUMNS,
     plan_event_row,
@@ -114,7 +114,7 @@ class PostgresPlanRepository(PlanRepository):
     async def add(self, plan: Plan) -> None:
         """Keep a new plan with its first revision and its events. Raises PlanCodeTaken."""
         values = plan_row(plan) | _revision_values(plan.revision) | _event_values(plan)
-        await self._transaction.row(_ADD, Facts(plan=plan.code), **values)
+        await self._transaction.row(_ADD, ErrorContext(plan=plan.code), **values)
 
     async def save(self, plan: Plan) -> None:
         """Keep the change: a new revision where there is one, and the events. Raises StaleVersion."""
@@ -125,7 +125,8 @@ class PostgresPlanRepository(PlanRepository):
         else:
             written = await self._transaction.row(_SAVE, **values)
         if written is None:
-            raise self._transaction.refused(StaleVersion())
+            self._transaction.mark_aborted()
+            raise StaleVersion
 
 
 def _revision_values(revision: PlanRevision) -> dict[str, object]:

@@ -19,7 +19,7 @@ from asyncpg.connect_utils import SessionAttribute as Role
 
 from smp.adapters.postgres.error_kinds import ErrorKind, kind_of, kind_of_translated
 from smp.adapters.postgres.errors import Translated
-from smp.adapters.postgres.servers import Servers
+from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
 from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
 
@@ -82,21 +82,21 @@ class PostgresPool:
         self._connect = connect
         self._acquire_timeout_s = settings.acquire_timeout_s
         self._size = settings.size
-        self._places = asyncio.Semaphore(settings.size)
+        self._slots = asyncio.Semaphore(settings.size)
         self._idle: list[tuple[Connection, float]] = []
         self._in_use: set[Connection] = set()
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._waiting = 0
         self._observer: PoolObserver | None = None
         self._wrap: Wrap | None = None
 
-    def observed_by(self, observer: PoolObserver) -> Self:
+    def set_observer(self, observer: PoolObserver) -> Self:
         """This pool, with somebody who hears of what happens in it."""
         self._observer = observer
         return self
 
-    def with_connections(self, wrap: Wrap) -> Self:
+    def set_connection_factory(self, wrap: Wrap) -> Self:
         """This pool, which from now on opens its connections wrapped."""
         self._wrap = wrap
         return self
@@ -137,7 +137,7 @@ class PostgresPool:
             self._report(kind_of_translated(error))
             raise
         finally:
-            self._give_back(connection, is_clean=is_clean)
+            self._release(connection, is_clean=is_clean)
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """All rows that the statement gives, in a transaction of its own. Raises StorageUnavailable."""
@@ -161,27 +161,27 @@ class PostgresPool:
         """Close all connections: those in use when they come back, or after some seconds regardless."""
         self._is_closed = True
         while self._idle:
-            self._dismiss(self._idle.pop()[0])
+            self._discard(self._idle.pop()[0])
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 for _ in range(self._size):
-                    await self._places.acquire()
+                    await self._slots.acquire()
         except TimeoutError:
             for connection in tuple(self._in_use):
                 connection.terminate()
-        await asyncio.gather(*self._leaving)
+        await asyncio.gather(*self._closing)
 
     async def _acquire(self) -> Connection:
         asked_at = perf_counter()
         with Translated():
-            if self._places.locked():
+            if self._slots.locked():
                 await self._wait_for_place()
             else:
-                await self._places.acquire()
+                await self._slots.acquire()
             try:
                 connection = self._take_idle() or await self._open()
             except BaseException as error:
-                self._places.release()
+                self._slots.release()
                 self._report(kind_of(error))
                 raise
         self._in_use.add(connection)
@@ -193,7 +193,7 @@ class PostgresPool:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._acquire_timeout_s):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             if self._observer is not None:
                 self._observer.exhausted()
@@ -211,7 +211,7 @@ class PostgresPool:
                 continue
             if now - idle_since < IDLE_LIFETIME_S:
                 return connection
-            self._dismiss(connection)
+            self._discard(connection)
         return None
 
     async def _open(self) -> Connection:
@@ -223,22 +223,22 @@ class PostgresPool:
         if self._observer is not None and kind is not None:
             self._observer.failed(kind)
 
-    def _give_back(self, connection: Connection, *, is_clean: bool) -> None:
+    def _release(self, connection: Connection, *, is_clean: bool) -> None:
         self._in_use.discard(connection)
         if connection.is_closed():
-            self._places.release()
+            self._slots.release()
         elif self._is_closed or not is_clean or connection.is_in_transaction():
             # Beside the caller, who has waited long enough; the place is free again when it is gone.
-            self._dismiss(connection).add_done_callback(lambda _: self._places.release())
+            self._discard(connection).add_done_callback(lambda _: self._slots.release())
         else:
             self._idle.append((connection, asyncio.get_running_loop().time()))
-            self._places.release()
+            self._slots.release()
 
-    def _dismiss(self, connection: Connection) -> asyncio.Task[None]:
+    def _discard(self, connection: Connection) -> asyncio.Task[None]:
         """Close it; where a statement still runs, the server is asked to cancel it, so that its locks are let go."""
         task = asyncio.create_task(_close(connection))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
         return task
 
 
@@ -249,10 +249,10 @@ async def create_pool(url: str, settings: PoolSettings | None = None) -> Postgre
         ValueError: where the URL is not one.
     """
     settings = PoolSettings() if settings is None else settings
-    servers = Servers(url, Role.any if settings.read_only else Role.primary)
+    hosts = HostSelector(url, Role.any if settings.read_only else Role.primary)
 
     async def connect() -> Connection:
-        connection = await servers.connect(
+        connection = await hosts.connect(
             settings.connect_timeout_s,
             command_timeout=settings.command_timeout_s,
             statement_cache_size=_PREPARED_STATEMENTS,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert
 
-from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.errors import ErrorContext
 from smp.adapters.postgres.mapping import session_row
 from smp.adapters.postgres.statements import Statement
 from smp.adapters.postgres.tables import sessions
@@ -31,7 +31,7 @@ class PostgresSessionRepository(SessionRepository):
 
     async def add(self, session: Session) -> None:
         """Keep a new session. Raises UserNotFound where there is no such user."""
-        await self._transaction.run(_ADD, Facts(session.user_id), **session_row(session))
+        await self._transaction.run(_ADD, ErrorContext(session.user_id), **session_row(session))
 
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:
         """End the user's session; whether there was one."""

@@ -12,11 +12,11 @@ from typing import Final
 from uuid import UUID
 
 from smp.adapters.postgres.mapping import money_of, status_of
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
-from smp.adapters.postgres.tables import WRITTEN_LIVE
-from smp.application.queries.readers import Figures, StatisticsReader
+from smp.adapters.postgres.tables import LIVE_PREDICATE
+from smp.application.queries.readers import StatisticsReader, StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.period import Period
 from smp.domain.subscription.lifecycle import LIVE, Status
@@ -49,17 +49,17 @@ _FIGURES: Final = """
     LEFT JOIN plan_revisions AS r ON r.plan_id = c.plan_id AND r.number = c.revision
     ORDER BY r.plan_id, r.number
 """
-_BY_FEW_OVERDUE: Final = sql(_FIGURES.format(live=WRITTEN_LIVE, limit=f"LIMIT {BACKLOG_MAX}"))
-_BY_ANY_OVERDUE: Final = sql(_FIGURES.format(live=WRITTEN_LIVE, limit=""))
+_BY_FEW_OVERDUE: Final = sql(_FIGURES.format(live=LIVE_PREDICATE, limit=f"LIMIT {BACKLOG_MAX}"))
+_BY_ANY_OVERDUE: Final = sql(_FIGURES.format(live=LIVE_PREDICATE, limit=""))
 
 
 class PostgresStatisticsReader(StatisticsReader):
     """Counts that cost the same however many subscriptions have ended; they may be a little stale."""
 
-    def __init__(self, lists: StaleReads) -> None:
+    def __init__(self, lists: ReplicaReads) -> None:
         self._lists = lists
 
-    async def figures(self, now: datetime, ending_before: datetime) -> Figures:
+    async def figures(self, now: datetime, ending_before: datetime) -> StatisticsSnapshot:
         """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``."""
         rows = await self._lists.rows(_BY_FEW_OVERDUE, now=now, ending_before=ending_before)
         if rows[0]["overdue"] == BACKLOG_MAX:
@@ -68,7 +68,7 @@ class PostgresStatisticsReader(StatisticsReader):
         statuses: Counter[Status] = Counter()
         for row in counted:
             statuses[status_of(row["status"])] += row["n"]
-        return Figures(
+        return StatisticsSnapshot(
             users=rows[0]["users"],
             subscriptions={status: statuses[status] for status in Status},
             by_plan=_by_plan(counted),

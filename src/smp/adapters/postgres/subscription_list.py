@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import PAGE_BOUND, instant_of, plan_id_of
+from smp.adapters.postgres.mapping import SUBSCRIPTION_VIEW_SQL, instant_of, plan_id_of
 from smp.adapters.postgres.statements import Statement, sql
-from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.application.paging import PageRequest
 from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition
 from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
@@ -28,7 +28,7 @@ BACKLOG_MAX: Final = 10_000
 BACKLOG: Final = sql(
     f"""
     SELECT count(*) FROM (
-        SELECT id FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= CAST(:now AS timestamptz)
+        SELECT id FROM subscriptions WHERE {LIVE_PREDICATE} AND ends_at <= CAST(:now AS timestamptz)
         ORDER BY ends_at, id LIMIT {BACKLOG_MAX + 1}
     ) AS overdue
     """  # noqa: S608 - constants
@@ -51,7 +51,7 @@ _BEGIN: Final = ("CAST(:after_end AS timestamptz)", "CAST(:after_id AS uuid)")
 _BEGIN_OF_RUNNING: Final = ("CAST(:running_after_end AS timestamptz)", "CAST(:running_after_id AS uuid)")
 _BEFORE_END: Final = "ends_at < CAST(:ends_before AS timestamptz)"
 _STATUS_NOW: Final = f"""
-    CASE WHEN {WRITTEN_LIVE} AND {_IS_OVER} THEN CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END
+    CASE WHEN {LIVE_PREDICATE} AND {_IS_OVER} THEN CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END
     ELSE status END = ANY (CAST(:statuses AS text[]))
 """
 
@@ -62,7 +62,7 @@ _BEYOND_ALL_IDS: Final = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FilterShape:
     """What decides the text of the statement; the rest of a filter are values."""
 
     statuses: frozenset[Status]
@@ -73,7 +73,7 @@ class Shape:
     has_backlog: bool = False
 
     @classmethod
-    def of(cls, wanted: SubscriptionFilter, *, has_backlog: bool = False) -> Shape:
+    def of(cls, wanted: SubscriptionFilter, *, has_backlog: bool = False) -> FilterShape:
         """The shape of this filter; with ``has_backlog`` for any number of overdue ones."""
         return cls(
             frozenset() if wanted.statuses == frozenset(Status) else wanted.statuses,
@@ -96,7 +96,7 @@ class Shape:
 
 
 @lru_cache(maxsize=512)
-def list_statement(shape: Shape) -> Statement:
+def list_statement(shape: FilterShape) -> Statement:
     """The statement for filters of this shape, written and compiled once."""
     if shape.by_user or shape.by_email:
         # A user has few subscriptions, or at least only a user's.
@@ -108,7 +108,7 @@ def list_statement(shape: Shape) -> Statement:
     parts = (_WANTED_PLAN, page) if shape.by_plan else (page,)
     return sql(
         f"WITH {', '.join(parts)}"
-        f" SELECT {PAGE_BOUND} ORDER BY {', '.join(f's.{column}' for column in shape.order.split(', '))}"
+        f" SELECT {SUBSCRIPTION_VIEW_SQL} ORDER BY {', '.join(f's.{column}' for column in shape.order.split(', '))}"
     )
 
 
@@ -145,14 +145,14 @@ def _position(wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition
     return max(begin, (instant_of(page.after[0]), page.after[1]))
 
 
-def _branches(shape: Shape) -> Iterator[str]:
+def _branches(shape: FilterShape) -> Iterator[str]:
     for status in sorted(shape.statuses or frozenset(Status)):
         yield _written(shape, status, runs=bool(shape.statuses) and status in LIVE)
     if shape.statuses & TERMINAL:
         yield _overdue(shape)
 
 
-def _written(shape: Shape, status: Status, *, runs: bool) -> str:
+def _written(shape: FilterShape, status: Status, *, runs: bool) -> str:
     """The branch of what was written with this status, and with ``runs`` is so still: a range of one index.
 
     Told "of this plan, with this status, by end" the planner may take an index by end alone and sort the others out
@@ -169,8 +169,8 @@ def _written(shape: Shape, status: Status, *, runs: bool) -> str:
     return _limited("subscriptions", conditions, order)
 
 
-def _overdue(shape: Shape) -> str:
-    is_overdue = f"{WRITTEN_LIVE} AND {_IS_OVER}"
+def _overdue(shape: FilterShape) -> str:
+    is_overdue = f"{LIVE_PREDICATE} AND {_IS_OVER}"
     ended_as_wanted = "true"
     if not shape.statuses >= TERMINAL:
         ended_as_wanted = f"cancel_at IS {'NULL' if Status.EXPIRED in shape.statuses else 'NOT NULL'}"
@@ -183,7 +183,7 @@ def _overdue(shape: Shape) -> str:
     return _cut(shape, ended_as_wanted, overdue)
 
 
-def _cut(shape: Shape, condition: str, source: str = "subscriptions") -> str:
+def _cut(shape: FilterShape, condition: str, source: str = "subscriptions") -> str:
     """One branch: what the condition and the rest of the filter let through, from the page's beginning to its end."""
     conditions = [condition, *_page_of(shape, _BEGIN)]
     if shape.by_plan:
@@ -195,7 +195,7 @@ def _cut(shape: Shape, condition: str, source: str = "subscriptions") -> str:
     return _limited(source, conditions, shape.order)
 
 
-def _page_of(shape: Shape, begin: tuple[str, str]) -> list[str]:
+def _page_of(shape: FilterShape, begin: tuple[str, str]) -> list[str]:
     """From the page's beginning to the range's end."""
     if not shape.by_end:
         return [f"id < {begin[1]}"]

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from smp.adapters.postgres.mapping import PAGE_BOUND, actor_of, instant_of, subscription_view_of
+from smp.adapters.postgres.mapping import SUBSCRIPTION_VIEW_SQL, actor_of, instant_of, subscription_view_of
 from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Row, sql
-from smp.adapters.postgres.subscription_list import BACKLOG, BACKLOG_MAX, Shape, list_statement, list_values
-from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.adapters.postgres.subscription_list import BACKLOG, BACKLOG_MAX, FilterShape, list_statement, list_values
+from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import (
     EventPosition,
@@ -28,9 +28,9 @@ _CURRENT: Final = sql(
     f"""
     WITH page AS (
         SELECT * FROM subscriptions
-        WHERE user_id = :user_id AND {WRITTEN_LIVE} AND (ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))
+        WHERE user_id = :user_id AND {LIVE_PREDICATE} AND (ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))
     )
-    SELECT {PAGE_BOUND}
+    SELECT {SUBSCRIPTION_VIEW_SQL}
     """  # noqa: S608 - constants
 )
 # There is no index on id alone (see the migration): each status is a look-up of its own.
@@ -40,7 +40,7 @@ _GET: Final = sql(
         SELECT * FROM subscriptions
         WHERE id = :subscription_id AND status IN ('trial', 'active', 'expired', 'cancelled')
     )
-    SELECT {PAGE_BOUND}
+    SELECT {SUBSCRIPTION_VIEW_SQL}
     """  # noqa: S608 - constants
 )
 _HISTORY: Final = sql(
@@ -50,7 +50,7 @@ _HISTORY: Final = sql(
         WHERE user_id = :user_id AND (starts_at, id) < (CAST(:before AS timestamptz), CAST(:before_id AS uuid))
         ORDER BY starts_at DESC, id DESC LIMIT :limit
     )
-    SELECT {PAGE_BOUND} ORDER BY s.starts_at DESC, s.id DESC
+    SELECT {SUBSCRIPTION_VIEW_SQL} ORDER BY s.starts_at DESC, s.id DESC
     """  # noqa: S608 - constants
 )
 _EVENTS: Final = sql(
@@ -75,7 +75,7 @@ class PostgresSubscriptionReader(SubscriptionReader):
     what was known of it a moment ago.
     """
 
-    def __init__(self, pool: PostgresPool, lists: StaleReads) -> None:
+    def __init__(self, pool: PostgresPool, lists: ReplicaReads) -> None:
         self._pool = pool
         self._lists = lists
 
@@ -113,10 +113,10 @@ class PostgresSubscriptionReader(SubscriptionReader):
         """
         if not all(is_storable(text) for text in (wanted.plan, wanted.email) if text is not None):
             return Page([], None)
-        shape = Shape.of(wanted)
+        shape = FilterShape.of(wanted)
         if shape.depends_on_backlog:
             backlog = await self._lists.row(BACKLOG, now=now)
-            shape = Shape.of(wanted, has_backlog=backlog is not None and backlog[0] > BACKLOG_MAX)
+            shape = FilterShape.of(wanted, has_backlog=backlog is not None and backlog[0] > BACKLOG_MAX)
         statement = list_statement(shape)
         rows = await self._lists.rows(statement, **list_values(statement, wanted, page, now))
         return page_of(

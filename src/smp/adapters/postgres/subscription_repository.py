@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select, text, tuple_
 
-from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.errors import ErrorContext
 from smp.adapters.postgres.mapping import subscription_event_row, subscription_of, subscription_row
 from smp.adapters.postgres.statements import Statement, sql
-from smp.adapters.postgres.tables import WRITTEN_LIVE, subscriptions
+from smp.adapters.postgres.tables import LIVE_PREDICATE, subscriptions
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.actor import SYSTEM
 from smp.domain.errors import StaleVersion, TrialAlreadyUsed
@@ -22,7 +22,7 @@ from smp.domain.subscription.repository import DuePosition, SubscriptionReposito
 from smp.domain.subscription.subscription import Subscription
 
 _columns = subscriptions.c
-_live = text(WRITTEN_LIVE)
+_live = text(LIVE_PREDICATE)
 
 _FIND_UNSETTLED: Final = Statement(
     select(subscriptions).where(_columns.user_id == bindparam("user_id"), _live).with_for_update(key_share=True)
@@ -160,7 +160,7 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def find_unsettled(self, user_id: UUID) -> Subscription | None:
+    async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
         """The subscription of the user that is written as live, locked."""
         row = await self._transaction.row(_FIND_UNSETTLED, user_id=user_id)
         return None if row is None else subscription_of(row)
@@ -178,7 +178,7 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
         """Write the trial into the ledger. Raises TrialAlreadyUsed or UserNotFound."""
-        facts = Facts(subscription.user_id, str(subscription.plan_id))
+        facts = ErrorContext(subscription.user_id, str(subscription.plan_id))
         written = await self._transaction.run(
             _CLAIM_TRIAL,
             facts,
@@ -189,12 +189,13 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
             per_user=once_per_user,
         )
         if written != 1:
-            raise self._transaction.refused(TrialAlreadyUsed(subscription.user_id, str(subscription.plan_id)))
+            self._transaction.mark_aborted()
+            raise TrialAlreadyUsed(subscription.user_id, str(subscription.plan_id))
 
     async def add(self, subscription: Subscription) -> None:
         """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
         values = subscription_row(subscription) | _event_arrays(subscription.events)
-        await self._transaction.run(_ADD, Facts(subscription.user_id), **values)
+        await self._transaction.run(_ADD, ErrorContext(subscription.user_id), **values)
 
     async def save(self, subscription: Subscription) -> None:
         """Keep the change and its events. Raises StaleVersion."""
@@ -210,14 +211,15 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
     async def _write(self, statement: Statement, count: int, values: dict[str, object]) -> None:
         written = await self._transaction.row(statement, **values)
         if written is None or written[0] != count:
-            raise self._transaction.refused(StaleVersion())
+            self._transaction.mark_aborted()
+            raise StaleVersion
 
     async def _save(self, statement: Statement, subscriptions: Sequence[Subscription]) -> None:
         await self._write(statement, len(subscriptions), _changes(subscriptions))
         moved = [subscription for subscription in subscriptions if _moves_span(subscription)]
         if moved:
             users, ids = [one.user_id for one in moved], [one.id for one in moved]
-            await self._transaction.run(_MOVE_SPANS, Facts(moved[0].user_id), user_id=users, id=ids)
+            await self._transaction.run(_MOVE_SPANS, ErrorContext(moved[0].user_id), user_id=users, id=ids)
 
 
 def _is_ended_by_time(changed: Subscription) -> bool:

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, TSTZRANGE, UUID, Ex
 
 METADATA: Final = MetaData()
 
-WRITTEN_LIVE: Final = "status IN ('trial', 'active')"
+LIVE_PREDICATE: Final = "status IN ('trial', 'active')"
 """As SQL: partial indexes serve only those statements that spell their condition out."""
 
 _ACTOR: Final = "actor_type IN ('user', 'admin', 'service', 'system') AND (actor_type = 'system') = (actor_id IS NULL)"
@@ -233,7 +233,7 @@ subscriptions: Final = Table(
     CheckConstraint(
         "cancel_at IS NULL OR (ends_at IS NOT NULL AND cancel_at = ends_at)", name="subscriptions_cancel_at_end"
     ),
-    CheckConstraint(f"(ended_at IS NULL) = ({WRITTEN_LIVE})", name="subscriptions_ended_unless_live"),
+    CheckConstraint(f"(ended_at IS NULL) = ({LIVE_PREDICATE})", name="subscriptions_ended_unless_live"),
     CheckConstraint(
         "ended_at >= starts_at AND ended_at <= coalesce(ends_at, ended_at)", name="subscriptions_ended_within_span"
     ),
@@ -266,8 +266,8 @@ subscriptions: Final = Table(
         " AND converted_at >= starts_at)",
         name="subscriptions_converted",
     ),
-    Index("subscriptions_one_live", "user_id", unique=True, postgresql_where=text(WRITTEN_LIVE)),
-    Index("subscriptions_due_idx", "ends_at", "id", postgresql_where=text(WRITTEN_LIVE)),
+    Index("subscriptions_one_live", "user_id", unique=True, postgresql_where=text(LIVE_PREDICATE)),
+    Index("subscriptions_due_idx", "ends_at", "id", postgresql_where=text(LIVE_PREDICATE)),
     Index("subscriptions_history_idx", "user_id", "starts_at", "id"),
     Index("subscriptions_status_idx", "status", "id"),
     Index("subscriptions_plan_idx", "plan_id", "status", "id"),

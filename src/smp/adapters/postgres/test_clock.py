@@ -9,7 +9,7 @@ from smp.adapters.postgres.mapping import instant_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.ports.clock import Clock, SettableClock
-from smp.domain.errors import ClockMovesForwardOnly
+from smp.domain.errors import ClockCannotGoBack
 
 _NOW: Final = sql("SELECT now FROM test_clock")
 _SET: Final = sql(
@@ -33,10 +33,10 @@ class PostgresTestClock(SettableClock):
         return await self._real.now() if row is None else instant_of(row["now"])
 
     async def set(self, now: datetime) -> None:
-        """Stand at ``now``. Raises ClockMovesForwardOnly, before the first set also where the real clock is later."""
+        """Stand at ``now``. Raises ClockCannotGoBack, before the first set also where the real clock is later."""
         present = await self.now()
         if now < present:
-            raise ClockMovesForwardOnly(present, now)
+            raise ClockCannotGoBack(present, now)
         # Another process may have set it since: the row itself refuses to go back.
         if await self._pool.run(_SET, now=now) != 1:
-            raise ClockMovesForwardOnly(await self.now(), now)
+            raise ClockCannotGoBack(await self.now(), now)

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from smp.adapters.postgres.errors import NO_FACTS, Facts, Translated
+from smp.adapters.postgres.errors import NO_CONTEXT, ErrorContext, Translated
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Connection, Row, Statement
 from smp.application.errors import StorageUnavailable, TransactionConflict
-from smp.domain.errors import DomainError, RejectedByStorage
+from smp.domain.errors import StorageIntegrityError
 
 _COMMITTED: Final = "COMMIT"
 
@@ -24,7 +24,7 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._is_doomed = False
+        self._is_aborted = False
         self._is_over = False
 
     @property
@@ -37,17 +37,17 @@ class Transaction:
         with Translated():
             await self._connection.execute("BEGIN")
 
-    async def rows(self, statement: Statement, facts: Facts = NO_FACTS, /, **values: object) -> list[Row]:
+    async def rows(self, statement: Statement, facts: ErrorContext = NO_CONTEXT, /, **values: object) -> list[Row]:
         """All rows that the statement gives; ``facts`` are what a refusal would have to name."""
         with Translated(facts):
             return await statement.rows(self._connection, **values)
 
-    async def row(self, statement: Statement, facts: Facts = NO_FACTS, /, **values: object) -> Row | None:
+    async def row(self, statement: Statement, facts: ErrorContext = NO_CONTEXT, /, **values: object) -> Row | None:
         """The first row that the statement gives; ``facts`` are what a refusal would have to name."""
         with Translated(facts):
             return await statement.row(self._connection, **values)
 
-    async def run(self, statement: Statement, facts: Facts = NO_FACTS, /, **values: object) -> int:
+    async def run(self, statement: Statement, facts: ErrorContext = NO_CONTEXT, /, **values: object) -> int:
         """How many rows the statement wrote; ``facts`` are what a refusal would have to name."""
         with Translated(facts):
             return await statement.run(self._connection, **values)
@@ -59,28 +59,27 @@ class Transaction:
         with Translated():
             await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=timeout_s)
 
-    def refused(self, refusal: DomainError) -> DomainError:
-        """``refusal``, to be raised for a write that did not find what it was to change: no commit will do any more."""
-        self._is_doomed = True
-        return refusal
+    def mark_aborted(self) -> None:
+        """Refuse every later commit: a write did not find the row that it was to change."""
+        self._is_aborted = True
 
     async def commit(self) -> None:
         """Make it last.
 
         Raises:
-            RejectedByStorage: where a write was refused before.
+            StorageIntegrityError: where a write was refused before.
             TransactionConflict: where PostgreSQL gave the transaction up.
             StorageUnavailable: where the connection was lost before COMMIT was sent.
             OutcomeUnknown: where it was lost after.
         """
-        if self._is_doomed:
-            raise RejectedByStorage("transaction_aborted")
+        if self._is_aborted:
+            raise StorageIntegrityError("transaction_aborted")
         self._refuse_lost()
         with Translated(committing=True):
             tag = await self._connection.execute("COMMIT")
         # PostgreSQL answers COMMIT in a failed transaction politely, with the tag of what it did instead.
         if tag != _COMMITTED:
-            raise RejectedByStorage("transaction_aborted")
+            raise StorageIntegrityError("transaction_aborted")
         self._is_over = True
 
     async def roll_back(self) -> None:

@@ -58,7 +58,7 @@ class PostgresUnitOfWork(UnitOfWork):
         """Make the changes last, with the rendered answer where there is a request.
 
         Raises:
-            RejectedByStorage: where a write was refused before.
+            StorageIntegrityError: where a write was refused before.
             TransactionConflict, StorageUnavailable, OutcomeUnknown: as the port says.
         """
         if self._request is not None:

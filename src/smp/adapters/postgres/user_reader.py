@@ -9,7 +9,7 @@ from uuid import UUID
 from smp.adapters.postgres.mapping import user_view_of
 from smp.adapters.postgres.paging import page_of
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.stale_reads import StaleReads
+from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import sql
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import UserPosition, UserReader
@@ -30,7 +30,7 @@ _SURROGATES: Final = (0xD800, 0xDFFF)
 class PostgresUserReader(UserReader):
     """Users, each read in one statement; lists may be a little stale."""
 
-    def __init__(self, pool: PostgresPool, lists: StaleReads) -> None:
+    def __init__(self, pool: PostgresPool, lists: ReplicaReads) -> None:
         self._pool = pool
         self._lists = lists
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select, update
 
-from smp.adapters.postgres.errors import Facts
+from smp.adapters.postgres.errors import ErrorContext
 from smp.adapters.postgres.mapping import user_event_row, user_of, user_row
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import events, user_emails, users
@@ -68,7 +68,7 @@ class PostgresUserRepository(UserRepository):
         """Keep a new user and its events. Raises EmailTaken."""
         if user.is_enabled_admin:
             await self._transaction.row(_LOCK_ADMINS)
-        facts = Facts(user.id)
+        facts = ErrorContext(user.id)
         await self._transaction.run(_CLAIM, facts, email_key=user.email.key, user_id=user.id)
         await self._transaction.run(_ADD, facts, **user_row(user))
         for event in user.events:
@@ -80,4 +80,5 @@ class PostgresUserRepository(UserRepository):
             _SAVE, user_id=user.id, password_hash=user.password_hash, role=user.role.value, disabled=user.disabled
         )
         if written != 1:
-            raise self._transaction.refused(UserNotFound(user.id))
+            self._transaction.mark_aborted()
+            raise UserNotFound(user.id)

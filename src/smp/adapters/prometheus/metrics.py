@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
-from smp.adapters.prometheus.families import FAMILIES, Family, Kind
-from smp.adapters.prometheus.workers import ProcessFigures, shared_folder, shared_registry
+from smp.adapters.prometheus.definitions import FAMILIES, Family, Kind
+from smp.adapters.prometheus.workers import ProcessMetrics, shared_folder, shared_registry
 
 Series = TypeVar("Series", Counter, Gauge, Histogram)
 
@@ -25,7 +25,7 @@ class Metrics:
         self._families: dict[str, Counter | Gauge | Histogram] = {
             family.name: _registered(family, self._registry) for family in FAMILIES
         }
-        ProcessFigures(self._registry)
+        ProcessMetrics(self._registry)
         for family in FAMILIES:
             if family.labels and all(family.labels.values()):
                 for values in product(*family.labels.values()):

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-from smp.adapters.prometheus.families import (
+from smp.adapters.prometheus.definitions import (
     DATABASE_ERRORS,
     METHODS,
     POOL_TIMEOUTS,
@@ -24,7 +24,7 @@ from smp.application.commands.expire_due_subscriptions import SweepOutcome
 _METHODS: Final = frozenset(METHODS)
 
 
-class RequestFigures:
+class RequestMetrics:
     """Counts answers by method, route template and status, and how long they took."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -48,7 +48,7 @@ class RequestFigures:
         return self._series.setdefault((method, route, status), series)
 
 
-class PoolFigures:
+class PoolMetrics:
     """Counts what happens in a pool of connections."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -69,7 +69,7 @@ class PoolFigures:
         self._metrics.counter(DATABASE_ERRORS, kind).inc()
 
 
-class ReplicaFigures:
+class ReplicaMetrics:
     """Counts reads that may be a little stale, by who answered them."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -83,7 +83,7 @@ class ReplicaFigures:
         """The replica was looked at; its lag is told as other states are, by who looks at them."""
 
 
-class SweepFigures:
+class ExpiryMetrics:
     """Counts sweeps and what they ended."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from smp.adapters.prometheus.families import (
+from smp.adapters.prometheus.definitions import (
     ACCESS_DECISIONS,
     CONFLICTS,
     LOGINS_THROTTLED,
@@ -19,8 +19,8 @@ from smp.adapters.prometheus.families import (
     REPLAYS,
 )
 from smp.adapters.prometheus.metrics import Metrics
-from smp.application.errors import Busy, PaymentUnavailable, TooManyAttempts, TransactionConflict
-from smp.application.idempotency import AlreadyAnswered, IdempotentRequest
+from smp.application.errors import Overloaded, PaymentUnavailable, TooManyAttempts, TransactionConflict
+from smp.application.idempotency import DuplicateRequest, IdempotentRequest
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher, Verification
 from smp.application.ports.payment_gateway import PaymentGateway
@@ -28,12 +28,12 @@ from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
 from smp.domain.access import AccessDecision, Reason
 from smp.domain.actor import Actor
-from smp.domain.errors import InvalidValue, PaymentDeclined, PaymentRequired
+from smp.domain.errors import PaymentDeclined, PaymentRequired, ValidationError
 from smp.domain.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class CountedCheckAccess(CheckAccessHandler):
+class InstrumentedCheckAccess(CheckAccessHandler):
     """Counts decisions by their reason."""
 
     decisions: Mapping[Reason, Counter]
@@ -52,7 +52,7 @@ class CountedCheckAccess(CheckAccessHandler):
         return decision
 
 
-class CountedUnitsOfWork(UnitOfWorkFactory):
+class InstrumentedUnitOfWorkFactory(UnitOfWorkFactory):
     """Counts transactions that were given up, and requests that were answered before."""
 
     def __init__(self, units_of_work: UnitOfWorkFactory, metrics: Metrics) -> None:
@@ -69,12 +69,12 @@ class CountedUnitsOfWork(UnitOfWorkFactory):
         except TransactionConflict:
             self._conflicts.inc()
             raise
-        except AlreadyAnswered:
+        except DuplicateRequest:
             self._replays.inc()
             raise
 
 
-class CountedLoginThrottle(LoginThrottle):
+class InstrumentedLoginThrottle(LoginThrottle):
     """Counts attempts that have to wait."""
 
     def __init__(self, throttle: LoginThrottle, metrics: Metrics) -> None:
@@ -93,12 +93,12 @@ class CountedLoginThrottle(LoginThrottle):
         """The password was right."""
         await self._throttle.succeeded(account, source)
 
-    async def withdraw(self, account: str, source: str) -> None:
+    async def cancel(self, account: str, source: str) -> None:
         """The attempt was not judged after all."""
-        await self._throttle.withdraw(account, source)
+        await self._throttle.cancel(account, source)
 
 
-class CountedPasswords(PasswordHasher):
+class InstrumentedPasswordHasher(PasswordHasher):
     """Counts passwords that find the queue full."""
 
     def __init__(self, hasher: PasswordHasher, metrics: Metrics) -> None:
@@ -124,12 +124,12 @@ class CountedPasswords(PasswordHasher):
     def _counting(self) -> Iterator[None]:
         try:
             yield
-        except Busy:
+        except Overloaded:
             self._refused.inc()
             raise
 
 
-class CountedPayments(PaymentGateway):
+class InstrumentedPaymentGateway(PaymentGateway):
     """Counts charges by what became of them."""
 
     def __init__(self, payments: PaymentGateway, metrics: Metrics) -> None:
@@ -139,7 +139,7 @@ class CountedPayments(PaymentGateway):
             PaymentDeclined: metrics.counter(PAYMENTS, "declined"),
             PaymentRequired: metrics.counter(PAYMENTS, "required"),
             PaymentUnavailable: metrics.counter(PAYMENTS, "unavailable"),
-            InvalidValue: metrics.counter(PAYMENTS, "invalid"),
+            ValidationError: metrics.counter(PAYMENTS, "invalid"),
         }
 
     async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:

@@ -34,11 +34,11 @@ def shared_registry(folder: Path) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Living(folder))
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
-    ProcessFigures(registry, lambda: [pid for pid in _processes(folder) if _is_alive(pid)])
+    ProcessMetrics(registry, lambda: [pid for pid in _processes(folder) if _is_alive(pid)])
     return registry
 
 
-class ProcessFigures(Collector):
+class ProcessMetrics(Collector):
     """Processor time, memory and file descriptors of processes, added up; nothing where there is no ``/proc``."""
 
     def __init__(

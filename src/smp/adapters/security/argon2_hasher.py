@@ -17,7 +17,7 @@ from argon2 import Type
 from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
 from argon2.low_level import hash_secret_raw
 
-from smp.application.errors import Busy
+from smp.application.errors import Overloaded
 from smp.application.ports.password_hasher import PasswordHasher, Verification
 
 SALT_BYTES: Final = 16
@@ -56,7 +56,7 @@ class Argon2PasswordHasher(PasswordHasher):
         self._nobodys_hash = _unmatchable_hash(self._cost)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="argon2")
         self._concurrency = concurrency
-        self._places = concurrency + queue
+        self._slots = concurrency + queue
         self._taken = 0
         self._lock = Lock()
 
@@ -122,8 +122,8 @@ class Argon2PasswordHasher(PasswordHasher):
 
     def _take_place(self) -> None:
         with self._lock:
-            if self._taken == self._places:
-                raise Busy("too many passwords are being looked at", RETRY_AFTER_S)
+            if self._taken == self._slots:
+                raise Overloaded("too many passwords are being looked at", RETRY_AFTER_S)
             self._taken += 1
 
     def _give_place_back(self) -> None:

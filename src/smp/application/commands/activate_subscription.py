@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from smp.application.preconditions import Expected, check
+from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
 from smp.domain.actor import Actor
 from smp.domain.errors import LiveSubscriptionExists, PlanArchived
@@ -29,7 +29,7 @@ class ActivateSubscription:
     user_id: UUID
     plan: str
     payment_method: str | None = None
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
     request: IdempotentRequest | None = None
 
 
@@ -39,7 +39,7 @@ class ActivateSubscriptionHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     payments: PaymentGateway
 
     async def __call__(self, command: ActivateSubscription) -> SubscriptionOutcome:
@@ -52,35 +52,35 @@ class ActivateSubscriptionHandler:
             PaymentRefused, PaymentUnavailable: where the charge did not succeed.
             StaleVersion: where the trial is not as expected.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work(command.request) as work:
             plan = await work.plans.get(command.plan)
-            trial = await self._running_trial(work, command, causes)
-            check(command.expected, None if trial is None else trial.version)
+            trial = await self._running_trial(work, command, new_metadata)
+            require_version(command.expected, None if trial is None else trial.version)
             revision = await _revision_to_bind(work, plan, trial)
             if trial is None:
-                subscription = Subscription.activate(self.ids.new(), command.user_id, revision, causes())
+                subscription = Subscription.activate(self.ids.new(), command.user_id, revision, new_metadata())
                 await work.subscriptions.add(subscription)
             else:
-                subscription = trial.convert(revision, causes())
+                subscription = trial.convert(revision, new_metadata())
                 await work.subscriptions.save(subscription)
             await self._charge(command, subscription, revision)
-            view = SubscriptionView.bound_to(subscription, plan, revision, causes.at)
+            view = SubscriptionView.bound_to(subscription, plan, revision, new_metadata.at)
             outcome = SubscriptionOutcome(view, created=trial is None)
             await work.commit(outcome)
         return outcome
 
     async def _running_trial(
-        self, work: UnitOfWork, command: ActivateSubscription, causes: Causes
+        self, work: UnitOfWork, command: ActivateSubscription, new_metadata: EventMetadataFactory
     ) -> Subscription | None:
-        previous = await work.subscriptions.find_unsettled(command.user_id)
+        previous = await work.subscriptions.find_open_for_update(command.user_id)
         if previous is None:
             return None
-        if previous.is_due(causes.at):
-            await work.subscriptions.save(previous.settle(causes()))
+        if previous.is_overdue(new_metadata.at):
+            await work.subscriptions.save(previous.apply_expiry(new_metadata()))
             return None
         if previous.status is not Status.TRIAL:
-            check(command.expected, previous.version)
+            require_version(command.expected, previous.version)
             raise LiveSubscriptionExists(command.user_id)
         return previous
 

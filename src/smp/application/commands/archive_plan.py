@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.outcomes import PlanOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.preconditions import Expected, check
+from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import PlanView
 from smp.domain.actor import Actor
 
@@ -21,7 +21,7 @@ class ArchivePlan:
 
     actor: Actor
     plan: str
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
     request: IdempotentRequest | None = None
 
 
@@ -31,15 +31,15 @@ class ArchivePlanHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
 
     async def __call__(self, command: ArchivePlan) -> PlanOutcome:
         """The plan as it now is. Raises PlanNotFound or StaleVersion."""
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work(command.request) as work:
             plan = await work.plans.get(command.plan, for_change=True)
-            check(command.expected, plan.version)
-            archived = plan.archive(causes())
+            require_version(command.expected, plan.version)
+            archived = plan.archive(new_metadata())
             if archived.events:
                 await work.plans.save(archived)
             outcome = PlanOutcome(PlanView.of(archived))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.live_subscription import LiveSubscription
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.domain.actor import Actor
 
 
@@ -31,7 +31,7 @@ class CancelSubscription:
     actor: Actor
     user_id: UUID
     at: CancelAt = CancelAt.NOW
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
     request: IdempotentRequest | None = None
 
 
@@ -41,7 +41,7 @@ class CancelSubscriptionHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
 
     async def __call__(self, command: CancelSubscription) -> SubscriptionOutcome:
         """The subscription as it now is.
@@ -50,11 +50,11 @@ class CancelSubscriptionHandler:
             UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
             IllegalTransition: at the period's end of a subscription for life.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work(command.request) as work:
-            live = await LiveSubscription.of(work, command.user_id, causes.at, command.expected)
+            live = await LiveSubscription.of(work, command.user_id, new_metadata.at, command.expected)
             if command.at is CancelAt.NOW:
-                cancelled = live.subscription.cancel_now(causes())
+                cancelled = live.subscription.cancel_now(new_metadata())
             else:
-                cancelled = live.subscription.cancel_at_period_end(causes())
-            return await live.save(work, cancelled, causes.at)
+                cancelled = live.subscription.cancel_at_period_end(new_metadata())
+            return await live.save(work, cancelled, new_metadata.at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from smp.application.errors import Busy, InvalidCredentials
+from smp.application.errors import InvalidCredentials, Overloaded
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock
 from smp.application.ports.login_throttle import LoginThrottle
@@ -39,7 +39,7 @@ class ChangePasswordHandler:
         """Change it.
 
         Raises:
-            InvalidValue: for a weak new password.
+            ValidationError: for a weak new password.
             InvalidCredentials: where the current password is wrong.
             TooManyAttempts: where the account or the source has to wait.
             Busy: where too many passwords are being looked at.
@@ -64,6 +64,6 @@ class ChangePasswordHandler:
         await self.throttle.attempt(user.email.key, command.source, await self.clock.now())
         try:
             return await self.hasher.verify(user.password_hash, command.current_password)
-        except Busy:
-            await self.throttle.withdraw(user.email.key, command.source)
+        except Overloaded:
+            await self.throttle.cancel(user.email.key, command.source)
             raise

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.outcomes import UserOutcome
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
 from smp.domain.actor import SYSTEM
-from smp.domain.errors import check_all
+from smp.domain.errors import collect_errors
 from smp.domain.user.user import Email, Role, User
 
 
@@ -32,7 +32,7 @@ class CreateAdminHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     hasher: PasswordHasher
     policy: PasswordPolicy
 
@@ -40,17 +40,17 @@ class CreateAdminHandler:
         """The new administrator; ``None`` where there was one already and only the first was wanted.
 
         Raises:
-            InvalidValue: for a bad email or a weak password.
+            ValidationError: for a bad email or a weak password.
             EmailTaken: where another user has the email.
         """
-        check_all(lambda: Email(command.email), lambda: self.policy.check(command.password))
+        collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
         email = Email(command.email)
         password_hash = await self.hasher.hash(command.password)
-        causes = Causes(self.ids, SYSTEM, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, SYSTEM, await self.clock.now())
         async with self.unit_of_work() as work:
             if command.only_the_first and await work.users.lock_enabled_admins():
                 return None
-            user = User.register(self.ids.new(), email, password_hash, Role.ADMIN, causes())
+            user = User.register(self.ids.new(), email, password_hash, Role.ADMIN, new_metadata())
             await work.users.add(user)
             await work.commit()
         return UserOutcome(UserView.of(user), created=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from smp.application.ports.api_keys import ApiKey
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
-from smp.application.ports.tokens import Tokens
+from smp.application.ports.id_generator import IdGenerator
+from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import ApiKeyView
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.text import is_storable
 
 NAME_MAX = 100
@@ -37,13 +37,13 @@ class CreateApiKeyHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
-    tokens: Tokens
+    ids: IdGenerator
+    tokens: TokenGenerator
 
     async def __call__(self, command: CreateApiKey) -> NewApiKey:
-        """The new key. Raises InvalidValue for a blank or overlong name."""
+        """The new key. Raises ValidationError for a blank or overlong name."""
         if not command.name.strip() or len(command.name) > NAME_MAX or not is_storable(command.name):
-            raise InvalidValue("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
+            raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
         secret = f"smp_{self.tokens.new()}"
         key = ApiKey(self.ids.new(), command.name, self.tokens.digest(secret), await self.clock.now())
         async with self.unit_of_work() as work:

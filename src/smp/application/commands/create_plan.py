@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.outcomes import PlanOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import PlanView
 from smp.domain.actor import Actor
@@ -33,17 +33,19 @@ class CreatePlanHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
 
     async def __call__(self, command: CreatePlan) -> PlanOutcome:
         """The new plan.
 
         Raises:
-            InvalidValue: for a bad code, name or description.
+            ValidationError: for a bad code, name or description.
             PlanCodeTaken: where another plan has the code.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
-        plan = Plan.create(self.ids.new(), command.code, command.name, command.description, command.terms, causes())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
+        plan = Plan.create(
+            self.ids.new(), command.code, command.name, command.description, command.terms, new_metadata()
+        )
         async with self.unit_of_work(command.request) as work:
             await work.plans.add(plan)
             outcome = PlanOutcome(PlanView.of(plan), created=True)

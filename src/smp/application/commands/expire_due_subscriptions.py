@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from smp.application.causes import Causes
 from smp.application.errors import ApplicationError, TransactionConflict
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.ports.clock import Clock
-from smp.application.ports.failure_log import FailureLog
-from smp.application.ports.housekeeping import Housekeeping
-from smp.application.ports.ids import Ids
+from smp.application.ports.error_reporter import ErrorReporter
+from smp.application.ports.id_generator import IdGenerator
+from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.actor import SYSTEM
 from smp.domain.errors import DomainError
@@ -24,10 +24,10 @@ from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import SessionPolicy
 
 BATCH_SIZE: Final = 2_000
-LANES: Final = 2
+CONCURRENCY: Final = 2
 """Batches under way at once: while the database writes one, the domain decides the next."""
 
-HOUSEKEEPING_LIMIT: Final = 10_000
+PURGE_LIMIT: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class SweepOutcome:
 
     expired: int = 0
     cancelled: int = 0
-    forgotten: int = 0
+    purged: int = 0
     failed: set[UUID] = field(default_factory=set)
 
     @property
@@ -74,64 +74,64 @@ class ExpireDueSubscriptionsHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
-    housekeeping: Housekeeping
+    ids: IdGenerator
+    housekeeping: RetentionCleanup
     sessions: SessionPolicy
-    failures: FailureLog
+    failures: ErrorReporter
 
     async def __call__(self, command: ExpireDueSubscriptions) -> SweepOutcome:
         """What was ended, and what could not be. Raises StorageUnavailable where the database does not answer."""
-        causes = Causes(self.ids, SYSTEM, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, SYSTEM, await self.clock.now())
         outcome = SweepOutcome()
         try:
             async with asyncio.TaskGroup() as lanes:
-                for _ in range(LANES):
-                    lanes.create_task(self._sweep(causes, outcome, command.progress))
+                for _ in range(CONCURRENCY):
+                    lanes.create_task(self._sweep(new_metadata, outcome, command.progress))
         except* ApplicationError as group:
             raise group.exceptions[0] from None
-        outcome.forgotten = await self.housekeeping.forget_outdated(causes.at, self.sessions, HOUSEKEEPING_LIMIT)
+        outcome.purged = await self.housekeeping.purge_expired(new_metadata.at, self.sessions, PURGE_LIMIT)
         return outcome
 
-    async def _sweep(self, causes: Causes, outcome: SweepOutcome, progress: Progress) -> None:
+    async def _sweep(self, new_metadata: EventMetadataFactory, outcome: SweepOutcome, progress: Progress) -> None:
         position: DuePosition | None = None
         while True:
-            claimed = await self._settle_batch(causes, position, outcome)
+            claimed = await self._settle_batch(new_metadata, position, outcome)
             if not claimed:
                 return
             position = _position(claimed[-1])
             progress(outcome)
 
     async def _settle_batch(
-        self, causes: Causes, after: DuePosition | None, outcome: SweepOutcome
+        self, new_metadata: EventMetadataFactory, after: DuePosition | None, outcome: SweepOutcome
     ) -> Sequence[Subscription]:
         claimed: Sequence[Subscription] = ()
         try:
             async with self.unit_of_work() as work:
-                claimed = await work.subscriptions.claim_due(causes.at, BATCH_SIZE, after)
-                settled = [subscription.settle(causes()) for subscription in claimed]
+                claimed = await work.subscriptions.claim_due(new_metadata.at, BATCH_SIZE, after)
+                settled = [subscription.apply_expiry(new_metadata()) for subscription in claimed]
                 if settled:
                     await work.subscriptions.save_all(settled)
                     await work.commit()
             outcome.count(settled)
         except (DomainError, TransactionConflict):
             for subscription in claimed:
-                await self._settle_one(causes, subscription, outcome)
+                await self._settle_one(new_metadata, subscription, outcome)
         return claimed
 
-    async def _settle_one(self, causes: Causes, due: Subscription, outcome: SweepOutcome) -> None:
+    async def _settle_one(self, new_metadata: EventMetadataFactory, due: Subscription, outcome: SweepOutcome) -> None:
         try:
             async with self.unit_of_work() as work:
-                current = await work.subscriptions.find_unsettled(due.user_id)
-                if current is None or current.id != due.id or not current.is_due(causes.at):
+                current = await work.subscriptions.find_open_for_update(due.user_id)
+                if current is None or current.id != due.id or not current.is_overdue(new_metadata.at):
                     return
-                settled = current.settle(causes())
+                settled = current.apply_expiry(new_metadata())
                 await work.subscriptions.save(settled)
                 await work.commit()
             outcome.count([settled])
         except (DomainError, TransactionConflict) as failure:
             if due.id not in outcome.failed:
                 outcome.failed.add(due.id)
-                self.failures.sweep_failed(due.id, failure)
+                self.failures.expiry_failed(due.id, failure)
 
 
 def _position(subscription: Subscription) -> tuple[datetime, UUID]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from smp.application.errors import Busy, InvalidCredentials
+from smp.application.errors import InvalidCredentials, Overloaded
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
-from smp.application.ports.tokens import Tokens
+from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries.views import UserView
 from smp.application.session_token import new_session_token, owner_named_by
@@ -45,8 +45,8 @@ class LogInHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
-    tokens: Tokens
+    ids: IdGenerator
+    tokens: TokenGenerator
     hasher: PasswordHasher
     throttle: LoginThrottle
     policy: SessionPolicy
@@ -65,8 +65,8 @@ class LogInHandler:
         try:
             user = await self._find(account)
             verification = await self.hasher.verify(None if user is None else user.password_hash, command.password)
-        except Busy:
-            await self.throttle.withdraw(account, command.source)
+        except Overloaded:
+            await self.throttle.cancel(account, command.source)
             raise
         if user is None or user.disabled or not verification.matches:
             raise InvalidCredentials

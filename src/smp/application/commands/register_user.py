@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.outcomes import UserOutcome
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
 from smp.domain.actor import Actor, ActorType
-from smp.domain.errors import EmailTaken, check_all
+from smp.domain.errors import EmailTaken, collect_errors
 from smp.domain.user.user import Email, Role, User
 
 
@@ -33,7 +33,7 @@ class RegisterUserHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     hasher: PasswordHasher
     policy: PasswordPolicy
 
@@ -41,18 +41,18 @@ class RegisterUserHandler:
         """The new user.
 
         Raises:
-            InvalidValue: for a bad email or a weak password.
+            ValidationError: for a bad email or a weak password.
             EmailTaken: where another user has the email.
         """
-        check_all(lambda: Email(command.email), lambda: self.policy.check(command.password))
+        collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
         email = Email(command.email)
         password_hash = await self.hasher.hash(command.password)
         user_id = self.ids.new()
-        causes = Causes(self.ids, Actor(ActorType.USER, user_id), await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, Actor(ActorType.USER, user_id), await self.clock.now())
         async with self.unit_of_work(command.request) as work:
             if await work.users.find_by_email(email.key) is not None:
                 raise EmailTaken
-            user = User.register(user_id, email, password_hash, Role.USER, causes())
+            user = User.register(user_id, email, password_hash, Role.USER, new_metadata())
             await work.users.add(user)
             outcome = UserOutcome(UserView.of(user), created=True)
             await work.commit(outcome)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.live_subscription import LiveSubscription
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.domain.actor import Actor
 
 
@@ -24,7 +24,7 @@ class RenewSubscription:
     actor: Actor
     user_id: UUID
     payment_method: str | None = None
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
     request: IdempotentRequest | None = None
 
 
@@ -37,7 +37,7 @@ class RenewSubscriptionHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     payments: PaymentGateway
 
     async def __call__(self, command: RenewSubscription) -> SubscriptionOutcome:
@@ -48,13 +48,13 @@ class RenewSubscriptionHandler:
             IllegalTransition: for a trial, for life, or where a cancellation is scheduled.
             PaymentRefused, PaymentUnavailable: where the charge did not succeed.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work(command.request) as work:
-            live = await LiveSubscription.of(work, command.user_id, causes.at, command.expected)
-            renewed = live.subscription.renew(live.revision, causes())
+            live = await LiveSubscription.of(work, command.user_id, new_metadata.at, command.expected)
+            renewed = live.subscription.renew(live.revision, new_metadata())
             await work.subscriptions.save(renewed)
             price = live.revision.terms.price
             if not price.is_free:
                 reference = f"{renewed.id}/{renewed.version}"
                 await self.payments.charge(price, command.payment_method, command.user_id, command.actor, reference)
-            return await live.commit(work, renewed, causes.at)
+            return await live.commit(work, renewed, new_metadata.at)

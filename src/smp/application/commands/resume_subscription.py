@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.live_subscription import LiveSubscription
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.domain.actor import Actor
 
 
@@ -22,7 +22,7 @@ class ResumeSubscription:
 
     actor: Actor
     user_id: UUID
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
     request: IdempotentRequest | None = None
 
 
@@ -32,7 +32,7 @@ class ResumeSubscriptionHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
 
     async def __call__(self, command: ResumeSubscription) -> SubscriptionOutcome:
         """The subscription as it now is.
@@ -41,7 +41,7 @@ class ResumeSubscriptionHandler:
             UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
             IllegalTransition: where no cancellation is scheduled.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work(command.request) as work:
-            live = await LiveSubscription.of(work, command.user_id, causes.at, command.expected)
-            return await live.save(work, live.subscription.resume(causes()), causes.at)
+            live = await LiveSubscription.of(work, command.user_id, new_metadata.at, command.expected)
+            return await live.save(work, live.subscription.resume(new_metadata()), new_metadata.at)

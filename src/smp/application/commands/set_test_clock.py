@@ -8,7 +8,7 @@ from typing import Final
 
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, ExpireDueSubscriptionsHandler
 from smp.application.ports.clock import SettableClock
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """The clock stands before it, so that what is counted from now on (sessions, waits, forecasts) has an instant too."""
@@ -33,11 +33,11 @@ class SetTestClockHandler:
         """The instant at which the clock now stands.
 
         Raises:
-            InvalidValue: at ``/now`` where it is too late for a calendar that ends with the year 9999.
-            ClockMovesForwardOnly: where the clock is already later.
+            ValidationError: at ``/now`` where it is too late for a calendar that ends with the year 9999.
+            ClockCannotGoBack: where the clock is already later.
         """
         if command.now >= LATEST:
-            raise InvalidValue("/now", f"must be before {LATEST:%Y-%m-%d}")
+            raise ValidationError("/now", f"must be before {LATEST:%Y-%m-%d}")
         await self.clock.set(command.now)
         if command.sweep:
             await self.expire(ExpireDueSubscriptions())

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.preconditions import Expected, check
+from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
 from smp.domain.actor import Actor
 from smp.domain.errors import LiveSubscriptionExists, PlanArchived, PlanHasNoTrial
@@ -33,7 +33,7 @@ class StartTrial:
     actor: Actor
     user_id: UUID
     plan: str
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
     request: IdempotentRequest | None = None
 
 
@@ -43,7 +43,7 @@ class StartTrialHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
     scope: TrialScope
 
     async def __call__(self, command: StartTrial) -> SubscriptionOutcome:
@@ -55,24 +55,24 @@ class StartTrialHandler:
             PlanArchived, PlanHasNoTrial: where the plan does not offer it.
             TrialAlreadyUsed: where the user has used it before.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work(command.request) as work:
             plan = await work.plans.get(command.plan)
-            previous = await work.subscriptions.find_unsettled(command.user_id)
+            previous = await work.subscriptions.find_open_for_update(command.user_id)
             if previous is not None:
-                if not previous.is_due(causes.at):
-                    check(command.expected, previous.version)
+                if not previous.is_overdue(new_metadata.at):
+                    require_version(command.expected, previous.version)
                     raise LiveSubscriptionExists(command.user_id)
-                await work.subscriptions.save(previous.settle(causes()))
-            check(command.expected, None)
+                await work.subscriptions.save(previous.apply_expiry(new_metadata()))
+            require_version(command.expected, None)
             if plan.is_archived:
                 raise PlanArchived(plan.code)
             if plan.revision.terms.trial_period is None:
                 raise PlanHasNoTrial(plan.code)
-            trial = Subscription.start_trial(self.ids.new(), command.user_id, plan.revision, causes())
+            trial = Subscription.start_trial(self.ids.new(), command.user_id, plan.revision, new_metadata())
             await work.subscriptions.claim_trial(trial, once_per_user=self.scope is TrialScope.USER)
             await work.subscriptions.add(trial)
-            view = SubscriptionView.bound_to(trial, plan, plan.revision, causes.at)
+            view = SubscriptionView.bound_to(trial, plan, plan.revision, new_metadata.at)
             outcome = SubscriptionOutcome(view, created=True)
             await work.commit(outcome)
         return outcome

@@ -23,5 +23,5 @@ class SettableClock(Clock, Protocol):
         """Stand at ``now``, an aware instant in UTC.
 
         Raises:
-            ClockMovesForwardOnly: where the clock is already later.
+            ClockCannotGoBack: where the clock is already later.
         """

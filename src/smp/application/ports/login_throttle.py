@@ -26,5 +26,5 @@ class LoginThrottle(Protocol):
         """The password was right: forget the account's failures and do not hold this attempt against the source."""
 
     @abstractmethod
-    async def withdraw(self, account: str, source: str) -> None:
+    async def cancel(self, account: str, source: str) -> None:
         """The attempt was not judged after all: do not count it."""

@@ -23,5 +23,5 @@ class PaymentGateway(Protocol):
             PaymentRequired: where this actor cannot pay here.
             PaymentDeclined: where the charge was refused.
             PaymentUnavailable: where the provider does not answer.
-            InvalidValue: at ``/payment_method`` where there is no such method.
+            ValidationError: at ``/payment_method`` where there is no such method.
         """

@@ -49,7 +49,7 @@ class UnitOfWork(Protocol):
         Where the unit of work was opened for an idempotent request, the rendered result is kept with the changes.
 
         Raises:
-            RejectedByStorage: where a write of this unit of work was refused before; nothing was changed.
+            StorageIntegrityError: where a write of this unit of work was refused before; nothing was changed.
             TransactionConflict: where the database gave the transaction up; nothing was changed.
             StorageUnavailable: where the database was lost before it was told; nothing was changed.
             OutcomeUnknown: where the database was lost while committing.
@@ -64,7 +64,7 @@ class UnitOfWorkFactory(Protocol):
         """A transaction, claimed for ``request`` where one is given.
 
         Entering raises:
-            AlreadyAnswered: where the request took effect before.
+            DuplicateRequest: where the request took effect before.
             IdempotencyKeyReused: where its key was used with another request.
             RequestInProgress: where another transaction holds its key.
             StorageUnavailable: where the database does not answer.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from smp.application.caller import Caller
 from smp.application.errors import NotAuthenticated
 from smp.application.ports.clock import Clock
-from smp.application.ports.tokens import Tokens
+from smp.application.ports.token_generator import TokenGenerator
 from smp.application.queries.readers import ApiKeyReader, SessionReader
 from smp.application.queries.views import UserView
 from smp.application.session_token import owner_named_by
@@ -29,7 +29,7 @@ class AuthenticateHandler:
 
     sessions: SessionReader
     api_keys: ApiKeyReader
-    tokens: Tokens
+    tokens: TokenGenerator
     clock: Clock
     policy: SessionPolicy
 

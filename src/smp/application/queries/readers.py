@@ -13,8 +13,8 @@ from smp.application.paging import Page, PageRequest
 from smp.application.ports.api_keys import ApiKey
 from smp.application.queries.views import (
     ApiKeyView,
+    CheckResult,
     EventView,
-    Finding,
     PlanCount,
     PlanView,
     RevisionRevenue,
@@ -23,7 +23,7 @@ from smp.application.queries.views import (
     TrialCounts,
     UserView,
 )
-from smp.domain.access import Standing
+from smp.domain.access import EntitlementSnapshot
 from smp.domain.plan.plan import PlanStatus
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.user.session import Session
@@ -139,12 +139,12 @@ class AccessReader(Protocol):
     """What access is decided by; never read from a replica."""
 
     @abstractmethod
-    async def standing(self, user_id: UUID) -> Standing | None:
+    async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
         """The user's newest subscription, in one round trip; ``None`` where there never was one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StatisticsSnapshot:
     """The counts that statistics are made of, as of one instant."""
 
     users: int
@@ -159,7 +159,7 @@ class StatisticsReader(Protocol):
     """The platform in counts; the cost does not grow with the number of ended subscriptions."""
 
     @abstractmethod
-    async def figures(self, now: datetime, ending_before: datetime) -> Figures:
+    async def figures(self, now: datetime, ending_before: datetime) -> StatisticsSnapshot:
         """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``.
 
         ``by_plan`` holds the plans with live subscriptions, by code; ``revenue`` the revisions with a price and a
@@ -183,5 +183,5 @@ class IntegrityChecker(Protocol):
     """Checks what must always be true of the data; changes nothing."""
 
     @abstractmethod
-    async def check(self, now: datetime) -> Sequence[Finding]:
+    async def check(self, now: datetime) -> Sequence[CheckResult]:
         """One finding for each invariant."""

@@ -254,7 +254,7 @@ class ApiKeyView:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check of the platform found; ``advice`` says what to do where it is not ``ok``."""
 
     check: str

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from smp.bootstrap.demo.dice import Dice
-from smp.domain.actor import SYSTEM, Cause
+from smp.bootstrap.demo.seeded_random import SeededRandom
+from smp.domain.actor import SYSTEM, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -65,26 +65,26 @@ class _Draft:
     closed_days_ago: int | None = None
 
 
-def catalogue(now: datetime, dice: Dice) -> tuple[Offer, ...]:
+def catalogue(now: datetime, dice: SeededRandom) -> tuple[Offer, ...]:
     """All plans, made two years and a day before ``now`` and changed since."""
     return tuple(_offer(draft, now, dice) for draft in _DRAFTS)
 
 
-def _offer(draft: _Draft, now: datetime, dice: Dice) -> Offer:
-    def cause_at(at: datetime) -> Cause:
-        return Cause(at, SYSTEM, dice.id_at(at))
+def _offer(draft: _Draft, now: datetime, dice: SeededRandom) -> Offer:
+    def metadata_at(at: datetime) -> EventMetadata:
+        return EventMetadata(at, SYSTEM, dice.id_at(at))
 
     made_at = now - HISTORY - timedelta(days=1)
     plan_id = dice.id_at(made_at)
-    steps = [Plan.create(plan_id, draft.code, draft.name, draft.description, draft.terms[0][1], cause_at(made_at))]
+    steps = [Plan.create(plan_id, draft.code, draft.name, draft.description, draft.terms[0][1], metadata_at(made_at))]
     for days_ago, terms in draft.terms[1:]:
-        cause = cause_at(now - timedelta(days=days_ago))
+        metadata = metadata_at(now - timedelta(days=days_ago))
         before = replace(steps[-1], events=())
-        steps.append(before.change(before.name, before.description, terms, partial(replace, cause)))
+        steps.append(before.update(before.name, before.description, terms, partial(replace, metadata)))
     if draft.closed_days_ago is None:
         return Offer(tuple(steps), draft.weight)
     closed_at = now - timedelta(days=draft.closed_days_ago)
-    steps.append(replace(steps[-1], events=()).archive(cause_at(closed_at)))
+    steps.append(replace(steps[-1], events=()).archive(metadata_at(closed_at)))
     return Offer(tuple(steps), draft.weight, closed_at)
 
 

@@ -17,9 +17,9 @@ from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.readers import PlanReader
 from smp.bootstrap.demo.catalogue import LANDMARK, Offer, catalogue
-from smp.bootstrap.demo.dice import Dice
-from smp.bootstrap.demo.people import email_of
-from smp.bootstrap.demo.stories import SEED, Story, stories
+from smp.bootstrap.demo.scenarios import SEED, Story, stories
+from smp.bootstrap.demo.seeded_random import SeededRandom
+from smp.bootstrap.demo.users import email_of
 from smp.domain.errors import PlanNotFound
 
 BATCH: Final = 500
@@ -43,7 +43,7 @@ async def load_demo(container: AsyncContainer, users: int, progress: DemoProgres
         return DemoOutcome(already_there=True, password=SHARED_LOGIN, logins=logins)
     now = await (await container.get(Clock)).now()
     password_hash = await (await container.get(PasswordHasher)).hash(SHARED_LOGIN)
-    offers = catalogue(now, Dice(SEED))
+    offers = catalogue(now, SeededRandom(SEED))
     told = stories(users, offers, now, password_hash)
     outcome = DemoOutcome(already_there=False, password=SHARED_LOGIN, plans=len(offers))
     # The users first hold nothing: the plans come before them, for subscriptions refer to those.

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from smp.domain.actor import Cause
-from smp.domain.errors import InvalidValue
+from smp.domain.actor import EventMetadata
+from smp.domain.errors import ValidationError
 from smp.domain.features import Features, same
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -75,69 +75,71 @@ class Plan:
     events: tuple[PlanEvent, ...] = ()
 
     @classmethod
-    def create(cls, plan_id: UUID, code: str, name: str, description: str, terms: Terms, cause: Cause) -> Plan:
+    def create(
+        cls, plan_id: UUID, code: str, name: str, description: str, terms: Terms, metadata: EventMetadata
+    ) -> Plan:
         """A new active plan at revision 1.
 
         Raises:
-            InvalidValue: for a bad code, name or description.
+            ValidationError: for a bad code, name or description.
         """
         if not _CODE.fullmatch(code):
-            raise InvalidValue("/code", "must be a slug of a-z, 0-9 and -, up to 63 characters")
+            raise ValidationError("/code", "must be a slug of a-z, 0-9 and -, up to 63 characters")
         if _ID.fullmatch(code):
-            raise InvalidValue("/code", "must not look like an id, by which plans are named too")
+            raise ValidationError("/code", "must not look like an id, by which plans are named too")
         _check_texts(name, description)
-        revision = PlanRevision(plan_id, 1, terms, cause.at)
-        plan = cls(plan_id, code, name, description, PlanStatus.ACTIVE, revision, 0, cause.at)
-        return plan._record(PlanEventType.CREATED, cause, {"code": code, "name": name, **_terms_data(revision)})
+        revision = PlanRevision(plan_id, 1, terms, metadata.at)
+        plan = cls(plan_id, code, name, description, PlanStatus.ACTIVE, revision, 0, metadata.at)
+        return plan._record(PlanEventType.CREATED, metadata, {"code": code, "name": name, **_terms_data(revision)})
 
     @property
     def is_archived(self) -> bool:
         """Whether the plan takes no new subscriptions."""
         return self.status is PlanStatus.ARCHIVED
 
-    def change(self, name: str, description: str, terms: Terms, causes: Callable[[], Cause]) -> Plan:
+    def update(self, name: str, description: str, terms: Terms, new_metadata: Callable[[], EventMetadata]) -> Plan:
         """The plan with this name, description and terms; new terms make revision n+1, equal ones nothing.
 
         ``causes`` gives a fresh cause for each event: a change of terms and one of texts are two.
 
         Raises:
-            InvalidValue: for a bad name or description.
+            ValidationError: for a bad name or description.
         """
         _check_texts(name, description)
         plan = self
         if (name, description) != (self.name, self.description):
             plan = replace(plan, name=name, description=description)._record(
-                PlanEventType.UPDATED, causes(), {"name": name, "description": description}
+                PlanEventType.UPDATED, new_metadata(), {"name": name, "description": description}
             )
         if not terms.same_as(self.revision.terms):
-            cause = causes()
-            revision = PlanRevision(self.id, self.revision.number + 1, terms, cause.at)
-            plan = replace(plan, revision=revision)._record(PlanEventType.REVISED, cause, _terms_data(revision))
+            metadata = new_metadata()
+            revision = PlanRevision(self.id, self.revision.number + 1, terms, metadata.at)
+            plan = replace(plan, revision=revision)._record(PlanEventType.REVISED, metadata, _terms_data(revision))
         return plan
 
-    def archive(self, cause: Cause) -> Plan:
+    def archive(self, metadata: EventMetadata) -> Plan:
         """The plan closed to new subscriptions; running ones are untouched. Archiving twice changes nothing."""
         if self.is_archived:
             return self
-        return replace(self, status=PlanStatus.ARCHIVED)._record(PlanEventType.ARCHIVED, cause, {})
+        return replace(self, status=PlanStatus.ARCHIVED)._record(PlanEventType.ARCHIVED, metadata, {})
 
-    def restore(self, cause: Cause) -> Plan:
+    def restore(self, metadata: EventMetadata) -> Plan:
         """The plan open again. Restoring an active plan changes nothing."""
         if not self.is_archived:
             return self
-        return replace(self, status=PlanStatus.ACTIVE)._record(PlanEventType.RESTORED, cause, {})
+        return replace(self, status=PlanStatus.ACTIVE)._record(PlanEventType.RESTORED, metadata, {})
 
-    def _record(self, type_: PlanEventType, cause: Cause, data: dict[str, object]) -> Plan:
+    def _record(self, type_: PlanEventType, metadata: EventMetadata, data: dict[str, object]) -> Plan:
         version = self.version + 1
-        event = PlanEvent(cause.event_id, type_, cause.at, cause.actor, self.id, version, data)
+        event = PlanEvent(metadata.event_id, type_, metadata.at, metadata.actor, self.id, version, data)
         return replace(self, version=version, events=(*self.events, event))
 
 
 def _check_texts(name: str, description: str) -> None:
     if not name.strip() or len(name) > NAME_MAX or not is_storable(name):
-        raise InvalidValue("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
+        raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
     if len(description) > DESCRIPTION_MAX or not is_storable(description):
-        raise InvalidValue("/description", f"must be a text of up to {DESCRIPTION_MAX} characters")
+        raise ValidationError("/description", f"must be a text of up to {DESCRIPTION_MAX} characters")
 
 
 def _terms_data(revision: PlanRevision) -> dict[str, object]:

@@ -18,7 +18,7 @@ class SubscriptionRepository(Protocol):
     """Subscriptions inside one transaction. Saved ones take their recorded events along."""
 
     @abstractmethod
-    async def find_unsettled(self, user_id: UUID) -> Subscription | None:
+    async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
         """The subscription of the user whose written status is live, protected from others until the transaction ends.
 
         It may be due: compare it with the present instant.

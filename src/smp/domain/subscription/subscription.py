@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from smp.domain.actor import SYSTEM, Cause
-from smp.domain.errors import IllegalTransition, InvalidValue, PlanHasNoTrial
+from smp.domain.actor import SYSTEM, EventMetadata
+from smp.domain.errors import IllegalTransition, PlanHasNoTrial, ValidationError
 from smp.domain.period import Period
 from smp.domain.plan.plan import PlanRevision
 from smp.domain.subscription.events import SubscriptionEvent
@@ -35,8 +35,8 @@ class Subscription:
     starts_at: datetime
     ends_at: datetime | None
     trial_ends_at: datetime | None
-    anchor_at: datetime | None
-    periods: int
+    billing_anchor: datetime | None
+    periods_paid: int
     converted_at: datetime | None
     cancel_at: datetime | None
     cancelled_at: datetime | None
@@ -46,7 +46,9 @@ class Subscription:
     events: tuple[SubscriptionEvent, ...] = ()
 
     @classmethod
-    def start_trial(cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> Subscription:
+    def start_trial(
+        cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, metadata: EventMetadata
+    ) -> Subscription:
         """A new trial of the revision's trial period, from now.
 
         Raises:
@@ -55,42 +57,46 @@ class Subscription:
         """
         if revision.terms.trial_period is None:
             raise PlanHasNoTrial(str(revision.plan_id))
-        trial_ends_at = _end(Action.START_TRIAL, None, revision.terms.trial_period, cause.at, 1)
-        new = cls._new(subscription_id, user_id, revision, cause)
+        trial_ends_at = _end(Action.START_TRIAL, None, revision.terms.trial_period, metadata.at, 1)
+        new = cls._new(subscription_id, user_id, revision, metadata)
         new = replace(new, ends_at=trial_ends_at, trial_ends_at=trial_ends_at)
-        return new._move(Action.START_TRIAL, None, cause)
+        return new._move(Action.START_TRIAL, None, metadata)
 
     @classmethod
-    def activate(cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> Subscription:
+    def activate(
+        cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, metadata: EventMetadata
+    ) -> Subscription:
         """A new paid subscription with its first period from now.
 
         Raises:
             IllegalTransition: where it would end after the year 9999.
         """
-        ends_at = _end(Action.ACTIVATE, None, revision.terms.period, cause.at, 1)
-        new = cls._new(subscription_id, user_id, revision, cause)
-        new = replace(new, anchor_at=cause.at, periods=1, ends_at=ends_at)
-        return new._move(Action.ACTIVATE, None, cause)
+        ends_at = _end(Action.ACTIVATE, None, revision.terms.period, metadata.at, 1)
+        new = cls._new(subscription_id, user_id, revision, metadata)
+        new = replace(new, billing_anchor=metadata.at, periods_paid=1, ends_at=ends_at)
+        return new._move(Action.ACTIVATE, None, metadata)
 
     @classmethod
-    def _new(cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, cause: Cause) -> Subscription:
+    def _new(
+        cls, subscription_id: UUID, user_id: UUID, revision: PlanRevision, metadata: EventMetadata
+    ) -> Subscription:
         return cls(
             id=subscription_id,
             user_id=user_id,
             plan_id=revision.plan_id,
             revision=revision.number,
             status=Status.ACTIVE,
-            starts_at=cause.at,
+            starts_at=metadata.at,
             ends_at=None,
             trial_ends_at=None,
-            anchor_at=None,
-            periods=0,
+            billing_anchor=None,
+            periods_paid=0,
             converted_at=None,
             cancel_at=None,
             cancelled_at=None,
             ended_at=None,
             version=0,
-            created_at=cause.at,
+            created_at=metadata.at,
         )
 
     @property
@@ -98,7 +104,7 @@ class Subscription:
         """Whether the written status is ``trial`` or ``active``; ask it of ``as_of(now)``."""
         return self.status in LIVE
 
-    def is_due(self, now: datetime) -> bool:
+    def is_overdue(self, now: datetime) -> bool:
         """Whether time has ended it without anybody having written so yet."""
         return self.is_live and self.ends_at is not None and self.ends_at <= now
 
@@ -108,7 +114,7 @@ class Subscription:
 
     def as_of(self, now: datetime) -> Subscription:
         """What any reader is to see at ``now``: where it is due, just as the sweep will write it."""
-        if not self.is_due(now):
+        if not self.is_overdue(now):
             return self
         cancelled_at = self.cancelled_at if self.cancel_at is None else self.ends_at
         return replace(
@@ -120,7 +126,7 @@ class Subscription:
             events=(),
         )
 
-    def convert(self, revision: PlanRevision, cause: Cause) -> Subscription:
+    def convert(self, revision: PlanRevision, metadata: EventMetadata) -> Subscription:
         """The trial turned into a paid subscription, of this or another plan: the first paid period starts now.
 
         A cancellation that was scheduled is undone: who pays wants to stay.
@@ -128,78 +134,78 @@ class Subscription:
         Raises:
             IllegalTransition: where it is not a trial, or would end after the year 9999.
         """
-        cause = self._not_before_start(cause)
-        status = self.status_at(cause.at)
+        metadata = self._not_before_start(metadata)
+        status = self.status_at(metadata.at)
         transition(Action.ACTIVATE, status)
         converted = replace(
             self,
             plan_id=revision.plan_id,
             revision=revision.number,
-            anchor_at=cause.at,
-            periods=1,
-            converted_at=cause.at,
-            trial_ends_at=cause.at,
-            ends_at=_end(Action.ACTIVATE, status, revision.terms.period, cause.at, 1),
+            billing_anchor=metadata.at,
+            periods_paid=1,
+            converted_at=metadata.at,
+            trial_ends_at=metadata.at,
+            ends_at=_end(Action.ACTIVATE, status, revision.terms.period, metadata.at, 1),
             cancel_at=None,
         )
-        return converted._move(Action.ACTIVATE, status, cause)
+        return converted._move(Action.ACTIVATE, status, metadata)
 
-    def renew(self, revision: PlanRevision, cause: Cause) -> Subscription:
+    def renew(self, revision: PlanRevision, metadata: EventMetadata) -> Subscription:
         """One more period, counted from the anchor; ``revision`` is the one it is bound to.
 
         Raises:
             IllegalTransition: where it is not active, has no end, is to be cancelled at its end, or would end after
                 the year 9999.
         """
-        status = self.status_at(cause.at)
+        status = self.status_at(metadata.at)
         transition(Action.RENEW, status)
-        if self.anchor_at is None or self.ends_at is None:
+        if self.billing_anchor is None or self.ends_at is None:
             raise IllegalTransition(Action.RENEW, status, "it is for life")
         if self.cancel_at is not None:
             raise IllegalTransition(Action.RENEW, status, "it is to be cancelled at its end; resume it first")
-        periods = self.periods + 1
-        ends_at = _end(Action.RENEW, status, revision.terms.period, self.anchor_at, periods)
-        return replace(self, periods=periods, ends_at=ends_at)._move(Action.RENEW, status, cause)
+        periods_paid = self.periods_paid + 1
+        ends_at = _end(Action.RENEW, status, revision.terms.period, self.billing_anchor, periods_paid)
+        return replace(self, periods_paid=periods_paid, ends_at=ends_at)._move(Action.RENEW, status, metadata)
 
-    def cancel_at_period_end(self, cause: Cause) -> Subscription:
+    def cancel_at_period_end(self, metadata: EventMetadata) -> Subscription:
         """To be cancelled at ``ends_at``, with access until then. Asked twice it changes nothing.
 
         Raises:
             IllegalTransition: where it is not live or has no end.
         """
-        status = self.status_at(cause.at)
+        status = self.status_at(metadata.at)
         transition(Action.CANCEL_AT_PERIOD_END, status)
         if self.ends_at is None:
             raise IllegalTransition(Action.CANCEL_AT_PERIOD_END, status, "it is for life and has no period end")
         if self.cancel_at is not None:
             return self
-        return replace(self, cancel_at=self.ends_at)._move(Action.CANCEL_AT_PERIOD_END, status, cause)
+        return replace(self, cancel_at=self.ends_at)._move(Action.CANCEL_AT_PERIOD_END, status, metadata)
 
-    def resume(self, cause: Cause) -> Subscription:
+    def resume(self, metadata: EventMetadata) -> Subscription:
         """The scheduled cancellation undone.
 
         Raises:
             IllegalTransition: where none is scheduled.
         """
-        status = self.status_at(cause.at)
+        status = self.status_at(metadata.at)
         transition(Action.RESUME, status)
         if self.cancel_at is None:
             raise IllegalTransition(Action.RESUME, status, "no cancellation is scheduled")
-        return replace(self, cancel_at=None)._move(Action.RESUME, status, cause)
+        return replace(self, cancel_at=None)._move(Action.RESUME, status, metadata)
 
-    def cancel_now(self, cause: Cause) -> Subscription:
+    def cancel_now(self, metadata: EventMetadata) -> Subscription:
         """Over at this instant; ``ends_at`` keeps the end that it would have had.
 
         Raises:
             IllegalTransition: where it is not live.
         """
-        cause = self._not_before_start(cause)
-        cancelled = replace(self, cancel_at=None, cancelled_at=cause.at, ended_at=cause.at)
-        return cancelled._move(Action.CANCEL_NOW, self.status_at(cause.at), cause)
+        metadata = self._not_before_start(metadata)
+        cancelled = replace(self, cancel_at=None, cancelled_at=metadata.at, ended_at=metadata.at)
+        return cancelled._move(Action.CANCEL_NOW, self.status_at(metadata.at), metadata)
 
-    def settle(self, cause: Cause) -> Subscription:
+    def apply_expiry(self, metadata: EventMetadata) -> Subscription:
         """What time has decided by ``cause.at``, written and announced as of ``ends_at``; otherwise itself."""
-        if not self.is_due(cause.at) or self.ends_at is None:
+        if not self.is_overdue(metadata.at) or self.ends_at is None:
             return self
         action = Action.EXPIRE if self.cancel_at is None else Action.COMPLETE_CANCELLATION
         move = transition(action, self.status)
@@ -207,7 +213,7 @@ class Subscription:
         # does this thousands of times a second.
         facts = self._facts(move.target)
         facts["ended_at"] = facts["ends_at"]
-        event = self._event(move, Cause(self.ends_at, SYSTEM, cause.event_id), facts)
+        event = self._event(move, EventMetadata(self.ends_at, SYSTEM, metadata.event_id), facts)
         return Subscription(
             id=self.id,
             user_id=self.user_id,
@@ -217,8 +223,8 @@ class Subscription:
             starts_at=self.starts_at,
             ends_at=self.ends_at,
             trial_ends_at=self.trial_ends_at,
-            anchor_at=self.anchor_at,
-            periods=self.periods,
+            billing_anchor=self.billing_anchor,
+            periods_paid=self.periods_paid,
             converted_at=self.converted_at,
             cancel_at=self.cancel_at,
             cancelled_at=self.cancelled_at if self.cancel_at is None else self.ends_at,
@@ -228,18 +234,18 @@ class Subscription:
             events=(*self.events, event),
         )
 
-    def _not_before_start(self, cause: Cause) -> Cause:
+    def _not_before_start(self, metadata: EventMetadata) -> EventMetadata:
         """The cause, at the start where this machine's clock is behind that of the one which wrote the start."""
-        return replace(cause, at=max(cause.at, self.starts_at))
+        return replace(metadata, at=max(metadata.at, self.starts_at))
 
-    def _move(self, action: Action, source: Status | None, cause: Cause) -> Subscription:
+    def _move(self, action: Action, source: Status | None, metadata: EventMetadata) -> Subscription:
         move = transition(action, source)
-        event = self._event(move, cause, self._facts(move.target))
+        event = self._event(move, metadata, self._facts(move.target))
         return replace(self, status=move.target, version=event.version, events=(*self.events, event))
 
-    def _event(self, move: Transition, cause: Cause, facts: dict[str, object]) -> SubscriptionEvent:
+    def _event(self, move: Transition, metadata: EventMetadata, facts: dict[str, object]) -> SubscriptionEvent:
         return SubscriptionEvent(
-            cause.event_id, move.event, cause.at, cause.actor, self.user_id, self.id, self.version + 1, facts
+            metadata.event_id, move.event, metadata.at, metadata.actor, self.user_id, self.id, self.version + 1, facts
         )
 
     def _facts(self, status: Status) -> dict[str, object]:
@@ -256,13 +262,13 @@ class Subscription:
 
 
 def _end(
-    action: Action, status: Status | None, period: Period | None, anchor: datetime, periods: int
+    action: Action, status: Status | None, period: Period | None, anchor: datetime, periods_paid: int
 ) -> datetime | None:
     if period is None:
         return None
     try:
-        return period.end(anchor, periods)
-    except InvalidValue as refusal:
+        return period.end(anchor, periods_paid)
+    except ValidationError as refusal:
         raise IllegalTransition(action, "nothing" if status is None else status, refusal.detail) from None
 
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from smp.domain.actor import Actor, Cause
-from smp.domain.errors import InvalidValue
+from smp.domain.actor import Actor, EventMetadata
+from smp.domain.errors import ValidationError
 
 EMAIL_MAX: Final = 254
 """Characters in the longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3)."""
@@ -36,7 +36,7 @@ class Email:
     """An address as its owner writes it, and ``key``, by which it is unique without regard to case.
 
     Raises:
-        InvalidValue: where it is not an address.
+        ValidationError: where it is not an address.
     """
 
     text: str
@@ -47,7 +47,7 @@ class Email:
         local = text.split("@", 1)[0]
         dots_misplaced = local.startswith(".") or local.endswith(".") or ".." in local
         if len(text) > EMAIL_MAX or not text.isprintable() or dots_misplaced or not _EMAIL.fullmatch(text):
-            raise InvalidValue("/email", f"must be an email address of up to {EMAIL_MAX} characters")
+            raise ValidationError("/email", f"must be an email address of up to {EMAIL_MAX} characters")
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "key", email_key(text))
 
@@ -82,10 +82,10 @@ class User:
     events: tuple[UserRegistered, ...] = ()
 
     @classmethod
-    def register(cls, user_id: UUID, email: Email, password_hash: str, role: Role, cause: Cause) -> User:
+    def register(cls, user_id: UUID, email: Email, password_hash: str, role: Role, metadata: EventMetadata) -> User:
         """A new, enabled account."""
-        event = UserRegistered(cause.event_id, cause.at, cause.actor, user_id, {"role": role.value})
-        return cls(user_id, email, password_hash, role, disabled=False, created_at=cause.at, events=(event,))
+        event = UserRegistered(metadata.event_id, metadata.at, metadata.actor, user_id, {"role": role.value})
+        return cls(user_id, email, password_hash, role, disabled=False, created_at=metadata.at, events=(event,))
 
     @property
     def is_enabled_admin(self) -> bool:

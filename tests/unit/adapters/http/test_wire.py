@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from smp.adapters.http.auth.schemas import ChangePasswordIn, LoginIn, RegisterIn
-from smp.adapters.http.wire import Request
+from smp.adapters.http.wire import RequestModel
 
 BODIES = (
     LoginIn(email="ada@example.com", password="canary"),
@@ -18,7 +18,7 @@ BODIES = (
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
-def test_a_body_shows_its_kind_only(body: Request) -> None:
+def test_a_body_shows_its_kind_only(body: RequestModel) -> None:
     assert [repr(body), str(body), f"{[body]}"] == [
         f"<{type(body).__name__}>",
         f"<{type(body).__name__}>",
@@ -28,7 +28,7 @@ def test_a_body_shows_its_kind_only(body: Request) -> None:
 
 def test_no_body_shows_more() -> None:
     """Nobody takes that back."""
-    assert all(kind.__repr__ is Request.__repr__ for kind in _kinds(Request))
+    assert all(kind.__repr__ is RequestModel.__repr__ for kind in _kinds(RequestModel))
 
 
 def _kinds(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:

@@ -59,7 +59,10 @@ DAMAGES: dict[str, Callable[[State], State]] = {
 
 async def check(state: State) -> dict[str, bool]:
     """Which invariants hold."""
-    return {finding.check: finding.ok for finding in await MemoryIntegrityChecker(MemoryStore(state)).check(NOW)}
+    return {
+        check_result.check: check_result.ok
+        for check_result in await MemoryIntegrityChecker(MemoryStore(state)).check(NOW)
+    }
 
 
 async def test_a_sound_state_is_sound() -> None:

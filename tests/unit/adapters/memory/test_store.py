@@ -10,7 +10,7 @@ import pytest
 import smp.adapters.memory
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
-from smp.adapters.system.ids import Uuid7Ids
+from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
 from smp.application.errors import StorageUnavailable
 from tests.support.builders import ADMIN, a_plan, a_user, an_active, some_terms
@@ -25,7 +25,7 @@ def test_the_documented_example_works() -> None:
         "CreatePlan": CreatePlan,
         "CreatePlanHandler": CreatePlanHandler,
         "StorageUnavailable": StorageUnavailable,
-        "Uuid7Ids": Uuid7Ids,
+        "Uuid7IdGenerator": Uuid7IdGenerator,
         "actor": ADMIN,
         "terms": some_terms(),
     }

@@ -7,7 +7,7 @@ from smp.adapters.payments.simulated import SimulatedPayments
 from smp.application.errors import PaymentUnavailable
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.domain.actor import SYSTEM, Actor, ActorType
-from smp.domain.errors import InvalidValue, PaymentDeclined, PaymentRequired
+from smp.domain.errors import PaymentDeclined, PaymentRequired, ValidationError
 from smp.domain.money import Money
 from tests.support.builders import ADMIN, IDS
 
@@ -39,7 +39,7 @@ async def test_a_simulated_payment_fails_as_it_is_told() -> None:
 @pytest.mark.parametrize("method", ["", "card", "SIM_OK", "sim_ok ", "sim", "\x00"])
 async def test_there_is_no_other_way_to_simulate_a_payment(method: str) -> None:
     """The refusal points at the method and names those that there are."""
-    with pytest.raises(InvalidValue) as caught:
+    with pytest.raises(ValidationError) as caught:
         await charge(SimulatedPayments(), method)
     assert caught.value.pointer == "/payment_method"
     assert all(known in caught.value.detail for known in ("sim_ok", "sim_declined", "sim_down"))

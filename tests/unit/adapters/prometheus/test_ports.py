@@ -6,12 +6,16 @@ import pytest
 
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import SweepFigures
-from smp.adapters.prometheus.ports import CountedLoginThrottle, CountedPasswords, CountedUnitsOfWork
+from smp.adapters.prometheus.observers import ExpiryMetrics
+from smp.adapters.prometheus.ports import (
+    InstrumentedLoginThrottle,
+    InstrumentedPasswordHasher,
+    InstrumentedUnitOfWorkFactory,
+)
 from smp.application.attempt_limits import ACCOUNT_LIMIT
 from smp.application.commands.expire_due_subscriptions import SweepOutcome
-from smp.application.errors import Busy, StorageUnavailable, TooManyAttempts, TransactionConflict
-from smp.application.idempotency import AlreadyAnswered
+from smp.application.errors import Overloaded, StorageUnavailable, TooManyAttempts, TransactionConflict
+from smp.application.idempotency import DuplicateRequest
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.user.user import User
 from tests.support.builders import IDS, NOW, a_request, a_user
@@ -39,7 +43,7 @@ async def add_somebody(units_of_work: UnitOfWorkFactory) -> User:
 async def test_a_transaction_that_was_given_up_is_counted(metrics: Metrics) -> None:
     """One that was lost is not, nor one that went through, nor one that its use case left."""
     store = MemoryStore()
-    counted = CountedUnitsOfWork(memory_storage(store).unit_of_work, metrics)
+    counted = InstrumentedUnitOfWorkFactory(memory_storage(store).unit_of_work, metrics)
     for error in (TransactionConflict(), StorageUnavailable(), TransactionConflict()):
         store.fail_next_commit(error)
         with pytest.raises(type(error)):
@@ -54,12 +58,12 @@ async def test_a_transaction_that_was_given_up_is_counted(metrics: Metrics) -> N
 
 
 async def test_an_answer_that_was_given_before_is_counted(metrics: Metrics) -> None:
-    counted = CountedUnitsOfWork(memory_storage().unit_of_work, metrics)
+    counted = InstrumentedUnitOfWorkFactory(memory_storage().unit_of_work, metrics)
     request = a_request()
     async with counted(request) as work:
         await work.commit("done")
     for _ in range(2):
-        with pytest.raises(AlreadyAnswered):
+        with pytest.raises(DuplicateRequest):
             async with counted(request):
                 pytest.fail("it was answered before")
     figures = told(metrics)
@@ -68,8 +72,8 @@ async def test_an_answer_that_was_given_before_is_counted(metrics: Metrics) -> N
 
 async def test_an_attempt_that_has_to_wait_is_counted(metrics: Metrics) -> None:
     """The others go on to the throttle, as do successes and withdrawals."""
-    counted = CountedLoginThrottle(memory_storage().throttle, metrics)
-    for _ in range(ACCOUNT_LIMIT.free):
+    counted = InstrumentedLoginThrottle(memory_storage().throttle, metrics)
+    for _ in range(ACCOUNT_LIMIT.burst):
         await counted.attempt("ann", "127.0.0.1", NOW)
     for _ in range(2):
         with pytest.raises(TooManyAttempts):
@@ -77,24 +81,24 @@ async def test_an_attempt_that_has_to_wait_is_counted(metrics: Metrics) -> None:
     assert told(metrics)("smp_logins_throttled_total") == 2
     await counted.succeeded("ann", "127.0.0.1")
     await counted.attempt("ann", "127.0.0.1", NOW)
-    await counted.withdraw("ann", "127.0.0.1")
+    await counted.cancel("ann", "127.0.0.1")
     assert told(metrics)("smp_logins_throttled_total") == 2
 
 
 async def test_a_password_without_a_place_is_counted(metrics: Metrics) -> None:
-    full = CountedPasswords(BusyHasher(), metrics)
+    full = InstrumentedPasswordHasher(BusyHasher(), metrics)
     for ask in (full.hash("x"), full.verify(None, "x")):
-        with pytest.raises(Busy):
+        with pytest.raises(Overloaded):
             await ask
     assert told(metrics)("smp_password_hashes_refused_total") == 2
-    free = CountedPasswords(InstantHasher(), metrics)
-    assert (await free.verify(await free.hash("x"), "x")).matches
-    assert await free.digest("x", b"salt") == await InstantHasher().digest("x", b"salt")
+    burst = InstrumentedPasswordHasher(InstantHasher(), metrics)
+    assert (await burst.verify(await burst.hash("x"), "x")).matches
+    assert await burst.digest("x", b"salt") == await InstantHasher().digest("x", b"salt")
     assert told(metrics)("smp_password_hashes_refused_total") == 2
 
 
 def test_sweeps_are_counted_with_what_they_ended(metrics: Metrics) -> None:
-    sweeps = SweepFigures(metrics)
+    sweeps = ExpiryMetrics(metrics)
     assert told(metrics)("smp_sweep_last_success_timestamp_seconds") == 0
     sweeps.failed()
     assert told(metrics)("smp_sweep_last_success_timestamp_seconds") == 0

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.low_level import Type, hash_secret_raw
 
 from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
-from smp.application.errors import Busy
+from smp.application.errors import Overloaded
 from smp.application.ports.password_hasher import Verification
 from tests.support.builders import PASSWORD
 from tests.support.use_cases import CHEAP
@@ -167,12 +167,12 @@ async def test_so_many_run_and_so_many_wait(held: Held) -> None:
     hasher = Argon2PasswordHasher(CHEAP, concurrency=2, queue=3)
     tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(5)]
     await asyncio.sleep(0.05)
-    with pytest.raises(Busy) as caught:
+    with pytest.raises(Overloaded) as caught:
         await hasher.hash(PASSWORD)
     assert caught.value.retry_after_s == 1
-    with pytest.raises(Busy):
+    with pytest.raises(Overloaded):
         await hasher.verify(None, PASSWORD)
-    with pytest.raises(Busy):
+    with pytest.raises(Overloaded):
         await hasher.digest(PASSWORD, b"salt" * 4)
     held.go_on.set()
     assert await asyncio.gather(*tasks) == ["0", "1", "2", "3", "4"]
@@ -192,7 +192,7 @@ async def test_who_gives_up_leaves_the_queue(held: Held) -> None:
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.sleep(0.05)
-    with pytest.raises(Busy):
+    with pytest.raises(Overloaded):
         await hasher.hash("third")
     held.go_on.set()
     assert await second == "second"

@@ -6,8 +6,8 @@ from hashlib import sha256
 from uuid import RFC_4122
 
 from smp.adapters.system.clock import SystemClock
-from smp.adapters.system.ids import Uuid7Ids
-from smp.adapters.system.tokens import SecretsTokens
+from smp.adapters.system.id_generator import Uuid7IdGenerator
+from smp.adapters.system.token_generator import SecretsTokenGenerator
 
 
 async def test_the_clock_tells_the_present_instant_in_utc() -> None:
@@ -20,7 +20,7 @@ async def test_the_clock_tells_the_present_instant_in_utc() -> None:
 
 def test_ids_are_version_7_and_grow() -> None:
     """Each greater than all before it, also within one millisecond; by value and as text."""
-    ids = Uuid7Ids()
+    ids = Uuid7IdGenerator()
     made = [ids.new() for _ in range(10_000)]
     assert all(id_.version == 7 and id_.variant == RFC_4122 for id_ in made)
     assert made == sorted(set(made))
@@ -29,14 +29,14 @@ def test_ids_are_version_7_and_grow() -> None:
 
 def test_ids_of_several_makers_grow_together() -> None:
     """The promise is that of the process."""
-    one, other = Uuid7Ids(), Uuid7Ids()
+    one, other = Uuid7IdGenerator(), Uuid7IdGenerator()
     made = [maker.new() for _ in range(1_000) for maker in (one, other)]
     assert made == sorted(set(made))
 
 
 def test_tokens_have_256_bits_in_safe_characters() -> None:
     """For a cookie and a header; no two alike."""
-    tokens = SecretsTokens()
+    tokens = SecretsTokenGenerator()
     made = {tokens.new() for _ in range(1_000)}
     assert len(made) == 1_000
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", token) for token in made)
@@ -44,7 +44,7 @@ def test_tokens_have_256_bits_in_safe_characters() -> None:
 
 def test_the_digest_is_the_sha_256_of_the_token() -> None:
     """And defined for whatever a client may send in the place of one."""
-    tokens = SecretsTokens()
+    tokens = SecretsTokenGenerator()
     assert tokens.digest("a token") == sha256(b"a token").digest()
     odd = ["", "é", "\ud800", "\x00", "x" * 100_000]
     assert len({tokens.digest(token) for token in odd}) == len(odd)

@@ -16,10 +16,10 @@ import msgspec
 
 from smp.adapters.http import wire
 from smp.adapters.http.access.schemas import AccessOut, AllAccessOut
-from smp.adapters.http.callers import Doorkeeper, Who, check_query
+from smp.adapters.http.authentication import RequestAuthenticator, Who, check_query
 from smp.adapters.http.edge import App, Receive, Scope, Send
 from smp.adapters.http.parameters import bad_parameter, uuid_or_none
-from smp.adapters.http.problems import RequestRefused
+from smp.adapters.http.problems import RequestRejected
 from smp.application.caller import Caller
 from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
 from smp.application.queries.get_user import GetUser, GetUserHandler
@@ -27,14 +27,14 @@ from smp.application.queries.list_access import ListAccess, ListAccessHandler
 from smp.domain.errors import UserNotFound
 from smp.domain.features import is_feature_key
 
-Answering = Callable[["Gate", Caller, UUID, str], Awaitable[wire.Response]]
+Answering = Callable[["Gate", Caller, UUID, str], Awaitable[wire.ResponseModel]]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What the access question is answered with; made once."""
 
-    doorkeeper: Doorkeeper
+    request_authenticator: RequestAuthenticator
     check_access: CheckAccessHandler
     list_access: ListAccessHandler
     get_user: GetUserHandler
@@ -70,7 +70,7 @@ class AccessRoute:
     summary: str
     who: Who
     answering: Answering
-    answers: type[wire.Response]
+    answers: type[wire.ResponseModel]
     problems: tuple[str, ...] = ("invalid-parameter",)
 
 
@@ -106,7 +106,7 @@ _BY_PARAMETERS: Final = {("user_id" in route.path, "feature" in route.path): rou
 _ALLOW: Final = "GET, HEAD, OPTIONS"
 
 
-class GateApp:
+class AccessApp:
     """Answers the access question itself and passes everything else on to ``app``."""
 
     def __init__(self, app: App, source: Callable[[], Awaitable[Gate]]) -> None:
@@ -127,11 +127,11 @@ class GateApp:
             await _send(send, 204, b"", (b"allow", _ALLOW.encode()))
             return
         if scope["method"] != "GET":
-            raise RequestRefused(
+            raise RequestRejected(
                 "method-not-allowed", "the access question is asked with GET", headers={"allow": _ALLOW}
             )
         gate = await self._source()
-        caller = await gate.doorkeeper.caller(scope["headers"], route.who)
+        caller = await gate.request_authenticator.caller(scope["headers"], route.who)
         check_query(scope["query_string"], (), ())
         subject = caller.user_id if user_id is None else _named(user_id)
         document = await route.answering(gate, caller, subject, feature or "")

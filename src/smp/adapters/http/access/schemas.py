@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from smp.adapters.http.wire import Response
+from smp.adapters.http.wire import ResponseModel
 from smp.application.queries.views import AccessView
 from smp.domain.access import AccessDecision
 from smp.domain.features import FeatureValue
 
 
-class AccessOut(Response, frozen=True):
+class AccessOut(ResponseModel, frozen=True):
     """Whether a feature may be used; time alone can change it at ``until`` and not before."""
 
     feature: str
@@ -37,7 +37,7 @@ class AccessOut(Response, frozen=True):
         )
 
 
-class AllAccessOut(Response, frozen=True):
+class AllAccessOut(ResponseModel, frozen=True):
     """Everything that may be used; empty where nothing is live."""
 
     user_id: UUID

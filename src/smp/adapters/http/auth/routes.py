@@ -20,16 +20,16 @@ from smp.adapters.http.auth.schemas import (
     SessionsPage,
     UserOut,
 )
-from smp.adapters.http.callers import Who, caller_of, source_of, user_agent_of
-from smp.adapters.http.conduct import Conductor, retried
+from smp.adapters.http.authentication import Who, caller_of, source_of, user_agent_of
+from smp.adapters.http.idempotency import IdempotentExecutor, retried
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
 from smp.adapters.http.settings import HttpSettings
 from smp.application.commands.change_password import ChangePassword, ChangePasswordHandler
-from smp.application.commands.end_other_sessions import EndOtherSessions, EndOtherSessionsHandler
-from smp.application.commands.end_session import EndSession, EndSessionHandler
 from smp.application.commands.log_in import LogIn, LogInHandler
 from smp.application.commands.log_out import LogOut, LogOutHandler
 from smp.application.commands.register_user import RegisterUser, RegisterUserHandler
+from smp.application.commands.revoke_session import RevokeSession, RevokeSessionHandler
+from smp.application.commands.revoke_sessions import RevokeSessions, RevokeSessionsHandler
 from smp.application.paging import PageRequest
 from smp.application.queries.list_sessions import ListSessions, ListSessionsHandler
 from smp.domain.errors import SessionNotFound
@@ -46,7 +46,7 @@ async def register(
     request: Request[Any, Any, Any],
     data: JSONBody[RegisterIn],
     handler: FromDishka[RegisterUserHandler],
-    conductor: FromDishka[Conductor],
+    conductor: FromDishka[IdempotentExecutor],
 ) -> Response[bytes]:
     """Make an account; it does not sign in."""
     return await conductor(
@@ -154,13 +154,13 @@ async def list_sessions(
     opt={"who": Who.SESSION, "problems": ("session-not-found",)},
 )
 async def end_session(
-    request: Request[Any, Any, Any], session_id: FromPath[str], handler: FromDishka[EndSessionHandler]
+    request: Request[Any, Any, Any], session_id: FromPath[str], handler: FromDishka[RevokeSessionHandler]
 ) -> None:
     """End one of the caller's sessions."""
     parsed = uuid_or_none(session_id)
     if parsed is None:
         raise SessionNotFound(session_id)
-    await retried(lambda: handler(EndSession(caller_of(request).user_id, parsed)))
+    await retried(lambda: handler(RevokeSession(caller_of(request).user_id, parsed)))
 
 
 @delete(
@@ -170,10 +170,10 @@ async def end_session(
     summary="Sign out every other browser",
     opt={"who": Who.SESSION},
 )
-async def end_other_sessions(request: Request[Any, Any, Any], handler: FromDishka[EndOtherSessionsHandler]) -> None:
+async def end_other_sessions(request: Request[Any, Any, Any], handler: FromDishka[RevokeSessionsHandler]) -> None:
     """End all of the caller's sessions but this one."""
     caller = caller_of(request)
-    await retried(lambda: handler(EndOtherSessions(caller.user_id, caller.session)))
+    await retried(lambda: handler(RevokeSessions(caller.user_id, caller.session)))
 
 
 def _cookie(settings: HttpSettings, token: str, max_age_s: int) -> str:

@@ -8,35 +8,35 @@ from uuid import UUID
 
 import msgspec
 
-from smp.adapters.http.wire import Request, Response
+from smp.adapters.http.wire import RequestModel, ResponseModel
 from smp.application.queries.views import SessionView, UserView
 
 EmailText = Annotated[str, msgspec.Meta(max_length=1_000, examples=["ada@example.com"])]
 PasswordText = Annotated[str, msgspec.Meta(max_length=5_000, examples=["correct horse battery staple"])]
 
 
-class RegisterIn(Request, frozen=True):
+class RegisterIn(RequestModel, frozen=True):
     """A new account."""
 
     email: EmailText
     password: PasswordText
 
 
-class LoginIn(Request, frozen=True):
+class LoginIn(RequestModel, frozen=True):
     """Who wants in."""
 
     email: EmailText
     password: PasswordText
 
 
-class ChangePasswordIn(Request, frozen=True):
+class ChangePasswordIn(RequestModel, frozen=True):
     """The old password as a proof, and the new one."""
 
     current_password: PasswordText
     new_password: PasswordText
 
 
-class UserOut(Response, frozen=True):
+class UserOut(ResponseModel, frozen=True):
     """An account."""
 
     id: UUID
@@ -51,7 +51,7 @@ class UserOut(Response, frozen=True):
         return cls(user.id, user.email, user.role.value, user.disabled, user.created_at)
 
 
-class SessionOut(Response, frozen=True):
+class SessionOut(ResponseModel, frozen=True):
     """A signed-in browser."""
 
     id: UUID
@@ -76,7 +76,7 @@ class SessionOut(Response, frozen=True):
         )
 
 
-class SessionsPage(Response, frozen=True):
+class SessionsPage(ResponseModel, frozen=True):
     """A page of sessions."""
 
     items: list[SessionOut]

@@ -12,7 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from smp.adapters.http.access.routes import AccessRoute
-from smp.adapters.http.callers import Who
+from smp.adapters.http.authentication import Who
 from smp.adapters.http.problems import BY_SLUG, MEDIA_TYPE, Problem
 
 Document = dict[str, Any]

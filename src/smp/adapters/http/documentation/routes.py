@@ -13,8 +13,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Response
 
-from smp.adapters.http.callers import Who
-from smp.adapters.http.problems import BY_SLUG, RequestRefused, page
+from smp.adapters.http.authentication import Who
+from smp.adapters.http.problems import BY_SLUG, RequestRejected, page
 
 _STATIC: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 _PAGE_POLICY: Final = (
@@ -58,14 +58,14 @@ def routes(document: Callable[[], object]) -> list[HTTPRouteHandler]:
         if name == "start.js":
             return _page(_START, "text/javascript", _PAGE_POLICY)
         if name not in _STATIC:
-            raise RequestRefused("not-found", "the documentation has no such file")
+            raise RequestRejected("not-found", "the documentation has no such file")
         return _page(_file(name), _STATIC[name], _PAGE_POLICY)
 
     @get("/problems/{slug:str}", include_in_schema=False, opt={"who": Who.ANYONE})
     async def problem(slug: FromPath[str]) -> Response[bytes]:
         """What a problem means and what to do."""
         if slug not in BY_SLUG:
-            raise RequestRefused("not-found", "there is no such problem")
+            raise RequestRejected("not-found", "there is no such problem")
         return _page(page(BY_SLUG[slug]), "text/html", _PROBLEM_POLICY)
 
     return [openapi, docs, static, problem]

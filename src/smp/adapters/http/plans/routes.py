@@ -12,24 +12,24 @@ from litestar.response import Response
 
 from smp.adapters.http import cursors
 from smp.adapters.http.answers import plan_answer
-from smp.adapters.http.callers import Who, caller_of, optional_caller_of
+from smp.adapters.http.authentication import Who, caller_of, optional_caller_of
 from smp.adapters.http.conditional import one
-from smp.adapters.http.conduct import Conductor, respond, retried
+from smp.adapters.http.idempotency import IdempotentExecutor, respond, retried
 from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter, PositionInteger, bad_parameter
 from smp.adapters.http.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
 from smp.adapters.http.preconditions import expected
-from smp.adapters.http.wire import NothingIn
+from smp.adapters.http.wire import EmptyBody
 from smp.application.commands.archive_plan import ArchivePlan, ArchivePlanHandler
-from smp.application.commands.change_plan import ChangePlan, ChangePlanHandler
 from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
 from smp.application.commands.restore_plan import RestorePlan, RestorePlanHandler
+from smp.application.commands.update_plan import UpdatePlan, UpdatePlanHandler
 from smp.application.paging import PageRequest
 from smp.application.queries.get_plan import GetPlan, GetPlanHandler
 from smp.application.queries.list_plan_revisions import ListPlanRevisions, ListPlanRevisionsHandler
 from smp.application.queries.list_plans import ListPlans, ListPlansHandler
 from smp.domain.plan.plan import PlanStatus
 
-_NOTHING = NothingIn()
+_NOTHING = EmptyBody()
 _STATUSES = {"active": PlanStatus.ACTIVE, "archived": PlanStatus.ARCHIVED, "all": None}
 
 
@@ -83,7 +83,7 @@ async def create_plan(
     request: Request[Any, Any, Any],
     data: JSONBody[PlanIn],
     handler: FromDishka[CreatePlanHandler],
-    conductor: FromDishka[Conductor],
+    conductor: FromDishka[IdempotentExecutor],
 ) -> Response[bytes]:
     """Make a plan at revision 1, open to new subscriptions at once."""
     caller, terms = caller_of(request), data.terms()
@@ -106,10 +106,10 @@ async def change_plan(
     request: Request[Any, Any, Any],
     plan: FromPath[str],
     data: JSONBody[PlanPatchIn],
-    handler: FromDishka[ChangePlanHandler],
+    handler: FromDishka[UpdatePlanHandler],
 ) -> Response[bytes]:
     """Merge patch: a change of price, period, trial period or features makes a new revision."""
-    command = ChangePlan(caller_of(request).actor, plan, data.patch(), expected(request.headers.get("if-match")))
+    command = UpdatePlan(caller_of(request).actor, plan, data.patch(), expected(request.headers.get("if-match")))
     return respond(plan_answer(await retried(lambda: handler(command))))
 
 
@@ -125,8 +125,8 @@ async def archive_plan(
     request: Request[Any, Any, Any],
     plan: FromPath[str],
     handler: FromDishka[ArchivePlanHandler],
-    conductor: FromDishka[Conductor],
-    data: JSONBody[NothingIn] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
+    conductor: FromDishka[IdempotentExecutor],
+    data: JSONBody[EmptyBody] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
 ) -> Response[bytes]:
     """Running subscriptions are untouched."""
     caller, wanted = caller_of(request), expected(request.headers.get("if-match"))
@@ -147,8 +147,8 @@ async def restore_plan(
     request: Request[Any, Any, Any],
     plan: FromPath[str],
     handler: FromDishka[RestorePlanHandler],
-    conductor: FromDishka[Conductor],
-    data: JSONBody[NothingIn] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
+    conductor: FromDishka[IdempotentExecutor],
+    data: JSONBody[EmptyBody] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
 ) -> Response[bytes]:
     """New subscriptions are possible again."""
     caller, wanted = caller_of(request), expected(request.headers.get("if-match"))

@@ -20,19 +20,19 @@ from smp.adapters.http.wire import (
     MoneyOut,
     Name,
     PeriodText,
-    Request,
-    Response,
+    RequestModel,
+    ResponseModel,
 )
-from smp.application.commands.change_plan import UNCHANGED, PlanPatch
+from smp.application.commands.update_plan import UNCHANGED, PlanPatch
 from smp.application.queries.views import PlanView, RevisionView
-from smp.domain.errors import InvalidValue, check_all
+from smp.domain.errors import ValidationError, collect_errors
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period
 from smp.domain.plan.plan import Terms
 
 
-class PlanIn(Request, frozen=True):
+class PlanIn(RequestModel, frozen=True):
     """A new plan: what it costs, for how long, what can be tried and used."""
 
     code: Code
@@ -44,7 +44,7 @@ class PlanIn(Request, frozen=True):
     features: FeatureMap = msgspec.field(default_factory=dict)
 
     def terms(self) -> Terms:
-        """The terms. Raises InvalidValue for periods over a hundred years."""
+        """The terms. Raises ValidationError for periods over a hundred years."""
         _check_periods(self.period, self.trial_period)
         return Terms(
             Money(self.price.amount, self.price.currency),
@@ -54,14 +54,14 @@ class PlanIn(Request, frozen=True):
         )
 
 
-class MoneyPatch(Request, frozen=True):
+class MoneyPatch(RequestModel, frozen=True):
     """What changes of a price."""
 
     amount: Amount | UnsetType = UNSET
     currency: CurrencyCode | UnsetType = UNSET
 
 
-class PlanPatchIn(Request, frozen=True):
+class PlanPatchIn(RequestModel, frozen=True):
     """What changes of a plan (RFC 7396): absent members stay, ``null`` removes."""
 
     name: Name | UnsetType = UNSET
@@ -72,7 +72,7 @@ class PlanPatchIn(Request, frozen=True):
     features: FeaturePatch | UnsetType | None = UNSET
 
     def patch(self) -> PlanPatch:
-        """The patch. Raises InvalidValue for periods over a hundred years."""
+        """The patch. Raises ValidationError for periods over a hundred years."""
         _check_periods(_known(self.period), _known(self.trial_period))
         price = MoneyPatch() if self.price is UNSET else self.price
         return PlanPatch(
@@ -86,7 +86,7 @@ class PlanPatchIn(Request, frozen=True):
         )
 
 
-class PlanOut(Response, frozen=True):
+class PlanOut(ResponseModel, frozen=True):
     """A plan at its newest revision."""
 
     id: UUID
@@ -121,7 +121,7 @@ class PlanOut(Response, frozen=True):
         )
 
 
-class RevisionOut(Response, frozen=True):
+class RevisionOut(ResponseModel, frozen=True):
     """One immutable set of a plan's terms."""
 
     revision: int
@@ -144,14 +144,14 @@ class RevisionOut(Response, frozen=True):
         )
 
 
-class PlansPage(Response, frozen=True):
+class PlansPage(ResponseModel, frozen=True):
     """A page of plans."""
 
     items: list[PlanOut]
     next_cursor: str | None
 
 
-class RevisionsPage(Response, frozen=True):
+class RevisionsPage(ResponseModel, frozen=True):
     """A page of revisions."""
 
     items: list[RevisionOut]
@@ -174,7 +174,7 @@ def _check_periods(period: str | None, trial_period: str | None) -> None:
     def parse(pointer: str, text: str | None) -> None:
         try:
             _period(text)
-        except InvalidValue as refusal:
+        except ValidationError as refusal:
             raise refusal.at(pointer) from None
 
-    check_all(lambda: parse("/period", period), lambda: parse("/trial_period", trial_period))
+    collect_errors(lambda: parse("/period", period), lambda: parse("/trial_period", trial_period))

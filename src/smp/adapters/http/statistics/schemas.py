@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from smp.adapters.http.wire import MoneyOut, Response
+from smp.adapters.http.wire import MoneyOut, ResponseModel
 from smp.application.queries.views import StatisticsView
 from smp.domain.subscription.lifecycle import Status
 
 
-class StatusCountsOut(Response, frozen=True):
+class StatusCountsOut(ResponseModel, frozen=True):
     """Subscriptions by the status that holds now."""
 
     trial: int
@@ -18,7 +18,7 @@ class StatusCountsOut(Response, frozen=True):
     cancelled: int
 
 
-class PlanCountOut(Response, frozen=True):
+class PlanCountOut(ResponseModel, frozen=True):
     """Live subscriptions of one plan."""
 
     plan: str
@@ -26,7 +26,7 @@ class PlanCountOut(Response, frozen=True):
     active: int
 
 
-class TrialsOut(Response, frozen=True):
+class TrialsOut(ResponseModel, frozen=True):
     """How the trials went; the rate is ``null`` where none was decided."""
 
     started: int
@@ -36,7 +36,7 @@ class TrialsOut(Response, frozen=True):
     conversion_rate: float | None
 
 
-class StatisticsOut(Response, frozen=True):
+class StatisticsOut(ResponseModel, frozen=True):
     """The platform in figures."""
 
     as_of: datetime

@@ -13,9 +13,9 @@ from litestar.response import Response
 
 from smp.adapters.http import cursors
 from smp.adapters.http.answers import subscription_answer
-from smp.adapters.http.callers import Who, caller_of
+from smp.adapters.http.authentication import Who, caller_of
 from smp.adapters.http.conditional import one
-from smp.adapters.http.conduct import Conductor
+from smp.adapters.http.idempotency import IdempotentExecutor
 from smp.adapters.http.parameters import (
     LIMIT,
     PAGING,
@@ -39,14 +39,14 @@ from smp.adapters.http.subscriptions.schemas import (
     SubscriptionOut,
     SubscriptionsPage,
 )
-from smp.adapters.http.wire import NothingIn
+from smp.adapters.http.wire import EmptyBody
 from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
 from smp.application.commands.cancel_subscription import CancelSubscription, CancelSubscriptionHandler
 from smp.application.commands.renew_subscription import RenewSubscription, RenewSubscriptionHandler
 from smp.application.commands.resume_subscription import ResumeSubscription, ResumeSubscriptionHandler
 from smp.application.commands.start_trial import StartTrial, StartTrialHandler
 from smp.application.paging import PageRequest
-from smp.application.preconditions import Expected
+from smp.application.preconditions import VersionPrecondition
 from smp.application.queries.get_current_subscription import GetCurrentSubscription, GetCurrentSubscriptionHandler
 from smp.application.queries.get_subscription import GetSubscription, GetSubscriptionHandler
 from smp.application.queries.list_subscription_events import ListSubscriptionEvents, ListSubscriptionEventsHandler
@@ -57,7 +57,7 @@ from smp.domain.errors import SubscriptionNotFound
 from smp.domain.subscription.lifecycle import Status
 
 # What an empty body says.
-_CANCEL_NOW, _RESUME, _RENEW = CancelIn(), NothingIn(), RenewIn()
+_CANCEL_NOW, _RESUME, _RENEW = CancelIn(), EmptyBody(), RenewIn()
 
 _PAYMENT = ("payment-required", "payment-declined", "payment-unavailable")
 _LIVE = ("no-live-subscription", "precondition-failed", "illegal-transition")
@@ -109,7 +109,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any],
         data: JSONBody[StartTrialIn],
         handler: FromDishka[StartTrialHandler],
-        conductor: FromDishka[Conductor],
+        conductor: FromDishka[IdempotentExecutor],
     ) -> Response[bytes]:
         """Start the plan's trial; once per user and plan, ever."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
@@ -139,7 +139,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any],
         data: JSONBody[ActivateIn],
         handler: FromDishka[ActivateSubscriptionHandler],
-        conductor: FromDishka[Conductor],
+        conductor: FromDishka[IdempotentExecutor],
     ) -> Response[bytes]:
         """A new subscription (201), or the running trial converted (200), also to another plan."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
@@ -163,7 +163,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     async def cancel(
         request: Request[Any, Any, Any],
         handler: FromDishka[CancelSubscriptionHandler],
-        conductor: FromDishka[Conductor],
+        conductor: FromDishka[IdempotentExecutor],
         data: JSONBody[CancelIn] = _CANCEL_NOW,
     ) -> Response[bytes]:
         """Now is final; at the period's end it gives access until then and can be resumed."""
@@ -187,8 +187,8 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     async def resume(
         request: Request[Any, Any, Any],
         handler: FromDishka[ResumeSubscriptionHandler],
-        conductor: FromDishka[Conductor],
-        data: JSONBody[NothingIn] = _RESUME,  # noqa: ARG001 - a body, where there is one, must be empty
+        conductor: FromDishka[IdempotentExecutor],
+        data: JSONBody[EmptyBody] = _RESUME,  # noqa: ARG001 - a body, where there is one, must be empty
     ) -> Response[bytes]:
         """Only before the end: what is over is over."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
@@ -210,7 +210,7 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     async def renew(
         request: Request[Any, Any, Any],
         handler: FromDishka[RenewSubscriptionHandler],
-        conductor: FromDishka[Conductor],
+        conductor: FromDishka[IdempotentExecutor],
         data: JSONBody[RenewIn] = _RENEW,
     ) -> Response[bytes]:
         """One period is added to the end, at the price of the revision that it is bound to."""
@@ -329,7 +329,7 @@ async def list_subscriptions(  # noqa: PLR0913, PLR0917 - one for each parameter
     return SubscriptionsPage([SubscriptionOut.of(item) for item in page.items], cursors.encode(order, page.next))
 
 
-def _expected(request: Request[Any, Any, Any]) -> Expected | None:
+def _expected(request: Request[Any, Any, Any]) -> VersionPrecondition | None:
     return expected(request.headers.get("if-match"))
 
 

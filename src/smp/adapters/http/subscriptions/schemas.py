@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from smp.adapters.http.wire import MoneyOut, Request, Response
+from smp.adapters.http.wire import MoneyOut, RequestModel, ResponseModel
 from smp.application.commands.cancel_subscription import CancelAt
 from smp.application.queries.views import EventView, SubscriptionView
 from smp.domain.features import FeatureValue
@@ -28,32 +28,32 @@ PaymentMethod = Annotated[
 ]
 
 
-class StartTrialIn(Request, frozen=True):
+class StartTrialIn(RequestModel, frozen=True):
     """The plan to try."""
 
     plan: PlanText
 
 
-class ActivateIn(Request, frozen=True):
+class ActivateIn(RequestModel, frozen=True):
     """The plan to subscribe to, and how to pay."""
 
     plan: PlanText
     payment_method: PaymentMethod | None = None
 
 
-class RenewIn(Request, frozen=True):
+class RenewIn(RequestModel, frozen=True):
     """How to pay for one more period."""
 
     payment_method: PaymentMethod | None = None
 
 
-class CancelIn(Request, frozen=True):
+class CancelIn(RequestModel, frozen=True):
     """When to end it."""
 
     at: CancelAt = CancelAt.NOW
 
 
-class PlanReferenceOut(Response, frozen=True):
+class PlanReferenceOut(ResponseModel, frozen=True):
     """The plan and the revision that a subscription is bound to."""
 
     id: UUID
@@ -62,7 +62,7 @@ class PlanReferenceOut(Response, frozen=True):
     revision: int
 
 
-class SubscriptionOut(Response, frozen=True):
+class SubscriptionOut(ResponseModel, frozen=True):
     """A subscription as of now."""
 
     id: UUID
@@ -101,14 +101,14 @@ class SubscriptionOut(Response, frozen=True):
         )
 
 
-class ActorOut(Response, frozen=True):
+class ActorOut(ResponseModel, frozen=True):
     """Who did it; the system has no id."""
 
     type: str
     id: UUID | None
 
 
-class EventOut(Response, frozen=True):
+class EventOut(ResponseModel, frozen=True):
     """One event of a subscription; ``version`` is the subscription's version after it."""
 
     id: UUID
@@ -135,14 +135,14 @@ class EventOut(Response, frozen=True):
         )
 
 
-class SubscriptionsPage(Response, frozen=True):
+class SubscriptionsPage(ResponseModel, frozen=True):
     """A page of subscriptions."""
 
     items: list[SubscriptionOut]
     next_cursor: str | None
 
 
-class EventsPage(Response, frozen=True):
+class EventsPage(ResponseModel, frozen=True):
     """A page of events."""
 
     items: list[EventOut]

@@ -8,12 +8,12 @@ from dishka.integrations.litestar import FromDishka
 from litestar import get, put
 from litestar.params import JSONBody
 
-from smp.adapters.http.callers import Who
-from smp.adapters.http.conduct import retried
+from smp.adapters.http.authentication import Who
+from smp.adapters.http.idempotency import retried
 from smp.adapters.http.test_clock.schemas import ClockIn, ClockOut
 from smp.application.commands.set_test_clock import SetTestClock, SetTestClockHandler
 from smp.application.ports.clock import Clock
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 
 
 @get(
@@ -40,7 +40,7 @@ async def set_test_clock(data: JSONBody[ClockIn], handler: FromDishka[SetTestClo
     try:
         now = data.now.astimezone(UTC)
     except OverflowError:
-        raise InvalidValue("/now", "must be an instant from the year 1 to 9999") from None
+        raise ValidationError("/now", "must be an instant from the year 1 to 9999") from None
     return ClockOut(await retried(lambda: handler(SetTestClock(now, data.sweep))))
 
 

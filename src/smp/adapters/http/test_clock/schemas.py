@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from smp.adapters.http.parameters import AwareDatetime
-from smp.adapters.http.wire import Request, Response
+from smp.adapters.http.wire import RequestModel, ResponseModel
 
 
-class ClockIn(Request, frozen=True):
+class ClockIn(RequestModel, frozen=True):
     """Where the clock is to stand; with ``sweep`` what fell due is processed before the answer."""
 
     now: AwareDatetime
     sweep: bool = True
 
 
-class ClockOut(Response, frozen=True):
+class ClockOut(ResponseModel, frozen=True):
     """Where the clock stands."""
 
     now: datetime

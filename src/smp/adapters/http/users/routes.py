@@ -13,14 +13,14 @@ from msgspec import UNSET
 
 from smp.adapters.http import cursors
 from smp.adapters.http.auth.schemas import SessionOut, SessionsPage, UserOut
-from smp.adapters.http.callers import Who
-from smp.adapters.http.conduct import retried
+from smp.adapters.http.authentication import Who
+from smp.adapters.http.idempotency import retried
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
 from smp.adapters.http.subjects import USER
 from smp.adapters.http.users.schemas import UserPatchIn, UsersPage
-from smp.application.commands.change_user_access import ChangeUserAccess, ChangeUserAccessHandler
-from smp.application.commands.end_other_sessions import EndOtherSessions, EndOtherSessionsHandler
-from smp.application.commands.end_session import EndSession, EndSessionHandler
+from smp.application.commands.revoke_session import RevokeSession, RevokeSessionHandler
+from smp.application.commands.revoke_sessions import RevokeSessions, RevokeSessionsHandler
+from smp.application.commands.update_user_access import UpdateUserAccess, UpdateUserAccessHandler
 from smp.application.paging import PageRequest
 from smp.application.queries.get_user import GetUser, GetUserHandler
 from smp.application.queries.list_sessions import ListSessions, ListSessionsHandler
@@ -74,10 +74,10 @@ async def change_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
     data: JSONBody[UserPatchIn],
-    handler: FromDishka[ChangeUserAccessHandler],
+    handler: FromDishka[UpdateUserAccessHandler],
 ) -> UserOut:
     """Works on that user's very next request; disabling ends all of the user's sessions."""
-    command = ChangeUserAccess(
+    command = UpdateUserAccess(
         _subject(request, user_id),
         None if data.role is UNSET else data.role,
         None if data.disabled is UNSET else data.disabled,
@@ -118,14 +118,14 @@ async def end_session_of_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
     session_id: FromPath[str],
-    handler: FromDishka[EndSessionHandler],
+    handler: FromDishka[RevokeSessionHandler],
 ) -> None:
     """The session is dead on the server at once."""
     parsed = uuid_or_none(session_id)
     if parsed is None:
         raise SessionNotFound(session_id)
     subject = _subject(request, user_id)
-    await retried(lambda: handler(EndSession(subject, parsed)))
+    await retried(lambda: handler(RevokeSession(subject, parsed)))
 
 
 @delete(
@@ -139,11 +139,11 @@ async def end_sessions_of_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
     get_user_handler: FromDishka[GetUserHandler],
-    handler: FromDishka[EndOtherSessionsHandler],
+    handler: FromDishka[RevokeSessionsHandler],
 ) -> None:
     """All of the user's sessions end."""
     user = await get_user_handler(GetUser(_subject(request, user_id)))
-    await retried(lambda: handler(EndOtherSessions(user.id, None)))
+    await retried(lambda: handler(RevokeSessions(user.id, None)))
 
 
 def _subject(request: Request[Any, Any, Any], user_id: str) -> UUID:  # noqa: ARG001 - named in the path, read there

@@ -5,18 +5,18 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from smp.adapters.http.auth.schemas import UserOut
-from smp.adapters.http.wire import Request, Response
+from smp.adapters.http.wire import RequestModel, ResponseModel
 from smp.domain.user.user import Role
 
 
-class UserPatchIn(Request, frozen=True):
+class UserPatchIn(RequestModel, frozen=True):
     """What changes of an account."""
 
     role: Role | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
 
 
-class UsersPage(Response, frozen=True):
+class UsersPage(ResponseModel, frozen=True):
     """A page of accounts."""
 
     items: list[UserOut]

@@ -13,7 +13,7 @@ from smp.domain.user.user import Role
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeUserAccess:
+class UpdateUserAccess:
     """An administrator gives a user a role, or disables or enables the account; ``None`` leaves it as it is."""
 
     user_id: UUID
@@ -22,12 +22,12 @@ class ChangeUserAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeUserAccessHandler:
+class UpdateUserAccessHandler:
     """Works on that user's very next request; disabling ends all sessions."""
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: ChangeUserAccess) -> UserOutcome:
+    async def __call__(self, command: UpdateUserAccess) -> UserOutcome:
         """The user as it now is.
 
         Raises:

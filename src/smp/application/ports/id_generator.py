@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 
-class Ids(Protocol):
+class IdGenerator(Protocol):
     """Makes ids that no one else makes and that grow with time."""
 
     @abstractmethod

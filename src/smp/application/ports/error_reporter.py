@@ -7,9 +7,9 @@ from typing import Protocol
 from uuid import UUID
 
 
-class FailureLog(Protocol):
+class ErrorReporter(Protocol):
     """Where use cases that go on after a failure report it."""
 
     @abstractmethod
-    def sweep_failed(self, subscription_id: UUID, failure: Exception) -> None:
+    def expiry_failed(self, subscription_id: UUID, failure: Exception) -> None:
         """The sweep could not end this subscription; it goes on with the others."""

@@ -9,19 +9,19 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True)
-class KeepAnswer:
+class StoreResponse:
     """A refusal that the domain decided is given again as well."""
 
     request: IdempotentRequest
 
 
 @dataclass(frozen=True, slots=True)
-class KeepAnswerHandler:
+class StoreResponseHandler:
     """What the request renders is kept in a transaction of its own."""
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: KeepAnswer) -> None:
-        """Keep it. Raises AlreadyAnswered where the same request was answered meanwhile."""
+    async def __call__(self, command: StoreResponse) -> None:
+        """Keep it. Raises DuplicateRequest where the same request was answered meanwhile."""
         async with self.unit_of_work(command.request) as work:
             await work.commit()

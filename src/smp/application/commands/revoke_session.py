@@ -10,7 +10,7 @@ from smp.domain.errors import SessionNotFound
 
 
 @dataclass(frozen=True, slots=True)
-class EndSession:
+class RevokeSession:
     """End one of the user's sessions."""
 
     user_id: UUID
@@ -18,12 +18,12 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
-class EndSessionHandler:
+class RevokeSessionHandler:
     """Somebody else's session is as unknown as none."""
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: EndSession) -> None:
+    async def __call__(self, command: RevokeSession) -> None:
         """End it. Raises SessionNotFound."""
         async with self.unit_of_work() as work:
             if not await work.sessions.remove(command.user_id, command.session_id):

@@ -10,9 +10,9 @@ from typing import Final
 from uuid import UUID
 
 from smp.bootstrap.demo.catalogue import HISTORY, Offer
-from smp.bootstrap.demo.dice import Dice
-from smp.bootstrap.demo.people import email_of
-from smp.domain.actor import Actor, ActorType, Cause
+from smp.bootstrap.demo.seeded_random import SeededRandom
+from smp.bootstrap.demo.users import email_of
+from smp.domain.actor import Actor, ActorType, EventMetadata
 from smp.domain.plan.plan import PlanRevision
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
@@ -70,14 +70,14 @@ class _Narrator:
     """Tells one user's story. Every step happens later than the one before and earlier than now, or not at all."""
 
     def __init__(self, number: int, offers: Sequence[Offer], now: datetime, password_hash: str) -> None:
-        self._dice = Dice(f"{SEED}/{number}")
+        self._dice = SeededRandom(f"{SEED}/{number}")
         self._offers = offers
         self._now = now
         # Ever more users came: the younger half of the history has about two thirds of them.
         at = _whole_seconds(now - HISTORY * self._dice.fraction() ** 1.6)
         user_id = self._dice.id_at(at)
         self._actor = Actor(ActorType.USER, user_id)
-        self._user = User.register(user_id, Email(email_of(number)), password_hash, Role.USER, self._cause(at))
+        self._user = User.register(user_id, Email(email_of(number)), password_hash, Role.USER, self._metadata(at))
         self._told: list[Subscription] = []
         self._tried: set[UUID] = set()
 
@@ -100,9 +100,9 @@ class _Narrator:
         wants_trial = revision.terms.trial_period is not None and self._dice.chance(80)
         if wants_trial and revision.plan_id not in self._tried:
             self._tried.add(revision.plan_id)
-            trial = Subscription.start_trial(subscription_id, self._user.id, revision, self._cause(at))
+            trial = Subscription.start_trial(subscription_id, self._user.id, revision, self._metadata(at))
             return self._end(self._trial(trial, revision))
-        paid = Subscription.activate(subscription_id, self._user.id, revision, self._cause(at))
+        paid = Subscription.activate(subscription_id, self._user.id, revision, self._metadata(at))
         return self._end(self._paid(paid, revision, at))
 
     def _trial(self, trial: Subscription, revision: PlanRevision) -> Subscription:
@@ -111,10 +111,10 @@ class _Narrator:
         if at >= self._now or turn is _Turn.LAPSE:
             return trial
         if turn is _Turn.CONVERT:
-            return self._paid(trial.convert(revision, self._cause(at)), revision, at)
+            return self._paid(trial.convert(revision, self._metadata(at)), revision, at)
         if turn is _Turn.SCHEDULE:
-            return trial.cancel_at_period_end(self._cause(at))
-        return trial.cancel_now(self._cause(at))
+            return trial.cancel_at_period_end(self._metadata(at))
+        return trial.cancel_now(self._metadata(at))
 
     def _paid(self, paid: Subscription, revision: PlanRevision, since: datetime) -> Subscription:
         while (ends_at := paid.ends_at) is not None:
@@ -126,26 +126,26 @@ class _Narrator:
             if at >= self._now or turn is _Turn.LAPSE:
                 break
             if turn is _Turn.CANCEL:
-                return paid.cancel_now(self._cause(at))
+                return paid.cancel_now(self._metadata(at))
             if turn is not _Turn.RENEW:
-                paid = paid.cancel_at_period_end(self._cause(self._dice.between(since, at)))
+                paid = paid.cancel_at_period_end(self._metadata(self._dice.between(since, at)))
             if turn is _Turn.SCHEDULE:
                 break
             if turn is _Turn.WAVER:
-                paid = paid.resume(self._cause(at))
+                paid = paid.resume(self._metadata(at))
                 at = self._dice.between(at, ends_at)
             if at >= self._now:
                 break
-            paid, since = paid.renew(revision, self._cause(at)), at
+            paid, since = paid.renew(revision, self._metadata(at)), at
         return paid
 
     def _end(self, subscription: Subscription) -> datetime | None:
-        settled = subscription.settle(self._cause(self._now))
+        settled = subscription.apply_expiry(self._metadata(self._now))
         self._told.append(settled)
         return settled.ended_at
 
-    def _cause(self, at: datetime) -> Cause:
-        return Cause(at, self._actor, self._dice.id_at(at))
+    def _metadata(self, at: datetime) -> EventMetadata:
+        return EventMetadata(at, self._actor, self._dice.id_at(at))
 
 
 def _whole_seconds(at: datetime) -> datetime:

@@ -10,7 +10,7 @@ from asyncpg.connect_utils import SessionAttribute as Role
 from smp.adapters.postgres.urls import server_urls
 
 
-class Servers:
+class HostSelector:
     """One server, or several of which one is the primary; who that is may change, and then the others are asked.
 
     A server that does not answer at all may take all the time that a caller has; so the next caller begins with the
@@ -29,22 +29,22 @@ class Servers:
         Raises:
             asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError, OSError: as the last server did.
         """
-        asked = [(self._first + place) % len(self._urls) for place in range(len(self._urls))]
-        for place in asked:
+        asked = [(self._first + index) % len(self._urls) for index in range(len(self._urls))]
+        for index in asked:
             # Written down first: where it hangs, this call is cancelled and comes back no more.
-            self._first = (place + 1) % len(self._urls)
+            self._first = (index + 1) % len(self._urls)
             try:
-                connection = await self._open(place, timeout_s, options)
+                connection = await self._open(index, timeout_s, options)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                if place == asked[-1]:
+                if index == asked[-1]:
                     raise
             else:
-                self._first = place
+                self._first = index
                 return connection
         raise AssertionError("unreachable: a URL names a server")
 
-    async def _open(self, place: int, timeout_s: float, options: dict[str, Any]) -> asyncpg.Connection[Any]:
+    async def _open(self, index: int, timeout_s: float, options: dict[str, Any]) -> asyncpg.Connection[Any]:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
-            self._urls[place], timeout=timeout_s, target_session_attrs=self._role, **options
+            self._urls[index], timeout=timeout_s, target_session_attrs=self._role, **options
         )
         return connection

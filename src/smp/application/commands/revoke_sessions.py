@@ -9,7 +9,7 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True)
-class EndOtherSessions:
+class RevokeSessions:
     """End all of the user's sessions but this one; ``None``: all of them."""
 
     user_id: UUID
@@ -17,12 +17,12 @@ class EndOtherSessions:
 
 
 @dataclass(frozen=True, slots=True)
-class EndOtherSessionsHandler:
+class RevokeSessionsHandler:
     """The session that asks goes on."""
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: EndOtherSessions) -> None:
+    async def __call__(self, command: RevokeSessions) -> None:
         """End them."""
         async with self.unit_of_work() as work:
             await work.sessions.remove_all(command.user_id, but=command.session_id)

@@ -12,16 +12,16 @@ import msgspec
 from litestar.connection import Request
 from litestar.response import Response
 
-from smp.adapters.http.problems import RequestRefused, details
-from smp.application.commands.keep_answer import KeepAnswer, KeepAnswerHandler
+from smp.adapters.http.problems import RequestRejected, details
+from smp.application.commands.store_response import StoreResponse, StoreResponseHandler
 from smp.application.errors import TransactionConflict
-from smp.application.idempotency import KEY_LENGTH_MAX, AlreadyAnswered, Answer, IdempotentRequest
+from smp.application.idempotency import KEY_LENGTH_MAX, DuplicateRequest, IdempotentRequest, StoredResponse
 from smp.application.ports.clock import Clock
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.domain.errors import DomainError
 
 Outcome = TypeVar("Outcome")
-Render = Callable[[Any], Answer]
+Render = Callable[[Any], StoredResponse]
 
 TRIES: Final = 3
 """How often a use case is run when the database gives its transaction up in favour of another."""
@@ -45,10 +45,10 @@ async def retried(run: Callable[[], Awaitable[Outcome]]) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Conductor:
+class IdempotentExecutor:
     """Runs commands that POST asks for; a command is built with the idempotent request, if there is one."""
 
-    keep_answer: KeepAnswerHandler
+    keep_answer: StoreResponseHandler
     clock: Clock
     hasher: PasswordHasher
 
@@ -67,7 +67,7 @@ class Conductor:
         idempotent = await self._idempotent_request(request, caller, render)
         try:
             outcome = await retried(lambda: run(idempotent))
-        except AlreadyAnswered as before:
+        except DuplicateRequest as before:
             return respond(before.answer, replayed=True)
         except DomainError as refusal:
             problem = details(refusal)
@@ -76,11 +76,11 @@ class Conductor:
             return await self._keep(idempotent, problem.answer())
         return respond(render(outcome))
 
-    async def _keep(self, idempotent: IdempotentRequest, answer: Answer) -> Response[bytes]:
+    async def _keep(self, idempotent: IdempotentRequest, answer: StoredResponse) -> Response[bytes]:
         """Keep a refusal that the domain decided: nothing was changed, so its own transaction is enough."""
         try:
-            await retried(lambda: self.keep_answer(KeepAnswer(replace(idempotent, render=lambda _: answer))))
-        except AlreadyAnswered as before:
+            await retried(lambda: self.keep_answer(StoreResponse(replace(idempotent, render=lambda _: answer))))
+        except DuplicateRequest as before:
             return respond(before.answer, replayed=True)
         return respond(answer)
 
@@ -91,7 +91,7 @@ class Conductor:
         if key is None:
             return None
         if not _KEY.fullmatch(key):
-            raise RequestRefused(
+            raise RequestRejected(
                 "malformed-request", f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} visible ASCII characters"
             )
         document = msgspec.json.decode(await request.body() or b"null")
@@ -110,7 +110,7 @@ class Conductor:
         return digest.digest()
 
 
-def respond(answer: Answer, *, replayed: bool = False) -> Response[bytes]:
+def respond(answer: StoredResponse, *, replayed: bool = False) -> Response[bytes]:
     """The answer as a response."""
     headers = dict(answer.headers)
     if replayed:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from smp.application.ports.failure_log import FailureLog
+from smp.application.ports.error_reporter import ErrorReporter
 
 
-class MemoryFailureLog(FailureLog):
+class MemoryErrorReporter(ErrorReporter):
     """Keeps what was reported in ``sweep_failures``: the subscription's id and the failure."""
 
     def __init__(self) -> None:
         self.sweep_failures: list[tuple[UUID, Exception]] = []
 
-    def sweep_failed(self, subscription_id: UUID, failure: Exception) -> None:
+    def expiry_failed(self, subscription_id: UUID, failure: Exception) -> None:
         """Keep the report."""
         self.sweep_failures.append((subscription_id, failure))

@@ -6,13 +6,13 @@ import secrets
 from hashlib import sha256
 from typing import Final
 
-from smp.application.ports.tokens import Tokens
+from smp.application.ports.token_generator import TokenGenerator
 
 TOKEN_BYTES: Final = 32
 """256 bits: guessing is hopeless, so that the digest needs neither salt nor slowness."""
 
 
-class SecretsTokens(Tokens):
+class SecretsTokenGenerator(TokenGenerator):
     """Secrets of :mod:`secrets`, in the URL-safe base64 alphabet without padding (43 characters)."""
 
     def new(self) -> str:

@@ -9,9 +9,9 @@ from typing import Protocol
 from smp.domain.user.session import SessionPolicy
 
 
-class Housekeeping(Protocol):
+class RetentionCleanup(Protocol):
     """Removes kept answers older than a day, sessions that are over and throttle counts that no longer matter."""
 
     @abstractmethod
-    async def forget_outdated(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
+    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
         """Remove up to ``limit`` rows of each kind, those that no one else is using; how many were removed."""

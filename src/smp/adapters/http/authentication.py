@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
-from smp.adapters.http.problems import FieldError, RequestRefused
+from smp.adapters.http.problems import FieldError, RequestRejected
 from smp.adapters.http.validation import check_body
 from smp.application.caller import Caller
 from smp.application.errors import Forbidden, NotAuthenticated
@@ -40,7 +40,7 @@ _NEEDED: Final[Mapping[Who, frozenset[ActorType]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Doorkeeper:
+class RequestAuthenticator:
     """Finds the caller and lets in whom the route is for, before anything of the request is looked at."""
 
     authenticate: AuthenticateHandler
@@ -75,15 +75,15 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 
     Raises:
         NotAuthenticated, Forbidden: where this route is not for this caller.
-        RequestRefused: for parameters that the route does not have, and for a body that is not of its type.
+        RequestRejected: for parameters that the route does not have, and for a body that is not of its type.
     """
     if connection.scope.get("method") == "OPTIONS":
         return
     who = Who(handler.opt["who"])
     if who is not Who.ANYONE:
-        doorkeeper = await connection.app.state.dishka_container.get(Doorkeeper)
+        request_authenticator = await connection.app.state.dishka_container.get(RequestAuthenticator)
         try:
-            connection.scope["state"]["caller"] = await doorkeeper.caller(connection.scope["headers"], who)
+            connection.scope["state"]["caller"] = await request_authenticator.caller(connection.scope["headers"], who)
         except NotAuthenticated:
             if who is not Who.ANYONE_OR_ADMIN:
                 raise
@@ -137,7 +137,7 @@ def check_query(query: bytes, known: tuple[str, ...], repeatable: tuple[str, ...
     """Let a query pass that names only what the route knows, each once, all of it text.
 
     Raises:
-        RequestRefused: naming every parameter that is not so.
+        RequestRejected: naming every parameter that is not so.
     """
     if not query:
         return
@@ -146,7 +146,7 @@ def check_query(query: bytes, known: tuple[str, ...], repeatable: tuple[str, ...
             name for name, value in parse_qsl(query.decode(), keep_blank_values=True, errors="strict") if _text(value)
         ]
     except ValueError:
-        raise RequestRefused("invalid-parameter", "the query is not text in UTF-8 without NUL") from None
+        raise RequestRejected("invalid-parameter", "the query is not text in UTF-8 without NUL") from None
     errors = [
         FieldError(f"/{name}", "is not a parameter of this endpoint")
         for name in dict.fromkeys(names)
@@ -158,7 +158,7 @@ def check_query(query: bytes, known: tuple[str, ...], repeatable: tuple[str, ...
         if name in known and name not in repeatable and names.count(name) > 1
     ]
     if errors:
-        raise RequestRefused("invalid-parameter", "a parameter is unknown or repeated", errors=tuple(errors))
+        raise RequestRejected("invalid-parameter", "a parameter is unknown or repeated", errors=tuple(errors))
 
 
 def _text(value: str) -> bool:

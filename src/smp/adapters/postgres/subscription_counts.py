@@ -14,7 +14,7 @@ from typing import Final
 from smp.adapters.postgres.mapping import instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.adapters.postgres.tables import WRITTEN_LIVE
+from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.domain.subscription.lifecycle import Status
 
 OVERDUE_MAX: Final = 10_000
@@ -24,7 +24,7 @@ _TALLY: Final = sql(
     f"""
     WITH overdue AS MATERIALIZED (
         SELECT status, ends_at, CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END AS status_now
-        FROM subscriptions WHERE {WRITTEN_LIVE} AND ends_at <= CAST(:now AS timestamptz)
+        FROM subscriptions WHERE {LIVE_PREDICATE} AND ends_at <= CAST(:now AS timestamptz)
         ORDER BY ends_at, id LIMIT {OVERDUE_MAX}
     ), moved AS (
         SELECT status, n FROM subscription_counts
@@ -40,7 +40,7 @@ _TALLY: Final = sql(
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class SubscriptionCounts:
     """Subscriptions by status at an instant, how many of them are overdue, and since when the oldest of those is."""
 
     subscriptions: Mapping[Status, int]
@@ -48,17 +48,17 @@ class Tally:
     lag: timedelta
 
 
-class PostgresTally:
+class PostgresSubscriptionCounts:
     """Counts."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def at(self, now: datetime) -> Tally:
+    async def at(self, now: datetime) -> SubscriptionCounts:
         """The counts as of ``now``. Raises StorageUnavailable."""
         rows = await self._pool.rows(_TALLY, now=now, statuses=list(Status))
         oldest = instant_if_any(rows[0]["oldest"])
-        return Tally(
+        return SubscriptionCounts(
             subscriptions={status_of(row["status"]): row["n"] for row in rows},
             overdue=rows[0]["overdue"],
             lag=timedelta(0) if oldest is None else now - oldest,

@@ -21,7 +21,7 @@ import structlog
 from smp.adapters.postgres.pool import PostgresPool, Wrap
 from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.application.errors import StorageUnavailable, TransactionConflict
-from smp.domain.errors import RejectedByStorage
+from smp.domain.errors import StorageIntegrityError
 
 _WRITTEN: Final = sql("SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint")
 _REPLAYED: Final = sql(
@@ -34,7 +34,7 @@ _REPLAYED: Final = sql(
 
 _READ_FROM: Final = "the replica is read from"
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _log = structlog.stdlib.get_logger("smp.replica")
 
@@ -48,7 +48,7 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
 
 
-class StaleReadsObserver(Protocol):
+class ReplicaReadsObserver(Protocol):
     """Hears of every read, and of every look at the replica."""
 
     @abstractmethod
@@ -72,15 +72,15 @@ class ReplicaLimits:
     lag_s: float = 10.0
     look_every_s: float = 1.0
     look_timeout_s: float = 0.5
-    rest_s: float = 5.0
-    at_once: int = 2
+    cooldown_s: float = 5.0
+    max_concurrency: int = 2
     wait_s: float = 0.9
 
 
 LIMITS: Final = ReplicaLimits()
 
 
-class StaleReads:
+class ReplicaReads:
     """Where lists and statistics are read. Without a replica all is read from the primary, and nothing is watched.
 
     What the replica could not answer, for it went away, or gave the statement up in favour of what it replays, or does
@@ -93,23 +93,23 @@ class StaleReads:
         self._primary = primary
         self._replica = replica
         self._limits = limits
-        self._instead = asyncio.Semaphore(limits.at_once)
+        self._instead = asyncio.Semaphore(limits.max_concurrency)
         self._marks: deque[tuple[float, int]] = deque(maxlen=int(limits.lag_s / limits.look_every_s) + 2)
         self._as_of: float | None = None
         self._rests_until = 0.0
         self._why_not: Outcome | None = Outcome.BEHIND  # until it was looked at
-        self._said = ""
-        self._observer: StaleReadsObserver | None = None
+        self._last_logged = ""
+        self._observer: ReplicaReadsObserver | None = None
 
-    def observed_by(self, observer: StaleReadsObserver) -> Self:
+    def set_observer(self, observer: ReplicaReadsObserver) -> Self:
         """These reads, with somebody who hears of them."""
         self._observer = observer
         return self
 
-    def with_connections(self, wrap: Wrap) -> Self:
+    def set_connection_factory(self, wrap: Wrap) -> Self:
         """These reads, over connections to the replica that are wrapped as the primary's are."""
         if self._replica is not None:
-            self._replica.with_connections(wrap)
+            self._replica.set_connection_factory(wrap)
         return self
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
@@ -139,19 +139,19 @@ class StaleReads:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def look(self) -> None:
+    async def probe(self) -> None:
         """See how near the replica is; decides whether it is read from until the next look."""
         if self._replica is None or _now() < self._rests_until:
             return
         # Without the primary's place the replica's data only grow older.
-        with suppress(StorageUnavailable, RejectedByStorage):
+        with suppress(StorageUnavailable, StorageIntegrityError):
             self._marks.append((_now(), await _place(self._primary, _WRITTEN)))
         if self._is_full:
             return
         try:
             async with asyncio.timeout(self._limits.look_timeout_s):
                 replayed = await _place(self._replica, _REPLAYED)
-        except (StorageUnavailable, RejectedByStorage, TimeoutError):
+        except (StorageUnavailable, StorageIntegrityError, TimeoutError):
             self._leave()
             return
         while self._marks and self._marks[0][1] <= replayed:
@@ -178,19 +178,19 @@ class StaleReads:
         self._say("the replica does not answer; the primary is read instead")
         self._why_not, self._as_of = Outcome.AWAY, None
         self._marks.clear()
-        self._rests_until = _now() + self._limits.rest_s
+        self._rests_until = _now() + self._limits.cooldown_s
         if self._observer is not None:
             self._observer.seen(None)
 
     async def _watch(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.probe()
             except Exception:  # noqa: BLE001 - the loop must outlive everything that one look can meet
                 _log.exception("the replica could not be looked at; it will be tried again")
             await asyncio.sleep(self._limits.look_every_s)
 
-    async def _read(self, ask: Callable[[PostgresPool], Awaitable[Answer]]) -> Answer:
+    async def _read(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         if self._replica is None:
             return await ask(self._primary)
         outcome = self._why_not
@@ -199,7 +199,7 @@ class StaleReads:
         if outcome is None:
             try:
                 answer = await ask(self._replica)
-            except (TransactionConflict, RejectedByStorage):
+            except (TransactionConflict, StorageIntegrityError):
                 outcome = Outcome.CONFLICT
             except StorageUnavailable:
                 if self._is_full:
@@ -212,7 +212,7 @@ class StaleReads:
         self._tell(outcome)
         return await self._ask_primary(ask)
 
-    async def _ask_primary(self, ask: Callable[[PostgresPool], Awaitable[Answer]]) -> Answer:
+    async def _ask_primary(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         try:
             async with asyncio.timeout(self._limits.wait_s):
                 await self._instead.acquire()
@@ -229,9 +229,9 @@ class StaleReads:
 
     def _say(self, what: str) -> None:
         """Once, and again only when something else was said."""
-        if what == self._said:
+        if what == self._last_logged:
             return
-        self._said = what
+        self._last_logged = what
         if what == _READ_FROM:
             _log.info(what)
         else:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import IntegrityChecker
-from smp.application.queries.views import Finding
+from smp.application.queries.views import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnose:
+class RunDiagnostics:
     """Check every invariant of the data."""
 
 
 @dataclass(frozen=True, slots=True)
-class DiagnoseHandler:
+class RunDiagnosticsHandler:
     """Reads only."""
 
     integrity: IntegrityChecker
     clock: Clock
 
-    async def __call__(self, query: Diagnose) -> Sequence[Finding]:  # noqa: ARG002 - a query may have no parameters
+    async def __call__(self, query: RunDiagnostics) -> Sequence[CheckResult]:  # noqa: ARG002 - a query may have no parameters
         """One finding for each invariant."""
         return await self.integrity.check(await self.clock.now())

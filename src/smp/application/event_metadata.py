@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from smp.application.ports.ids import Ids
-from smp.domain.actor import Actor, Cause
+from smp.application.ports.id_generator import IdGenerator
+from smp.domain.actor import Actor, EventMetadata
 
 
 @dataclass(frozen=True, slots=True)
-class Causes:
+class EventMetadataFactory:
     """Gives a cause with a fresh event id at each call; instant and actor stay."""
 
-    ids: Ids
+    ids: IdGenerator
     actor: Actor
     at: datetime
 
-    def __call__(self) -> Cause:
+    def __call__(self) -> EventMetadata:
         """A new cause."""
-        return Cause(self.at, self.actor, self.ids.new())
+        return EventMetadata(self.at, self.actor, self.ids.new())

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 
-class Tokens(Protocol):
+class TokenGenerator(Protocol):
     """Makes bearer secrets of 256 random bits."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ Choice = TypeVar("Choice")
 _FRACTION_BITS = 53
 
 
-class Dice:
+class SeededRandom:
     """A sequence of draws that ``seed`` alone determines."""
 
     def __init__(self, seed: str) -> None:

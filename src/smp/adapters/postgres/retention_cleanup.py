@@ -8,8 +8,8 @@ from typing import Final
 from smp.adapters.postgres.login_throttle import LIMITS
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.application.idempotency import KEPT_FOR
-from smp.application.ports.housekeeping import Housekeeping
+from smp.application.idempotency import RETENTION
+from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.domain.user.session import SessionPolicy
 
 # Each deletes what it could lock at once, and leaves what others hold for the next time.
@@ -46,15 +46,15 @@ _ATTEMPTS: Final = sql(
 )
 
 
-class PostgresHousekeeping(Housekeeping):
+class PostgresRetentionCleanup(RetentionCleanup):
     """Each kind in statements of their own; safe to run many at once."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def forget_outdated(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
+    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
         """Remove up to ``limit`` rows of each kind; how many were removed. Raises StorageUnavailable."""
-        answers = await self._pool.run(_ANSWERS, outdated_before=now - KEPT_FOR, limit=limit)
+        answers = await self._pool.run(_ANSWERS, outdated_before=now - RETENTION, limit=limit)
         return answers + await self._sessions(now, sessions, limit) + await self._attempts(now, limit)
 
     async def _sessions(self, now: datetime, policy: SessionPolicy, limit: int) -> int:
@@ -69,6 +69,6 @@ class PostgresHousekeeping(Housekeeping):
         removed = 0
         for word, rule in LIMITS.items():
             removed += await self._pool.run(
-                _ATTEMPTS, quiet_since=now - rule.forgotten_after, kind=f"{word}:", limit=limit - removed
+                _ATTEMPTS, quiet_since=now - rule.expires_after, kind=f"{word}:", limit=limit - removed
             )
         return removed

@@ -9,22 +9,22 @@ from itertools import islice
 from smp.adapters.memory.login_throttle import LIMITS
 from smp.adapters.memory.store import Key, MemoryStore, Row
 from smp.adapters.memory.transaction import Transaction, View
-from smp.application.idempotency import KEPT_FOR
-from smp.application.ports.housekeeping import Housekeeping
+from smp.application.idempotency import RETENTION
+from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.domain.user.session import SessionPolicy
 
 
-class MemoryHousekeeping(Housekeeping):
+class MemoryRetentionCleanup(RetentionCleanup):
     """Tidies a store; rows that a transaction under way holds are left for the next time."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def forget_outdated(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
+    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
         """Remove up to ``limit`` rows of each kind; how many were removed."""
         transaction = Transaction(self._store)
         try:
-            forgotten = (
+            purged = (
                 self._forget_answers(transaction, now, limit)
                 + self._forget_sessions(transaction, now, sessions, limit)
                 + self._forget_attempts(transaction, now, limit)
@@ -32,10 +32,10 @@ class MemoryHousekeeping(Housekeeping):
             await transaction.commit()
         finally:
             transaction.end()
-        return forgotten
+        return purged
 
     def _forget_answers(self, transaction: Transaction, now: datetime, limit: int) -> int:
-        old = (key for key, kept in self._store.state.answers.items() if now - kept.received_at > KEPT_FOR)
+        old = (key for key, kept in self._store.state.answers.items() if now - kept.received_at > RETENTION)
         return _remove(
             transaction.answers, (key for key in old if transaction.lock_if_free("idempotency key", *key)), limit
         )
@@ -50,7 +50,7 @@ class MemoryHousekeeping(Housekeeping):
         return _remove(transaction.sessions, (key for key in over if transaction.lock_if_free("session", key)), limit)
 
     def _forget_attempts(self, transaction: Transaction, now: datetime, limit: int) -> int:
-        old = (key for key, known in self._store.state.attempts.items() if LIMITS[key[0]].is_forgotten(known, now))
+        old = (key for key, known in self._store.state.attempts.items() if LIMITS[key[0]].is_expired(known, now))
         return _remove(transaction.attempts, (key for key in old if transaction.lock_if_free(*key)), limit)
 
 

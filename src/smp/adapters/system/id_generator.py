@@ -6,10 +6,10 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 
 
-class Uuid7Ids(Ids):
+class Uuid7IdGenerator(IdGenerator):
     """UUIDv7 by the machine's clock, with a counter within the millisecond (RFC 9562, section 6.2, method 1).
 
     They follow the real clock also where the platform's is a test clock: order is promised, a date inside is not.

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
-from smp.application.causes import Causes
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.outcomes import PlanOutcome
 from smp.application.ports.clock import Clock
-from smp.application.ports.ids import Ids
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.preconditions import Expected, check
+from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import PlanView
 from smp.domain.actor import Actor
-from smp.domain.errors import InvalidValue
+from smp.domain.errors import ValidationError
 from smp.domain.features import Features, FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -51,10 +51,10 @@ class PlanPatch:
     features: Mapping[str, FeatureValue | None] | None = field(default_factory=dict)
 
     def terms(self, old: Terms) -> Terms:
-        """The terms after the patch. Raises InvalidValue at the member."""
+        """The terms after the patch. Raises ValidationError at the member."""
         try:
             price = Money(_new(self.amount, old.price.amount), _new(self.currency, old.price.currency))
-        except InvalidValue as refusal:
+        except ValidationError as refusal:
             raise refusal.at("/price") from None
         return Terms(
             price,
@@ -69,50 +69,53 @@ class PlanPatch:
         merged = {key: value for key, value in (dict(old) | dict(self.features)).items() if value is not None}
         try:
             return features(merged)
-        except InvalidValue as refusal:
+        except ValidationError as refusal:
             raise refusal.at("/features") from None
 
 
 @dataclass(frozen=True, slots=True)
-class ChangePlan:
+class UpdatePlan:
     """An administrator changes the plan with this code or id."""
 
     actor: Actor
     plan: str
     patch: PlanPatch
-    expected: Expected | None = None
+    expected: VersionPrecondition | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ChangePlanHandler:
+class UpdatePlanHandler:
     """Nobody's terms change under them: subscriptions stay bound to the revision they were made under."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
-    ids: Ids
+    ids: IdGenerator
 
-    async def __call__(self, command: ChangePlan) -> PlanOutcome:
+    async def __call__(self, command: UpdatePlan) -> PlanOutcome:
         """The plan as it now is.
 
         Raises:
             PlanNotFound: where there is none.
             StaleVersion: where it is not as expected.
-            InvalidValue: at the bad member.
+            ValidationError: at the bad member.
         """
-        causes = Causes(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             plan = await work.plans.get(command.plan, for_change=True)
-            check(command.expected, plan.version)
-            changed = _apply(command.patch, plan, causes)
+            require_version(command.expected, plan.version)
+            changed = _apply(command.patch, plan, new_metadata)
             if changed.events:
                 await work.plans.save(changed)
             await work.commit()
         return PlanOutcome(PlanView.of(changed))
 
 
-def _apply(patch: PlanPatch, plan: Plan, causes: Causes) -> Plan:
-    return plan.change(
-        _new(patch.name, plan.name), _new(patch.description, plan.description), patch.terms(plan.revision.terms), causes
+def _apply(patch: PlanPatch, plan: Plan, new_metadata: EventMetadataFactory) -> Plan:
+    return plan.update(
+        _new(patch.name, plan.name),
+        _new(patch.description, plan.description),
+        patch.terms(plan.revision.terms),
+        new_metadata,
     )
 
 
