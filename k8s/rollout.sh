@@ -1,64 +1,49 @@
 #!/bin/sh
-# Brings a version to a cluster, in the order in which no request fails:
+# Roll out a version to a cluster without a failed request:
 #
-#     k8s/rollout.sh OVERLAY [IMAGE]        IMAGE as NAME@sha256:… or NAME:TAG; without it, the one of the overlay
+#     k8s/rollout.sh OVERLAY [IMAGE]        IMAGE is NAME@sha256:… or NAME:TAG; without it, the overlay's own image is used
 #
-# 1. Everything that does not serve: namespace, settings, policies, database; and the migration, which is waited for. The
-#    pods that run work on the newer schema. Where the migration fails, nothing else is touched.
-# 2. The rest. The Deployment replaces its pods one by one, each when its successor is ready; the end of that is waited for.
+# 1. Apply everything that serves no requests (namespace, settings, policies, database) and wait for the migration. The
+#    running pods work on the newer schema. If the migration fails, nothing else changes.
+# 2. Apply the rest. The Deployment replaces its pods one by one, each when its successor is ready. Wait for the end.
 #
-# Back: kubectl rollout undo deployment/smp. The schema stays as it is, the version before works on it.
-# Exit code 0: rolled out; 1: it failed, and says what; 2: asked for wrongly.
+# To go back: kubectl rollout undo deployment/smp. The schema stays, and the previous version works on it.
+# Exit code 0: rolled out; 1: failed, and the last line says why; 2: wrong arguments.
 set -eu
 
 fail() {
-    echo "rollout.sh: $2" >&2
-    exit "$1"
+    echo "rollout.sh: $*" >&2
+    exit 1
 }
-
-[ $# -eq 1 ] || [ $# -eq 2 ] || fail 2 "usage: rollout.sh OVERLAY [NAME@sha256:DIGEST | NAME:TAG]"
-overlays=$(cd "$(dirname -- "$0")/overlays" && pwd)
-kustomization=$overlays/$1/kustomization.yaml
-[ -f "$kustomization" ] || fail 2 "there is no overlay $1"
-namespace=$(sed -n 's/^namespace: //p' "$kustomization")
 
 in_namespace() {
     kubectl --namespace "$namespace" "$@"
 }
 
-work=$(mktemp -d "$overlays/.rollout.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+here=$(dirname -- "$0")
+manifests=$(mktemp)
+trap 'rm -f "$manifests"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# The overlay under another one, which says the image; the name to replace is the one that the overlay gave it.
-printf 'resources: [../%s]\n' "$1" > "$work/kustomization.yaml"
-if [ $# -eq 2 ]; then
-    name=$(sed -n 's/^    newName: //p' "$kustomization")
-    case ${2##*/} in
-        *@sha256:*) repository=${2%@*} version="digest: ${2#*@}" ;;
-        *:?*) repository=${2%:*} version="newTag: \"${2##*:}\"" ;;
-        *) fail 2 "$2 has neither a digest nor a tag" ;;
-    esac
-    printf 'images:\n  - name: %s\n    newName: %s\n    %s\n' "${name:-smp}" "$repository" "$version" \
-        >> "$work/kustomization.yaml"
-fi
-kubectl kustomize "$work" > "$work/all.yaml"
+"$here/render.sh" "$@" > "$manifests"
+namespace=$(sed -n 's/^namespace: //p' "$here/overlays/$1/kustomization.yaml")
 
+# The pod of a Job cannot be changed, so the previous Job is deleted first.
 in_namespace delete job smp-migrate --ignore-not-found
-kubectl apply --filename "$work/all.yaml" --selector 'app.kubernetes.io/component notin (api, sweep)'
+kubectl apply --filename "$manifests" --selector 'app.kubernetes.io/component notin (api, sweep)'
 
-# The Job gives up by itself (activeDeadlineSeconds), and one that is gone ends this, too.
+# The Job stops by itself (activeDeadlineSeconds). If it disappears, `get` fails and ends this loop.
 until in_namespace wait job/smp-migrate --for=condition=complete --timeout=5s > /dev/null 2>&1; do
     failed=$(in_namespace get job smp-migrate \
         --output 'jsonpath={.status.conditions[?(@.type=="Failed")].message}')
     if [ -n "$failed" ]; then
         in_namespace logs job/smp-migrate --tail=20 >&2 || true
-        fail 1 "the migration failed, so nothing was rolled out: $failed"
+        fail "the migration failed, so nothing was rolled out: $failed"
     fi
 done
 in_namespace logs job/smp-migrate --tail=1 || true
 
-kubectl apply --filename "$work/all.yaml"
-# Ends by itself where there is no progress for the Deployment's progressDeadlineSeconds.
-in_namespace rollout status deployment/smp || fail 1 "the pods of this version do not get ready, those of the one before\
- serve on; back: kubectl --namespace $namespace rollout undo deployment/smp"
+kubectl apply --filename "$manifests"
+# This ends by itself when there is no progress for the Deployment's progressDeadlineSeconds.
+in_namespace rollout status deployment/smp || fail "the new pods do not get ready; the previous ones still serve." \
+    "To go back: kubectl --namespace $namespace rollout undo deployment/smp"

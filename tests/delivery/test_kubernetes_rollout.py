@@ -1,7 +1,7 @@
-"""A new version comes to a cluster: by the script in its order, and by the pods' way of stopping with no lost request.
+"""A rollout: the script does its steps in order, and replacing the pods loses no request.
 
-There is no cluster here. The script meets a kubectl that renders for real and only notes the rest; the pods are real
-processes, replaced one by one as the Deployment says, by clients that learn late who has gone.
+There is no cluster here. The script calls a stand-in for kubectl that renders for real and only records everything
+else. The pods are real processes; they are replaced as the Deployment does it, while clients still call the old one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ import pytest
 import yaml
 
 from tests.support.clients import Call, send
-from tests.support.manifests import K8S, overlay, renderer
+from tests.support.manifests import K8S, OVERLAYS, Rendered, overlay, renderer
 from tests.support.processes import Service, environment, short_folder, starting
 
-SERVING: Final = frozenset({"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "HTTPRoute"})
 DIGEST: Final = f"sha256:{'0123456789abcdef' * 4}"
 
 LIMIT_S: Final = 60
 
 STAND_IN: Final = """#!/bin/sh
-# Renders for real; notes everything else, and keeps what is applied.
+# Renders for real, records every call, and keeps what is applied.
 echo "$*" >> "$NOTES/calls"
 case "$*" in
     kustomize*) shift; exec $RENDERER "$@" ;;
@@ -45,7 +44,7 @@ esac
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the script did: its exit code, its words, its calls of kubectl in order, and what it applied."""
+    """What the script did: its exit code, its errors, its calls of kubectl in order, and what it applied."""
 
     code: int
     error: str
@@ -55,17 +54,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster that is not there, and how what is rolled out to it ends."""
+    """A simulated cluster, and the exit codes of the migration and of the rollout in it."""
 
     folder: Path
     migration: int = 0
     rollout: int = 0
+    renderer: Sequence[str] = ()
 
     def roll_out(self, *arguments: str) -> Run:
         stand_in = self.folder / "kubectl"
         stand_in.write_text(STAND_IN)
         stand_in.chmod(0o755)
-        command, *options = renderer()
+        command, *options = self.renderer or renderer()
         environ = {
             **os.environ,
             "PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}",
@@ -86,21 +86,15 @@ class Cluster:
 
 
 def images(manifests: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Those of the pods that are ours."""
-    found = set()
-    for manifest in manifests:
-        template = manifest.get("spec", {}).get("jobTemplate", manifest).get("spec", {}).get("template", {})
-        found |= {each["image"] for each in template.get("spec", {}).get("containers", []) if each["name"] == "smp"}
-    return found
+    """Return the images of the service's containers."""
+    return {each.container["image"] for each in Rendered(manifests).workloads() if each.container["name"] == "smp"}
 
 
-def test_the_migration_comes_before_the_pods(tmp_path: Path) -> None:
-    """The old Job goes, all that does not serve comes, its Job is waited for; then the rest, which is waited for."""
+def test_the_migration_ends_before_any_pod_is_replaced(tmp_path: Path) -> None:
     run = Cluster(tmp_path).roll_out("production")
     assert run.code == 0, run.error
-    steps = [call.replace("--namespace smp ", "") for call in run.calls]
+    steps = [call.replace("--namespace smp ", "") for call in run.calls if not call.startswith("kustomize")]
     assert [" ".join(step.split()[:2]) for step in steps if not step.startswith(("get", "logs"))] == [
-        f"kustomize {steps[0].split()[1]}",
         "delete job",
         "apply --filename",
         "wait job/smp-migrate",
@@ -108,24 +102,24 @@ def test_the_migration_comes_before_the_pods(tmp_path: Path) -> None:
         "apply --filename",
         "rollout status",
     ]
-    assert all(call.startswith("--namespace smp ") for call in run.calls if not call.startswith(("kust", "apply")))
-    assert steps[1] == "delete job smp-migrate --ignore-not-found"
-    assert steps[2].endswith("--selector app.kubernetes.io/component notin (api, sweep)")
-    assert "--selector" not in [step for step in steps if step.startswith("apply")][1]
+    first, second = [step for step in steps if step.startswith("apply")]
+    assert first.endswith("--selector app.kubernetes.io/component notin (api, sweep)")
+    assert "--selector" not in second
+    assert all(call.startswith(("--namespace smp ", "apply ", "kustomize ")) for call in run.calls)
     assert run.applied[0] == run.applied[1] == list(overlay("production").manifests)
 
 
-def test_what_waits_for_the_migration_is_what_serves_and_sweeps() -> None:
-    """The selector leaves out just these, in each overlay."""
-    for name in ("dev", "production"):
-        waiting = {
-            each["kind"]
-            for each in overlay(name).manifests
-            if each["metadata"].get("labels", {}).get("app.kubernetes.io/component") in {"api", "sweep"}
-        }
-        assert waiting == {each["kind"] for each in overlay(name).manifests} & (SERVING | {"CronJob"})
-        left = [each for each in overlay(name).manifests if each["kind"] == "Service"]
-        assert {each["metadata"]["name"] for each in left} - {"smp"} <= {"postgres"}
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_only_what_serves_or_sweeps_waits_for_the_migration(name: str) -> None:
+    """The selector of the first step excludes exactly these objects."""
+    waiting = {
+        (each["kind"], each["metadata"]["name"])
+        for each in overlay(name).manifests
+        if each["metadata"].get("labels", {}).get("app.kubernetes.io/component") in {"api", "sweep"}
+    }
+    serving = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "HTTPRoute"}
+    ours = {(each["kind"], each["metadata"]["name"]) for each in overlay(name).manifests}
+    assert waiting == ours & ({(kind, "smp") for kind in serving} | {("CronJob", "smp-expire")})
 
 
 @pytest.mark.parametrize(
@@ -136,15 +130,13 @@ def test_what_waits_for_the_migration_is_what_serves_and_sweeps() -> None:
         ("dev", f"localhost/other@{DIGEST}"),
     ],
 )
-def test_the_image_is_the_one_that_was_asked_for(tmp_path: Path, name: str, image: str) -> None:
-    """In every pod of ours; whatever the overlay calls it, by digest or by tag."""
+def test_every_pod_of_the_service_runs_the_given_image(tmp_path: Path, name: str, image: str) -> None:
     run = Cluster(tmp_path).roll_out(name, image)
     assert run.code == 0, run.error
     assert images(run.applied[1]) == {image}
 
 
-def test_a_failed_migration_stops_it(tmp_path: Path) -> None:
-    """The pods stay as they are, and the reason is told."""
+def test_a_failed_migration_stops_the_rollout_and_prints_the_reason(tmp_path: Path) -> None:
     run = Cluster(tmp_path, migration=1).roll_out("production")
     assert run.code == 1
     assert "the migration failed, so nothing was rolled out: it broke" in run.error
@@ -152,45 +144,50 @@ def test_a_failed_migration_stops_it(tmp_path: Path) -> None:
     assert not any(" rollout " in call for call in run.calls)
 
 
-def test_pods_that_do_not_get_ready_are_told_with_the_way_back(tmp_path: Path) -> None:
+def test_pods_that_do_not_get_ready_are_an_error_that_names_the_way_back(tmp_path: Path) -> None:
     run = Cluster(tmp_path, rollout=1).roll_out("dev")
     assert run.code == 1
-    assert "back: kubectl --namespace smp-dev rollout undo deployment/smp" in run.error
+    assert "To go back: kubectl --namespace smp-dev rollout undo deployment/smp" in run.error
 
 
 @pytest.mark.parametrize(
     "arguments", [(), ("nowhere",), ("dev", "smp"), ("dev", "registry.example.org:5000/smp"), ("dev", "smp:1", "more")]
 )
-def test_asked_for_wrongly_it_touches_nothing(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_arguments_change_nothing(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     run = Cluster(tmp_path).roll_out(*arguments)
-    assert run.code == 2
-    assert run.calls == []
+    assert (run.code, run.calls) == (2, [])
 
 
-def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Its folder is gone, however it ended."""
+def test_an_overlay_that_does_not_use_the_image_is_not_rolled_out(tmp_path: Path) -> None:
+    """As after a change of the overlay's image name that render.sh does not understand."""
+    renderer_without_images = tmp_path / "renderer"
+    renderer_without_images.write_text("#!/bin/sh\necho 'kind: Namespace'\n")
+    renderer_without_images.chmod(0o755)
+    run = Cluster(tmp_path, renderer=(str(renderer_without_images),)).roll_out("dev", "smp:1")
+    assert (run.code, run.applied) == (1, [])
+    assert "the overlay dev does not use the image smp:1" in run.error
+
+
+def test_the_working_folder_is_removed_however_the_rollout_ends(tmp_path: Path) -> None:
     for ending in (Cluster(tmp_path), Cluster(tmp_path, migration=1)):
         folders = [call.split()[1] for call in ending.roll_out("dev").calls if call.startswith("kustomize")]
         assert folders
         assert not any(Path(folder).exists() for folder in folders)
 
 
-# ------------------------------------------------------------------------------------------------------ the pods
-
-PODS: Final = 1
-"""Replaced one after the other; each costs the test two processes."""
+# --- the pods ---------------------------------------------------------------------------------------------------------
 
 CLIENTS: Final = 4
-PAUSE_S: Final = 1.0
+PRE_STOP_S: Final = 1.0
 """The preStop pause, which is ten seconds in the manifest."""
 
-NEWS_TAKE_S: Final = 0.6
-"""Until the clients know that a pod has gone."""
+ENDPOINT_DELAY_S: Final = 0.6
+"""The time until clients stop calling a pod that is stopping."""
 
 
 @dataclass(slots=True)
 class Balancer:
-    """Sends each request to the next pod that it knows of, on a connection of its own."""
+    """Sends each request to the next pod of its list, on a new connection."""
 
     known: list[int] = field(default_factory=list)
     answered: int = 0
@@ -198,7 +195,7 @@ class Balancer:
     is_over: bool = False
 
     async def ask(self) -> None:
-        """One request after the other until it is over."""
+        """Send one request after the other until ``is_over``."""
         for turn in count():
             if self.is_over:
                 return
@@ -220,7 +217,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str, database_url: str) -> dict[str, str]:
-    """A pod's settings, but for its address; compiled modules are kept for the whole test run."""
+    """Return the settings of a pod without its addresses. Compiled modules are kept for the whole test run."""
     mine = tmp_path_factory.getbasetemp()
     bytecode = (mine if worker_id == "master" else mine.parent) / "bytecode"
     (configuration,) = overlay("production").of_kind("ConfigMap")
@@ -230,36 +227,34 @@ def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str, database_u
 
 
 async def replace(old: Service, new: Service, balancer: Balancer) -> None:
-    """As the Deployment does once the new pod is ready: the old one has to go, and serves on through the pause."""
+    """Replace a pod as the Deployment does: the old one serves on during its pause, then gets SIGTERM."""
     balancer.known = [*balancer.known, new.port]
 
-    async def tell() -> None:
-        await asyncio.sleep(NEWS_TAKE_S)
-        balancer.known = [port for port in balancer.known if port != old.port]
+    async def remove_endpoint() -> None:
+        await asyncio.sleep(ENDPOINT_DELAY_S)
+        balancer.known = [new.port]
 
-    telling = asyncio.create_task(tell())
-    await asyncio.sleep(PAUSE_S)
+    removing = asyncio.create_task(remove_endpoint())
+    await asyncio.sleep(PRE_STOP_S)
     assert await asyncio.to_thread(old.stop) == 0
-    await telling
+    await removing
 
 
 async def test_a_rolling_update_loses_no_request(environ: dict[str, str], folder: Path, database_url: str) -> None:
-    """Not one fails or is refused, though the schema is newer than the pods and the news of their end comes late."""
+    """The schema is already newer than the old pod, and clients call that pod until the endpoint is removed."""
     connection = await asyncpg.connect(database_url)
     try:
-        # The next version's migration has run, as the first step of its rollout.
+        # The first step of the rollout has applied the migrations of the next version.
         await connection.execute("UPDATE alembic_version SET version_num = '0001a'")
     finally:
         await connection.close()
-    balancer = Balancer()
     with ExitStack() as pods:
-        services = [pods.enter_context(starting(environ, folder)) for _ in range(2 * PODS)]
-        for service in services:
+        old, new = (pods.enter_context(starting(environ, folder)) for _ in range(2))
+        for service in (old, new):
             await asyncio.to_thread(service.wait_until_ready)
-        balancer.known = [service.port for service in services[:PODS]]
+        balancer = Balancer(known=[old.port])
         clients = [asyncio.create_task(balancer.ask()) for _ in range(CLIENTS)]
-        for old, new in zip(services[:PODS], services[PODS:], strict=True):
-            await replace(old, new, balancer)
+        await replace(old, new, balancer)
         balancer.is_over = True
         await asyncio.gather(*clients)
     assert balancer.failed == []
