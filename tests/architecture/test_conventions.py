@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,20 @@ from tests.architecture.source import ROOT, Module, imports, module, modules, us
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 FUNCTION_LINES_MAX: Final = 50
 HANDLER_LINES_MAX: Final = 60
+FILE_LINES_MAX: Final = 300
+
+# Both lists may only become shorter, and each number smaller.
+LONG_FUNCTIONS: Final[Mapping[str, int]] = {
+    "smp.adapters.http.subscriptions.routes.of_subject": 171,  # seven routes as closures; controllers replace it
+}
+LONG_FILES: Final[Mapping[str, int]] = {
+    "smp.adapters.http.problems": 449,  # the table, the rendering and the page are to be three files
+    "smp.adapters.http.subscriptions.routes": 357,  # as of_subject above
+    "smp.adapters.postgres.integrity": 304,
+    "smp.adapters.postgres.mapping": 328,  # one file for each aggregate is to come
+    "smp.adapters.postgres.tables": 413,  # one list of tables, without behaviour
+    "smp.bootstrap.settings": 587,  # the table, the parser and the page are to be three files
+}
 
 Rule = Callable[[Module], Iterable[str]]
 
@@ -90,27 +104,29 @@ def lacks_docstring(of: Module) -> Iterable[str]:
 
 
 def has_long_function(of: Module) -> Iterable[str]:
-    """A function fits on a screen; those defined in it are measured by themselves."""
+    """A function fits on a screen, with those defined in it."""
     for function in of.functions():
-        inner = {id(node): node for node in ast.walk(function) if isinstance(node, FUNCTIONS) and node is not function}
-        nested = {id(each) for node in inner.values() for each in ast.walk(node) if each is not node}
-        lines = length(function) - sum(whole_length(node) for node in inner.values() if id(node) not in nested)
-        if lines > FUNCTION_LINES_MAX:
+        lines = (function.end_lineno or function.lineno) - function.lineno + 1
+        if lines > max(FUNCTION_LINES_MAX, LONG_FUNCTIONS.get(f"{of.name}.{function.name}", 0)):
             yield f"{of.at(function)} {function.name} has {lines} lines"
 
 
-def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """From its first line to its last, decorators left out."""
-    return (node.end_lineno or node.lineno) - node.lineno + 1
+def is_long(of: Module) -> Iterable[str]:
+    """A file has one reason to change, and fits into a few screens."""
+    lines = of.text.count("\n")
+    if lines > max(FILE_LINES_MAX, LONG_FILES.get(of.name, 0)):
+        yield f"{of.place} has {lines} lines"
 
 
-def whole_length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """With its decorators."""
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return (node.end_lineno or node.lineno) - first + 1
-
-
-RULES: Final = (asks_the_machine, hides_imports, leaves_work, runs_sqlalchemy, lacks_docstring, has_long_function)
+RULES: Final = (
+    asks_the_machine,
+    hides_imports,
+    leaves_work,
+    runs_sqlalchemy,
+    lacks_docstring,
+    has_long_function,
+    is_long,
+)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -123,6 +139,14 @@ def test_the_rules_have_something_to_look_at() -> None:
     """A path that moved would make every rule hold."""
     assert len(modules()) > 100
     assert {"smp.domain.money", "smp.adapters.system.clock", "smp.application.commands"} <= {m.name for m in modules()}
+
+
+def test_the_lists_of_long_files_and_functions_have_no_entry_too_many() -> None:
+    """What was split is taken off the list."""
+    long_files = {each.name for each in modules() if each.text.count("\n") > FILE_LINES_MAX}
+    functions = {f"{each.name}.{function.name}" for each in modules() for function in each.functions()}
+    assert set(LONG_FILES) - long_files == set()
+    assert set(LONG_FUNCTIONS) - functions == set()
 
 
 @pytest.mark.parametrize(
@@ -149,6 +173,8 @@ def test_the_rules_have_something_to_look_at() -> None:
         (runs_sqlalchemy, "import sqlalchemy.orm"),
         (lacks_docstring, "x = 1"),
         (has_long_function, "def f():\n" + "    x = 1\n" * 50),
+        (has_long_function, "def f():\n    def g():\n" + "        x = 1\n" * 49),
+        (is_long, "x = 1\n" * 301),
     ],
 )
 def test_a_breach_is_seen(rule: Rule, text: str) -> None:
@@ -165,6 +191,7 @@ def test_a_breach_is_seen(rule: Rule, text: str) -> None:
         (leaves_work, 'def f():\n    """It does nothing, and says so."""'),
         (runs_sqlalchemy, "from sqlalchemy import Table, select"),
         (has_long_function, "def f():\n" + "    x = 1\n" * 49),
+        (is_long, "x = 1\n" * 300),
     ],
 )
 def test_what_is_fine_is_left_alone(rule: Rule, text: str) -> None:
@@ -228,16 +255,16 @@ def code_lines(of: Module, node: ast.ClassDef) -> int:
     documented = (
         each for each in ast.walk(node) if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
     )
-    told: set[int] = set()
+    documentation: set[int] = set()
     for each in documented:
         if ast.get_docstring(each) is not None:
             docstring = each.body[0]
-            told |= set(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
+            documentation |= set(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
     lines = of.text.splitlines()
     return sum(
         1
         for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        if number not in told and lines[number - 1].strip() and not lines[number - 1].strip().startswith("#")
+        if number not in documentation and lines[number - 1].strip() and not lines[number - 1].strip().startswith("#")
     )
 
 
