@@ -61,8 +61,9 @@ fmt: setup ## format the code and apply the automatic fixes of ruff
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-docs: setup ## write the documentation pages that are generated from the code
+docs: setup ## write the documentation pages that are generated from the code, and the examples into the guides
 	$(BIN)/python -m smp.bootstrap.generated_docs
+	$(BIN)/python -m tests.support.pages
 
 # A pinned version stays while pyproject.toml allows it; UPGRADE=--upgrade takes the newest versions.
 lock: ## write the requirements files from pyproject.toml (UPGRADE=--upgrade for newer versions)
