@@ -28,7 +28,6 @@ LONG_FILES: Final[Mapping[str, int]] = {
     "smp.adapters.postgres.integrity": 304,
     "smp.adapters.postgres.mapping": 328,  # one file for each aggregate is to come
     "smp.adapters.postgres.tables": 413,  # one list of tables, without behaviour
-    "smp.bootstrap.settings": 587,  # the table, the parser and the page are to be three files
 }
 
 Rule = Callable[[Module], Iterable[str]]

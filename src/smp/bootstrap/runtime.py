@@ -45,7 +45,7 @@ class ProcessServices(CliServices):
             SettingHelp(
                 variable.name,
                 variable.default_text,
-                variable.kind.wanted.replace("`", ""),
+                variable.kind.expected_text,
                 variable.description.replace("`", ""),
             )
             for variable in VARIABLES

@@ -1,4 +1,4 @@
-"""Settings: read from the environment alone, and every mistake told at once."""
+"""Settings are read from the environment, and every mistake is reported at once."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def the_problem(environ: dict[str, str]) -> str:
     return problem
 
 
-def test_the_table_and_the_settings_name_the_same_things() -> None:
-    """Every field has its variable and every variable its field; nothing is set by other means."""
+def test_every_setting_has_one_variable() -> None:
+    """Every field has its variable, and every variable its field."""
     assert sorted(variable.field for variable in VARIABLES) == sorted(field.name for field in fields(Settings))
     assert len({variable.name for variable in VARIABLES}) == len(VARIABLES)
 
@@ -57,12 +57,12 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.session_policy.admin == Timeouts(timedelta(minutes=30), timedelta(hours=12))
 
 
-def test_production_has_defaults_of_its_own() -> None:
+def test_production_has_other_defaults() -> None:
     settings = load_settings(PRODUCTION)
     assert (settings.payments, settings.log_format, settings.is_production) == (Payments.NONE, LogFormat.JSON, True)
 
 
-def test_names_of_others_are_none_of_our_business() -> None:
+def test_variables_without_the_prefix_are_ignored() -> None:
     assert load_settings({"PATH": "/bin", "XSMP_PORT": "1", "smp_port": "1"}) == load_settings({})
 
 
@@ -70,13 +70,13 @@ def test_names_of_others_are_none_of_our_business() -> None:
     ("name", "suggested"),
     [("SMP_PROT", "SMP_PORT"), ("SMP_DATABASEURL", "SMP_DATABASE_URL"), ("SMP_WORKER", "SMP_WORKERS")],
 )
-def test_an_unknown_name_is_an_error_that_suggests_what_was_meant(name: str, suggested: str) -> None:
+def test_an_unknown_name_is_refused_with_a_suggestion(name: str, suggested: str) -> None:
     problem = the_problem({name: "1"})
     assert problem.startswith(f"{name} is not a setting; did you mean ")
     assert suggested in problem
 
 
-def test_an_unknown_name_that_resembles_nothing_says_where_to_look() -> None:
+def test_an_unknown_name_without_a_similar_one_is_refused_with_the_command_that_lists_all() -> None:
     assert the_problem({"SMP_QQQ": "1"}) == "SMP_QQQ is not a setting; smp settings lists them"
 
 
@@ -110,24 +110,24 @@ def test_an_unknown_name_that_resembles_nothing_says_where_to_look() -> None:
         ("SMP_ADMIN_EMAIL", "root"),
     ],
 )
-def test_a_bad_value_is_refused_with_the_name_what_is_wanted_and_what_was_given(name: str, bad: str) -> None:
-    told = problems({name: bad})
-    assert any(problem.startswith(f"{name} must be ") and repr(bad[:100]) in problem for problem in told)
+def test_a_bad_value_is_refused_with_the_allowed_values_and_the_given_one(name: str, bad: str) -> None:
+    found = problems({name: bad})
+    assert any(problem.startswith(f"{name} must be ") and repr(bad[:100]) in problem for problem in found)
 
 
 @pytest.mark.parametrize("name", sorted(variable.name for variable in VARIABLES))
-def test_an_empty_value_is_not_the_same_as_none(name: str) -> None:
+def test_an_empty_value_is_refused(name: str) -> None:
     assert any(problem.startswith(f"{name} is empty; it must be ") for problem in problems({name: ""}))
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False), ("false", False)])
-def test_a_switch_knows_two_spellings_of_each(text: str, value: bool) -> None:  # noqa: FBT001 - the case itself
+def test_a_switch_has_two_spellings_for_on_and_for_off(text: str, value: bool) -> None:  # noqa: FBT001 - the case itself
     assert load_settings({"SMP_TEST_CLOCK": text}).test_clock is value
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    told = problems({"SMP_PORT": "x", "SMP_WORKERS": "0", "SMP_NOPE": "", "SMP_ENV": "production"})
-    assert [problem.split()[0] for problem in told] == ["SMP_NOPE", "SMP_PORT", "SMP_WORKERS", "SMP_DATABASE_URL"]
+def test_all_mistakes_are_reported_at_once() -> None:
+    found = problems({"SMP_PORT": "x", "SMP_WORKERS": "0", "SMP_NOPE": "", "SMP_ENV": "production"})
+    assert [problem.split()[0] for problem in found] == ["SMP_NOPE", "SMP_PORT", "SMP_WORKERS", "SMP_DATABASE_URL"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     ],
 )
 def test_a_bad_database_url_is_refused_without_showing_it(url: str) -> None:
-    """It has a password in it."""
+    """It contains a password."""
     problem = the_problem({"SMP_DATABASE_URL": url})
     assert problem.startswith("SMP_DATABASE_URL must be a URL like postgresql://")
     assert "hunter2" not in problem.replace("user:password", "")
@@ -161,17 +161,17 @@ def test_a_bad_database_url_is_refused_without_showing_it(url: str) -> None:
         "postgresql://u@/d?host=one,two&port=5432,5433",
     ],
 )
-def test_database_urls_that_postgresql_knows_are_taken(url: str) -> None:
+def test_every_form_of_url_that_postgresql_accepts_is_accepted(url: str) -> None:
     settings = load_settings({"SMP_DATABASE_URL": url, "SMP_DATABASE_REPLICA_URL": url})
     assert (settings.database_url, settings.database_replica_url) == (url, url)
     assert "u:p@" not in repr(settings)
 
 
-def test_a_replica_is_one_of_a_database_of_ones_own() -> None:
+def test_a_replica_needs_a_database_url() -> None:
     assert the_problem({"SMP_DATABASE_REPLICA_URL": "postgresql://h/d"}).startswith("SMP_DATABASE_REPLICA_URL needs")
 
 
-def test_secrets_are_not_in_what_the_settings_look_like() -> None:
+def test_the_representation_of_the_settings_has_no_secrets() -> None:
     settings = load_settings(
         {**PRODUCTION, "SMP_ADMIN_EMAIL": "root@example.com", "SMP_ADMIN_PASSWORD": "a secret that is long"}
     )
@@ -181,22 +181,22 @@ def test_secrets_are_not_in_what_the_settings_look_like() -> None:
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_secret_may_stand_in_a_file_whose_line_end_is_no_part_of_it(tmp_path: Path, end: str) -> None:
+def test_a_secret_is_read_from_a_file_without_its_last_line_end(tmp_path: Path, end: str) -> None:
     file = tmp_path / "url"
     file.write_bytes(b"postgresql://h/d" + end.encode())
     assert load_settings({"SMP_DATABASE_URL_FILE": str(file)}).database_url == "postgresql://h/d"
 
 
-def test_a_password_in_a_file_keeps_its_blanks(tmp_path: Path) -> None:
+def test_a_password_in_a_file_keeps_its_spaces(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("  a password with blanks \n\n")
     settings = load_settings({"SMP_ADMIN_EMAIL": "root@example.com", "SMP_ADMIN_PASSWORD_FILE": str(file)})
     assert settings.admin_password == "  a password with blanks \n"
 
 
-def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
+def test_a_secret_and_its_file_are_not_both_set(tmp_path: Path) -> None:
     problem = the_problem({"SMP_DATABASE_URL": "postgresql://h/d", "SMP_DATABASE_URL_FILE": str(tmp_path / "url")})
-    assert problem == "SMP_DATABASE_URL and SMP_DATABASE_URL_FILE are both set; give one of them"
+    assert problem == "SMP_DATABASE_URL and SMP_DATABASE_URL_FILE are both set; set one of them"
 
 
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -213,41 +213,41 @@ def test_only_secrets_have_files() -> None:
     assert the_problem({"SMP_PORT_FILE": "/etc/hostname"}).startswith("SMP_PORT_FILE is not a setting")
 
 
-def test_the_first_admin_is_given_whole_or_not_at_all() -> None:
+def test_the_first_admin_needs_both_email_and_password() -> None:
     assert the_problem({"SMP_ADMIN_EMAIL": "root@example.com"}).startswith("SMP_ADMIN_PASSWORD is missing")
     assert the_problem({"SMP_ADMIN_PASSWORD": "correct horse battery"}).startswith("SMP_ADMIN_EMAIL is missing")
 
 
-def test_the_first_admins_password_is_as_long_as_everybodys() -> None:
+def test_the_minimum_length_applies_to_the_first_admins_password() -> None:
     admin = {"SMP_ADMIN_EMAIL": "root@example.com", "SMP_ADMIN_PASSWORD": "x" * 14}
     assert the_problem(admin) == "SMP_ADMIN_PASSWORD must have at least 15 characters (SMP_PASSWORD_MIN_LENGTH)"
     assert load_settings({**admin, "SMP_PASSWORD_MIN_LENGTH": "14"}).admin_password == "x" * 14
 
 
-def test_production_needs_a_database_of_ones_own() -> None:
+def test_production_needs_a_database_url() -> None:
     assert the_problem({"SMP_ENV": "production"}).startswith(
         "SMP_DATABASE_URL is missing; production needs a PostgreSQL"
     )
 
 
-def test_production_refuses_what_is_for_tests() -> None:
-    told = problems({**PRODUCTION, "SMP_PAYMENTS": "simulated", "SMP_TEST_CLOCK": "1"})
-    assert [problem.split()[0] for problem in told] == ["SMP_PAYMENTS", "SMP_TEST_CLOCK"]
+def test_production_refuses_simulated_payments_and_the_test_clock() -> None:
+    found = problems({**PRODUCTION, "SMP_PAYMENTS": "simulated", "SMP_TEST_CLOCK": "1"})
+    assert [problem.split()[0] for problem in found] == ["SMP_PAYMENTS", "SMP_TEST_CLOCK"]
 
 
-def test_a_session_is_not_idle_for_longer_than_it_lives() -> None:
+def test_the_idle_limit_of_a_session_is_not_above_its_absolute_limit() -> None:
     assert the_problem({"SMP_SESSION_IDLE_S": "100", "SMP_SESSION_ABSOLUTE_S": "99"}).startswith("SMP_SESSION_IDLE_S")
     assert the_problem({"SMP_ADMIN_SESSION_ABSOLUTE_S": "60"}).startswith("SMP_ADMIN_SESSION_IDLE_S")
     assert load_settings({"SMP_SESSION_IDLE_S": "99", "SMP_SESSION_ABSOLUTE_S": "99"}).session_idle_s == 99
 
 
-def test_metrics_have_a_port_of_their_own_or_none() -> None:
+def test_the_metrics_port_differs_from_the_main_port() -> None:
     assert the_problem({"SMP_METRICS_PORT": "8000"}).startswith("SMP_METRICS_PORT must not be SMP_PORT")
     assert load_settings({"SMP_METRICS_PORT": "9000"}).metrics_port == 9000
 
 
 @pytest.mark.parametrize("name", ["SMP_SERVICE_HOST", "SMP_SERVICE_PORT_HTTP", "SMP_PORT_8000_TCP_ADDR"])
-def test_what_kubernetes_adds_for_a_service_is_told_apart(name: str) -> None:
+def test_a_variable_that_kubernetes_adds_for_a_service_is_explained(name: str) -> None:
     assert "enableServiceLinks: false" in the_problem({name: "10.0.0.1"})
     assert "enableServiceLinks: false" in the_problem({"SMP_PORT": "tcp://10.0.0.1:8000"})
 
@@ -261,7 +261,7 @@ def test_what_kubernetes_adds_for_a_service_is_told_apart(name: str) -> None:
         ("app.internal", "http://app.internal:8000"),
     ],
 )
-def test_the_address_is_one_that_can_be_opened_here(host: str, address: str) -> None:
+def test_the_address_can_be_opened_on_this_machine(host: str, address: str) -> None:
     assert load_settings({"SMP_HOST": host}).address == address
 
 
