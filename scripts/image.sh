@@ -1,23 +1,22 @@
 #!/bin/sh
-# Build the image, and try what was built as production runs it. Called by `make image`, which has set up .venv before.
+# Build the image, then test it as production runs it. `make image` calls this after it has set up .venv.
 #
-# Docker is used where its daemon answers. Elsewhere podman builds and runs, with no daemon, in a store of its own. It
-# fetches no image: what stands in for the Dockerfile's base is made of packages of the same Debian release, with the
-# same Python, laid out alike. The Dockerfile is the same for both.
+# Docker is used if its daemon answers. Otherwise podman builds and runs the image, without a daemon and with a store of
+# its own. It downloads no image: it replaces the base of the Dockerfile by one made of packages of the same Debian
+# release, with the same Python and the same layout. Both engines use the same Dockerfile.
 #
-# What stays: the image smp:VERSION, and the store with the stand-in under ${XDG_CACHE_HOME:-~/.cache}/smp, so that the
-# next time is quick; it may be removed at any time. What is installed: nothing, but on a build machine (CI=true, root,
-# apt-get) the packages that are missing.
+# The image smp:VERSION stays, and so does podman's store under ${XDG_CACHE_HOME:-~/.cache}/smp, which makes the next
+# build fast and can be removed at any time. Packages are installed only on a build machine (CI=true, root, apt-get).
 #
-# REVISION and SOURCE, where they are set, become the labels of these names.
+# REVISION and SOURCE, if they are set, become the labels of these names.
 #
-# Exit code 0: built, and all of it is right; 3: this machine has not what it takes, and the last line says what, or 0 as
-# well where UNLESS_IMPOSSIBLE=1; anything else: the image is wrong.
+# Exit code 0: built and tested; 3: this machine cannot build an image, and the last line says why (0 if
+# UNLESS_IMPOSSIBLE=1); anything else: the image is wrong.
 set -eu
 cd "$(dirname "$0")/.."
 
 PACKAGES="podman runc mmdebstrap"
-REGISTRY_OF_OUR_OWN=localhost
+LOCAL_REGISTRY=localhost
 STALE_AFTER=168h
 
 say() { echo "image: $*" >&2; }
@@ -33,11 +32,11 @@ impossible() {
     exit 3
 }
 
-# As of packages that come and go: three times, with pauses.
-patiently() {
+# Try three times, with pauses, for package archives that fail now and then.
+with_retries() {
     for pause in 5 20 0; do
         if "$@"; then return 0; fi
-        [ "$pause" -eq 0 ] || { say "once more in $pause s: $1"; sleep "$pause"; }
+        [ "$pause" -eq 0 ] || { say "trying again in $pause s: $1"; sleep "$pause"; }
     done
     return 1
 }
@@ -59,22 +58,22 @@ choose_engine() {
     done
     if [ -n "$missing" ] && [ "${CI:-}" = true ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "no Docker daemon answers; installing $PACKAGES"
-        patiently install_packages >&2 || impossible "apt-get could not install $PACKAGES"
+        with_retries install_packages >&2 || impossible "apt-get could not install $PACKAGES"
         missing=
     fi
-    [ -z "$missing" ] || impossible "no Docker daemon answers, and there is no$missing. Start Docker, or on Debian and Ubuntu:" \
-        "apt install $PACKAGES"
+    [ -z "$missing" ] || impossible "no Docker daemon answers, and these programs are missing:$missing." \
+        "Start Docker, or on Debian and Ubuntu: apt install $PACKAGES"
     echo podman
 }
 
-# podman reads nothing but these two files: neither its images nor its settings are those of the machine.
+# podman reads only these two files, so that it does not use the images and the settings of the machine.
 set_up_podman() {
     if [ "$(id -u)" -eq 0 ]; then run=/run/smp-image; else run=${XDG_RUNTIME_DIR:-$cache}/smp-image; fi
     mkdir -p "$cache"
     export CONTAINERS_STORAGE_CONF="$cache/storage.conf" CONTAINERS_CONF="$cache/containers.conf"
     printf '%s\n' '[storage]' 'driver = "overlay"' "graphroot = \"$cache/containers\"" "runroot = \"$run\"" \
         >"$CONTAINERS_STORAGE_CONF.$$"
-    # Limits that may be set without a privilege, no systemd, no journal.
+    # Limits that need no privilege; no systemd, no journal.
     printf '%s\n' '[containers]' 'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]' 'log_driver = "k8s-file"' \
         '[engine]' 'cgroup_manager = "cgroupfs"' 'events_logger = "none"' >"$CONTAINERS_CONF.$$"
     if command -v runc >/dev/null 2>&1; then echo 'runtime = "runc"' >>"$CONTAINERS_CONF.$$"; fi
@@ -82,8 +81,8 @@ set_up_podman() {
     mv "$CONTAINERS_CONF.$$" "$CONTAINERS_CONF"
 }
 
-# Debian's Python with an environment of it in /usr/local, where the real base has all of its Python; and this machine's
-# certificate authorities, without which nothing is fetched behind some companies' proxies.
+# Debian's Python, with a virtual environment in /usr/local, where the real base has its Python. The certificate
+# authorities of this machine are copied, because downloads behind some companies' proxies need them.
 make_stand_in() {
     mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3,python3-venv \
         --aptopt='Acquire::Retries "3"' --aptopt='Acquire::Languages "none"' \
@@ -102,25 +101,25 @@ build_with_podman() {
     tag=${tag%%@*}
     suite=${tag##*-}
     series=$(echo "$tag" | cut -d . -f 1,2)
-    # The recipe is this file.
-    stand_in=$REGISTRY_OF_OUR_OWN/smp-base:$tag-$(cksum <"$PWD/scripts/image.sh" | cut -d ' ' -f 1)
+    # This file says how the stand-in is made, so its checksum is part of the name.
+    stand_in=$LOCAL_REGISTRY/smp-base:$tag-$(cksum <"$PWD/scripts/image.sh" | cut -d ' ' -f 1)
 
-    # One at a time builds, and clears away what nobody has used for long.
+    # One build at a time; each removes what has not been used for a week.
     exec 9>"$cache/lock"
     flock 9
     if ! podman image exists "$stand_in"; then
-        say "making a stand-in for $tag of Debian's packages"
-        patiently make_stand_in || impossible "mmdebstrap could not make a Debian $suite with Python"
+        say "making a stand-in for $tag from Debian packages"
+        with_retries make_stand_in || impossible "mmdebstrap could not make a Debian $suite with Python"
     fi
     found=$(podman run --rm --network none "$stand_in" python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    [ "$found" = "$series" ] || fail "Debian $suite has Python $found, and the Dockerfile wants $series: build with Docker"
+    [ "$found" = "$series" ] || fail "Debian $suite has Python $found, but the Dockerfile needs $series: build with Docker"
 
     podman build --isolation chroot --format docker --pull=never --build-context "$base=container-image://$stand_in" \
-        --iidfile "$work/id" --tag "$REGISTRY_OF_OUR_OWN/smp:$version" "$@" .
+        --iidfile "$work/id" --tag "$LOCAL_REGISTRY/smp:$version" "$@" .
 
     podman container prune --force --filter "until=$STALE_AFTER" >/dev/null
     podman image prune --force --filter "until=$STALE_AFTER" >/dev/null
-    for other in $(podman images --noheading --filter "reference=$REGISTRY_OF_OUR_OWN/smp-base" \
+    for other in $(podman images --noheading --filter "reference=$LOCAL_REGISTRY/smp-base" \
         --format '{{.Repository}}:{{.Tag}}'); do
         [ "$other" = "$stand_in" ] || podman rmi "$other" >/dev/null 2>&1 || true
     done

@@ -1,4 +1,4 @@
-"""What `make dist` builds: a wheel that runs and migrates by itself, and a source distribution that builds it again."""
+"""The wheel runs and migrates by itself, and the source distribution builds the same wheel."""
 
 from __future__ import annotations
 
@@ -42,32 +42,21 @@ def wheel(dist: Path) -> Path:
     return dist / f"smp-{__version__}-py3-none-any.whl"
 
 
-def test_both_are_built_and_named_by_the_version(dist: Path, wheel: Path) -> None:
+def test_the_wheel_contains_the_program_its_migrations_and_its_licence_only(dist: Path, wheel: Path) -> None:
     assert {file.name for file in dist.iterdir()} == {wheel.name, f"smp-{__version__}.tar.gz"}
-
-
-def test_the_wheel_has_the_program_its_migrations_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    sources = {
-        path.relative_to(ROOT / "src").as_posix()
-        for path in (ROOT / "src" / "smp").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    assert sources <= names
-    migrations = {
-        f"smp/_migrations/{path.relative_to(ROOT / 'migrations').as_posix()}"
-        for path in (ROOT / "migrations").rglob("*.py")
-        if "__pycache__" not in path.parts
-    }
-    assert len(migrations) > 1
-    assert migrations <= names
+    sources = [(ROOT / "src", ROOT / "src" / "smp", ""), (ROOT / "migrations", ROOT / "migrations", "smp/_migrations/")]
+    for root, folder, prefix in sources:
+        files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        expected = {prefix + path.relative_to(root).as_posix() for path in files}
+        assert len(expected) > 1
+        assert expected <= names
     assert {name.partition("/")[0] for name in names} == {"smp", f"smp-{__version__}.dist-info"}
-    assert [name for name in names if name.endswith((".pyc", ".pyo"))] == []
+    assert not any(name.endswith((".pyc", ".pyo")) for name in names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
-def test_the_wheel_runs_without_the_source(wheel: Path, tmp_path: Path) -> None:
-    """And has the whole schema to print, which needs what comes with the migrations."""
+def test_the_wheel_runs_without_the_source_and_prints_the_whole_schema(wheel: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         f"""import sys

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests as a cluster would get them: rendered by Kustomize, once a process."""
+"""The Kubernetes manifests as a cluster gets them: rendered by Kustomize, once per process."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ import yaml
 
 K8S: Final = Path(__file__).parents[2] / "k8s"
 OVERLAYS: Final = ("dev", "production")
+CASES: Final = (*OVERLAYS, "traced")
+"""The overlays, and production with the component for traces."""
+
 KUSTOMIZE_MAJOR: Final = 5
 NEEDED: Final = "kubectl 1.27 or newer, or kustomize 5 or newer, on the PATH"
 RENDER_LIMIT_S: Final = 60
 
 Manifest = Mapping[str, Any]
-"""One object, as YAML has it."""
+"""One object, as decoded from YAML."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Something that makes pods; ``pod`` is the template's spec, ``pod_labels`` are its labels."""
+    """An object that creates pods. ``pod`` is the spec of their template, ``pod_labels`` are its labels."""
 
     kind: str
     name: str
@@ -37,36 +40,36 @@ class Workload:
     pod: Mapping[str, Any]
 
     @property
-    def containers(self) -> Sequence[Mapping[str, Any]]:
-        """All of them; there are no init containers."""
+    def container(self) -> Mapping[str, Any]:
+        """The only container; there are no init containers."""
         assert "initContainers" not in self.pod
-        containers: Sequence[Mapping[str, Any]] = self.pod["containers"]
-        return containers
+        container: Mapping[str, Any]
+        (container,) = self.pod["containers"]
+        return container
 
     @property
-    def container(self) -> Mapping[str, Any]:
-        """The only one."""
-        (container,) = self.containers
-        return container
+    def ports(self) -> Mapping[str, int]:
+        """The ports of the container, by name."""
+        return {port["name"]: port["containerPort"] for port in self.container.get("ports", [])}
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What one folder renders to."""
+    """The objects of a rendered folder."""
 
     manifests: Sequence[Manifest]
 
     def of_kind(self, kind: str) -> Sequence[Manifest]:
-        """All objects of this kind."""
+        """Return all objects of this kind."""
         return [manifest for manifest in self.manifests if manifest["kind"] == kind]
 
     def one(self, kind: str, name: str) -> Manifest:
-        """The object of this kind and name."""
+        """Return the object of this kind and name."""
         (manifest,) = [each for each in self.of_kind(kind) if each["metadata"]["name"] == name]
         return manifest
 
     def workloads(self) -> Iterator[Workload]:
-        """Everything that makes pods and is no custom resource."""
+        """Return the objects that create pods, without custom resources."""
         for manifest in self.manifests:
             template = manifest.get("spec", {}).get("template")
             if manifest["kind"] == "CronJob":
@@ -76,12 +79,12 @@ class Rendered:
                 yield Workload(manifest["kind"], manifest["metadata"]["name"], manifest, labels, template["spec"])
 
     def workload(self, kind: str, name: str) -> Workload:
-        """The one of this kind and name."""
+        """Return the workload of this kind and name."""
         (workload,) = [each for each in self.workloads() if (each.kind, each.name) == (kind, name)]
         return workload
 
     def environment(self, workload: Workload) -> Mapping[str, str]:
-        """What the only container's environment is made of."""
+        """Return the environment variables of the container."""
         variables: dict[str, str] = {}
         for source in workload.container.get("envFrom", []):
             variables |= self.one("ConfigMap", source["configMapRef"]["name"])["data"]
@@ -89,21 +92,16 @@ class Rendered:
 
 
 @cache
-def render(folder: str) -> Rendered:
-    """What ``k8s/{folder}`` renders to; the test is skipped where there is nothing to render it with."""
-    return _render(K8S / folder)
-
-
 def overlay(name: str) -> Rendered:
-    """What the overlay renders to."""
-    return render(f"overlays/{name}")
+    """Render an overlay. The test is skipped if no renderer is installed."""
+    return _render(K8S / "overlays" / name)
 
 
 @cache
 def traced() -> Rendered:
-    """What production renders to with the component that sends traces."""
+    """Render production with the component that sends traces."""
     with tempfile.TemporaryDirectory() as folder:
-        # Kustomize takes no path from the root.
+        # Kustomize accepts relative paths only.
         root = os.path.relpath(K8S, Path(folder).resolve())
         lines = [
             f"resources: [{root}/overlays/production]",
@@ -114,17 +112,22 @@ def traced() -> Rendered:
         return _render(Path(folder))
 
 
+def rendered(case: str) -> Rendered:
+    """Render one of ``CASES``."""
+    return traced() if case == "traced" else overlay(case)
+
+
 def _render(folder: Path) -> Rendered:
-    rendered = subprocess.run(
+    done = subprocess.run(
         [*renderer(), str(folder)], capture_output=True, text=True, timeout=RENDER_LIMIT_S, check=False
     )
-    assert rendered.returncode == 0, rendered.stderr
-    return Rendered([manifest for manifest in yaml.safe_load_all(rendered.stdout) if manifest])
+    assert done.returncode == 0, done.stderr
+    return Rendered([manifest for manifest in yaml.safe_load_all(done.stdout) if manifest])
 
 
 @cache
 def renderer() -> Sequence[str]:
-    """The command that renders the folder which is its last argument; the test is skipped where there is none."""
+    """Return a command that renders the folder in its last argument. The test is skipped if there is none."""
     for command, version_of in (
         (("kubectl", "kustomize"), _kustomize_in_kubectl),
         (("kustomize", "build"), _kustomize_alone),
@@ -135,16 +138,16 @@ def renderer() -> Sequence[str]:
 
 
 def _kustomize_in_kubectl() -> int:
-    said = _say("kubectl", "version", "--client", "--output=json")
-    version: str = json.loads(said).get("kustomizeVersion", "v0.") if said else "v0."
+    output = _output("kubectl", "version", "--client", "--output=json")
+    version: str = json.loads(output).get("kustomizeVersion", "v0.") if output else "v0."
     return _major(version)
 
 
 def _kustomize_alone() -> int:
-    return _major(_say("kustomize", "version"))
+    return _major(_output("kustomize", "version"))
 
 
-def _say(*command: str) -> str:
+def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=RENDER_LIMIT_S, check=False).stdout.strip()
 
 
