@@ -35,7 +35,7 @@ from smp.application.idempotency import IdempotentRequest, StoredResponse
 from smp.application.ports.clock import Clock
 from smp.bootstrap.container import build_container
 from smp.bootstrap.settings import load_settings
-from smp.domain.actor import Actor, ActorType
+from smp.domain.events import Actor, ActorType
 
 NAME: Final = "activation"
 CLIENTS: Final = (1, 8)

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from smp.domain.actor import SYSTEM, Actor, ActorType, EventMetadata
+from smp.domain.events import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.features import features
 from smp.domain.money import Money
 from smp.domain.period import Period

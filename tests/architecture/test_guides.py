@@ -13,7 +13,7 @@ import pytest
 
 from smp.application.attempt_limits import AttemptLimit
 from smp.domain.access import Reason
-from smp.domain.actor import ActorType
+from smp.domain.events import ActorType
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.user.user import Role
 from tests.support.pages import DOCS, ROOT, included_files, with_included_files

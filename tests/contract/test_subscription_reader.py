@@ -166,10 +166,8 @@ async def test_events_are_oldest_first(storage: Storage) -> None:
     active = trial.convert(PRO.revision, a_cause(NOW + DAY, ADMIN)).cancel_at_period_end(a_cause(NOW + 2 * DAY))
     await storage.keep(active, an_active(BOB, PRO))
     expected = [
-        EventView(
-            event.id, event.type.value, event.occurred_at, event.actor, active.id, ANN.id, event.data, event.version
-        )
-        for event in active.events
+        EventView(event.id, event.type.value, event.occurred_at, event.actor, active.id, ANN.id, event.data, version)
+        for version, event in enumerate(active.events, start=1)
     ]
     assert [event.version for event in expected] == [1, 2, 3]
     for limit in (1, 2, 3, 100):

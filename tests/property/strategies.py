@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 from hypothesis import strategies as st
 
-from smp.domain.actor import Actor, ActorType, EventMetadata
 from smp.domain.errors import ValidationError
+from smp.domain.events import Actor, ActorType, EventMetadata
 from smp.domain.features import FEATURES_MAX, KEY_PATTERN, LIMIT_MAX, TEXT_MAX, features
 from smp.domain.money import AMOUNT_MAX, Money
 from smp.domain.period import Period, Unit

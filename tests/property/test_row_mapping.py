@@ -34,9 +34,8 @@ from smp.adapters.postgres.mapping import (
     user_view_of,
 )
 from smp.application.ports.api_keys import ApiKey
-from smp.domain.actor import Actor, EventMetadata
+from smp.domain.events import Actor, EventMetadata
 from smp.domain.plan.plan import CODE_PATTERN, Plan, PlanRevision, PlanStatus, Terms
-from smp.domain.subscription.events import SubscriptionEvent
 from smp.domain.subscription.lifecycle import Status, SubscriptionEventType
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import Session
@@ -171,7 +170,9 @@ def test_plans(
 @given(actors)
 def test_actors(actor: Actor) -> None:
     """The system has no id, everybody else has."""
-    event = SubscriptionEvent(USER_ID, SubscriptionEventType.RENEWED, INSTANT, actor, USER_ID, USER_ID, 1, {})
+    event = EventMetadata(INSTANT, actor, USER_ID).event(
+        SubscriptionEventType.RENEWED, USER_ID, {}, user_id=USER_ID, version=1
+    )
     row = subscription_event_row(event)
     assert actor_of(row) == actor
     assert (row["actor_id"] is None) == (row["actor_type"] == "system")

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from smp.domain.access import EntitlementSnapshot, Reason, decide
-from smp.domain.actor import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.errors import IllegalTransition, PlanHasNoTrial
+from smp.domain.events import SYSTEM, Actor, ActorType, DomainEvent, EventMetadata
 from smp.domain.features import features
 from smp.domain.money import Money
 from smp.domain.period import Period
 from smp.domain.plan.plan import PlanRevision, Terms
-from smp.domain.subscription.events import SubscriptionEvent
 from smp.domain.subscription.lifecycle import LIVE, Status
 from smp.domain.subscription.subscription import Subscription
 from tests.property.strategies import TICK
@@ -84,7 +83,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
         super().__init__()
         self.kept: list[Subscription] = []
         self.promises: list[Promise] = []
-        self.told: list[SubscriptionEvent] = []
+        self.told: list[DomainEvent] = []
         self.ids = 1_000
 
     @initialize(
@@ -277,7 +276,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
         """Versions have no gap, ids are never given twice, and replaying gives at each instant what was seen then."""
         assert len({event.id for event in self.told}) == len(self.told)
         for kept, promise in zip(self.kept, self.promises, strict=True):
-            events = [event for event in self.told if event.subscription_id == kept.id]
+            events = [event for event in self.told if event.subject_id == kept.id]
             assert [event.version for event in events] == list(range(1, kept.version + 1))
             assert [event.occurred_at for event in events] == sorted(event.occurred_at for event in events)
             for instant, status in [*promise.seen, (self.now, kept.status_at(self.now))]:
@@ -344,7 +343,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
             raise AssertionError(f"{verb} was not refused")
 
 
-def replayed(events: list[SubscriptionEvent], instant: datetime) -> str:
+def replayed(events: list[DomainEvent], instant: datetime) -> str:
     """The status at the instant, from the last event until then: its data and the calendar, nothing else."""
     data = [event for event in events if event.occurred_at <= instant][-1].data
     ends_at = data["ends_at"]

@@ -10,7 +10,7 @@ from uuid import UUID
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.idempotency import IdempotentRequest, StoredResponse
 from smp.application.ports.api_keys import ApiKey
-from smp.domain.actor import SYSTEM, Actor, ActorType, EventMetadata
+from smp.domain.events import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period

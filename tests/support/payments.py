@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.adapters.payments.simulated import SimulatedPayments
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 from smp.domain.money import Money
 
 

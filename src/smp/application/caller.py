@@ -7,7 +7,7 @@ from uuid import UUID
 
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.queries.views import UserView
-from smp.domain.actor import Actor, ActorType
+from smp.domain.events import Actor, ActorType
 from smp.domain.user.user import Role
 
 

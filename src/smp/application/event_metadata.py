@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from smp.application.ports.id_generator import IdGenerator
-from smp.domain.actor import Actor, EventMetadata
+from smp.domain.events import Actor, EventMetadata
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import Overloaded
 from smp.application.outcomes import UserOutcome
 from smp.application.queries.views import UserView
-from smp.domain.actor import SYSTEM, Actor, ActorType
 from smp.domain.errors import EmailTaken, LastAdmin, UserNotFound, ValidationError
+from smp.domain.events import SYSTEM, Actor, ActorType
 from smp.domain.user.user import Role
 from tests.support.builders import IDS, NOW, PASSWORD, a_session, a_user, an_admin
 from tests.support.hashing import BusyHasher

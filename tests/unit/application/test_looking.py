@@ -26,8 +26,8 @@ from smp.application.queries.readers import SubscriptionFilter
 from smp.application.queries.run_diagnostics import RunDiagnostics
 from smp.application.queries.views import AccessView, PlanCount, Revenue, UserView
 from smp.domain.access import AccessDecision, Reason
-from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import NoLiveSubscription, SubscriptionNotFound, UserNotFound
+from smp.domain.events import Actor, ActorType
 from smp.domain.features import features
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.user.user import User

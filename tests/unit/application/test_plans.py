@@ -19,8 +19,8 @@ from smp.application.queries.get_plan import GetPlan
 from smp.application.queries.list_plan_revisions import ListPlanRevisions
 from smp.application.queries.list_plans import ListPlans
 from smp.application.queries.views import PlanView, RevisionView, UserView
-from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import PlanCodeTaken, PlanNotFound, StaleVersion, ValidationError
+from smp.domain.events import Actor, ActorType
 from smp.domain.features import features
 from smp.domain.money import Money
 from smp.domain.period import Period

@@ -24,8 +24,8 @@ from smp.application.queries.authenticate import Authenticate
 from smp.application.queries.list_api_keys import ListApiKeys
 from smp.application.queries.list_sessions import ListSessions
 from smp.application.queries.views import ApiKeyView, SessionView, UserView
-from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import SessionNotFound, UserNotFound, ValidationError
+from smp.domain.events import Actor, ActorType
 from smp.domain.user.user import Role, User
 from tests.support.builders import DAY, IDS, NOW, PASSWORD, SESSIONS, TICK, a_session, a_token, a_user, an_admin
 from tests.support.hashing import BusyHasher, InstantHasher, WatchedHasher

@@ -13,7 +13,6 @@ from smp.application.commands.start_trial import StartTrial, TrialScope
 from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from smp.application.errors import PaymentUnavailable
 from smp.application.preconditions import VersionPrecondition
-from smp.domain.actor import SYSTEM
 from smp.domain.errors import (
     DomainError,
     IllegalTransition,
@@ -28,6 +27,7 @@ from smp.domain.errors import (
     UserNotFound,
     ValidationError,
 )
+from smp.domain.events import SYSTEM
 from smp.domain.money import Money
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status

@@ -19,8 +19,8 @@ from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.application.event_metadata import EventMetadataFactory
 from smp.application.idempotency import IdempotentRequest
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.domain.actor import SYSTEM
 from smp.domain.errors import ClockCannotGoBack, ValidationError
+from smp.domain.events import SYSTEM
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
-from smp.domain.actor import Actor, ActorType, EventMetadata
+from smp.domain.events import Actor, ActorType, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from smp.domain.actor import EventMetadata
 from smp.domain.errors import ValidationError
+from smp.domain.events import EventMetadata
 from smp.domain.features import FeatureValue
 from smp.domain.plan.plan import DESCRIPTION_MAX, NAME_MAX, Plan, PlanRevision, PlanStatus, Terms
 from tests.unit.domain.samples import ADMIN, NOW, PLAN_ID, START, metadata, terms
@@ -36,7 +36,7 @@ def test_a_new_plan() -> None:
     assert not made.is_archived
     (event,) = made.events
     assert (event.id, event.type, event.occurred_at, event.actor) == (why.event_id, "plan.created", START, ADMIN)
-    assert (event.plan_id, event.version) == (PLAN_ID, 1)
+    assert (event.subject_id, event.version) == (PLAN_ID, 1)
     assert dict(event.data) == {
         "code": "pro",
         "name": "Pro",

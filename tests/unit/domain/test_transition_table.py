@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from smp.domain.actor import SYSTEM, ActorType, EventMetadata
 from smp.domain.errors import IllegalTransition
+from smp.domain.events import SYSTEM, ActorType, EventMetadata
 from smp.domain.subscription.lifecycle import (
     LIVE,
     TERMINAL,
@@ -243,11 +243,11 @@ def check_moved(
     assert event.type == f"subscription.{event_type}"
     assert isinstance(event.type, SubscriptionEventType)
     assert event.id == why.event_id
-    assert (event.user_id, event.subscription_id, event.version) == (after.user_id, after.id, after.version)
+    assert (event.user_id, event.subject_id, event.version) == (after.user_id, after.id, after.version)
     if verb == "apply_expiry":
-        assert (event.occurred_at, event.actor) == (before.ends_at, SYSTEM)
+        assert (event.occurred_at, event.recorded_at, event.actor) == (before.ends_at, why.at, SYSTEM)
     else:
-        assert (event.occurred_at, event.actor) == (why.at, ADMIN)
+        assert (event.occurred_at, event.recorded_at, event.actor) == (why.at, why.at, ADMIN)
     assert dict(event.data) == facts_of(after)
 
 

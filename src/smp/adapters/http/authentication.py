@@ -17,7 +17,7 @@ from smp.adapters.http.validation import check_body
 from smp.application.caller import Caller
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
-from smp.domain.actor import ActorType
+from smp.domain.events import ActorType
 
 USER_AGENT_MAX: Final = 200
 

@@ -14,8 +14,7 @@ from smp.adapters.memory.store import MemoryStore, State
 from smp.adapters.memory.subscription_repository import overlap
 from smp.application.queries.readers import IntegrityChecker
 from smp.application.queries.views import CheckResult
-from smp.domain.plan.events import PlanEvent
-from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.events import SubjectType
 from smp.domain.subscription.lifecycle import LIVE, Status
 from smp.domain.subscription.subscription import Subscription
 
@@ -77,10 +76,8 @@ def _dates_fit(row: Subscription) -> bool:
 def _no_gap_in_events(state: State) -> Iterator[str]:
     versions: dict[UUID, list[int]] = defaultdict(list)
     for event in state.events.values():
-        if isinstance(event, PlanEvent):
-            versions[event.plan_id].append(event.version)
-        elif isinstance(event, SubscriptionEvent):
-            versions[event.subscription_id].append(event.version)
+        if event.version is not None:
+            versions[event.subject_id].append(event.version)
     rows: Iterator[tuple[UUID, int]] = chain(
         ((plan.id, plan.version) for plan in state.plans.values()),
         ((row.id, row.version) for row in state.subscriptions.values()),
@@ -90,9 +87,9 @@ def _no_gap_in_events(state: State) -> Iterator[str]:
 
 def _events_tell_status(state: State) -> Iterator[str]:
     told = {
-        (event.subscription_id, event.version): event.data.get("status")
+        (event.subject_id, event.version): event.data.get("status")
         for event in state.events.values()
-        if isinstance(event, SubscriptionEvent)
+        if event.subject_type is SubjectType.SUBSCRIPTION
     }
     return (
         f"subscription {row.id}"

@@ -14,14 +14,11 @@ from smp.adapters.memory.locks import Locks
 from smp.application.attempt_limits import Attempts
 from smp.application.idempotency import StoredResponse
 from smp.application.ports.api_keys import ApiKey
-from smp.domain.plan.events import PlanEvent
+from smp.domain.events import DomainEvent
 from smp.domain.plan.plan import Plan, PlanRevision
-from smp.domain.subscription.events import SubscriptionEvent
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import Session
-from smp.domain.user.user import User, UserRegistered
-
-Event = UserRegistered | PlanEvent | SubscriptionEvent
+from smp.domain.user.user import User
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -59,7 +56,7 @@ class State:
     """The ledger: user and plan, and the subscription that was the trial."""
     sessions: Mapping[UUID, Session] = field(default_factory=_nothing)
     api_keys: Mapping[UUID, ApiKey] = field(default_factory=_nothing)
-    events: Mapping[UUID, Event] = field(default_factory=_nothing)
+    events: Mapping[UUID, DomainEvent] = field(default_factory=_nothing)
     answers: Mapping[tuple[str, str], KeptAnswer] = field(default_factory=_nothing)
     """By caller and idempotency key."""
     attempts: Mapping[tuple[Counted, str], Attempts] = field(default_factory=_nothing)
@@ -77,7 +74,7 @@ class MemoryStore:
         self._commit_failure: Exception | None = None
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[DomainEvent, ...]:
         """All events, in the order in which they were committed."""
         return tuple(self.state.events.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from smp.application.queries.readers import (
     SubscriptionReader,
 )
 from smp.application.queries.views import EventView, SubscriptionView
-from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.events import DomainEvent, SubjectType
 from smp.domain.subscription.lifecycle import LIVE
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import email_key
@@ -59,13 +59,8 @@ class MemorySubscriptionReader(SubscriptionReader):
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
         """The subscription's events, oldest first; empty where there is no such subscription."""
-        found = (
-            event
-            for event in self._store.events
-            if isinstance(event, SubscriptionEvent) and event.subscription_id == subscription_id
-        )
-        events = page_of(found, page, lambda event: (event.version,))
-        return Page([_event_view(event) for event in events.items], events.next)
+        found = _event_views(event for event in self._store.events if event.subject_id == subscription_id)
+        return page_of(found, page, lambda event: (event.version,))
 
     def _of_user(self, user_id: UUID) -> Iterator[Subscription]:
         return (row for row in self._store.state.subscriptions.values() if row.user_id == user_id)
@@ -104,14 +99,16 @@ def _view(state: State, row: Subscription, now: datetime) -> SubscriptionView:
     return SubscriptionView.bound_to(row, state.plans[row.plan_id], revision, now)
 
 
-def _event_view(event: SubscriptionEvent) -> EventView:
-    return EventView(
-        id=event.id,
-        type=event.type.value,
-        occurred_at=event.occurred_at,
-        actor=event.actor,
-        subscription_id=event.subscription_id,
-        user_id=event.user_id,
-        data=dict(event.data),
-        version=event.version,
-    )
+def _event_views(events: Iterable[DomainEvent]) -> Iterator[EventView]:
+    for event in events:
+        if event.subject_type is SubjectType.SUBSCRIPTION and event.user_id is not None and event.version is not None:
+            yield EventView(
+                id=event.id,
+                type=event.type.value,
+                occurred_at=event.occurred_at,
+                actor=event.actor,
+                subscription_id=event.subject_id,
+                user_id=event.user_id,
+                data=dict(event.data),
+                version=event.version,
+            )

@@ -9,8 +9,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Generic
 
-from smp.adapters.memory.store import Event, Key, MemoryStore, Row
+from smp.adapters.memory.store import Key, MemoryStore, Row
 from smp.domain.errors import StorageIntegrityError
+from smp.domain.events import DomainEvent
 
 
 class View(Generic[Key, Row]):
@@ -100,7 +101,7 @@ class Transaction:
             self.doom()
             raise
 
-    def record(self, events: tuple[Event, ...]) -> None:
+    def record(self, events: tuple[DomainEvent, ...]) -> None:
         """Write the events. Raises StorageIntegrityError where there is one of the same id."""
         for event in events:
             if self.events.get(event.id) is not None:

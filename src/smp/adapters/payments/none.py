@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from smp.application.ports.payment_gateway import PaymentGateway
-from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import PaymentRequired
+from smp.domain.events import Actor, ActorType
 from smp.domain.money import Money
 
 

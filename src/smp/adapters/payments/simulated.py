@@ -7,8 +7,8 @@ from uuid import UUID
 
 from smp.application.errors import PaymentUnavailable
 from smp.application.ports.payment_gateway import PaymentGateway
-from smp.domain.actor import Actor
 from smp.domain.errors import PaymentDeclined, ValidationError
+from smp.domain.events import Actor
 from smp.domain.money import Money
 
 SUCCEEDS: Final = "sim_ok"

@@ -14,17 +14,15 @@ from uuid import UUID
 from smp.adapters.postgres.tables import subscriptions
 from smp.application.ports.api_keys import ApiKey
 from smp.application.queries.views import PlanReference, RevisionView, SubscriptionView, UserView
-from smp.domain.actor import Actor, ActorType
+from smp.domain.events import Actor, ActorType, DomainEvent
 from smp.domain.features import Features
 from smp.domain.money import Money
 from smp.domain.period import Period
-from smp.domain.plan.events import PlanEvent
 from smp.domain.plan.plan import Plan, PlanRevision, PlanStatus, Terms
-from smp.domain.subscription.events import SubscriptionEvent
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import Session
-from smp.domain.user.user import Email, Role, User, UserRegistered
+from smp.domain.user.user import Email, Role, User
 
 
 class Row(Protocol):
@@ -254,12 +252,12 @@ def status_of(text: str) -> Status:
     return _STATUSES[text]
 
 
-def subscription_event_row(event: SubscriptionEvent) -> dict[str, object]:
+def subscription_event_row(event: DomainEvent) -> dict[str, object]:
     """The columns of ``events`` for what happened to a subscription."""
     return {
         "user_id": event.user_id,
         "id": event.id,
-        "subscription_id": event.subscription_id,
+        "subscription_id": event.subject_id,
         "version": event.version,
         "type": event.type.value,
         "occurred_at": event.occurred_at,
@@ -268,24 +266,24 @@ def subscription_event_row(event: SubscriptionEvent) -> dict[str, object]:
     }
 
 
-def user_event_row(event: UserRegistered) -> dict[str, object]:
+def user_event_row(event: DomainEvent) -> dict[str, object]:
     """The columns of ``events`` for what happened to a user."""
     return {
         "user_id": event.user_id,
         "id": event.id,
         "subscription_id": None,
         "version": None,
-        "type": event.type,
+        "type": event.type.value,
         "occurred_at": event.occurred_at,
         **_actor_columns(event.actor),
         "data": dict(event.data),
     }
 
 
-def plan_event_row(event: PlanEvent) -> dict[str, object]:
+def plan_event_row(event: DomainEvent) -> dict[str, object]:
     """The columns of ``plan_events``."""
     return {
-        "plan_id": event.plan_id,
+        "plan_id": event.subject_id,
         "id": event.id,
         "version": event.version,
         "type": event.type.value,

@@ -14,9 +14,8 @@ from smp.adapters.postgres.mapping import subscription_event_row, subscription_o
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import LIVE_PREDICATE, subscriptions
 from smp.adapters.postgres.transaction import Transaction
-from smp.domain.actor import SYSTEM
 from smp.domain.errors import StaleVersion, TrialAlreadyUsed
-from smp.domain.subscription.events import SubscriptionEvent
+from smp.domain.events import SYSTEM, DomainEvent
 from smp.domain.subscription.lifecycle import SubscriptionEventType
 from smp.domain.subscription.repository import DuePosition, SubscriptionRepository
 from smp.domain.subscription.subscription import Subscription
@@ -259,6 +258,6 @@ def _changes(changed: Sequence[Subscription]) -> dict[str, object]:
     return arrays | _event_arrays(event for one in changed for event in one.events)
 
 
-def _event_arrays(events: Iterable[SubscriptionEvent]) -> dict[str, object]:
+def _event_arrays(events: Iterable[DomainEvent]) -> dict[str, object]:
     rows = [subscription_event_row(event) for event in events]
     return {name: [row[column] for row in rows] for name, column in _EVENT_ARRAYS.items()}

@@ -27,8 +27,8 @@ from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
 from smp.domain.access import AccessDecision, Reason
-from smp.domain.actor import Actor
 from smp.domain.errors import PaymentDeclined, PaymentRequired, ValidationError
+from smp.domain.events import Actor
 from smp.domain.money import Money
 
 

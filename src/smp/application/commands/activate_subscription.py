@@ -14,8 +14,8 @@ from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
-from smp.domain.actor import Actor
 from smp.domain.errors import LiveSubscriptionExists, PlanArchived
+from smp.domain.events import Actor
 from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription

@@ -12,8 +12,8 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
-from smp.domain.actor import SYSTEM
 from smp.domain.errors import collect_errors
+from smp.domain.events import SYSTEM
 from smp.domain.user.user import Email, Role, User
 
 

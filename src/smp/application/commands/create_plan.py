@@ -11,7 +11,7 @@ from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import PlanView
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 from smp.domain.plan.plan import Plan, Terms
 
 

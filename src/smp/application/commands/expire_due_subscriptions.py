@@ -16,8 +16,8 @@ from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.domain.actor import SYSTEM
 from smp.domain.errors import DomainError
+from smp.domain.events import SYSTEM
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.repository import DuePosition
 from smp.domain.subscription.subscription import Subscription

@@ -13,8 +13,8 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
-from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import EmailTaken, collect_errors
+from smp.domain.events import Actor, ActorType
 from smp.domain.user.user import Email, Role, User
 
 

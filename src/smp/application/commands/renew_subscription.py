@@ -14,7 +14,7 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import PlanView
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
-from smp.domain.actor import Actor
 from smp.domain.errors import LiveSubscriptionExists, PlanArchived, PlanHasNoTrial
+from smp.domain.events import Actor
 from smp.domain.subscription.subscription import Subscription
 
 

@@ -14,8 +14,8 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import PlanView
-from smp.domain.actor import Actor
 from smp.domain.errors import ValidationError
+from smp.domain.events import Actor
 from smp.domain.features import Features, FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Protocol
 from uuid import UUID
 
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 from smp.domain.money import Money
 
 

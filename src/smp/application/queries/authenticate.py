@@ -11,7 +11,7 @@ from smp.application.ports.token_generator import TokenGenerator
 from smp.application.queries.readers import ApiKeyReader, SessionReader
 from smp.application.queries.views import UserView
 from smp.application.session_token import owner_named_by
-from smp.domain.actor import Actor, ActorType
+from smp.domain.events import Actor, ActorType
 from smp.domain.user.session import Session, SessionPolicy
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import SubscriptionReader
 from smp.application.queries.views import SubscriptionView
-from smp.domain.actor import Actor, ActorType
 from smp.domain.errors import SubscriptionNotFound
+from smp.domain.events import Actor, ActorType
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from smp.application.paging import Page, PageRequest
 from smp.application.queries.get_subscription import GetSubscription, GetSubscriptionHandler
 from smp.application.queries.readers import EventPosition, SubscriptionReader
 from smp.application.queries.views import EventView
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 
 
 @dataclass(frozen=True, slots=True)

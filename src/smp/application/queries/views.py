@@ -8,7 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
-from smp.domain.actor import Actor
+from smp.domain.events import Actor
 from smp.domain.features import Features
 from smp.domain.money import Money
 from smp.domain.period import Period

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from smp.bootstrap.demo.seeded_random import SeededRandom
-from smp.domain.actor import SYSTEM, EventMetadata
+from smp.domain.events import SYSTEM, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period

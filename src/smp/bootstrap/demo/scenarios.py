@@ -12,7 +12,7 @@ from uuid import UUID
 from smp.bootstrap.demo.catalogue import HISTORY, Offer
 from smp.bootstrap.demo.seeded_random import SeededRandom
 from smp.bootstrap.demo.users import email_of
-from smp.domain.actor import Actor, ActorType, EventMetadata
+from smp.domain.events import Actor, ActorType, EventMetadata
 from smp.domain.plan.plan import PlanRevision
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription

@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from smp.domain.actor import EventMetadata
 from smp.domain.errors import ValidationError
+from smp.domain.events import DomainEvent, EventMetadata
 from smp.domain.features import Features, same
 from smp.domain.money import Money
 from smp.domain.period import Period
-from smp.domain.plan.events import PlanEvent, PlanEventType
+from smp.domain.plan.events import PlanEventType
 from smp.domain.text import is_storable
 
 CODE_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
@@ -59,7 +59,7 @@ class PlanRevision:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A tariff template; the verbs give a new value with the events of the change in ``events``.
+    """A tariff template; each verb returns a new value with the events of the change in ``events``.
 
     ``version`` counts the plan's events: it grows by one with each.
     """
@@ -72,7 +72,7 @@ class Plan:
     revision: PlanRevision
     version: int
     created_at: datetime
-    events: tuple[PlanEvent, ...] = ()
+    events: tuple[DomainEvent, ...] = ()
 
     @classmethod
     def create(
@@ -100,7 +100,7 @@ class Plan:
     def update(self, name: str, description: str, terms: Terms, new_metadata: Callable[[], EventMetadata]) -> Plan:
         """The plan with this name, description and terms; new terms make revision n+1, equal ones nothing.
 
-        ``causes`` gives a fresh cause for each event: a change of terms and one of texts are two.
+        ``new_metadata`` gives metadata with a new event id: a change of terms and one of texts are two events.
 
         Raises:
             ValidationError: for a bad name or description.
@@ -131,7 +131,7 @@ class Plan:
 
     def _record(self, type_: PlanEventType, metadata: EventMetadata, data: dict[str, object]) -> Plan:
         version = self.version + 1
-        event = PlanEvent(metadata.event_id, type_, metadata.at, metadata.actor, self.id, version, data)
+        event = metadata.event(type_, self.id, data, version=version)
         return replace(self, version=version, events=(*self.events, event))
 
 

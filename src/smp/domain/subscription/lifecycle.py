@@ -9,8 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from smp.domain.actor import ActorType
 from smp.domain.errors import IllegalTransition
+from smp.domain.events import ActorType
 
 
 class Status(StrEnum):

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from smp.domain.actor import SYSTEM, EventMetadata
 from smp.domain.errors import IllegalTransition, PlanHasNoTrial, ValidationError
+from smp.domain.events import SYSTEM, DomainEvent, EventMetadata
 from smp.domain.period import Period
 from smp.domain.plan.plan import PlanRevision
-from smp.domain.subscription.events import SubscriptionEvent
-from smp.domain.subscription.lifecycle import LIVE, Action, Status, Transition, status_at, transition
+from smp.domain.subscription.lifecycle import LIVE, Action, Status, status_at, transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Subscription:
     ended_at: datetime | None
     version: int
     created_at: datetime
-    events: tuple[SubscriptionEvent, ...] = ()
+    events: tuple[DomainEvent, ...] = ()
 
     @classmethod
     def start_trial(
@@ -213,7 +212,17 @@ class Subscription:
         # does this thousands of times a second.
         facts = self._facts(move.target)
         facts["ended_at"] = facts["ends_at"]
-        event = self._event(move, EventMetadata(self.ends_at, SYSTEM, metadata.event_id), facts)
+        event = DomainEvent(
+            id=metadata.event_id,
+            type=move.event,
+            occurred_at=self.ends_at,
+            recorded_at=metadata.at,
+            actor=SYSTEM,
+            user_id=self.user_id,
+            subject_id=self.id,
+            version=self.version + 1,
+            data=facts,
+        )
         return Subscription(
             id=self.id,
             user_id=self.user_id,
@@ -229,7 +238,7 @@ class Subscription:
             cancel_at=self.cancel_at,
             cancelled_at=self.cancelled_at if self.cancel_at is None else self.ends_at,
             ended_at=self.ends_at,
-            version=event.version,
+            version=self.version + 1,
             created_at=self.created_at,
             events=(*self.events, event),
         )
@@ -240,13 +249,10 @@ class Subscription:
 
     def _move(self, action: Action, source: Status | None, metadata: EventMetadata) -> Subscription:
         move = transition(action, source)
-        event = self._event(move, metadata, self._facts(move.target))
-        return replace(self, status=move.target, version=event.version, events=(*self.events, event))
-
-    def _event(self, move: Transition, metadata: EventMetadata, facts: dict[str, object]) -> SubscriptionEvent:
-        return SubscriptionEvent(
-            metadata.event_id, move.event, metadata.at, metadata.actor, self.user_id, self.id, self.version + 1, facts
-        )
+        version = self.version + 1
+        facts = self._facts(move.target)
+        event = metadata.event(move.event, self.id, facts, user_id=self.user_id, version=version)
+        return replace(self, status=move.target, version=version, events=(*self.events, event))
 
     def _facts(self, status: Status) -> dict[str, object]:
         """The state after the move, so that the status at any instant can be replayed from events alone."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from smp.domain.actor import Actor, EventMetadata
 from smp.domain.errors import ValidationError
+from smp.domain.events import DomainEvent, EventMetadata
 
 EMAIL_MAX: Final = 254
 """Characters in the longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3)."""
@@ -57,16 +56,10 @@ def email_key(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-@dataclass(frozen=True, slots=True)
-class UserRegistered:
-    """The fact that an account was made."""
+class UserEventType(StrEnum):
+    """The types of user events."""
 
-    id: UUID
-    occurred_at: datetime
-    actor: Actor
-    user_id: UUID
-    data: Mapping[str, object]
-    type: str = "user.registered"
+    REGISTERED = "user.registered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +72,12 @@ class User:
     role: Role
     disabled: bool
     created_at: datetime
-    events: tuple[UserRegistered, ...] = ()
+    events: tuple[DomainEvent, ...] = ()
 
     @classmethod
     def register(cls, user_id: UUID, email: Email, password_hash: str, role: Role, metadata: EventMetadata) -> User:
         """A new, enabled account."""
-        event = UserRegistered(metadata.event_id, metadata.at, metadata.actor, user_id, {"role": role.value})
+        event = metadata.event(UserEventType.REGISTERED, user_id, {"role": role.value}, user_id=user_id)
         return cls(user_id, email, password_hash, role, disabled=False, created_at=metadata.at, events=(event,))
 
     @property

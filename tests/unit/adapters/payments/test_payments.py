@@ -6,8 +6,8 @@ from smp.adapters.payments.none import NoPayments
 from smp.adapters.payments.simulated import SimulatedPayments
 from smp.application.errors import PaymentUnavailable
 from smp.application.ports.payment_gateway import PaymentGateway
-from smp.domain.actor import SYSTEM, Actor, ActorType
 from smp.domain.errors import PaymentDeclined, PaymentRequired, ValidationError
+from smp.domain.events import SYSTEM, Actor, ActorType
 from smp.domain.money import Money
 from tests.support.builders import ADMIN, IDS
 

@@ -1,0 +1,84 @@
+"""Domain events: the record of a state change, its actor and its subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class ActorType(StrEnum):
+    """The kinds of actor an event names."""
+
+    USER = "user"
+    ADMIN = "admin"
+    SERVICE = "service"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The party that makes a change; the system has no id."""
+
+    type: ActorType
+    id: UUID | None
+
+
+SYSTEM = Actor(ActorType.SYSTEM, None)
+
+
+class SubjectType(StrEnum):
+    """The kinds of thing an event is about."""
+
+    SUBSCRIPTION = "subscription"
+    PLAN = "plan"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """An immutable record of one state change.
+
+    ``type`` begins with the type of the subject: ``plan.archived`` is about a plan. ``occurred_at`` is when the change
+    took effect and ``recorded_at`` when the platform wrote it; they differ where time ended a subscription and a job
+    recorded it later. ``user_id`` is the user whom the event concerns, if any. ``version`` is the subject's version
+    after the change, where the subject has one. ``data`` contains no secret and no digest.
+    """
+
+    id: UUID
+    type: StrEnum
+    occurred_at: datetime
+    recorded_at: datetime
+    actor: Actor
+    user_id: UUID | None
+    subject_id: UUID
+    version: int | None
+    data: Mapping[str, object]
+
+    @property
+    def subject_type(self) -> SubjectType:
+        """The kind of thing the event is about."""
+        return SubjectType(self.type.partition(".")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class EventMetadata:
+    """Audit metadata of one change: the instant (UTC), the actor, and the id of its event."""
+
+    at: datetime
+    actor: Actor
+    event_id: UUID
+
+    def event(
+        self,
+        type_: StrEnum,
+        subject_id: UUID,
+        data: Mapping[str, object],
+        *,
+        user_id: UUID | None = None,
+        version: int | None = None,
+    ) -> DomainEvent:
+        """Return the event of a change that takes effect at once."""
+        return DomainEvent(self.event_id, type_, self.at, self.at, self.actor, user_id, subject_id, version, data)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pytest
+
+from smp.domain.events import SubjectType
+from smp.domain.plan.events import PlanEventType
+from smp.domain.subscription.lifecycle import SubscriptionEventType
+from smp.domain.user.user import UserEventType
+from tests.unit.domain.samples import NOW, PLAN_ID, metadata
+
+
+@pytest.mark.parametrize(
+    ("types", "subject_type"),
+    [
+        (SubscriptionEventType, SubjectType.SUBSCRIPTION),
+        (PlanEventType, SubjectType.PLAN),
+        (UserEventType, SubjectType.USER),
+    ],
+)
+def test_an_event_type_begins_with_the_type_of_its_subject(types: type[StrEnum], subject_type: SubjectType) -> None:
+    assert {metadata(NOW).event(type_, PLAN_ID, {}).subject_type for type_ in types} == {subject_type}
