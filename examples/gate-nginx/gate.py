@@ -7,7 +7,7 @@ import re
 import urllib.error
 import urllib.request
 
-SMP_URL = os.environ.get("SMP_URL", "http://127.0.0.1:8000")
+SMP_URL = os.environ.get("ENTITLEMENTS_URL", "http://127.0.0.1:8000")
 PORT = int(os.environ.get("PORT", "9001"))
 FEATURE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 

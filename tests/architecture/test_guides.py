@@ -20,10 +20,11 @@ from tests.support.pages import DOCS, ROOT, included_files, with_included_files
 
 INDEX: Final = "index.md"
 PAGES: Final = sorted(path for path in DOCS.rglob("*.md") if path.name != INDEX)
+NOT_SHOWN: Final = {"__pycache__", "dist", "node_modules"}
 EXAMPLES: Final = sorted(
     path
     for path in (ROOT / "examples").rglob("*")
-    if path.is_file() and path.name != "package-lock.json" and "__pycache__" not in path.parts
+    if path.is_file() and path.name != "package-lock.json" and not NOT_SHOWN.intersection(path.parts)
 )
 LIMIT: Final = re.compile(r"^\| [^|]+ \| ([0-9,]+) ?(\w*)[^|]* \| `(smp\.[\w.]+)\.(\w+)` \|$", re.MULTILINE)
 UNITS: Final = {"hours": timedelta(hours=1)}

@@ -51,7 +51,7 @@ def service(environ: dict[str, str], database_url: str, folder: Path) -> Iterato
 def origin(service: Service, folder: Path) -> Iterator[int]:
     """The port of nginx, with the product and the gate behind it."""
     gate_port, product_port, port = free_port(), free_port(), free_port()
-    environ = dict(os.environ) | {"SMP_URL": f"http://127.0.0.1:{service.port}", "PORT": str(gate_port)}
+    environ = dict(os.environ) | {"ENTITLEMENTS_URL": f"http://127.0.0.1:{service.port}", "PORT": str(gate_port)}
     ports = {
         "127.0.0.1:8000": f"127.0.0.1:{service.port}",
         "127.0.0.1:9001": f"127.0.0.1:{gate_port}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import program
-from tests.support.pages import ADMIN_EMAIL, ADMIN_PASSWORD, DOCS, missing_output, run_commands, shown_output
+from tests.support.pages import ADDRESS, ADMIN_EMAIL, ADMIN_PASSWORD, DOCS, missing_output, run_commands, shown_output
 from tests.support.processes import Service, serving
 
 GUIDES = ["api-guide.md", "gating.md", "bring-your-own-users.md"]
@@ -25,7 +25,7 @@ def service(environ: dict[str, str], database_url: str, folder: Path) -> Iterato
 def test_every_command_of_a_guide_prints_what_the_page_shows(name: str, service: Service, folder: Path) -> None:
     program("curl")
     page = (DOCS / name).read_text(encoding="utf-8")
-    done = run_commands(page, service.environ, service.port, folder)
+    done = run_commands(page, service.environ, {ADDRESS: service.port}, folder)
     assert done.returncode == 0, done.stderr
     assert missing_output(page, done.stdout) == [], done.stdout
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import ADMIN_EMAIL, ADMIN_PASSWORD, ROOT, commands, run_commands
+from tests.support.pages import ADDRESS, ADMIN_EMAIL, ADMIN_PASSWORD, ROOT, commands, run_commands
 from tests.support.processes import Service, serving, short_folder
 
 
@@ -30,7 +30,7 @@ def service(environ: dict[str, str], folder: Path) -> Iterator[Service]:
 def test_every_command_of_the_tour_does_what_the_text_says(name: str, service: Service) -> None:
     """Each kind of caller gets the answers that the tour promises, and `smp doctor` finds nothing wrong."""
     with short_folder() as folder:
-        done = run_commands(readme(name), service.environ, service.port, folder)
+        done = run_commands(readme(name), service.environ, {ADDRESS: service.port}, folder)
     assert done.returncode == 0, done.stderr
     assert "problems" not in done.stdout
     lines = done.stdout.splitlines()

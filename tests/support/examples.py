@@ -1,11 +1,13 @@
-"""Running the examples as their pages say: programs at free ports, behind nginx where the page has a configuration."""
+"""Running the examples as their pages say: programs at free ports, nginx, and packages of npm in a cache."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.support.processes import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
+INSTALL_S: Final = 240.0
 STOP_S: Final = 20.0
 START_S: Final = 60.0
 _SYSTEM: Final = "/usr/sbin:/sbin"
@@ -53,6 +56,43 @@ def running(command: Sequence[str], port: int, folder: Path, environ: Mapping[st
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_S)
+
+
+def with_npm_packages(example: str, folder: Path) -> Path:
+    """Copy an example into `folder` with its npm packages, as its lock file pins them; return the copy."""
+    source = EXAMPLES / example
+    copy = folder / example
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    shutil.copytree(_npm_packages(source), copy / "node_modules", symlinks=True)  # Vite writes into it
+    return copy
+
+
+def _npm_packages(source: Path) -> Path:
+    """Return the `node_modules` for a lock file, installed once for each content of it, outside the checkout."""
+    npm = program("npm")
+    manifests = [source / "package.json", source / "package-lock.json"]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()[:16]
+    caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "smp" / "examples"
+    cache = caches / f"{source.name}-{digest}"
+    if not cache.is_dir():
+        caches.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=caches))
+        for path in manifests:
+            shutil.copy(path, fresh)
+        done = subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=fresh,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        try:
+            fresh.rename(cache)
+        except OSError:  # another run has installed the same packages
+            shutil.rmtree(fresh)
+    return cache / "node_modules"
 
 
 @contextmanager

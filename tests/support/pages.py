@@ -13,7 +13,10 @@ ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 SCRIPT_LIMIT_S: Final = 120.0
 ADDRESS: Final = "127.0.0.1:8000"
-"""The address in the commands of every page; a test puts its own service there."""
+"""The service's address in the commands of every page."""
+
+PRODUCT_ADDRESS: Final = "127.0.0.1:9002"
+"""The product's address in the commands of the quickstarts."""
 
 ADMIN_EMAIL: Final = "admin@example.com"
 ADMIN_PASSWORD: Final = "the password that make run showed"
@@ -61,14 +64,19 @@ def missing_output(page: str, output: str) -> Sequence[str]:
     return missing
 
 
-def run_commands(page: str, environ: Mapping[str, str], port: int, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the commands of a page in `folder` against the service at `port`; `.venv/bin/smp` is this program there."""
+def run_commands(
+    page: str, environ: Mapping[str, str], addresses: Mapping[str, int], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run the commands of a page in `folder`, with the test's ports in `addresses`; `.venv/bin/smp` is this program."""
+    script = commands(page)
+    for address, port in addresses.items():
+        script = script.replace(address, f"127.0.0.1:{port}")
     launcher = folder / ".venv" / "bin" / "smp"
     launcher.parent.mkdir(parents=True)
     launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m smp.bootstrap "$@"\n')
     launcher.chmod(0o755)
     return subprocess.run(
-        ["/bin/sh", "-e", "-c", commands(page).replace(ADDRESS, f"127.0.0.1:{port}")],
+        ["/bin/sh", "-e", "-c", script],
         env=environ,
         cwd=folder,
         capture_output=True,
