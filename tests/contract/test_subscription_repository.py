@@ -36,12 +36,12 @@ async def fetch(storage: Storage, user_id: UUID = ANN.id) -> Subscription | None
 
 
 async def save(storage: Storage, *subscriptions: Subscription) -> None:
-    """Save them in a transaction of their own: one alone, or many as a set."""
+    """Save one change, or the ends of many, in one transaction."""
     async with storage.unit_of_work() as work:
         if len(subscriptions) == 1:
             await work.subscriptions.save(subscriptions[0])
         else:
-            await work.subscriptions.save_all(subscriptions)
+            await work.subscriptions.save_ended(subscriptions)
         await work.commit()
 
 
@@ -215,7 +215,7 @@ async def test_an_unknown_subscription_cannot_be_saved(storage: Storage) -> None
         await save(storage, kept(an_active(ANN, PRO)).cancel_now(a_cause()))
 
 
-async def test_many_are_saved_as_a_set(storage: Storage) -> None:
+async def test_the_ends_of_many_are_saved_together(storage: Storage) -> None:
     """With all of their events."""
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
@@ -228,8 +228,8 @@ async def test_many_are_saved_as_a_set(storage: Storage) -> None:
         assert (found.status, found.ended_at, found.version) == ("expired", at, 2)
 
 
-async def test_of_many_none_is_saved_where_one_has_moved_on(storage: Storage) -> None:
-    """Wherever the stale one stands in the set."""
+async def test_no_end_of_a_batch_is_saved_if_one_subscription_has_changed(storage: Storage) -> None:
+    """The position of the stale one in the batch does not matter."""
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
     await save(storage, kept(trials[1]).convert(PRO.revision, a_cause()))
@@ -241,10 +241,10 @@ async def test_of_many_none_is_saved_where_one_has_moved_on(storage: Storage) ->
     assert await types(storage, trials[0]) == ["trial_started"]
 
 
-async def test_saving_none_is_fine(storage: Storage) -> None:
-    """An empty set changes nothing."""
+async def test_saving_an_empty_batch_changes_nothing(storage: Storage) -> None:
+    """An empty batch changes nothing."""
     async with storage.unit_of_work() as work:
-        await work.subscriptions.save_all([])
+        await work.subscriptions.save_ended([])
         await work.commit()
 
 
@@ -371,7 +371,7 @@ async def test_two_sweeps_share_what_is_due(storage: Storage) -> None:
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
         assert await one.subscriptions.claim_due(later, 2) == trials[:2]
         assert await other.subscriptions.claim_due(later, 9) == trials[2:]
-        await other.subscriptions.save_all([trial.apply_expiry(a_cause(later)) for trial in trials[2:]])
+        await other.subscriptions.save_ended([trial.apply_expiry(a_cause(later)) for trial in trials[2:]])
         await other.commit()
     assert await due(storage, later) == trials[:2]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from smp.domain.features import Features, FeatureValue, grants
-from smp.domain.subscription.lifecycle import Status, status_at
+from smp.domain.subscription.lifecycle import Status, access_ends_at, status_at
 
 
 class Reason(StrEnum):
@@ -31,8 +31,13 @@ class EntitlementSnapshot:
     features: Features
 
     def status_at(self, now: datetime) -> Status:
-        """The status that holds at ``now``; at ``ends_at`` exactly it is over."""
-        return status_at(self.status, self.ends_at, self.cancel_at, now)
+        """Return the status that holds at ``now``."""
+        return status_at(self, now)
+
+    @property
+    def access_ends_at(self) -> datetime | None:
+        """The instant at which access ends by time alone."""
+        return access_ends_at(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def decide(standing: EntitlementSnapshot | None, feature: str, now: datetime) ->
     value = standing.features.get(feature)
     allowed = grants(value)
     reason = Reason.GRANTED if allowed else Reason.FEATURE_NOT_IN_PLAN
-    return AccessDecision(allowed, value, reason, status, standing.plan, standing.ends_at)
+    return AccessDecision(allowed, value, reason, status, standing.plan, standing.access_ends_at)
 
 
 def _denied(reason: Reason, status: Status | None, plan: str | None) -> AccessDecision:

@@ -156,11 +156,11 @@ async def test_lanes_that_meet_the_same_bad_row_report_it_once(
 class GivesUp(MemorySubscriptionRepository):
     """A repository whose set-wise writes are given up in favour of others."""
 
-    async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
+    async def save_ended(self, subscriptions: Sequence[Subscription]) -> None:
         """Only one at a time."""
         if len(subscriptions) > 1:
             raise TransactionConflict
-        await super().save_all(subscriptions)
+        await super().save_ended(subscriptions)
 
 
 class GivesUpFactory(UnitOfWorkFactory):

@@ -66,7 +66,6 @@ ACTIONS: Final = (
     "expire",
     "complete_cancellation",
 )
-BY_TIME: Final = {"expire", "complete_cancellation"}
 
 
 def test_nothing_was_left_out_of_the_cells() -> None:
@@ -84,7 +83,6 @@ def test_cell_of_the_table(action: str, source: str | None) -> None:
         move = transition(Action(action), status)
         assert (move.action, move.source) == (action, source)
         assert (move.target, move.event) == LEGAL[action, source]
-        assert move.callers == ({ActorType.SYSTEM} if action in BY_TIME else {ActorType.USER, ActorType.ADMIN})
     else:
         with pytest.raises(IllegalTransition) as refusal:
             transition(Action(action), status)

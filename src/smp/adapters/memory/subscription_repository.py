@@ -15,7 +15,7 @@ from smp.domain.errors import (
     TrialAlreadyUsed,
     UserNotFound,
 )
-from smp.domain.subscription.repository import DuePosition, SubscriptionRepository
+from smp.domain.subscription.repository import DuePosition, SubscriptionRepository, due_position
 from smp.domain.subscription.subscription import Subscription
 
 
@@ -37,7 +37,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
         """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
         await self._transaction.round_trip()
-        due = sorted((row.ends_at, row.id) for row in self._rows() if row.ends_at is not None and row.is_overdue(now))
+        due = sorted(due_position(row) for row in self._rows() if row.is_overdue(now))
         claimed: list[Subscription] = []
         for position in due:
             if len(claimed) == limit:
@@ -72,10 +72,13 @@ class MemorySubscriptionRepository(SubscriptionRepository):
 
     async def save(self, subscription: Subscription) -> None:
         """Keep the change and its events. Raises StaleVersion."""
-        await self.save_all([subscription])
+        await self._save([subscription])
 
-    async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
-        """Keep many changes and their events. Raises StaleVersion where one of them is not the one that was changed."""
+    async def save_ended(self, ended: Sequence[Subscription]) -> None:
+        """Keep the ends of subscriptions that time has ended, and their events. Raises StaleVersion."""
+        await self._save(ended)
+
+    async def _save(self, subscriptions: Sequence[Subscription]) -> None:
         with self._transaction.writing():
             for subscription in subscriptions:
                 await self._transaction.lock("subscription", subscription.id)
@@ -99,8 +102,8 @@ class MemorySubscriptionRepository(SubscriptionRepository):
         if self._transaction.revisions.get((subscription.plan_id, subscription.revision)) is None:
             raise StorageIntegrityError("subscriptions_revision_exists")
         kept = self._transaction.subscriptions.get(subscription.id)
-        # A sweep writes what time has decided and moves no span: looking at all others again would make it quadratic.
-        if kept is None or _span(kept) != _span(subscription):
+        # Time moves no span; to compare it with all others again would make the expiry job quadratic.
+        if kept is None or kept.span != subscription.span:
             self._require_no_overlap(subscription)
         self._transaction.subscriptions.put(subscription.id, replace(subscription, events=()))
         self._transaction.record(subscription.events)
@@ -113,12 +116,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
 
 def overlap(one: Subscription, other: Subscription) -> bool:
     """Whether there is an instant in both spans; an empty span has none."""
-    spans = (_span(one), _span(other))
+    spans = (one.span, other.span)
     starts_at = max(start for start, _ in spans)
     ends = [end for _, end in spans if end is not None]
     return not ends or starts_at < min(ends)
-
-
-def _span(subscription: Subscription) -> tuple[datetime, datetime | None]:
-    """From the start to the end, which it does not contain; without an end, for ever."""
-    return subscription.starts_at, subscription.ends_at if subscription.ended_at is None else subscription.ended_at

@@ -63,11 +63,10 @@ def _claim_row(user: User) -> dict[str, object]:
 
 
 def _span_row(subscription: Subscription) -> dict[str, object]:
-    end = subscription.ends_at if subscription.ended_at is None else subscription.ended_at
     return {
         "user_id": subscription.user_id,
         "subscription_id": subscription.id,
-        "span": Range(subscription.starts_at, end),
+        "span": Range(*subscription.span),
     }
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from smp.adapters.postgres.effective_state import ACCESS_ENDS_AT_SQL, LIVE_PREDICATE, OVERDUE_PREDICATE, SPAN_SQL
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, Statement, sql
-from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.application.queries.readers import IntegrityChecker
 from smp.application.queries.views import CheckResult
@@ -59,8 +59,6 @@ class Invariant:
         )
 
 
-_SPAN: Final = "tstzrange(s.starts_at, coalesce(s.ended_at, s.ends_at))"
-
 INVARIANTS: Final = (
     Invariant(
         "one_live_subscription_a_user",
@@ -68,23 +66,22 @@ INVARIANTS: Final = (
     ),
     Invariant(
         "no_overlap_of_subscriptions",
-        """
+        f"""
         SELECT 'subscription ' || id FROM (
             SELECT id, starts_at, ends, max(ends) OVER (
                 PARTITION BY user_id ORDER BY starts_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) AS ends_before
-            FROM (
-                SELECT user_id, id, starts_at, coalesce(ended_at, ends_at, 'infinity') AS ends FROM subscriptions
-            ) AS spans WHERE starts_at < ends
+            FROM (SELECT *, coalesce(ended_at, {ACCESS_ENDS_AT_SQL}, 'infinity') AS ends FROM subscriptions) AS spans
+            WHERE starts_at < ends
         ) AS ordered WHERE starts_at < ends_before
-        """,
+        """,  # noqa: S608
     ),
     Invariant(
         "spans_fit_subscriptions",
         f"""
         SELECT 'subscription ' || coalesce(s.id, c.subscription_id)
         FROM subscriptions AS s FULL JOIN subscription_spans AS c ON c.user_id = s.user_id AND c.subscription_id = s.id
-        WHERE s.id IS NULL OR c.subscription_id IS NULL OR c.span <> {_SPAN}
+        WHERE s.id IS NULL OR c.subscription_id IS NULL OR c.span <> {SPAN_SQL}
         """,  # noqa: S608
     ),
     Invariant(
@@ -102,10 +99,10 @@ INVARIANTS: Final = (
     ),
     Invariant(
         "expired_ended_at_its_end",
-        """
-        SELECT 'subscription ' || id FROM subscriptions
-        WHERE status = 'expired' AND (ended_at IS NULL OR ended_at IS DISTINCT FROM ends_at OR cancelled_at IS NOT NULL)
-        """,
+        f"""
+        SELECT 'subscription ' || id FROM subscriptions WHERE status = 'expired'
+        AND (ended_at IS NULL OR ended_at IS DISTINCT FROM {ACCESS_ENDS_AT_SQL} OR cancelled_at IS NOT NULL)
+        """,  # noqa: S608
     ),
     Invariant(
         "cancelled_ended_when_cancelled",
@@ -232,9 +229,9 @@ INVARIANTS: Final = (
     Invariant(
         "counts_of_users",
         """
-        SELECT 'counted ' || counted || ' of ' || present FROM (
-            SELECT (SELECT coalesce(sum(n), 0) FROM user_counts) AS counted, (SELECT count(*) FROM users) AS present
-        ) AS both_counts WHERE counted <> present
+        SELECT 'counted ' || counted || ' of ' || present
+        FROM (SELECT coalesce(sum(n), 0) AS counted FROM user_counts) AS c, (SELECT count(*) AS present FROM users) AS u
+        WHERE counted <> present
         """,
         "statistics are wrong; set user_counts to the number of users",
     ),
@@ -248,14 +245,11 @@ INVARIANTS: Final = (
 # These compare with the present instant. A clock that was set back, or a late sweep, is no damage: no answer is wrong.
 _FUTURE_ANSWERS: Final = Invariant(
     "kept_answers_are_of_the_past",
-    """
-    SELECT 'key ' || key FROM idempotency_keys
-    WHERE created_at > CAST(:now AS timestamptz) + interval '1 hour'
-    """,
+    "SELECT 'key ' || key FROM idempotency_keys WHERE created_at > CAST(:now AS timestamptz) + interval '1 hour'",
     "the clocks of the machines differ, or the test clock was removed; delete these rows",
 )
 _LATE: Final = sql(
-    f"SELECT count(*) FROM subscriptions WHERE {LIVE_PREDICATE} AND ends_at <= :overdue_since",  # noqa: S608
+    f"SELECT count(*) FROM subscriptions WHERE {OVERDUE_PREDICATE}",  # noqa: S608
     CHECK_TIMEOUT_S,
 )
 _ADMINS: Final = sql("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
@@ -274,7 +268,7 @@ class PostgresIntegrityChecker(IntegrityChecker):
             await transaction.row(_TAKE_TIME)
             findings = [await _ask(transaction, invariant) for invariant in INVARIANTS]
             findings.append(await _ask(transaction, _FUTURE_ANSWERS, now=now))
-            findings.append(_lateness(await transaction.row(_LATE, overdue_since=now - LATENESS)))
+            findings.append(_lateness(await transaction.row(_LATE, now=now - LATENESS)))
             findings.append(_administration(await transaction.row(_ADMINS)))
         return findings
 

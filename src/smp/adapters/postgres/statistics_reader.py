@@ -1,6 +1,6 @@
-"""The platform in counts, in PostgreSQL.
+"""The counts behind the statistics, in PostgreSQL.
 
-The counts are kept by triggers, by what was written; here the overdue, who are few, are moved to where they are now.
+Triggers keep the counts by written status; the statement moves the few overdue subscriptions to their effective status.
 """
 
 from __future__ import annotations
@@ -11,37 +11,43 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from smp.adapters.postgres.effective_state import (
+    ACCESS_ENDS_AT_SQL,
+    ENDS_LATER,
+    LIVE_PREDICATE,
+    OVERDUE_ORDER,
+    OVERDUE_PREDICATE,
+    STATUS_BY_TIME_SQL,
+)
 from smp.adapters.postgres.mapping import money_of, status_of
 from smp.adapters.postgres.replica_reads import ReplicaReads
-from smp.adapters.postgres.statements import Row, sql
+from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
-from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.application.queries.readers import StatisticsReader, StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.period import Period
 from smp.domain.subscription.lifecycle import LIVE, Status
 
-# One statement, so that all figures are of one instant. The overdue are read in the order of their index up to a limit:
-# the planner, which cannot know how few they are, would rather read the whole table.
-_FIGURES: Final = """
+# One statement, so that all counts are of one instant. Overdue subscriptions are read in the order of their index up to
+# a limit: without it the planner, which cannot estimate how few there are, reads the whole table.
+_COUNTS: Final = """
     WITH overdue AS MATERIALIZED (
         SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at) AS origin,
-               CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END AS status_now
-        FROM subscriptions WHERE {live} AND ends_at <= CAST(:now AS timestamptz)
-        ORDER BY ends_at, id {limit}
-    ), moved AS (
+               {status_by_time} AS status_now
+        FROM subscriptions WHERE {overdue} ORDER BY {overdue_order} {limit}
+    ), adjusted AS (
         SELECT plan_id, revision, status, origin, n FROM subscription_counts
         UNION ALL SELECT plan_id, revision, status, origin, -1 FROM overdue
         UNION ALL SELECT plan_id, revision, status_now, origin, 1 FROM overdue
     ), counted AS (
-        SELECT plan_id, revision, status, origin, sum(n)::bigint AS n FROM moved GROUP BY 1, 2, 3, 4
+        SELECT plan_id, revision, status, origin, sum(n)::bigint AS n FROM adjusted GROUP BY 1, 2, 3, 4
     )
     SELECT c.status, c.origin, c.n, p.code, r.plan_id, r.number, r.amount, r.currency, r.period,
            (SELECT coalesce(sum(n), 0)::bigint FROM user_counts) AS users,
            (SELECT count(*) FROM overdue) AS overdue,
            (
                SELECT count(*) FROM subscriptions
-               WHERE {live} AND ends_at > CAST(:now AS timestamptz) AND ends_at < CAST(:ending_before AS timestamptz)
+               WHERE {live} AND {ends_later} AND {access_ends_at} < CAST(:ending_before AS timestamptz)
            ) AS ending
     FROM (SELECT 1) AS always
     LEFT JOIN counted AS c ON c.n <> 0
@@ -49,8 +55,24 @@ _FIGURES: Final = """
     LEFT JOIN plan_revisions AS r ON r.plan_id = c.plan_id AND r.number = c.revision
     ORDER BY r.plan_id, r.number
 """
-_BY_FEW_OVERDUE: Final = sql(_FIGURES.format(live=LIVE_PREDICATE, limit=f"LIMIT {BACKLOG_MAX}"))
-_BY_ANY_OVERDUE: Final = sql(_FIGURES.format(live=LIVE_PREDICATE, limit=""))
+
+
+def _counts(limit: str) -> Statement:
+    return sql(
+        _COUNTS.format(
+            live=LIVE_PREDICATE,
+            overdue=OVERDUE_PREDICATE,
+            overdue_order=OVERDUE_ORDER,
+            status_by_time=STATUS_BY_TIME_SQL,
+            access_ends_at=ACCESS_ENDS_AT_SQL,
+            ends_later=ENDS_LATER,
+            limit=limit,
+        )
+    )
+
+
+_BY_FEW_OVERDUE: Final = _counts(f"LIMIT {BACKLOG_MAX}")
+_BY_ANY_OVERDUE: Final = _counts("")
 
 
 class PostgresStatisticsReader(StatisticsReader):

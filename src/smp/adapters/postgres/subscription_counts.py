@@ -1,7 +1,7 @@
-"""How many subscriptions there are, and how far behind the sweep is, in PostgreSQL: for whoever watches the platform.
+"""Counts of subscriptions and the lag of the expiry job, for metrics.
 
-It is asked every few seconds, so it costs little and the same however large the tables are: the counts are kept by
-triggers, and of the overdue, who are few where somebody sweeps, a limited number is read in the order of their index.
+They are read every few seconds, so their cost does not grow with the tables: triggers keep the counts, and a limited
+number of overdue subscriptions is read in the order of their index.
 """
 
 from __future__ import annotations
@@ -11,29 +11,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from smp.adapters.postgres.effective_state import (
+    ACCESS_ENDS_AT_SQL,
+    OVERDUE_ORDER,
+    OVERDUE_PREDICATE,
+    STATUS_BY_TIME_SQL,
+)
 from smp.adapters.postgres.mapping import instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.domain.subscription.lifecycle import Status
 
 OVERDUE_MAX: Final = 10_000
-"""As many overdue subscriptions are counted, and taken for what they are; any beyond count as what was written."""
+"""How many overdue subscriptions are counted by their effective status; the others count by their written status."""
 
-_TALLY: Final = sql(
+_COUNTS: Final = sql(
     f"""
     WITH overdue AS MATERIALIZED (
-        SELECT status, ends_at, CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END AS status_now
-        FROM subscriptions WHERE {LIVE_PREDICATE} AND ends_at <= CAST(:now AS timestamptz)
-        ORDER BY ends_at, id LIMIT {OVERDUE_MAX}
-    ), moved AS (
+        SELECT status, {ACCESS_ENDS_AT_SQL} AS over_since, {STATUS_BY_TIME_SQL} AS status_now
+        FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} LIMIT {OVERDUE_MAX}
+    ), adjusted AS (
         SELECT status, n FROM subscription_counts
         UNION ALL SELECT status, -1 FROM overdue
         UNION ALL SELECT status_now, 1 FROM overdue
     )
-    SELECT each.status, coalesce(sum(moved.n), 0)::bigint AS n, (SELECT count(*) FROM overdue) AS overdue,
-           (SELECT min(ends_at) FROM overdue) AS oldest
-    FROM unnest(CAST(:statuses AS text[])) AS each (status) LEFT JOIN moved ON moved.status = each.status
+    SELECT each.status, coalesce(sum(adjusted.n), 0)::bigint AS n, (SELECT count(*) FROM overdue) AS overdue,
+           (SELECT min(over_since) FROM overdue) AS oldest
+    FROM unnest(CAST(:statuses AS text[])) AS each (status) LEFT JOIN adjusted ON adjusted.status = each.status
     GROUP BY each.status
     """  # noqa: S608 - constants
 )
@@ -41,7 +45,7 @@ _TALLY: Final = sql(
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionCounts:
-    """Subscriptions by status at an instant, how many of them are overdue, and since when the oldest of those is."""
+    """Subscriptions by effective status, the number of overdue ones, and how long the oldest has been overdue."""
 
     subscriptions: Mapping[Status, int]
     overdue: int
@@ -49,14 +53,14 @@ class SubscriptionCounts:
 
 
 class PostgresSubscriptionCounts:
-    """Counts."""
+    """Reads the counts from the primary."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def at(self, now: datetime) -> SubscriptionCounts:
-        """The counts as of ``now``. Raises StorageUnavailable."""
-        rows = await self._pool.rows(_TALLY, now=now, statuses=list(Status))
+        """Return the counts as of ``now``. Raises StorageUnavailable."""
+        rows = await self._pool.rows(_COUNTS, now=now, statuses=list(Status))
         oldest = instant_if_any(rows[0]["oldest"])
         return SubscriptionCounts(
             subscriptions={status_of(row["status"]): row["n"] for row in rows},

@@ -14,9 +14,15 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from smp.adapters.postgres.effective_state import (
+    EFFECTIVE_STATUS_SQL,
+    IS_NOT_OVER,
+    OVERDUE_ORDER,
+    OVERDUE_PREDICATE,
+    ends_as_one_of,
+)
 from smp.adapters.postgres.mapping import SUBSCRIPTION_VIEW_SQL, instant_of, plan_id_of
 from smp.adapters.postgres.statements import Statement, sql
-from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.application.paging import PageRequest
 from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition
 from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
@@ -28,8 +34,7 @@ BACKLOG_MAX: Final = 10_000
 BACKLOG: Final = sql(
     f"""
     SELECT count(*) FROM (
-        SELECT id FROM subscriptions WHERE {LIVE_PREDICATE} AND ends_at <= CAST(:now AS timestamptz)
-        ORDER BY ends_at, id LIMIT {BACKLOG_MAX + 1}
+        SELECT id FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} LIMIT {BACKLOG_MAX + 1}
     ) AS overdue
     """  # noqa: S608 - constants
 )
@@ -43,17 +48,12 @@ _WANTED_PLAN: Final = """
 """
 _PLAN: Final = "(SELECT id FROM wanted_plan)"
 _EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_key AS text))"
-_IS_OVER: Final = "ends_at <= CAST(:now AS timestamptz)"
-_RUNS: Final = "(ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))"
 # Where a page begins, exclusive; for what runs that is now at the earliest. Of several lower bounds PostgreSQL begins
 # to read an index at whichever it comes upon, not at the greatest: so there is one.
 _BEGIN: Final = ("CAST(:after_end AS timestamptz)", "CAST(:after_id AS uuid)")
 _BEGIN_OF_RUNNING: Final = ("CAST(:running_after_end AS timestamptz)", "CAST(:running_after_id AS uuid)")
 _BEFORE_END: Final = "ends_at < CAST(:ends_before AS timestamptz)"
-_STATUS_NOW: Final = f"""
-    CASE WHEN {LIVE_PREDICATE} AND {_IS_OVER} THEN CASE WHEN cancel_at IS NULL THEN 'expired' ELSE 'cancelled' END
-    ELSE status END = ANY (CAST(:statuses AS text[]))
-"""
+_HAS_STATUS: Final = f"{EFFECTIVE_STATUS_SQL} = ANY (CAST(:statuses AS text[]))"
 
 _FIRST_END: Final = datetime.min.replace(tzinfo=UTC)
 _BEYOND_ALL_ENDS: Final = datetime.max.replace(tzinfo=UTC)
@@ -100,7 +100,7 @@ def list_statement(shape: FilterShape) -> Statement:
     """The statement for filters of this shape, written and compiled once."""
     if shape.by_user or shape.by_email:
         # A user has few subscriptions, or at least only a user's.
-        branches = [_cut(shape, _STATUS_NOW if shape.statuses else "true")]
+        branches = [_cut(shape, _HAS_STATUS if shape.statuses else "true")]
     else:
         branches = list(_branches(shape))
     ordered = f"ORDER BY {shape.order} LIMIT :limit"
@@ -164,22 +164,19 @@ def _written(shape: FilterShape, status: Status, *, runs: bool) -> str:
     if shape.by_plan:
         conditions.append(f"status = '{status.value}'")
     if runs and not shape.by_end:
-        conditions.append(_RUNS)
+        conditions.append(IS_NOT_OVER)
     order = f"{first}, {shape.order}" if shape.by_end else f"{first} DESC, {shape.order}"
     return _limited("subscriptions", conditions, order)
 
 
 def _overdue(shape: FilterShape) -> str:
-    is_overdue = f"{LIVE_PREDICATE} AND {_IS_OVER}"
-    ended_as_wanted = "true"
-    if not shape.statuses >= TERMINAL:
-        ended_as_wanted = f"cancel_at IS {'NULL' if Status.EXPIRED in shape.statuses else 'NOT NULL'}"
+    ended_as_wanted = ends_as_one_of(shape.statuses & TERMINAL)
     if shape.by_end:
-        return _cut(shape, f"{is_overdue} AND {ended_as_wanted}")
-    # Read in the order of their index and sorted after. The planner knows neither that they are few nor that being live
-    # and being over exclude each other nearly always: the limit tells it that the index is worth its while.
+        return _cut(shape, f"{OVERDUE_PREDICATE} AND {ended_as_wanted}")
+    # Read in the order of their index and sorted afterwards. The planner overestimates how many there are, because it
+    # takes being live and being over for independent; the limit makes it use the index.
     limit = "" if shape.has_backlog else f"LIMIT {BACKLOG_MAX}"
-    overdue = f"(SELECT * FROM subscriptions WHERE {is_overdue} ORDER BY ends_at, id {limit}) AS overdue"  # noqa: S608
+    overdue = f"(SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} {limit}) AS overdue"  # noqa: S608
     return _cut(shape, ended_as_wanted, overdue)
 
 

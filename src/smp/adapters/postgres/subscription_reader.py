@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from smp.adapters.postgres.effective_state import IS_NOT_OVER, LIVE_PREDICATE
 from smp.adapters.postgres.mapping import SUBSCRIPTION_VIEW_SQL, actor_of, instant_of, subscription_view_of
 from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.subscription_list import BACKLOG, BACKLOG_MAX, FilterShape, list_statement, list_values
-from smp.adapters.postgres.tables import LIVE_PREDICATE
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import (
     EventPosition,
@@ -28,7 +28,7 @@ _CURRENT: Final = sql(
     f"""
     WITH page AS (
         SELECT * FROM subscriptions
-        WHERE user_id = :user_id AND {LIVE_PREDICATE} AND (ends_at IS NULL OR ends_at > CAST(:now AS timestamptz))
+        WHERE user_id = :user_id AND {LIVE_PREDICATE} AND {IS_NOT_OVER}
     )
     SELECT {SUBSCRIPTION_VIEW_SQL}
     """  # noqa: S608 - constants

@@ -7,41 +7,46 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, tuple_
+from sqlalchemy import bindparam, select, text
 
-from smp.adapters.postgres.errors import ErrorContext
+from smp.adapters.postgres.effective_state import LIVE_PREDICATE, OVERDUE_ORDER, OVERDUE_PREDICATE, SPAN_SQL
+from smp.adapters.postgres.errors import NO_CONTEXT, ErrorContext
 from smp.adapters.postgres.mapping import subscription_event_row, subscription_of, subscription_row
 from smp.adapters.postgres.statements import Statement, sql
-from smp.adapters.postgres.tables import LIVE_PREDICATE, subscriptions
+from smp.adapters.postgres.tables import subscriptions
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.errors import StaleVersion, TrialAlreadyUsed
-from smp.domain.events import SYSTEM, DomainEvent
-from smp.domain.subscription.lifecycle import SubscriptionEventType
+from smp.domain.events import DomainEvent
 from smp.domain.subscription.repository import DuePosition, SubscriptionRepository
 from smp.domain.subscription.subscription import Subscription
 
 _columns = subscriptions.c
-_live = text(LIVE_PREDICATE)
 
-_FIND_UNSETTLED: Final = Statement(
-    select(subscriptions).where(_columns.user_id == bindparam("user_id"), _live).with_for_update(key_share=True)
-)
-
-_due = (
+_FIND_OPEN: Final = Statement(
     select(subscriptions)
-    .where(_live, _columns.ends_at <= bindparam("now"))
-    .order_by(_columns.ends_at, _columns.id)
-    .limit(bindparam("limit"))
-    .with_for_update(key_share=True, skip_locked=True)
+    .where(_columns.user_id == bindparam("user_id"), text(LIVE_PREDICATE))
+    .with_for_update(key_share=True)
 )
-_behind = tuple_(_columns.ends_at, _columns.id) > tuple_(
-    bindparam("after_end", type_=_columns.ends_at.type), bindparam("after_id", type_=_columns.id.type)
+
+# A batch of thousands of rows on a cold disk takes longer than any statement that a caller waits for.
+_BATCH_TIMEOUT_S: Final = 30.0
+_EXTEND_TIMEOUT: Final = sql(f"SET LOCAL statement_timeout = '{_BATCH_TIMEOUT_S:.0f}s'")
+
+
+def _claim_due(and_after: str = "") -> Statement:
+    return sql(
+        f"""
+        SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} {and_after}
+        ORDER BY {OVERDUE_ORDER} LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        """,  # noqa: S608 - constants
+        _BATCH_TIMEOUT_S,
+    )
+
+
+_CLAIM_DUE: Final = _claim_due()
+_CLAIM_DUE_AFTER: Final = _claim_due(
+    f"AND ({OVERDUE_ORDER}) > (CAST(:after_end AS timestamptz), CAST(:after_id AS uuid))"
 )
-# Thousands of rows on a cold disk take longer than anything that a caller waits for.
-_SWEEP_TIMEOUT_S: Final = 30.0
-_TAKE_TIME: Final = sql(f"SET LOCAL statement_timeout = '{_SWEEP_TIMEOUT_S:.0f}s'")
-_CLAIM_DUE: Final = Statement(_due, _SWEEP_TIMEOUT_S)
-_CLAIM_DUE_BEHIND: Final = Statement(_due.where(_behind), _SWEEP_TIMEOUT_S)
 
 _CLAIM_TRIAL: Final = sql(
     """
@@ -73,40 +78,34 @@ _ADD: Final = sql(
             :user_id, :id, :plan_id, :revision, :status, :starts_at, :ends_at, :trial_ends_at, :anchor_at, :periods,
             :converted_at, :cancel_at, :cancelled_at, :ended_at, :version, :created_at
         )
-        RETURNING user_id, id, tstzrange(starts_at, coalesce(ended_at, ends_at)) AS span
-    ), covered AS (
+        RETURNING user_id, id, {SPAN_SQL} AS span
+    ), spans AS (
         INSERT INTO subscription_spans (user_id, subscription_id, span) SELECT user_id, id, span FROM saved
     )
     {_EVENTS}
     """  # noqa: S608 - the parts are constants
 )
-# Whose rows these are is said twice, for a database that is dealt out by user looks only at an equality with a value.
-_CHANGE: Final = f"""
+# The user is compared with a parameter in both tables, because a database that is sharded by user routes by that only.
+_SAVE: Final = sql(
+    f"""
     WITH saved AS (
-        UPDATE subscriptions AS s
-        SET plan_id = w.plan_id, revision = w.revision, status = w.status, ends_at = w.ends_at,
-            trial_ends_at = w.trial_ends_at, anchor_at = w.anchor_at, periods = w.periods,
-            converted_at = w.converted_at, cancel_at = w.cancel_at, cancelled_at = w.cancelled_at,
-            ended_at = w.ended_at, version = w.version
-        FROM unnest(
-            CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:plan_id AS uuid[]), CAST(:revision AS bigint[]),
-            CAST(:status AS text[]), CAST(:ends_at AS timestamptz[]), CAST(:trial_ends_at AS timestamptz[]),
-            CAST(:anchor_at AS timestamptz[]), CAST(:periods AS bigint[]), CAST(:converted_at AS timestamptz[]),
-            CAST(:cancel_at AS timestamptz[]), CAST(:cancelled_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]),
-            CAST(:version AS bigint[]), CAST(:version_before AS bigint[])
-        ) AS w (
-            user_id, id, plan_id, revision, status, ends_at, trial_ends_at, anchor_at, periods, converted_at, cancel_at,
-            cancelled_at, ended_at, version, version_before
-        )
-        WHERE s.user_id = ANY (CAST(:user_id AS uuid[]))
-        AND s.user_id = w.user_id AND s.id = w.id AND s.version = w.version_before
-        RETURNING s.user_id, s.id
-    ), told AS ({_EVENTS})
+        UPDATE subscriptions
+        SET plan_id = :plan_id, revision = :revision, status = :status, ends_at = :ends_at,
+            trial_ends_at = :trial_ends_at, anchor_at = :anchor_at, periods = :periods, converted_at = :converted_at,
+            cancel_at = :cancel_at, cancelled_at = :cancelled_at, ended_at = :ended_at, version = :version
+        WHERE user_id = :user_id AND id = :id AND version = :version_before
+        RETURNING user_id, id, {SPAN_SQL} AS span
+    ), adjusted AS (
+        UPDATE subscription_spans AS spans SET span = saved.span FROM saved
+        WHERE spans.user_id = :user_id AND spans.subscription_id = saved.id AND spans.span <> saved.span
+    ), inserted_events AS ({_EVENTS})
     SELECT count(*) FROM saved
-"""  # noqa: S608 - the parts are constants
-# What time ends changes these columns alone, and is told of by one event that says when; the sweep, which does that by
-# the thousand, sends nothing else.
-_END: Final = """
+    """  # noqa: S608 - the parts are constants
+)
+# An end by time changes these columns only, moves no span, and has one event of the system. The expiry job writes
+# thousands of them, so nothing else is sent.
+_SAVE_ENDED: Final = sql(
+    """
     WITH saved AS (
         UPDATE subscriptions AS s
         SET status = w.status, cancelled_at = w.cancelled_at, ended_at = w.ended_at, version = w.version
@@ -118,24 +117,13 @@ _END: Final = """
         ) AS w (user_id, id, status, cancelled_at, ended_at, version, event_id, event_type, occurred_at, data)
         WHERE s.user_id = w.user_id AND s.id = w.id AND s.version = w.version - 1
         RETURNING s.user_id, w.event_id, s.id, s.version, w.event_type, w.occurred_at, w.data
-    ), told AS (
+    ), inserted_events AS (
         INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
         SELECT user_id, event_id, id, version, event_type, occurred_at, 'system', NULL, data FROM saved
     )
     SELECT count(*) FROM saved
-"""
-_SAVE: Final = sql(_CHANGE)
-_SAVE_MANY: Final = sql(_CHANGE, _SWEEP_TIMEOUT_S)
-_END_MANY: Final = sql(_END, _SWEEP_TIMEOUT_S)
-_MOVE_SPANS: Final = sql(
-    """
-    UPDATE subscription_spans AS covered
-    SET span = tstzrange(s.starts_at, coalesce(s.ended_at, s.ends_at))
-    FROM subscriptions AS s JOIN unnest(CAST(:user_id AS uuid[]), CAST(:id AS uuid[])) AS w (user_id, id)
-         ON s.user_id = w.user_id AND s.id = w.id
-    WHERE s.user_id = ANY (CAST(:user_id AS uuid[])) AND covered.user_id = ANY (CAST(:user_id AS uuid[]))
-    AND covered.user_id = s.user_id AND covered.subscription_id = s.id
-    """
+""",
+    _BATCH_TIMEOUT_S,
 )
 
 _EVENT_ARRAYS: Final = {
@@ -149,8 +137,7 @@ _EVENT_ARRAYS: Final = {
     "actor_ids": "actor_id",
     "event_data": "data",
 }
-_CHANGING: Final = _SAVE.names.intersection(_columns.keys())
-_MOVE_THE_END: Final = frozenset({SubscriptionEventType.CONVERTED, SubscriptionEventType.RENEWED})
+_SAVED_COLUMNS: Final = _SAVE.names.intersection(_columns.keys())
 
 
 class PostgresSubscriptionRepository(SubscriptionRepository):
@@ -161,17 +148,17 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
         """The subscription of the user that is written as live, locked."""
-        row = await self._transaction.row(_FIND_UNSETTLED, user_id=user_id)
+        row = await self._transaction.row(_FIND_OPEN, user_id=user_id)
         return None if row is None else subscription_of(row)
 
     async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
-        """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
-        await self._transaction.row(_TAKE_TIME)
+        """Return and lock up to ``limit`` due subscriptions behind ``after`` that no other transaction has locked."""
+        await self._transaction.row(_EXTEND_TIMEOUT)
         if after is None:
             rows = await self._transaction.rows(_CLAIM_DUE, now=now, limit=limit)
         else:
             rows = await self._transaction.rows(
-                _CLAIM_DUE_BEHIND, now=now, limit=limit, after_end=after[0], after_id=after[1]
+                _CLAIM_DUE_AFTER, now=now, limit=limit, after_end=after[0], after_id=after[1]
             )
         return [subscription_of(row) for row in rows]
 
@@ -197,44 +184,25 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
         await self._transaction.run(_ADD, ErrorContext(subscription.user_id), **values)
 
     async def save(self, subscription: Subscription) -> None:
-        """Keep the change and its events. Raises StaleVersion."""
-        await self._save(_SAVE, [subscription])
+        """Keep the change and its events. Raises StaleVersion, or LiveSubscriptionExists if two spans overlap."""
+        row = subscription_row(subscription)
+        values = {name: row[name] for name in _SAVED_COLUMNS} | _event_arrays(subscription.events)
+        values["version_before"] = subscription.version - len(subscription.events)
+        await self._write(_SAVE, 1, ErrorContext(subscription.user_id), values)
 
-    async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
-        """Keep many changes and their events in one statement. Raises StaleVersion; nothing is kept then."""
-        if all(_is_ended_by_time(subscription) for subscription in subscriptions):
-            await self._write(_END_MANY, len(subscriptions), _endings(subscriptions))
-        else:
-            await self._save(_SAVE_MANY, subscriptions)
+    async def save_ended(self, ended: Sequence[Subscription]) -> None:
+        """Keep the ends of subscriptions that time has ended, and their events. Raises StaleVersion."""
+        await self._write(_SAVE_ENDED, len(ended), NO_CONTEXT, _ended_arrays(ended))
 
-    async def _write(self, statement: Statement, count: int, values: dict[str, object]) -> None:
-        written = await self._transaction.row(statement, **values)
+    async def _write(self, statement: Statement, count: int, context: ErrorContext, values: dict[str, object]) -> None:
+        written = await self._transaction.row(statement, context, **values)
         if written is None or written[0] != count:
             self._transaction.mark_aborted()
             raise StaleVersion
 
-    async def _save(self, statement: Statement, subscriptions: Sequence[Subscription]) -> None:
-        await self._write(statement, len(subscriptions), _changes(subscriptions))
-        moved = [subscription for subscription in subscriptions if _moves_span(subscription)]
-        if moved:
-            users, ids = [one.user_id for one in moved], [one.id for one in moved]
-            await self._transaction.run(_MOVE_SPANS, ErrorContext(moved[0].user_id), user_id=users, id=ids)
 
-
-def _is_ended_by_time(changed: Subscription) -> bool:
-    """Whether all that happened is that its time was over."""
-    return [event.actor for event in changed.events] == [SYSTEM] and changed.ended_at == changed.ends_at
-
-
-def _moves_span(changed: Subscription) -> bool:
-    """Whether the change moved the end of the span; what time ended keeps it, so that the sweep never writes spans."""
-    if any(event.type in _MOVE_THE_END for event in changed.events):
-        return True
-    return changed.ended_at is not None and changed.ended_at != changed.ends_at
-
-
-def _endings(ended: Sequence[Subscription]) -> dict[str, object]:
-    """What the statement is told of subscriptions with the one event that ended them."""
+def _ended_arrays(ended: Sequence[Subscription]) -> dict[str, object]:
+    """Return the parameters of the statement for subscriptions with the one event that ended them."""
     events = [one.events[0] for one in ended]
     return {
         "user_id": [one.user_id for one in ended],
@@ -248,14 +216,6 @@ def _endings(ended: Sequence[Subscription]) -> dict[str, object]:
         "event_times": [event.occurred_at for event in events],
         "event_data": [event.data for event in events],
     }
-
-
-def _changes(changed: Sequence[Subscription]) -> dict[str, object]:
-    """What the statements are told of subscriptions with whatever happened to them."""
-    rows = [subscription_row(one) for one in changed]
-    arrays: dict[str, object] = {name: [row[name] for row in rows] for name in _CHANGING}
-    arrays["version_before"] = [one.version - len(one.events) for one in changed]
-    return arrays | _event_arrays(event for one in changed for event in one.events)
 
 
 def _event_arrays(events: Iterable[DomainEvent]) -> dict[str, object]:

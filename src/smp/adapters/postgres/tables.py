@@ -24,10 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, TSTZRANGE, UUID, ExcludeConstraint
 
-METADATA: Final = MetaData()
+from smp.adapters.postgres.effective_state import LIVE_PREDICATE
 
-LIVE_PREDICATE: Final = "status IN ('trial', 'active')"
-"""As SQL: partial indexes serve only those statements that spell their condition out."""
+METADATA: Final = MetaData()
 
 _ACTOR: Final = "actor_type IN ('user', 'admin', 'service', 'system') AND (actor_type = 'system') = (actor_id IS NULL)"
 _PERIOD: Final = "^P([1-9][0-9]{0,9}[DWMY]|T[1-9][0-9]{0,9}[HMS])$"

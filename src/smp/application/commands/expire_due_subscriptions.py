@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.errors import DomainError
 from smp.domain.events import SYSTEM
 from smp.domain.subscription.lifecycle import Status
-from smp.domain.subscription.repository import DuePosition
+from smp.domain.subscription.repository import DuePosition, due_position
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import SessionPolicy
 
@@ -98,7 +97,7 @@ class ExpireDueSubscriptionsHandler:
             claimed = await self._settle_batch(new_metadata, position, outcome)
             if not claimed:
                 return
-            position = _position(claimed[-1])
+            position = due_position(claimed[-1])
             progress(outcome)
 
     async def _settle_batch(
@@ -110,7 +109,7 @@ class ExpireDueSubscriptionsHandler:
                 claimed = await work.subscriptions.claim_due(new_metadata.at, BATCH_SIZE, after)
                 settled = [subscription.apply_expiry(new_metadata()) for subscription in claimed]
                 if settled:
-                    await work.subscriptions.save_all(settled)
+                    await work.subscriptions.save_ended(settled)
                     await work.commit()
             outcome.count(settled)
         except (DomainError, TransactionConflict):
@@ -132,9 +131,3 @@ class ExpireDueSubscriptionsHandler:
             if due.id not in outcome.failed:
                 outcome.failed.add(due.id)
                 self.failures.expiry_failed(due.id, failure)
-
-
-def _position(subscription: Subscription) -> tuple[datetime, UUID]:
-    if subscription.ends_at is None:
-        raise AssertionError("a subscription without an end was claimed as due")
-    return subscription.ends_at, subscription.id

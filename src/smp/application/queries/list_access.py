@@ -34,4 +34,4 @@ class ListAccessHandler:
         status = standing.status_at(await self.clock.now())
         if status not in LIVE:
             return AccessView(query.user_id, status, standing.plan, features({}), None)
-        return AccessView(query.user_id, status, standing.plan, standing.features, standing.ends_at)
+        return AccessView(query.user_id, status, standing.plan, standing.features, standing.access_ends_at)

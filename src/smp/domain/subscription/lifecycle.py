@@ -1,20 +1,23 @@
-"""The life of a subscription as one table: every legal move, who may ask for it, and what it is announced as."""
+"""The life of a subscription as one table, and what time alone does to it.
+
+What a subscription is at an instant is decided here once, by :func:`move_by_time`;
+``adapters/postgres/effective_state.py`` says the same in SQL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from smp.domain.errors import IllegalTransition
-from smp.domain.events import ActorType
 
 
 class Status(StrEnum):
-    """Where a subscription stands."""
+    """The statuses of a subscription."""
 
     TRIAL = "trial"
     ACTIVE = "active"
@@ -30,7 +33,7 @@ TERMINAL: Final = frozenset(Status) - LIVE
 
 
 class Action(StrEnum):
-    """What can be done to a subscription; the last two are done by time alone."""
+    """The actions that move a subscription; time alone does the last two."""
 
     START_TRIAL = "start_trial"
     ACTIVATE = "activate"
@@ -55,67 +58,88 @@ class SubscriptionEventType(StrEnum):
     EXPIRED = "subscription.expired"
 
 
+NO_SUBSCRIPTION: Final = "nothing"
+"""The source of a move that creates a subscription, in messages."""
+
+
+class WrittenState(Protocol):
+    """The written status and dates that decide what holds at an instant."""
+
+    @property
+    def status(self) -> Status:
+        """The status that was last written."""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The end of the period; ``None`` for a lifetime plan."""
+
+    @property
+    def cancel_at(self) -> datetime | None:
+        """The instant for which a cancellation is scheduled, if one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition of a move; ``refusal`` is the reason given to the caller if it does not hold."""
+
+    condition: str
+    refusal: str
+    holds: Callable[[WrittenState], bool]
+
+
+HAS_END: Final = Guard("it has an end", "it is for life and has no end", lambda state: state.ends_at is not None)
+IS_SCHEDULED: Final = Guard(
+    "`cancel_at` is set", "no cancellation is scheduled", lambda state: state.cancel_at is not None
+)
+IS_NOT_SCHEDULED: Final = Guard(
+    "`cancel_at` is not set",
+    "it is to be cancelled at its end; resume it first",
+    lambda state: state.cancel_at is None,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One legal move; ``source`` is ``None`` where the move makes the subscription."""
+    """One legal move; ``source`` is ``None`` if the move creates the subscription."""
 
     action: Action
     source: Status | None
     target: Status
     event: SubscriptionEventType
-    guard: str = ""
+    guards: tuple[Guard, ...] = ()
 
-    @property
-    def callers(self) -> frozenset[ActorType]:
-        """Who may ask for the move; for what time decides, the system alone."""
-        return BY_TIME if self.action in _DONE_BY_TIME else BY_REQUEST
+    def check_guards(self, state: WrittenState) -> None:
+        """Check the conditions of the move.
 
+        Raises:
+            IllegalTransition: for the first condition that does not hold.
+        """
+        for guard in self.guards:
+            if not guard.holds(state):
+                raise IllegalTransition(self.action, self.source or NO_SUBSCRIPTION, guard.refusal)
 
-_DONE_BY_TIME: Final = frozenset({Action.EXPIRE, Action.COMPLETE_CANCELLATION})
-BY_REQUEST: Final = frozenset({ActorType.USER, ActorType.ADMIN})
-BY_TIME: Final = frozenset({ActorType.SYSTEM})
-
-_SCHEDULED: Final = "cancel_at is set"
-_NOT_LIFETIME: Final = "it has an end"
 
 TRANSITIONS: Final[tuple[Transition, ...]] = (
     Transition(Action.START_TRIAL, None, Status.TRIAL, SubscriptionEventType.TRIAL_STARTED),
     Transition(Action.ACTIVATE, None, Status.ACTIVE, SubscriptionEventType.ACTIVATED),
     Transition(Action.ACTIVATE, Status.TRIAL, Status.ACTIVE, SubscriptionEventType.CONVERTED),
+    Transition(Action.RENEW, Status.ACTIVE, Status.ACTIVE, SubscriptionEventType.RENEWED, (HAS_END, IS_NOT_SCHEDULED)),
     Transition(
-        Action.RENEW,
-        Status.ACTIVE,
-        Status.ACTIVE,
-        SubscriptionEventType.RENEWED,
-        "it has an end and cancel_at is not set",
+        Action.CANCEL_AT_PERIOD_END, Status.TRIAL, Status.TRIAL, SubscriptionEventType.CANCEL_SCHEDULED, (HAS_END,)
     ),
     Transition(
-        Action.CANCEL_AT_PERIOD_END, Status.TRIAL, Status.TRIAL, SubscriptionEventType.CANCEL_SCHEDULED, _NOT_LIFETIME
+        Action.CANCEL_AT_PERIOD_END, Status.ACTIVE, Status.ACTIVE, SubscriptionEventType.CANCEL_SCHEDULED, (HAS_END,)
     ),
-    Transition(
-        Action.CANCEL_AT_PERIOD_END, Status.ACTIVE, Status.ACTIVE, SubscriptionEventType.CANCEL_SCHEDULED, _NOT_LIFETIME
-    ),
-    Transition(Action.RESUME, Status.TRIAL, Status.TRIAL, SubscriptionEventType.RESUMED, _SCHEDULED),
-    Transition(Action.RESUME, Status.ACTIVE, Status.ACTIVE, SubscriptionEventType.RESUMED, _SCHEDULED),
+    Transition(Action.RESUME, Status.TRIAL, Status.TRIAL, SubscriptionEventType.RESUMED, (IS_SCHEDULED,)),
+    Transition(Action.RESUME, Status.ACTIVE, Status.ACTIVE, SubscriptionEventType.RESUMED, (IS_SCHEDULED,)),
     Transition(Action.CANCEL_NOW, Status.TRIAL, Status.CANCELLED, SubscriptionEventType.CANCELLED),
     Transition(Action.CANCEL_NOW, Status.ACTIVE, Status.CANCELLED, SubscriptionEventType.CANCELLED),
-    Transition(Action.EXPIRE, Status.TRIAL, Status.EXPIRED, SubscriptionEventType.EXPIRED, "ends_at is reached"),
-    Transition(Action.EXPIRE, Status.ACTIVE, Status.EXPIRED, SubscriptionEventType.EXPIRED, "ends_at is reached"),
-    Transition(
-        Action.COMPLETE_CANCELLATION,
-        Status.TRIAL,
-        Status.CANCELLED,
-        SubscriptionEventType.CANCELLED,
-        "cancel_at is reached",
-    ),
-    Transition(
-        Action.COMPLETE_CANCELLATION,
-        Status.ACTIVE,
-        Status.CANCELLED,
-        SubscriptionEventType.CANCELLED,
-        "cancel_at is reached",
-    ),
+    Transition(Action.EXPIRE, Status.TRIAL, Status.EXPIRED, SubscriptionEventType.EXPIRED),
+    Transition(Action.EXPIRE, Status.ACTIVE, Status.EXPIRED, SubscriptionEventType.EXPIRED),
+    Transition(Action.COMPLETE_CANCELLATION, Status.TRIAL, Status.CANCELLED, SubscriptionEventType.CANCELLED),
+    Transition(Action.COMPLETE_CANCELLATION, Status.ACTIVE, Status.CANCELLED, SubscriptionEventType.CANCELLED),
 )
+"""Every legal move. The conditions of the moves that time makes are in :func:`move_by_time`."""
 
 _BY_ACTION_AND_SOURCE: Final[Mapping[tuple[Action, Status | None], Transition]] = MappingProxyType(
     {(transition.action, transition.source): transition for transition in TRANSITIONS}
@@ -123,19 +147,37 @@ _BY_ACTION_AND_SOURCE: Final[Mapping[tuple[Action, Status | None], Transition]] 
 
 
 def transition(action: Action, source: Status | None) -> Transition:
-    """The legal move for ``action`` from ``source``.
+    """Return the legal move for ``action`` from ``source``.
 
     Raises:
-        IllegalTransition: where the table has none.
+        IllegalTransition: if the table has none.
     """
     found = _BY_ACTION_AND_SOURCE.get((action, source))
     if found is None:
-        raise IllegalTransition(action.value, "nothing" if source is None else source.value)
+        raise IllegalTransition(action, source or NO_SUBSCRIPTION)
     return found
 
 
-def status_at(written: Status, ends_at: datetime | None, cancel_at: datetime | None, now: datetime) -> Status:
-    """The status that holds at ``now``, whatever was last written; at ``ends_at`` exactly it is over."""
-    if written not in LIVE or ends_at is None or now < ends_at:
-        return written
-    return Status.EXPIRED if cancel_at is None else Status.CANCELLED
+def access_ends_at(state: WrittenState) -> datetime | None:
+    """Return the instant at which access ends by time alone; ``None`` if it never does.
+
+    Today it is the end of the period.
+    """
+    return state.ends_at
+
+
+def move_by_time(state: WrittenState, now: datetime) -> Transition | None:
+    """Return the move that time has made by ``now`` and that is not written yet; ``None`` if there is none.
+
+    At the end of access exactly, access is over.
+    """
+    end = access_ends_at(state)
+    if end is None or now < end or state.status not in LIVE:
+        return None
+    return transition(Action.EXPIRE if state.cancel_at is None else Action.COMPLETE_CANCELLATION, state.status)
+
+
+def status_at(state: WrittenState, now: datetime) -> Status:
+    """Return the status that holds at ``now``, which may differ from the written one."""
+    move = move_by_time(state, now)
+    return state.status if move is None else move.target

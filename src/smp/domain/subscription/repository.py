@@ -8,10 +8,19 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from smp.domain.subscription.lifecycle import access_ends_at
 from smp.domain.subscription.subscription import Subscription
 
 DuePosition = tuple[datetime, UUID]
-"""The end and the id of a due subscription: where a sweep has come to."""
+"""The end of access and the id of a due subscription: the position of an expiry job in the due ones."""
+
+
+def due_position(due: Subscription) -> DuePosition:
+    """Return the position of a subscription that time has ended."""
+    end = access_ends_at(due)
+    if end is None:
+        raise AssertionError("a subscription without an end is never due")
+    return end, due.id
 
 
 class SubscriptionRepository(Protocol):
@@ -59,9 +68,9 @@ class SubscriptionRepository(Protocol):
         """
 
     @abstractmethod
-    async def save_all(self, subscriptions: Sequence[Subscription]) -> None:
-        """Keep many changes and their events, set-wise.
+    async def save_ended(self, ended: Sequence[Subscription]) -> None:
+        """Keep the ends of many subscriptions that time has ended (``apply_expiry``), and the one event of each.
 
         Raises:
-            StaleVersion: where one of the kept ones is not the one that was changed; none is kept then.
+            StaleVersion: if one of the kept ones is not the one that was changed; then none is kept.
         """
