@@ -81,7 +81,7 @@ def test_an_express_product_serves_what_the_subscription_allows(service: Service
 @contextmanager
 def browser_page(address: str) -> Iterator[Page]:
     """A page of a real browser at this address; an error in its console fails the test."""
-    chromium = program("chromium")
+    chromium = program("chromium", "chromium-browser", "google-chrome")
     errors: list[str] = []
     with (
         sync_playwright() as playwright,
