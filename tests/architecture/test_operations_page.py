@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import click
@@ -81,11 +82,18 @@ def complaints(text: str) -> list[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the file that ``smp restore`` is given on the page."""
+    (tmp_path / "smp.dump").touch()
+    monkeypatch.chdir(tmp_path)
+
+
 def test_every_command_on_the_page_is_understood() -> None:
     """A renamed option is found here, and not in the night in which somebody needs the page."""
     assert complaints(TEXT) == []
     used = {call.arguments[0] for call in calls(TEXT)}
-    assert {"serve", "migrate", "expire", "admin", "api-key", "doctor", "settings"} <= used
+    assert {"serve", "migrate", "expire", "admin", "api-key", "backup", "restore", "doctor", "settings"} <= used
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ def test_every_command_on_the_page_is_understood() -> None:
         "```sh\nsmp nonsense\n```",
         "```sh\nsmp migrate --chekc\n```",
         "Run `smp doctor --deep`.",
-        "```sh\nsmp expire | ssh host smp migrate --now\n```",
+        "```sh\nsmp backup - | ssh host smp restore\n```",
         "`kubectl exec deployment/smp -- smp api-key remove x`",
         "```ini\nExecStart=/opt/smp/bin/smp server\n```",
         "```sh\nsmp admin create\n```",

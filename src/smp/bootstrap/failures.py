@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from smp.adapters.cli.runtime import Failure
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
+from smp.adapters.postgres_tools.errors import BackupError
 from smp.application.errors import ApplicationError, OutcomeUnknown, StorageUnavailable, TransactionConflict
 from smp.bootstrap.database import SchemaMismatch
 from smp.bootstrap.demo.refusal import DemoRefused
@@ -20,7 +21,7 @@ from smp.domain.errors import DomainError, StorageIntegrityError, ValidationErro
 EXIT_FAILED = 1
 EXIT_ASKED_WRONGLY = 2
 
-_SAYS_IT_ALL = (SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused, WorkersFailed)
+_SAYS_IT_ALL = (BackupError, SchemaMismatch, PortUnavailable, EmbeddedPostgresError, DemoRefused, WorkersFailed)
 _ADVICE: Mapping[type[Exception], str] = {
     TransactionConflict: "; run it again",
     OutcomeUnknown: "; run it again",

@@ -8,15 +8,19 @@ from __future__ import annotations
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from smp import __version__
 from smp.adapters.cli.runtime import (
+    BackupOutcome,
+    ByteProgress,
     CliServices,
     DemoOutcome,
     DemoProgress,
     Failure,
     HandlerProvider,
     MigrationOutcome,
+    RestoreOutcome,
     SchemaState,
     SettingHelp,
     StartupReporter,
@@ -132,6 +136,18 @@ class ProcessServices(CliServices):
                 return await load_demo(container, users, progress)
             finally:
                 await container.close()
+
+    async def back_up(self, file: Path | None, progress: ByteProgress) -> BackupOutcome:
+        """Write the database to the file, or to standard output."""
+        from smp.bootstrap.backup import back_up
+
+        return await back_up(self._settings(), self._environ, file, progress)
+
+    async def restore(self, file: Path, progress: ByteProgress) -> RestoreOutcome:
+        """Write the backup into the database."""
+        from smp.bootstrap.backup import restore
+
+        return await restore(self._settings(), self._environ, file, progress)
 
     async def diagnose(self) -> Sequence[CheckResult]:
         """Look at everything; changes nothing."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -55,6 +56,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=10_000)
     console.print(table)
+
+
+@contextmanager
+def byte_progress(what: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """Show ``what`` and the number of bytes so far on standard error during the block, if that is a terminal."""
+    from rich.console import Console  # noqa: PLC0415 - start-up: wanted by two commands only
+    from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done: shown.update(task, completed=done)
 
 
 def print_findings(findings: Sequence[CheckResult]) -> None:

@@ -10,11 +10,13 @@ import rich_click as click
 
 from smp.adapters.cli.admin import admin_commands
 from smp.adapters.cli.api_keys import api_key_commands
+from smp.adapters.cli.backup import backup_command
 from smp.adapters.cli.demo import demo_command
 from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
 from smp.adapters.cli.migrate import migrate_command
 from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
+from smp.adapters.cli.restore import restore_command
 from smp.adapters.cli.runtime import CliServices
 from smp.adapters.cli.serve import serve_command
 
@@ -56,6 +58,8 @@ def build_program(runtime: CliServices) -> click.Group:
     smp.add_command(admin_commands(runtime))
     smp.add_command(api_key_commands(runtime))
     smp.add_command(demo_command(runtime))
+    smp.add_command(backup_command(runtime))
+    smp.add_command(restore_command(runtime))
     smp.add_command(doctor_command(runtime))
     smp.add_command(_settings_command(runtime))
     smp.add_command(_version_command(runtime))

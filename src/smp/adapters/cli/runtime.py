@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from smp.application.queries.views import CheckResult
@@ -72,6 +73,30 @@ class DemoOutcome:
     events: int = 0
     logins: tuple[DemoLogin, ...] = ()
 
+
+@dataclass(frozen=True, slots=True)
+class BackupOutcome:
+    """What was backed up, with the counts just before; ``size_bytes`` is ``None`` for standard output."""
+
+    schema: str
+    users: int
+    subscriptions: int
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOutcome:
+    """What was restored, the migrations that were ``applied`` afterwards, and what ``smp doctor`` found then."""
+
+    schema: str
+    users: int
+    subscriptions: int
+    applied: tuple[str, ...]
+    findings: Sequence[CheckResult]
+
+
+ByteProgress = Callable[[int], None]
+"""Is called with the number of bytes that have been processed so far."""
 
 DemoProgress = Callable[[int], None]
 """Hears how many users are written so far."""
@@ -151,6 +176,14 @@ class CliServices(Protocol):
     @abstractmethod
     async def load_demo(self, users: int, progress: DemoProgress) -> DemoOutcome:
         """Fill the database with a believable set of data around ``users`` accounts, or leave the one that is there."""
+
+    @abstractmethod
+    async def back_up(self, file: Path | None, progress: ByteProgress) -> BackupOutcome:
+        """Write the database, as it is at one instant, to ``file``, or to standard output; changes no data."""
+
+    @abstractmethod
+    async def restore(self, file: Path, progress: ByteProgress) -> RestoreOutcome:
+        """Write the backup into the database, which must be empty, and migrate it to this version."""
 
     @abstractmethod
     async def diagnose(self) -> Sequence[CheckResult]:

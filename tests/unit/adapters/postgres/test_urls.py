@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from smp.adapters.postgres.urls import driver_url, server_urls
+from smp.adapters.postgres.urls import driver_url, libpq_environment, server_urls
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgresql+asyncpg://h/d", "postgres://h/d"])
@@ -49,3 +49,63 @@ def test_every_server_has_a_port_or_all_have_one() -> None:
     """Two ports for three servers are a slip."""
     with pytest.raises(ValueError, match="number of ports"):
         server_urls("postgresql:///d?host=a,b,c&port=1,2")
+
+
+DEFAULT = {"PGPORT": "5432", "PGTARGETSESSIONATTRS": "primary"}
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "variables"),
+    [
+        (
+            "postgresql://u%40x:p%2Fw@one:6000/d%20b",
+            {"PGPASSWORD": "other", "PGOPTIONS": "-c x=y", "PGSERVICE": "s", "PGTARGETSESSIONATTRS": "any"},
+            {"PGUSER": "u@x", "PGPASSWORD": "p/w", "PGHOST": "one", "PGPORT": "6000", "PGDATABASE": "d b"},
+        ),
+        (
+            "postgres://one,two:5433,[::1]/d?target_session_attrs=any&passfile=/p",
+            {"PGUSER": "ann", "PGPORT": "7000"},
+            {"PGHOST": "one,two,::1", "PGPORT": "7000,5433,7000", "PGDATABASE": "d", "PGUSER": "ann"}
+            | {"PGTARGETSESSIONATTRS": "any", "PGPASSFILE": "/p"},
+        ),
+        (
+            "postgresql://u@/d?host=/Run/a,/run/b&port=6",
+            {},
+            {"PGHOST": "/Run/a,/run/b", "PGPORT": "6,6", "PGUSER": "u", "PGDATABASE": "d"},
+        ),
+        ("postgresql://u@%2FRun%2Fa/d", {}, {"PGHOST": "/Run/a", "PGUSER": "u", "PGDATABASE": "d"}),
+        (
+            "postgresql:///d?user=u&password=p",
+            {"PGHOST": "h"},
+            {"PGHOST": "h", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d"},
+        ),
+        (
+            "postgresql:///d",
+            {},
+            {"PGHOST": "/run/postgresql,/var/run/postgresql,/tmp,/private/tmp,localhost", "PGDATABASE": "d"},
+        ),
+        (
+            "postgresql://h/d?sslmode=verify-full&sslrootcert=/ca&ssl_min_protocol_version=TLSv1.3",
+            {"PGSSLMODE": "disable", "PGSSLCERT": "/cert"},
+            {"PGHOST": "h", "PGDATABASE": "d", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/ca"}
+            | {"PGSSLMINPROTOCOLVERSION": "TLSv1.3", "PGSSLCERT": "/cert"},
+        ),
+        (
+            "postgresql://h/d?search_path=a,%20b&application_name=x%5Cy",
+            {},
+            {"PGHOST": "h", "PGDATABASE": "d", "PGOPTIONS": "-c search_path=a,\\ b -c application_name=x\\\\y"},
+        ),
+    ],
+)
+def test_postgresql_programs_connect_as_the_driver_does(
+    url: str, environ: Mapping[str, str], variables: Mapping[str, str]
+) -> None:
+    """The URL comes first, then the environment, then the driver's defaults."""
+    assert libpq_environment(url, environ) == DEFAULT | dict(variables)
+
+
+@pytest.mark.parametrize("name", ["sslpassword", "service"])
+def test_a_parameter_that_would_be_visible_to_others_is_refused(name: str) -> None:
+    """Or one that would be read differently."""
+    with pytest.raises(ValueError, match=name):
+        libpq_environment(f"postgresql://h/d?{name}=x", {})
