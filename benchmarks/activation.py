@@ -19,7 +19,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_least, middle, ratio_of_pairs
 from benchmarks.recording import Journal, RecordingPool, Sent
 from benchmarks.replay import Script, key_of, numbered_uuid
-from smp.adapters.http.answers import subscription_answer
+from smp.adapters.http.api.answers import subscription_answer
 from smp.adapters.postgres.pool import (
     IDLE_IN_TRANSACTION_TIMEOUT_MS,
     LOCK_TIMEOUT_MS,

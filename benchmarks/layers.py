@@ -18,7 +18,8 @@ from benchmarks.load import CONNECTIONS
 from benchmarks.recording import Journal, RecordingPool, Sent
 from benchmarks.sessions import SignedIn
 from benchmarks.stories import FEATURE
-from smp.adapters.http.access.routes import AccessApp, Gate
+from smp.adapters.http.access.app import AccessApp
+from smp.adapters.http.access.endpoint import AccessEndpoint
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.pool import PostgresPool, create_pool
 from smp.adapters.postgres.session_reader import PostgresSessionReader
@@ -69,11 +70,11 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
     # The service closes the container with itself; here its life is the block's.
     container = build_container(settings, HttpProvider())
     stack.push_async_callback(container.close)
-    gate = await container.get(Gate)
+    endpoint = await container.get(AccessEndpoint)
     authenticate, check = await container.get(AuthenticateHandler), await container.get(CheckAccessHandler)
 
-    async def source() -> Gate:
-        return gate
+    async def source() -> AccessEndpoint:
+        return endpoint
 
     async def readers(one: SignedIn) -> None:
         await sessions.find(one.user_id, tokens.digest(one.token))
@@ -87,8 +88,8 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
         "asyncpg: two prepared statements on one of ten connections": await _driver(settings, example, stack),
         "the pool, and rows to values": readers,
         "use cases: who is it, and may they": use_cases,
-        "the gate: path, cookie, JSON": _asgi(AccessApp(_nothing_else, source)),
-        "the edge: request id, headers, metrics, log": _asgi(build_app(settings, container)),
+        "the access application: path, cookie, JSON": _asgi(AccessApp(source)),
+        "the middlewares: request id, headers, metrics, log": _asgi(build_app(settings, container)),
     }
 
 
@@ -164,10 +165,6 @@ def _asgi(app: Callable[..., Awaitable[None]]) -> Ask:
         await app(scope, receive, send)
 
     return ask
-
-
-async def _nothing_else(*_: object) -> None:
-    raise AssertionError("only the gate is asked")
 
 
 async def _cpu_us(ask: Ask, signed_in: Sequence[SignedIn]) -> float:

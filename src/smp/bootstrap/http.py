@@ -14,11 +14,11 @@ import structlog
 from dishka import AsyncContainer, Scope, provide
 
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
-from smp.adapters.http.access.routes import Gate
+from smp.adapters.http.access.endpoint import AccessEndpoint
 from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
+from smp.adapters.http.asgi import App
 from smp.adapters.http.authentication import RequestAuthenticator
-from smp.adapters.http.edge import App
 from smp.adapters.http.idempotency import IdempotentExecutor
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
@@ -73,7 +73,7 @@ class HttpProvider(MetricsProvider):
 
     scope = Scope.APP
     conductor = provide(IdempotentExecutor)
-    gate = provide(Gate)
+    access_endpoint = provide(AccessEndpoint)
     readiness = provide(PostgresReadiness, provides=Readiness)
 
     @provide

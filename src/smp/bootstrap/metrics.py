@@ -13,8 +13,8 @@ import structlog
 from dishka import Provider, Scope, alias, decorate, provide
 
 from smp import __version__
-from smp.adapters.http.edge import RequestObserver
-from smp.adapters.http.metrics import Exposition
+from smp.adapters.http.health.metrics import Exposition
+from smp.adapters.http.middleware.access_log import RequestObserver
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from dishka import Provider, Scope
 
 from smp import __version__
-from smp.adapters.http.edge import App
+from smp.adapters.http.asgi import App
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Connection

@@ -1,4 +1,4 @@
-"""The ASGI application: routes, the guard, the one table of errors, and the edge around all of it."""
+"""The HTTP application: its areas, their middlewares, the routes, and the one table of errors."""
 
 from __future__ import annotations
 
@@ -16,23 +16,30 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Response
 
 from smp import __version__
-from smp.adapters.http import health
-from smp.adapters.http.access.routes import ROUTES as ACCESS_ROUTES
-from smp.adapters.http.access.routes import AccessApp, Gate
-from smp.adapters.http.auth import routes as auth_routes
+from smp.adapters.http.access import app as access
+from smp.adapters.http.access.endpoint import AccessEndpoint
+from smp.adapters.http.api.auth import routes as auth_routes
+from smp.adapters.http.api.plans import routes as plans_routes
+from smp.adapters.http.api.statistics import routes as statistics_routes
+from smp.adapters.http.api.subscriptions import routes as subscriptions_routes
+from smp.adapters.http.api.test_clock import routes as test_clock_routes
+from smp.adapters.http.api.users import routes as users_routes
+from smp.adapters.http.asgi import App
 from smp.adapters.http.authentication import guard
-from smp.adapters.http.documentation import routes as documentation_routes
+from smp.adapters.http.documentation import routes as documentation
 from smp.adapters.http.documentation.openapi import complete, openapi_config
-from smp.adapters.http.edge import BODY_BYTES_MAX, App, Edge, RequestObserver
+from smp.adapters.http.health import health
+from smp.adapters.http.health.metrics import metrics
 from smp.adapters.http.idempotency import respond
-from smp.adapters.http.metrics import metrics
-from smp.adapters.http.plans import routes as plans_routes
+from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
+from smp.adapters.http.middleware.body import BodyParser
+from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
+from smp.adapters.http.middleware.json_body import JSON
+from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_target
+from smp.adapters.http.middleware.security_headers import security_headers
+from smp.adapters.http.middleware.stack import REQUEST_ID, Area, MiddlewareStack
 from smp.adapters.http.problems import BY_SLUG, FieldError, ProblemDetails, details, unexpected
 from smp.adapters.http.settings import HttpSettings
-from smp.adapters.http.statistics import routes as statistics_routes
-from smp.adapters.http.subscriptions import routes as subscriptions_routes
-from smp.adapters.http.test_clock import routes as test_clock_routes
-from smp.adapters.http.users import routes as users_routes
 from smp.application.ports.id_generator import IdGenerator
 
 _log = structlog.stdlib.get_logger("smp.http")
@@ -43,6 +50,7 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     405: "method-not-allowed",
     413: "content-too-large",
 }
+_HEALTH_PATHS: Final = ("/health/", "/metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +64,31 @@ class HttpDependencies:
 
 
 def create_app(dependencies: HttpDependencies) -> App:
-    """The application.
+    """Build the application.
 
-    The container provides the handlers, ``RequestAuthenticator``, ``IdempotentExecutor``, ``Gate``, ``HttpSettings``,
-    ``Readiness``, ``RequestObserver`` and, where figures are told on this port, ``Exposition``.
+    The container provides the handlers, ``RequestAuthenticator``, ``IdempotentExecutor``, ``AccessEndpoint``,
+    ``HttpSettings``, ``Readiness``, ``RequestObserver`` and, where metrics are served on this port, ``Exposition``.
     """
+    container = dependencies.container
     litestar = _litestar(dependencies)
-    setup_dishka(dependencies.container, litestar)
+    setup_dishka(container, litestar)
 
-    async def gate() -> Gate:
-        return await dependencies.container.get(Gate)
+    async def access_endpoint() -> AccessEndpoint:
+        return await container.get(AccessEndpoint)
 
     async def observer() -> RequestObserver:
-        given: RequestObserver = await dependencies.container.get(RequestObserver)
+        given: RequestObserver = await container.get(RequestObserver)
         return given
 
-    return Edge(AccessApp(litestar, gate), dependencies.ids, observer, strict_transport=dependencies.settings.secure)
+    body = BodyParser(JSON)
+    checks = (limit_target, body.check_media_type, refuse_cross_origin)
+    headers = security_headers(strict_transport=dependencies.settings.secure)
+    areas = (
+        Area(access.holds, access.AccessApp(access_endpoint), checks, body, headers, errors_only=True),
+        Area(lambda path: path.startswith(_HEALTH_PATHS), litestar, checks, body, headers, errors_only=True),
+        Area(lambda _path: True, litestar, checks, body, headers),
+    )
+    return MiddlewareStack(areas, litestar, dependencies.ids, AccessLog(observer))
 
 
 def _litestar(dependencies: HttpDependencies) -> Litestar:
@@ -91,11 +108,11 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
 
     def document() -> dict[str, Any]:
         named = {str(handler.operation_id): handler for handler in handlers}
-        return complete(app.openapi_schema.to_schema(), named, ACCESS_ROUTES)
+        return complete(app.openapi_schema.to_schema(), named, access.ROUTES)
 
     app = Litestar(
         route_handlers=[
-            Router("", route_handlers=documentation_routes.routes(document), guards=[guard]),
+            Router("", route_handlers=documentation.routes(document), guards=[guard]),
             DishkaRouter("", route_handlers=handlers, guards=[guard]),
         ],
         exception_handlers={Exception: _problem},
@@ -108,7 +125,7 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    request_id = cast("str", request.scope.get("smp_request_id", ""))
+    request_id = cast("str", request.scope.get(REQUEST_ID, ""))
     problem = details(error) or _of_framework(error)
     if problem is None:
         _log.error("unexpected error", exc_info=error)
@@ -117,7 +134,7 @@ def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[byte
 
 
 def _of_framework(error: Exception) -> ProblemDetails | None:
-    """What Litestar itself refuses, in our words."""
+    """Translate what Litestar itself refuses."""
     if isinstance(error, ValidationException):
         return _invalid(error)
     if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
+from smp.adapters.http.middleware.body import BODY
 from smp.adapters.http.problems import FieldError, RequestRejected
 from smp.adapters.http.validation import check_body
 from smp.application.caller import Caller
@@ -88,9 +89,9 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             if who is not Who.ANYONE_OR_ADMIN:
                 raise
     check_query(connection.scope["query_string"], handler.opt.get("query", ()), handler.opt.get("repeatable", ()))
-    body = cast("bytes", connection.scope.get("smp_body", b""))
-    if body and handler.parsed_data_field is not None:
-        check_body(handler.parsed_data_field.annotation, body)
+    state = connection.scope["state"]
+    if BODY in state and handler.parsed_data_field is not None:
+        check_body(handler.parsed_data_field.annotation, state[BODY])
 
 
 def cookie_value(header: str, name: str) -> str | None:

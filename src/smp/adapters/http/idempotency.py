@@ -12,6 +12,7 @@ import msgspec
 from litestar.connection import Request
 from litestar.response import Response
 
+from smp.adapters.http.middleware.body import BODY
 from smp.adapters.http.problems import RequestRejected, details
 from smp.application.commands.store_response import StoreResponse, StoreResponseHandler
 from smp.application.errors import TransactionConflict
@@ -94,7 +95,7 @@ class IdempotentExecutor:
             raise RequestRejected(
                 "malformed-request", f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} visible ASCII characters"
             )
-        document = msgspec.json.decode(await request.body() or b"null")
+        document = request.scope["state"].get(BODY)
         fingerprint = await self._fingerprint(f"{request.method} {request.url.path}", document, f"{caller} {key}")
         return IdempotentRequest(caller, key, fingerprint, await self.clock.now(), render)
 

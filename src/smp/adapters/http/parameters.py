@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 
 from smp.adapters.http.problems import FieldError, RequestRejected
 from smp.application.paging import LIMIT_DEFAULT, LIMIT_MAX
+from smp.domain.errors import UserNotFound
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -32,6 +33,14 @@ PositionInteger = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 def uuid_or_none(text: str) -> UUID | None:
     """The id that the text is in canonical form; ``None`` where it is none, so that nothing has it."""
     return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def user_id_of(text: str) -> UUID:
+    """Return the user id that a path names. Raises UserNotFound for a text that is not a UUID."""
+    user_id = uuid_or_none(text)
+    if user_id is None:
+        raise UserNotFound(text)
+    return user_id
 
 
 def instant(name: str, text: str | None) -> datetime | None:

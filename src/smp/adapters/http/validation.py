@@ -23,15 +23,15 @@ def field_errors(wanted: WireType, document: object) -> tuple[FieldError, ...]:
     return tuple(error for _, error in zip(range(ERRORS_MAX), _errors(wanted, document, ""), strict=False))
 
 
-def check_body(wanted: WireType, body: bytes) -> None:
-    """Let a body pass, which is JSON, that is of the wire type.
+def check_body(wanted: WireType, document: object) -> None:
+    """Let a decoded body pass that is of the wire type.
 
     Litestar would make a number of ``"7"`` and an instant of ``7``; a value of another type is a bad field here.
 
     Raises:
         RequestRejected: naming every bad field.
     """
-    errors = field_errors(wanted, msgspec.json.decode(body))
+    errors = field_errors(wanted, document)
     if errors:
         raise RequestRejected("validation-failed", "some values are not allowed", errors=errors)
 

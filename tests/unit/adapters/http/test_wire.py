@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from smp.adapters.http.auth.schemas import ChangePasswordIn, LoginIn, RegisterIn
+from smp.adapters.http.api.auth.schemas import ChangePasswordIn, LoginIn, RegisterIn
 from smp.adapters.http.wire import RequestModel
 
 BODIES = (

@@ -11,7 +11,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
-from smp.adapters.http.access.routes import AccessRoute
+from smp.adapters.http.access.app import AccessRoute
 from smp.adapters.http.authentication import Who
 from smp.adapters.http.problems import BY_SLUG, MEDIA_TYPE, Problem
 

@@ -10,8 +10,7 @@ from uuid import UUID
 from litestar.connection import Request
 
 from smp.adapters.http.authentication import Who, caller_of
-from smp.adapters.http.parameters import uuid_or_none
-from smp.domain.errors import UserNotFound
+from smp.adapters.http.parameters import user_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +24,11 @@ class Subject:
     problems: tuple[str, ...] = ()
 
 
-def _named(request: Request[Any, Any, Any]) -> UUID:
-    text = request.path_params["user_id"]
-    user_id = uuid_or_none(text)
-    if user_id is None:
-        raise UserNotFound(text)
-    return user_id
-
-
 ME: Final = Subject("/v1/me", Who.SESSION, "", lambda request: caller_of(request).user_id)
-USER: Final = Subject("/v1/users/{user_id:str}", Who.ADMIN, "OfUser", _named, ("user-not-found",))
+USER: Final = Subject(
+    "/v1/users/{user_id:str}",
+    Who.ADMIN,
+    "OfUser",
+    lambda request: user_id_of(request.path_params["user_id"]),
+    ("user-not-found",),
+)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from smp.adapters.http.auth.schemas import UserOut
-from smp.adapters.http.plans.schemas import PlanOut
-from smp.adapters.http.preconditions import etag
-from smp.adapters.http.subscriptions.schemas import SubscriptionOut
+from smp.adapters.http.api.auth.schemas import UserOut
+from smp.adapters.http.api.plans.schemas import PlanOut
+from smp.adapters.http.api.preconditions import etag
+from smp.adapters.http.api.subscriptions.schemas import SubscriptionOut
 from smp.adapters.http.wire import ResponseModel
 from smp.application.idempotency import StoredResponse
 from smp.application.outcomes import PlanOutcome, SubscriptionOutcome, UserOutcome

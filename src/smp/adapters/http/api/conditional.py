@@ -9,7 +9,7 @@ from litestar.connection import Request
 from litestar.response import Response
 
 from smp.adapters.http import wire
-from smp.adapters.http.preconditions import etag, not_modified
+from smp.adapters.http.api.preconditions import etag, not_modified
 
 
 def one(request: Request[Any, Any, Any], document: wire.ResponseModel, version: int) -> Response[bytes]:

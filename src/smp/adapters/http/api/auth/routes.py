@@ -10,9 +10,9 @@ from litestar.connection import Request
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
-from smp.adapters.http import cursors
-from smp.adapters.http.answers import user_answer
-from smp.adapters.http.auth.schemas import (
+from smp.adapters.http.api import cursors
+from smp.adapters.http.api.answers import user_answer
+from smp.adapters.http.api.auth.schemas import (
     ChangePasswordIn,
     LoginIn,
     RegisterIn,

@@ -11,13 +11,13 @@ from litestar.connection import Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET
 
-from smp.adapters.http import cursors
-from smp.adapters.http.auth.schemas import SessionOut, SessionsPage, UserOut
+from smp.adapters.http.api import cursors
+from smp.adapters.http.api.auth.schemas import SessionOut, SessionsPage, UserOut
+from smp.adapters.http.api.subjects import USER
+from smp.adapters.http.api.users.schemas import UserPatchIn, UsersPage
 from smp.adapters.http.authentication import Who
 from smp.adapters.http.idempotency import retried
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
-from smp.adapters.http.subjects import USER
-from smp.adapters.http.users.schemas import UserPatchIn, UsersPage
 from smp.application.commands.revoke_session import RevokeSession, RevokeSessionHandler
 from smp.application.commands.revoke_sessions import RevokeSessions, RevokeSessionsHandler
 from smp.application.commands.update_user_access import UpdateUserAccess, UpdateUserAccessHandler

@@ -10,14 +10,14 @@ from litestar.connection import Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response
 
-from smp.adapters.http import cursors
-from smp.adapters.http.answers import plan_answer
+from smp.adapters.http.api import cursors
+from smp.adapters.http.api.answers import plan_answer
+from smp.adapters.http.api.conditional import one
+from smp.adapters.http.api.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
+from smp.adapters.http.api.preconditions import expected
 from smp.adapters.http.authentication import Who, caller_of, optional_caller_of
-from smp.adapters.http.conditional import one
 from smp.adapters.http.idempotency import IdempotentExecutor, respond, retried
 from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter, PositionInteger, bad_parameter
-from smp.adapters.http.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
-from smp.adapters.http.preconditions import expected
 from smp.adapters.http.wire import EmptyBody
 from smp.application.commands.archive_plan import ArchivePlan, ArchivePlanHandler
 from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dishka.integrations.litestar import FromDishka
 from litestar import get
 
+from smp.adapters.http.api.statistics.schemas import StatisticsOut
 from smp.adapters.http.authentication import Who
-from smp.adapters.http.statistics.schemas import StatisticsOut
 from smp.application.queries.get_statistics import GetStatistics, GetStatisticsHandler
 
 

@@ -11,10 +11,22 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response
 
-from smp.adapters.http import cursors
-from smp.adapters.http.answers import subscription_answer
+from smp.adapters.http.api import cursors
+from smp.adapters.http.api.answers import subscription_answer
+from smp.adapters.http.api.conditional import one
+from smp.adapters.http.api.preconditions import expected
+from smp.adapters.http.api.subjects import ME, USER, Subject
+from smp.adapters.http.api.subscriptions.schemas import (
+    ActivateIn,
+    CancelIn,
+    EventOut,
+    EventsPage,
+    RenewIn,
+    StartTrialIn,
+    SubscriptionOut,
+    SubscriptionsPage,
+)
 from smp.adapters.http.authentication import Who, caller_of
-from smp.adapters.http.conditional import one
 from smp.adapters.http.idempotency import IdempotentExecutor
 from smp.adapters.http.parameters import (
     LIMIT,
@@ -26,18 +38,6 @@ from smp.adapters.http.parameters import (
     bad_parameter,
     instant,
     uuid_or_none,
-)
-from smp.adapters.http.preconditions import expected
-from smp.adapters.http.subjects import ME, USER, Subject
-from smp.adapters.http.subscriptions.schemas import (
-    ActivateIn,
-    CancelIn,
-    EventOut,
-    EventsPage,
-    RenewIn,
-    StartTrialIn,
-    SubscriptionOut,
-    SubscriptionsPage,
 )
 from smp.adapters.http.wire import EmptyBody
 from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler

@@ -8,9 +8,9 @@ from dishka.integrations.litestar import FromDishka
 from litestar import get, put
 from litestar.params import JSONBody
 
+from smp.adapters.http.api.test_clock.schemas import ClockIn, ClockOut
 from smp.adapters.http.authentication import Who
 from smp.adapters.http.idempotency import retried
-from smp.adapters.http.test_clock.schemas import ClockIn, ClockOut
 from smp.application.commands.set_test_clock import SetTestClock, SetTestClockHandler
 from smp.application.ports.clock import Clock
 from smp.domain.errors import ValidationError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from smp.adapters.http.auth.schemas import UserOut
+from smp.adapters.http.api.auth.schemas import UserOut
 from smp.adapters.http.wire import RequestModel, ResponseModel
 from smp.domain.user.user import Role
 

@@ -1,0 +1,1 @@
+"""Health and metrics: asked often, by machines."""

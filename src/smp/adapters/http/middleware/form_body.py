@@ -1,0 +1,39 @@
+"""Bodies of HTML forms: ``application/x-www-form-urlencoded`` in UTF-8."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl
+
+from smp.adapters.http.middleware.body import BodyKind
+from smp.adapters.http.problems import RequestRejected
+
+FIELDS_MAX: Final = 100
+
+_MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+_FORM: Final = re.compile(
+    rb"\s*" + re.escape(_MEDIA_TYPE.encode()) + rb"\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE
+)
+
+
+def accepts_form(_method: str, media_type: bytes) -> bool:
+    """The media type of a form without files."""
+    return _FORM.fullmatch(media_type) is not None
+
+
+def parse_form(body: bytes) -> tuple[tuple[str, str], ...]:
+    """Decode a form to its names and values, in order; a name may repeat.
+
+    Raises:
+        RequestRejected: ``malformed-request`` for text that is not UTF-8, and for more than 100 fields.
+    """
+    try:
+        return tuple(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX))
+    except ValueError:
+        raise RequestRejected(
+            "malformed-request", f"the body is not a form in UTF-8 with at most {FIELDS_MAX} fields"
+        ) from None
+
+
+FORM: Final = BodyKind(_MEDIA_TYPE, accepts_form, parse_form)

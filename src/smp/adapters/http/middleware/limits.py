@@ -1,0 +1,58 @@
+"""Limits of a request: its target, the size of its body, and the time in which the body must arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from smp.adapters.http.asgi import Receive
+from smp.adapters.http.middleware.context import RequestContext
+from smp.adapters.http.problems import RequestRejected
+
+QUERY_BYTES_MAX: Final = 8 * 1024
+BODY_BYTES_MAX: Final = 64 * 1024
+BODY_DEADLINE_S: Final = 10.0
+
+
+def limit_target(context: RequestContext) -> None:
+    """Accept a path of printable characters and a query of up to 8 KiB.
+
+    Raises:
+        RequestRejected: ``malformed-request`` for any other target.
+    """
+    path = context.scope["path"]
+    if "\x00" in path or not path.isprintable():
+        raise RequestRejected("malformed-request", "the path contains characters that are not allowed")
+    if len(context.scope["query_string"]) > QUERY_BYTES_MAX:
+        raise RequestRejected("malformed-request", f"the query must have at most {QUERY_BYTES_MAX} bytes")
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    """Read the whole body.
+
+    Raises:
+        RequestRejected: ``content-too-large`` for more than 64 KiB; ``request-timeout`` where the body is not complete
+            after 10 seconds, or the client disconnects before.
+    """
+    declared = headers.get(b"content-length", b"").strip()
+    if declared.isdigit() and int(declared[:19]) > BODY_BYTES_MAX:
+        raise _too_large()
+    chunks = bytearray()
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestRejected("request-timeout", "the client disconnected before the body was complete")
+                chunks += message.get("body", b"")
+                if len(chunks) > BODY_BYTES_MAX:
+                    raise _too_large()
+                if not message.get("more_body"):
+                    return bytes(chunks)
+    except TimeoutError:
+        raise RequestRejected("request-timeout", f"the body did not arrive within {BODY_DEADLINE_S:.0f} s") from None
+
+
+def _too_large() -> RequestRejected:
+    return RequestRejected("content-too-large", f"the body must have at most {BODY_BYTES_MAX} bytes")
