@@ -25,7 +25,7 @@ from benchmarks.server import FOLDER, Server
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.pool import create_pool
-from smp.adapters.postgres.tables import events, subscription_spans, subscriptions, trials, user_emails, users
+from smp.adapters.postgres.tables import event_log, subscription_spans, subscriptions, trials, user_emails, users
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.domain.plan.plan import Plan
 from smp.domain.user.user import User
@@ -35,8 +35,8 @@ SAMPLE: Final = 10_000
 
 _LOAD_AT_ONCE: Final = 1_000
 _PREFIX: Final = "bench_"
-_COPIED: Final[Sequence[Table]] = (user_emails, users, subscriptions, subscription_spans, trials, events)
-_OWN_IDS: Final = frozenset({"id", "user_id", "subscription_id", "actor_id"})
+_COPIED: Final[Sequence[Table]] = (user_emails, users, subscriptions, subscription_spans, trials, event_log)
+_OWN_IDS: Final = frozenset({"id", "user_id", "subscription_id", "subject_id", "shard_key", "actor_id"})
 _ORDERED_BY: Final = ("id", "subscription_id", "user_id")
 _OWN_TEXTS: Final = frozenset({"email", "email_key"})
 

@@ -29,8 +29,10 @@ _ONE_STATEMENT: Final = """
         WHERE status IN ('trial', 'active') AND ends_at <= $1
         RETURNING *
     )
-    INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
-    SELECT user_id, gen_random_uuid(), id, version, 'subscription.' || status, ends_at, 'system', NULL,
+    INSERT INTO event_log (
+        shard_key, id, user_id, subject_id, version, type, occurred_at, recorded_at, actor_type, actor_id, data
+    )
+    SELECT user_id, gen_random_uuid(), user_id, id, version, 'subscription.' || status, ends_at, $1, 'system', NULL,
            jsonb_build_object(
                'plan_id', plan_id, 'revision', revision, 'status', status, 'starts_at', starts_at, 'ends_at', ends_at,
                'cancel_at', cancel_at, 'ended_at', ended_at
@@ -45,7 +47,7 @@ _LEFT_BEHIND: Final = """
                                           e.data ->> 'status',
                                           CAST(e.data ->> 'ended_at' AS timestamptz)), 0))
     FROM subscriptions AS s
-    JOIN events AS e ON e.user_id = s.user_id AND e.subscription_id = s.id AND e.version = s.version
+    JOIN event_log AS e ON e.shard_key = s.user_id AND e.subject_id = s.id AND e.version = s.version
 """
 
 _HOW: Final = """

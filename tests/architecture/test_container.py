@@ -22,6 +22,7 @@ from smp.adapters.memory.store import MemoryStore
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.ports.api_keys import ApiKeyRepository
 from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.event_log import EventLog
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries import readers
@@ -31,7 +32,7 @@ from smp.bootstrap.memory import memory_http_provider, memory_provider
 from smp.bootstrap.settings import Settings, load_settings
 from tests.support.builders import NOW
 
-INSIDE_A_TRANSACTION = {UnitOfWork, ApiKeyRepository}
+INSIDE_A_TRANSACTION = {UnitOfWork, ApiKeyRepository, EventLog}
 """Ports that a unit of work hands out, and nobody else."""
 
 

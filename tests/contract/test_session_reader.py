@@ -39,7 +39,7 @@ async def test_role_and_switch_are_those_of_now(storage: Storage) -> None:
     session = a_session(ANN)
     await storage.keep(ANN, session)
     async with storage.unit_of_work() as work:
-        await work.users.save(ANN.with_access(Role.ADMIN, disabled=True))
+        await work.users.save(replace(ANN, role=Role.ADMIN, disabled=True, events=()))
         await work.commit()
     found = await storage.sessions.find(ANN.id, session.token_digest)
     assert found is not None

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from smp.domain.errors import EmailTaken, StorageIntegrityError, UserNotFound
+from smp.domain.errors import EmailTaken, StaleVersion, StorageIntegrityError, UserNotFound
 from smp.domain.user.user import Email, Role, User
 from tests.support.builders import IDS, PASSWORD, a_user, an_admin
 from tests.support.storage import Storage
@@ -92,7 +92,7 @@ async def test_saving_keeps_password_role_and_switch_alone(storage: Storage) -> 
 async def test_an_unknown_user_cannot_be_saved(storage: Storage) -> None:
     """Saving never makes an account."""
     async with storage.unit_of_work() as work:
-        with pytest.raises(UserNotFound):
+        with pytest.raises(StaleVersion):
             await work.users.save(a_user())
 
 

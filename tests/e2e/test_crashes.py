@@ -112,7 +112,7 @@ async def test_what_was_acknowledged_is_there_and_nothing_is_there_twice(
             load.stopping.set()
             await clients
             rows = await people.rows(
-                "SELECT subscription_id::text AS id, version, type FROM events WHERE subscription_id IS NOT NULL"
+                "SELECT subject_id::text AS id, version, type FROM event_log WHERE type LIKE 'subscription.%'"
             )
         assert min(killed["workers"], killed["all"]) >= 3, "both kinds"
         assert load.not_yet["no answer"] > 0, "nobody noticed"

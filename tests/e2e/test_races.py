@@ -84,8 +84,7 @@ def unlocked(postgres_server: Server, worker_id: str, environ: dict[str, str]) -
             for statement in unguarded.without_row_locks(table)
         ),
         *unguarded.without_advisory_locks(),
-        "ALTER TABLE events DROP CONSTRAINT events_version_key",
-        "ALTER TABLE plan_events DROP CONSTRAINT plan_events_version_key",
+        "ALTER TABLE event_log DROP CONSTRAINT event_log_version_key",
     )
     with _pair(postgres_server, worker_id, environ, statements) as pair:
         yield pair
@@ -162,7 +161,7 @@ async def subscribe(pair: Pair, people: Population, how: str, plans: int) -> Sub
     )
     (row,) = await people.rows(
         "SELECT count(*) AS ever, count(*) FILTER (WHERE status IN ('trial', 'active')) AS live,"
-        " (SELECT count(*) FROM events WHERE user_id = $1 AND subscription_id IS NOT NULL) AS events"
+        " (SELECT count(*) FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%') AS events"
         " FROM subscriptions WHERE user_id = $1",
         ann.id,
     )
@@ -243,7 +242,8 @@ def renewal(account: Account, port: int, **headers: str) -> Call:
 async def renewed(people: Population, account: Account, replies: list[Reply]) -> Renewed:
     (row,) = await people.rows("SELECT version, periods FROM subscriptions WHERE user_id = $1", account.id)
     told_versions = await people.rows(
-        "SELECT version FROM events WHERE user_id = $1 AND subscription_id IS NOT NULL ORDER BY version, id", account.id
+        "SELECT version FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%' ORDER BY version, id",
+        account.id,
     )
     return Renewed(replies, row["version"], row["periods"], [event["version"] for event in told_versions])
 
@@ -317,7 +317,7 @@ async def do_everything(pair: Pair, people: Population) -> Moved:
     ]
     replies = await at_once(calls)
     rows = await people.rows(
-        "SELECT type, version FROM events WHERE user_id = $1 AND subscription_id IS NOT NULL ORDER BY version, id",
+        "SELECT type, version FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%' ORDER BY version, id",
         ann.id,
     )
     status = await people.value("SELECT status FROM subscriptions WHERE user_id = $1", ann.id)

@@ -184,8 +184,8 @@ async def clear(url: str, sessions_from: datetime) -> None:
         await database.execute(
             "SET session_replication_role = replica",  # what is written once may not be removed otherwise
             "TRUNCATE subscriptions, subscription_spans, subscription_counts, trials, idempotency_keys,"
-            " plans, plan_revisions, plan_events, test_clock, login_throttle",
-            "DELETE FROM events WHERE subscription_id IS NOT NULL",
+            " plans, plan_revisions, test_clock, login_throttle",
+            "DELETE FROM event_log WHERE type LIKE ANY ('{subscription.%,plan.%,test_clock.%}')",
             "RESET session_replication_role",
         )
         await database.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", sessions_from)

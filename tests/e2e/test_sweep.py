@@ -30,7 +30,7 @@ REFUSING: Final = """
     CREATE TRIGGER bad BEFORE UPDATE ON subscriptions FOR EACH ROW WHEN (OLD.id = '{}') EXECUTE FUNCTION refuse()
 """
 ENDS: Final = """
-    SELECT count(*) AS n, count(DISTINCT subscription_id) AS subscriptions FROM events
+    SELECT count(*) AS n, count(DISTINCT subject_id) AS subscriptions FROM event_log
     WHERE type IN ('subscription.expired', 'subscription.cancelled')
 """
 LIVE_PREDICATE: Final = "SELECT count(*) FROM subscriptions WHERE status IN ('trial', 'active')"

@@ -37,6 +37,7 @@ def user(id_: UUID, email: str) -> dict[str, object]:
         "role": "user",
         "disabled": False,
         "created_at": NOW,
+        "version": 1,
     }
 
 
@@ -98,26 +99,22 @@ LEFT: Final = {"status": "cancelled", "ended_at": NOW + DAY, "cancelled_at": NOW
 CONVERTED: Final = {"trial_ends_at": NOW + DAY, "converted_at": NOW + DAY, "anchor_at": NOW + DAY}
 
 EVENT_ROW: Final = {
-    "user_id": ANN,
+    "shard_key": ANN,
     "id": EVENT,
-    "subscription_id": TRIAL,
+    "user_id": ANN,
+    "subject_id": TRIAL,
     "version": 1,
     "type": "subscription.trial_started",
     "occurred_at": NOW,
+    "recorded_at": NOW,
     "actor_type": "user",
     "actor_id": ANN,
     "data": {},
 }
-PLAN_EVENT_ROW: Final = {
-    "plan_id": PLAN,
-    "id": EVENT,
-    "version": 1,
-    "type": "plan.created",
-    "occurred_at": NOW,
-    "actor_type": "system",
-    "actor_id": None,
-    "data": {},
-}
+OF_A_PLAN: Final = {"shard_key": PLAN, "user_id": None, "subject_id": PLAN, "type": "plan.revised"}
+OF_A_USER: Final = {"subject_id": ANN, "type": "user.disabled"}
+OF_A_SESSION: Final = {"subject_id": NEW, "type": "session.revoked", "version": None}
+OF_A_KEY: Final = {"shard_key": NEW, "user_id": None, "subject_id": NEW, "type": "api_key.created", "version": None}
 EMAIL_ROW: Final = {"email_key": "ann@example.com", "user_id": ANN}
 SESSION_ROW: Final = {
     "user_id": ANN,
@@ -167,8 +164,7 @@ LEGAL: Final[tuple[tuple[str, Row], ...]] = (
     ("subscriptions", PAID_ROW),
     ("subscription_spans", {"user_id": ANN, "subscription_id": TRIAL, "span": asyncpg.Range(NOW, END)}),
     ("trials", LEDGER_ROW),
-    ("events", EVENT_ROW),
-    ("plan_events", PLAN_EVENT_ROW),
+    ("event_log", EVENT_ROW),
     ("sessions", SESSION_ROW),
     ("api_keys", API_KEY_ROW),
     ("idempotency_keys", ANSWER_ROW),
@@ -201,11 +197,7 @@ def paid(**but: object) -> Write:
 
 
 def event(**but: object) -> Write:
-    return Write("events", EVENT_ROW | {"id": NEW_EVENT, "version": 2}, but)
-
-
-def plan_event(**but: object) -> Write:
-    return Write("plan_events", PLAN_EVENT_ROW | {"id": NEW_EVENT, "version": 2}, but)
+    return Write("event_log", EVENT_ROW | {"id": NEW_EVENT, "version": 2}, but)
 
 
 def session(**but: object) -> Write:
@@ -234,6 +226,7 @@ REFUSED: Final[tuple[tuple[str, Write], ...]] = (
     ("users_email_length", a_user(email="a" * 255)),
     ("users_email_key_lower_case", a_user(email_key="New@example.com")),
     ("users_role", a_user(role="owner")),
+    ("users_version", a_user(version=0)),
     ("sessions_pkey", session(id=SESSION_ROW["id"])),
     ("sessions_token_digest_key", session(token_digest=SESSION_ROW["token_digest"])),
     ("sessions_user_fkey", session(user_id=UUID(int=99))),
@@ -264,15 +257,6 @@ REFUSED: Final[tuple[tuple[str, Write], ...]] = (
     ("plan_revisions_period", a_revision(period="P0D")),
     ("plan_revisions_trial_period", a_revision(trial_period="14 days")),
     ("plan_revisions_features", a_revision(features=["export"])),
-    ("plan_events_pkey", plan_event(id=EVENT)),
-    ("plan_events_version_key", plan_event(version=1)),
-    ("plan_events_plan_fkey", plan_event(plan_id=NEW)),
-    ("plan_events_version", plan_event(version=0)),
-    ("plan_events_type", plan_event(type="plan.deleted")),
-    ("plan_events_actor", plan_event(actor_type="system", actor_id=ANN)),
-    ("plan_events_actor", plan_event(actor_type="admin", actor_id=None)),
-    ("plan_events_actor", plan_event(actor_type="robot", actor_id=ANN)),
-    ("plan_events_data", plan_event(data=[])),
     ("subscriptions_pkey", paid(user_id=BOB, id=PAID, **OVER)),
     ("subscriptions_user_fkey", paid(user_id=UUID(int=99))),
     ("subscriptions_revision_fkey", paid(revision=2)),
@@ -327,17 +311,28 @@ REFUSED: Final[tuple[tuple[str, Write], ...]] = (
     ("trials_once_per_user", Write("trials", LEDGER_ROW, {"plan_id": OTHER_PLAN})),
     ("trials_user_fkey", Write("trials", LEDGER_ROW, {"user_id": UUID(int=99)})),
     ("trials_plan_fkey", Write("trials", LEDGER_ROW, {"plan_id": NEW, "per_user": False})),
-    ("events_pkey", event(id=EVENT)),
-    ("events_version_key", event(version=1)),
-    ("events_user_fkey", event(user_id=UUID(int=99))),
-    ("events_version", event(version=0)),
-    ("events_type", event(type="subscription.paused")),
-    ("events_subject", event(subscription_id=None, version=None)),
-    ("events_subject", event(version=None)),
-    ("events_subject", event(type="user.registered")),
-    ("events_actor", event(actor_type="system")),
-    ("events_actor", event(actor_id=None)),
-    ("events_data", event(data="text")),
+    ("event_log_pkey", event(id=EVENT)),
+    ("event_log_version_key", event(version=1)),
+    ("event_log_user_fkey", event(user_id=UUID(int=99), shard_key=UUID(int=99))),
+    ("event_log_shard_key", event(shard_key=TRIAL)),
+    ("event_log_shard_key", event(**OF_A_PLAN | {"shard_key": ANN})),
+    ("event_log_version", event(version=0)),
+    ("event_log_type", event(type="subscription.paused")),
+    ("event_log_type", event(**OF_A_PLAN | {"type": "plan.deleted"})),
+    ("event_log_subject", event(version=None)),
+    ("event_log_subject", event(user_id=None, shard_key=TRIAL)),
+    ("event_log_subject", event(type="user.disabled")),
+    ("event_log_subject", event(**OF_A_USER | {"version": None})),
+    ("event_log_subject", event(**OF_A_PLAN | {"version": None})),
+    ("event_log_subject", event(type="plan.revised")),
+    ("event_log_subject", event(**OF_A_SESSION | {"version": 2})),
+    ("event_log_subject", event(**OF_A_SESSION | {"user_id": None, "shard_key": NEW})),
+    ("event_log_subject", event(**OF_A_KEY | {"version": 2})),
+    ("event_log_subject", event(**OF_A_KEY | {"user_id": ANN, "shard_key": ANN})),
+    ("event_log_actor", event(actor_type="system")),
+    ("event_log_actor", event(actor_id=None)),
+    ("event_log_actor", event(actor_type="robot")),
+    ("event_log_data", event(data="text")),
     ("idempotency_keys_pkey", answer(key="a key")),
     ("idempotency_keys_key_length", answer(key="")),
     ("idempotency_keys_key_length", answer(key="k" * 256)),
@@ -353,7 +348,6 @@ ACCEPTED: Final[tuple[Write, ...]] = (
     session(user_id=BOB),
     api_key(revoked_at=NOW),
     a_revision(amount=0, period=None, trial_period=None, features={}),
-    plan_event(),
     trial(),
     trial(cancel_at=END),
     trial(**OVER),
@@ -368,7 +362,11 @@ ACCEPTED: Final[tuple[Write, ...]] = (
     paid(**CONVERTED, **OVER),
     paid(user_id=ANN, **OVER),
     event(),
-    event(type="user.registered", subscription_id=None, version=None),
+    event(**OF_A_PLAN),
+    event(**OF_A_USER),
+    event(**OF_A_SESSION),
+    event(**OF_A_KEY),
+    event(**OF_A_KEY | {"type": "test_clock.set"}),
     answer(status=409),
     Write("subscription_spans", {"user_id": BOB, "subscription_id": PAID, "span": asyncpg.Range(NOW, END)}),
     Write("trials", LEDGER_ROW, {"plan_id": OTHER_PLAN, "per_user": False}),
@@ -448,10 +446,8 @@ def test_every_constraint_has_an_illegal_write() -> None:
 @pytest.mark.parametrize(
     ("table", "change"),
     [
-        ("events", "UPDATE events SET type = 'subscription.expired'"),
-        ("events", "DELETE FROM events"),
-        ("plan_events", "UPDATE plan_events SET occurred_at = occurred_at"),
-        ("plan_events", "DELETE FROM plan_events"),
+        ("event_log", "UPDATE event_log SET type = 'subscription.expired'"),
+        ("event_log", "DELETE FROM event_log"),
         ("plan_revisions", "UPDATE plan_revisions SET amount = 1"),
         ("plan_revisions", "DELETE FROM plan_revisions"),
     ],
@@ -464,7 +460,7 @@ async def test_what_is_written_once_is_never_changed(untouched_database_url: str
         assert refusal.value.constraint_name == f"{table}_immutable"
 
 
-@pytest.mark.parametrize("table", ["events", "plan_events", "plan_revisions"])
+@pytest.mark.parametrize("table", ["event_log", "plan_revisions"])
 async def test_what_is_written_once_is_not_emptied(untouched_database_url: str, table: str) -> None:
     """TRUNCATE passes row triggers by; it has its own."""
     async with connected(untouched_database_url) as connection:

@@ -17,7 +17,7 @@ from tests.support.builders import DAY, NOW, a_plan, a_trial, a_user, an_active,
 from tests.support.postgres import execute
 from tests.support.postgres_storage import postgres_storage
 
-OF_A_USER: Final = {table for table, column in DISTRIBUTED_BY.items() if column == "user_id"} | {"users"}
+OF_A_USER: Final = {table for table, column in DISTRIBUTED_BY.items() if column == "user_id"} | {"users", "event_log"}
 
 TABLES: Final = """
     SELECT relname::text FROM pg_class
@@ -88,14 +88,22 @@ async def test_no_reference_leads_to_another_server(database_url: str) -> None:
         ours, theirs = DISTRIBUTED_BY.get(row["from"]), DISTRIBUTED_BY.get(row["to"])
         to_own_user = {row["from"], row["to"]} <= OF_A_USER and f"{ours} {theirs}" in row["pairs"]
         to_copy = row["to"] in COPIED_TO_ALL
-        if not (to_own_user or to_copy):
+        # Its shard key is the user's id wherever it has a user; as an engine cannot see that, docs/scaling.md drops it.
+        if not (to_own_user or to_copy or row["name"] == "event_log_user_fkey"):
             astray.append(row["name"])
     assert astray == []
 
 
 async def test_triggers_do_two_things_alone(database_url: str) -> None:
-    """They count, which views do on several servers, or refuse a change, for which a server needs no other."""
-    found = {(row["table"], row["calls"]) for row in await ask(database_url, TRIGGERS)}
+    """They count, which views do on several servers, or refuse a change, for which a server needs no other.
+
+    A third kind, on views, is for the previous release during a rollout.
+    """
+    found = {
+        (row["table"], row["calls"])
+        for row in await ask(database_url, TRIGGERS)
+        if row["table"] not in {"events", "plan_events"}
+    }
     counting = {(table, calls) for table, calls in found if calls.startswith("count_")}
     assert {table for table, _ in counting} == {"subscriptions", "users"}
     assert {calls for _, calls in found - counting} == {"refuse_change"}
@@ -120,7 +128,7 @@ async def test_a_key_across_servers_is_noticed(database_url: str, damage: str) -
     "damage",
     [
         "ALTER TABLE user_emails ADD CONSTRAINT astray FOREIGN KEY (user_id) REFERENCES users (id)",
-        "ALTER TABLE events ADD CONSTRAINT astray FOREIGN KEY (actor_id) REFERENCES users (id)",
+        "ALTER TABLE event_log ADD CONSTRAINT astray FOREIGN KEY (actor_id) REFERENCES users (id)",
         "ALTER TABLE api_keys ADD CONSTRAINT astray FOREIGN KEY (id) REFERENCES users (id)",
     ],
 )

@@ -24,6 +24,7 @@ from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.adapters.postgres.tables import METADATA
 from smp.application.errors import StorageUnavailable, TransactionConflict
 
+REVISIONS = ["0001", "0003"]
 ALL_RELATIONS = """
     SELECT c.relkind::text || ' ' || c.relname FROM pg_class AS c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'alembic%'
@@ -119,14 +120,14 @@ async def test_progress_hears_of_each_revision(unmigrated_database_url: str) -> 
     told: list[str] = []
     await migrate(unmigrated_database_url, told.append)
     await migrate(unmigrated_database_url, told.append)
-    assert told == [head()]
+    assert told == REVISIONS
 
 
 async def test_many_migrate_at_once(unmigrated_database_url: str) -> None:
     """One does it, the others wait and find it done."""
     told: list[str] = []
     await asyncio.gather(*(migrate(unmigrated_database_url, told.append) for _ in range(4)))
-    assert told == [head()]
+    assert told == REVISIONS
     assert await revision_of(unmigrated_database_url) == head()
 
 
@@ -223,10 +224,11 @@ async def test_offline_sql_makes_the_same_schema(unmigrated_database_url: str, d
             ),
         ),
         (
-            "nothing fills a column but the application",
+            "only the application fills a column, but for those that the previous release cannot fill",
             (
                 "SELECT table_name || '.' || column_name FROM information_schema.columns"
                 " WHERE table_schema = 'public' AND column_default IS NOT NULL"
+                " AND (table_name, column_name) NOT IN (('event_log', 'transaction_id'), ('users', 'version'))"
             ),
         ),
     ],

@@ -91,10 +91,10 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("23503", "subscriptions_user_fkey", UserNotFound),
         ("23503", "trials_user_fkey", UserNotFound),
         ("23503", "sessions_user_fkey", UserNotFound),
-        ("23505", "events_pkey", StorageIntegrityError),
+        ("23505", "event_log_pkey", StorageIntegrityError),
         ("23P01", "subscriptions_no_overlap", LiveSubscriptionExists),
         ("23514", "subscriptions_trial", StorageIntegrityError),
-        ("23001", "events_immutable", StorageIntegrityError),
+        ("23001", "event_log_immutable", StorageIntegrityError),
         ("23502", "", StorageIntegrityError),
         ("40001", "", TransactionConflict),
         ("40P01", "", TransactionConflict),
@@ -146,8 +146,8 @@ def test_refusals_carry_the_facts() -> None:
     assert (tried.user_id, tried.plan) == (ANN, "pro")
     assert isinstance(taken := of("plans_code_key"), PlanCodeTaken)
     assert taken.plan == "pro"
-    assert isinstance(unknown := of("events_pkey"), StorageIntegrityError)
-    assert unknown.rule == "events_pkey"
+    assert isinstance(unknown := of("event_log_pkey"), StorageIntegrityError)
+    assert unknown.rule == "event_log_pkey"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,16 @@ def without(table: str, *constraints: str) -> str:
     return ";".join(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}" for constraint in constraints)
 
 
+def event_sql(type_: str, data: str) -> str:
+    """The beginning of a statement that records an event about rows with an ``id``."""
+    user_id, version = ("id", "2") if type_.startswith("user.") else ("NULL", "NULL")
+    return (
+        "INSERT INTO event_log (shard_key, id, user_id, subject_id, version, type, occurred_at, recorded_at,"
+        f" actor_type, data) SELECT id, gen_random_uuid(), {user_id}, id, {version}, '{type_}', '2026-01-01Z',"
+        f" '2026-01-01Z', 'system', '{data}' "
+    )
+
+
 SUBSCRIPTION_CHECKS: Final = """
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = 'subscriptions'::regclass AND contype = 'c'
@@ -131,17 +141,25 @@ DAMAGE: Final = {
     "live_has_not_ended": "UPDATE subscriptions SET ended_at = ends_at WHERE status = 'trial'",
     "dates_are_in_order": "UPDATE subscriptions SET ends_at = starts_at WHERE status = 'active'",
     "subscriptions_refer_to_what_exists": "DELETE FROM users WHERE email = 'user-7@example.com'",
-    "no_gap_in_events": "DELETE FROM events WHERE type = 'subscription.trial_started'",
-    "events_tell_status": (
-        "UPDATE events SET data = data || '{\"status\": \"active\"}' WHERE type = 'subscription.expired'"
+    "no_gap_in_events": "DELETE FROM event_log WHERE type = 'subscription.trial_started'",
+    "subscriptions_match_their_last_event": (
+        "UPDATE event_log SET data = data || '{\"status\": \"active\"}' WHERE type = 'subscription.expired'"
     ),
     "emails_lead_to_their_users": "UPDATE user_emails SET user_id = gen_random_uuid()",
-    "users_were_registered_once": "DELETE FROM events WHERE type = 'user.registered'",
+    "users_were_registered_once": "DELETE FROM event_log WHERE type = 'user.registered'",
     "trials_in_ledger": "DELETE FROM trials",
     "ledger_of_trials": "UPDATE trials SET subscription_id = plan_id",
     "revisions_have_no_gap": "UPDATE plan_revisions SET number = 2 WHERE currency = 'USD' AND period IS NULL",
     "plans_show_their_revision": "UPDATE plans SET amount = amount + 1",
-    "no_gap_in_plan_events": "UPDATE plans SET version = version + 1",
+    "plans_match_their_last_events": "UPDATE plans SET status = 'archived'",
+    "users_match_their_last_events": (
+        event_sql("user.role_changed", '{"after": {"role": "admin"}}') + " FROM users WHERE role = 'user'"
+    ),
+    "revoked_keys_have_their_event": (
+        "INSERT INTO api_keys SELECT gen_random_uuid(), 'shop', sha256(''), '2026-01-01Z', '2026-01-02Z';"
+        + event_sql("api_key.created", "{}")
+        + "FROM api_keys"
+    ),
     "no_sessions_of_disabled_users": "UPDATE users SET disabled = true",
     "counts_of_subscriptions": "UPDATE subscription_counts SET n = n + 1",
     "counts_of_users": "DELETE FROM user_counts",

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smp.adapters.postgres import tables
+from smp.adapters.postgres.event_log import event_row
 from smp.adapters.postgres.mapping import (
     Row,
     actor_of,
     api_key_of,
     api_key_row,
-    plan_event_row,
     plan_id_of,
     plan_of,
     plan_row,
@@ -25,10 +25,8 @@ from smp.adapters.postgres.mapping import (
     revision_row,
     session_of,
     session_row,
-    subscription_event_row,
     subscription_of,
     subscription_row,
-    user_event_row,
     user_of,
     user_row,
     user_view_of,
@@ -84,7 +82,7 @@ subscriptions = st.builds(
     created_at=instants,
     events=st.just(()),
 )
-users = st.builds(User, ids, emails, storable_texts, st.sampled_from(Role), st.booleans(), instants)
+users = st.builds(User, ids, emails, storable_texts, st.sampled_from(Role), st.booleans(), instants, counts)
 sessions = st.builds(
     Session, ids, ids, st.binary(min_size=32, max_size=32), instants, instants, storable_texts, storable_texts
 )
@@ -173,34 +171,41 @@ def test_actors(actor: Actor) -> None:
     event = EventMetadata(INSTANT, actor, USER_ID).event(
         SubscriptionEventType.RENEWED, USER_ID, {}, user_id=USER_ID, version=1
     )
-    row = subscription_event_row(event)
+    row = event_row(event)
     assert actor_of(row) == actor
     assert (row["actor_id"] is None) == (row["actor_type"] == "system")
 
 
 @given(ids, ids, revisions, new_metadata)
-def test_events(subscription_id: UUID, user_id: UUID, revision: PlanRevision, metadata: EventMetadata) -> None:
-    """Every column is there, and the data are JSON as they are."""
-    (told,) = Subscription.activate(subscription_id, user_id, revision, metadata).events
-    row = subscription_event_row(told)
-    assert row.keys() == set(tables.events.columns.keys())
-    assert through_jsonb(row, "data")["data"] == told.data
-    assert (row["user_id"], row["id"], row["subscription_id"], row["version"], row["type"], row["occurred_at"]) == (
-        user_id,
-        metadata.event_id,
-        subscription_id,
-        1,
-        "subscription.activated",
-        metadata.at,
-    )
-    (made,) = Plan.create(user_id, "pro", "Pro", "", revision.terms, metadata).events
-    row = plan_event_row(made)
-    assert row.keys() == set(tables.plan_events.columns.keys())
-    assert through_jsonb(row, "data")["data"] == made.data
-    (came,) = User.register(user_id, Email("ada@example.com"), "hash", Role.USER, metadata).events
-    row = user_event_row(came)
-    assert row.keys() == set(tables.events.columns.keys())
-    assert (row["subscription_id"], row["version"], row["type"]) == (None, None, "user.registered")
+def test_an_event_is_stored_with_every_field(
+    subscription_id: UUID, user_id: UUID, revision: PlanRevision, metadata: EventMetadata
+) -> None:
+    (event,) = Subscription.activate(subscription_id, user_id, revision, metadata).events
+    row = event_row(event)
+    assert row.keys() | {"transaction_id"} == set(tables.event_log.columns.keys())
+    assert through_jsonb(row, "data")["data"] == event.data
+    values = {name: row[name] for name in ("user_id", "id", "subject_id", "version", "type", "occurred_at")}
+    assert values == {
+        "user_id": user_id,
+        "id": metadata.event_id,
+        "subject_id": subscription_id,
+        "version": 1,
+        "type": "subscription.activated",
+        "occurred_at": metadata.at,
+    }
+    assert row["recorded_at"] == metadata.at
+
+
+@given(ids, ids, revisions, new_metadata)
+def test_events_are_sharded_by_their_user_or_else_by_their_subject(
+    id_: UUID, user_id: UUID, revision: PlanRevision, metadata: EventMetadata
+) -> None:
+    (event,) = Subscription.activate(id_, user_id, revision, metadata).events
+    assert event_row(event)["shard_key"] == user_id
+    (event,) = Plan.create(id_, "pro", "Pro", "", revision.terms, metadata).events
+    assert event_row(event)["shard_key"] == id_
+    (event,) = User.register(user_id, Email("ada@example.com"), "hash", Role.USER, metadata).events
+    assert event_row(event)["shard_key"] == user_id
 
 
 @given(ids, st.text(max_size=40))

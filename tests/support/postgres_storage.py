@@ -27,9 +27,7 @@ LOSE_OPEN_TRANSACTIONS: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
 """
-EVENT_TYPES: Final = (
-    "SELECT type FROM (SELECT id, type FROM events UNION ALL SELECT id, type FROM plan_events) AS told ORDER BY id"
-)
+EVENT_TYPES: Final = "SELECT type FROM event_log ORDER BY id"
 
 
 def postgres_storage(pool: PostgresPool) -> Storage:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from itertools import chain, combinations
 from types import MappingProxyType
 from typing import Final
@@ -14,8 +15,9 @@ from smp.adapters.memory.store import MemoryStore, State
 from smp.adapters.memory.subscription_repository import overlap
 from smp.application.queries.readers import IntegrityChecker
 from smp.application.queries.views import CheckResult
-from smp.domain.events import SubjectType
-from smp.domain.subscription.lifecycle import LIVE, Status
+from smp.domain.events import DomainEvent
+from smp.domain.plan.events import PlanEventType
+from smp.domain.subscription.lifecycle import LIVE, Status, SubscriptionEventType
 from smp.domain.subscription.subscription import Subscription
 
 Check = Callable[[State], Iterator[str]]
@@ -81,21 +83,34 @@ def _no_gap_in_events(state: State) -> Iterator[str]:
     rows: Iterator[tuple[UUID, int]] = chain(
         ((plan.id, plan.version) for plan in state.plans.values()),
         ((row.id, row.version) for row in state.subscriptions.values()),
+        ((user.id, user.version) for user in state.users.values()),
     )
     return (f"{id_}" for id_, version in rows if sorted(versions[id_]) != list(range(1, version + 1)))
 
 
-def _events_tell_status(state: State) -> Iterator[str]:
-    told = {
-        (event.subject_id, event.version): event.data.get("status")
-        for event in state.events.values()
-        if event.subject_type is SubjectType.SUBSCRIPTION
-    }
+def _subscriptions_match(state: State) -> Iterator[str]:
+    last = _last(state, SubscriptionEventType)
     return (
         f"subscription {row.id}"
         for row in state.subscriptions.values()
-        if told.get((row.id, row.version)) != row.status.value
+        if row.id not in last or last[row.id].data["status"] != row.status.value
     )
+
+
+def _plans_match(state: State) -> Iterator[str]:
+    revised = _last(state, {PlanEventType.CREATED, PlanEventType.REVISED})
+    moved = _last(state, {PlanEventType.CREATED, PlanEventType.ARCHIVED, PlanEventType.RESTORED})
+    revisions = {plan_id: event.data["revision"] for plan_id, event in revised.items()}
+    archived = {plan_id for plan_id, event in moved.items() if event.type is PlanEventType.ARCHIVED}
+    for plan in state.plans.values():
+        if revisions.get(plan.id) != plan.revision.number or plan.is_archived != (plan.id in archived):
+            yield f"plan {plan.code}"
+
+
+def _last(state: State, types: Iterable[StrEnum]) -> Mapping[UUID, DomainEvent]:
+    """Return the newest event of these types of each subject; the log is in the order of the commits."""
+    wanted = frozenset(types)
+    return {event.subject_id: event for event in state.events.values() if event.type in wanted}
 
 
 def _unique_names(state: State) -> Iterator[str]:
@@ -120,7 +135,8 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "trials_in_ledger": _trials_in_ledger,
         "dates_fit_status": _dates_fit_status,
         "no_gap_in_events": _no_gap_in_events,
-        "events_tell_status": _events_tell_status,
+        "subscriptions_match_their_last_event": _subscriptions_match,
+        "plans_match_their_last_events": _plans_match,
         "unique_emails_and_codes": _unique_names,
         "no_dangling_reference": _no_dangling_reference,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -101,11 +101,11 @@ class Transaction:
             self.doom()
             raise
 
-    def record(self, events: tuple[DomainEvent, ...]) -> None:
+    def record(self, events: Sequence[DomainEvent]) -> None:
         """Write the events. Raises StorageIntegrityError where there is one of the same id."""
         for event in events:
             if self.events.get(event.id) is not None:
-                raise StorageIntegrityError("events_id_unique")
+                raise StorageIntegrityError("event_log_id_unique")
             self.events.put(event.id, event)
 
     def doom(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from smp.adapters.memory.api_key_repository import MemoryApiKeyRepository
+from smp.adapters.memory.event_log import MemoryEventLog
 from smp.adapters.memory.plan_repository import MemoryPlanRepository
 from smp.adapters.memory.session_repository import MemorySessionRepository
 from smp.adapters.memory.store import KeptAnswer, MemoryStore
@@ -24,6 +25,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self._store = store
         self._transaction = transaction
         self._request = request
+        self._events = MemoryEventLog(transaction)
         self._users = MemoryUserRepository(transaction)
         self._plans = MemoryPlanRepository(transaction)
         self._subscriptions = MemorySubscriptionRepository(transaction)
@@ -49,6 +51,11 @@ class MemoryUnitOfWork(UnitOfWork):
     def sessions(self) -> MemorySessionRepository:
         """The sessions."""
         return self._sessions
+
+    @property
+    def events(self) -> MemoryEventLog:
+        """The event log."""
+        return self._events
 
     @property
     def api_keys(self) -> MemoryApiKeyRepository:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
-from smp.domain.errors import EmailTaken, StorageIntegrityError, UserNotFound
+from smp.domain.errors import EmailTaken, StaleVersion, StorageIntegrityError, UserNotFound
 from smp.domain.user.repository import UserRepository
 from smp.domain.user.user import User
 
@@ -52,13 +52,23 @@ class MemoryUserRepository(UserRepository):
             self._transaction.record(user.events)
 
     async def save(self, user: User) -> None:
-        """Keep the user's password hash, role and switch. Raises UserNotFound."""
+        """Keep the user's password hash, role and switch, and the events. Raises StaleVersion."""
         with self._transaction.writing():
-            kept = await self.get(user.id, for_change=True)
+            await self._transaction.lock("user", user.id)
+            kept = self._transaction.users.get(user.id)
+            if kept is None or kept.version != user.version - len(user.events):
+                raise StaleVersion
             if kept.is_enabled_admin != user.is_enabled_admin:
                 await self._lock_admins()
-            changed = replace(kept, password_hash=user.password_hash, role=user.role, disabled=user.disabled)
+            changed = replace(
+                kept,
+                password_hash=user.password_hash,
+                role=user.role,
+                disabled=user.disabled,
+                version=user.version,
+            )
             self._transaction.users.put(user.id, changed)
+            self._transaction.record(user.events)
 
     async def _lock_admins(self) -> None:
         await self._transaction.lock("enabled administrators")

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from asyncpg import Range
 
-from smp.adapters.postgres.mapping import subscription_event_row, subscription_row, user_event_row, user_row
+from smp.adapters.postgres.event_log import event_row
+from smp.adapters.postgres.mapping import subscription_row, user_row
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.transaction import Transaction, open_transaction
@@ -45,9 +46,9 @@ class PostgresBulkLoader:
             await _copy(transaction, "subscriptions", map(subscription_row, subscriptions))
             await _copy(transaction, "subscription_spans", map(_span_row, subscriptions))
             await _copy(transaction, "trials", _trial_rows(subscriptions))
-            told = (user_event_row(event) for user in users for event in user.events)
-            happened = (subscription_event_row(event) for one in subscriptions for event in one.events)
-            await _copy(transaction, "events", chain(told, happened))
+            of_users = (event for user in users for event in user.events)
+            of_subscriptions = (event for subscription in subscriptions for event in subscription.events)
+            await _copy(transaction, "event_log", map(event_row, chain(of_users, of_subscriptions)))
             await transaction.commit()
 
 

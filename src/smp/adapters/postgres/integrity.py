@@ -7,59 +7,26 @@ change, a defect of ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from smp.adapters.postgres.effective_state import ACCESS_ENDS_AT_SQL, LIVE_PREDICATE, OVERDUE_PREDICATE, SPAN_SQL
+from smp.adapters.postgres.event_invariants import EVENT_INVARIANTS
+from smp.adapters.postgres.invariant import CHECK_TIMEOUT_S, Invariant
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.statements import Row, Statement, sql
+from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.application.queries.readers import IntegrityChecker
 from smp.application.queries.views import CheckResult
 
-CHECK_TIMEOUT_S: Final = 600.0
-"""For one check; all of a table is read for some."""
-
 LATENESS: Final = timedelta(hours=1)
-_COUNTED_UP_TO: Final = 1_000
-_EXAMPLES: Final = 3
 
 _SNAPSHOT: Final = sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _TAKE_TIME: Final = sql("SET LOCAL statement_timeout = '600s'")
-_RESTORE: Final = "restore the rows from a backup, or correct them by hand; then look for what wrote them"
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """A rule as SQL that gives one text for each thing that breaks it, and what to do then."""
-
-    name: str
-    offenders: str
-    advice: str = _RESTORE
-
-    @property
-    def statement(self) -> Statement:
-        """How many break it, as far as they are counted, and some of them."""
-        return sql(
-            f"""
-            SELECT count(*) AS n, (array_agg(what))[1:{_EXAMPLES}] AS examples
-            FROM (SELECT offender.what FROM ({self.offenders}) AS offender (what) LIMIT {_COUNTED_UP_TO}) AS counted
-            """,  # noqa: S608 - constants
-            CHECK_TIMEOUT_S,
-        )
-
-    def check_result(self, row: Row) -> CheckResult:
-        """What the statement's answer means."""
-        if not row["n"]:
-            return CheckResult(self.name, ok=True, detail="holds")
-        number = f"{_COUNTED_UP_TO} or more" if row["n"] == _COUNTED_UP_TO else str(row["n"])
-        return CheckResult(
-            self.name, ok=False, detail=f"{number} broken: {', '.join(row['examples'])}", advice=self.advice
-        )
 
 
 INVARIANTS: Final = (
+    *EVENT_INVARIANTS,
     Invariant(
         "one_live_subscription_a_user",
         f"SELECT 'user ' || user_id FROM subscriptions WHERE {LIVE_PREDICATE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608
@@ -133,25 +100,6 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
-        "no_gap_in_events",
-        """
-        SELECT 'subscription ' || coalesce(s.id, e.subscription_id)
-        FROM subscriptions AS s FULL JOIN (
-            SELECT user_id, subscription_id, count(*) AS n, min(version) AS lowest, max(version) AS highest
-            FROM events WHERE subscription_id IS NOT NULL GROUP BY user_id, subscription_id
-        ) AS e ON e.user_id = s.user_id AND e.subscription_id = s.id
-        WHERE s.id IS NULL OR e.n IS NULL OR e.n <> s.version OR e.lowest <> 1 OR e.highest <> s.version
-        """,
-    ),
-    Invariant(
-        "events_tell_status",
-        """
-        SELECT 'subscription ' || s.id FROM subscriptions AS s
-        JOIN events AS e ON e.user_id = s.user_id AND e.subscription_id = s.id AND e.version = s.version
-        WHERE e.data ->> 'status' IS DISTINCT FROM s.status
-        """,
-    ),
-    Invariant(
         "emails_lead_to_their_users",
         """
         SELECT 'user ' || coalesce(u.id, c.user_id)
@@ -159,14 +107,6 @@ INVARIANTS: Final = (
         WHERE u.id IS NULL OR c.user_id IS NULL
         """,
         "nobody can sign in as them; insert into or delete from user_emails what users says, after a look at both",
-    ),
-    Invariant(
-        "users_were_registered_once",
-        """
-        SELECT 'user ' || u.id FROM users AS u
-        LEFT JOIN events AS e ON e.user_id = u.id AND e.type = 'user.registered'
-        GROUP BY u.id HAVING count(e.id) <> 1
-        """,
     ),
     Invariant(
         "trials_in_ledger",
@@ -197,13 +137,6 @@ INVARIANTS: Final = (
         SELECT 'plan ' || p.code FROM plans AS p
         LEFT JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
         WHERE r.amount IS DISTINCT FROM p.amount
-        """,
-    ),
-    Invariant(
-        "no_gap_in_plan_events",
-        """
-        SELECT 'plan ' || p.code FROM plans AS p LEFT JOIN plan_events AS e ON e.plan_id = p.id
-        GROUP BY p.id HAVING count(e.id) <> p.version OR max(e.version) IS DISTINCT FROM p.version
         """,
     ),
     Invariant(

@@ -14,7 +14,7 @@ from uuid import UUID
 from smp.adapters.postgres.tables import subscriptions
 from smp.application.ports.api_keys import ApiKey
 from smp.application.queries.views import PlanReference, RevisionView, SubscriptionView, UserView
-from smp.domain.events import Actor, ActorType, DomainEvent
+from smp.domain.events import Actor, ActorType
 from smp.domain.features import Features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -75,6 +75,7 @@ def user_row(user: User) -> dict[str, object]:
         "role": user.role.value,
         "disabled": user.disabled,
         "created_at": user.created_at,
+        "version": user.version,
     }
 
 
@@ -87,6 +88,7 @@ def user_of(row: Row) -> User:
         role=Role(row["role"]),
         disabled=row["disabled"],
         created_at=instant_of(row["created_at"]),
+        version=row["version"],
     )
 
 
@@ -252,47 +254,6 @@ def status_of(text: str) -> Status:
     return _STATUSES[text]
 
 
-def subscription_event_row(event: DomainEvent) -> dict[str, object]:
-    """The columns of ``events`` for what happened to a subscription."""
-    return {
-        "user_id": event.user_id,
-        "id": event.id,
-        "subscription_id": event.subject_id,
-        "version": event.version,
-        "type": event.type.value,
-        "occurred_at": event.occurred_at,
-        **_actor_columns(event.actor),
-        "data": dict(event.data),
-    }
-
-
-def user_event_row(event: DomainEvent) -> dict[str, object]:
-    """The columns of ``events`` for what happened to a user."""
-    return {
-        "user_id": event.user_id,
-        "id": event.id,
-        "subscription_id": None,
-        "version": None,
-        "type": event.type.value,
-        "occurred_at": event.occurred_at,
-        **_actor_columns(event.actor),
-        "data": dict(event.data),
-    }
-
-
-def plan_event_row(event: DomainEvent) -> dict[str, object]:
-    """The columns of ``plan_events``."""
-    return {
-        "plan_id": event.subject_id,
-        "id": event.id,
-        "version": event.version,
-        "type": event.type.value,
-        "occurred_at": event.occurred_at,
-        **_actor_columns(event.actor),
-        "data": dict(event.data),
-    }
-
-
 def actor_of(row: Row) -> Actor:
     """The actor in a row with an actor's columns."""
     return Actor(ActorType(row["actor_type"]), row["actor_id"])
@@ -320,7 +281,3 @@ def _terms_of(row: Row) -> Terms:
         trial_period=None if row["trial_period"] is None else Period.parse(row["trial_period"]),
         features=features_of(row["features"]),
     )
-
-
-def _actor_columns(actor: Actor) -> dict[str, object]:
-    return {"actor_type": actor.type.value, "actor_id": actor.id}

@@ -21,7 +21,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql as written_out
 from smp.application.errors import StorageUnavailable
 
-_HEAD: Final = "0001"
+_HEAD: Final = "0003"
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _WAIT_FOR_OTHERS: Final = "SET LOCAL lock_timeout = '60s'"
@@ -47,8 +47,8 @@ async def current(pool: PostgresPool) -> str | None:
     return None if version is None else str(version[0])
 
 
-async def migrate(url: str, progress: Progress | None = None) -> None:
-    """Bring the database at ``url`` to :func:`head`, all or nothing; ``progress`` hears of each revision applied.
+async def migrate(url: str, progress: Progress | None = None, to: str = "head") -> None:
+    """Bring the database at ``url`` to the revision ``to``, all or nothing; ``progress`` is called for each one.
 
     Any number of processes may do this at once: one migrates, the others wait for it and find nothing to do.
 
@@ -56,7 +56,7 @@ async def migrate(url: str, progress: Progress | None = None) -> None:
         StorageUnavailable: where the database does not answer.
         TransactionConflict: where another migration, or a lock on a table, was waited for in vain.
     """
-    await _run(url, "upgrade", "head", progress)
+    await _run(url, "upgrade", to, progress)
 
 
 async def undo(url: str, revision: str = "base") -> None:

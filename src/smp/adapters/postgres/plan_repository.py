@@ -6,9 +6,9 @@ from typing import Final
 from uuid import UUID
 
 from smp.adapters.postgres.errors import ErrorContext
+from smp.adapters.postgres.event_log import EVENTS_SQL, PostgresEventLog, insert_events_sql
 from smp.adapters.postgres.mapping import (
     PLAN_COLUMNS,
-    plan_event_row,
     plan_id_of,
     plan_of,
     plan_row,
@@ -51,22 +51,14 @@ _REVISED: Final = """
            CAST(:revised_at AS timestamptz)
     FROM saved
 """
-_EVENTS: Final = """
-    INSERT INTO plan_events (plan_id, id, version, type, occurred_at, actor_type, actor_id, data)
-    SELECT saved.id, e.id, e.version, e.type, e.occurred_at, e.actor_type, e.actor_id, e.data
-    FROM saved, unnest(
-        CAST(:event_ids AS uuid[]), CAST(:event_versions AS bigint[]), CAST(:event_types AS text[]),
-        CAST(:event_times AS timestamptz[]), CAST(:actor_types AS text[]), CAST(:actor_ids AS uuid[]),
-        CAST(:event_data AS jsonb[])
-    ) AS e (id, version, type, occurred_at, actor_type, actor_id, data)
-"""
+_EVENTS: Final = insert_events_sql(f"saved JOIN {EVENTS_SQL} ON saved.id = e.subject_id")
 _ADD: Final = sql(
     f"""
     WITH saved AS (
         INSERT INTO plans (id, code, name, description, status, revision, amount, version, created_at)
         VALUES (:id, :code, :name, :description, :status, :revision, :amount, :version, :created_at)
         RETURNING id, revision, amount
-    ), revised AS ({_REVISED}), told AS ({_EVENTS})
+    ), revised AS ({_REVISED}), inserted_events AS ({_EVENTS})
     SELECT id FROM saved
     """  # noqa: S608 - the parts are constants
 )
@@ -79,15 +71,16 @@ _CHANGED: Final = """
         RETURNING id, revision, amount
     )
 """
-_SAVE: Final = sql(f"{_CHANGED}, told AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
-_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), told AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
+_SAVE: Final = sql(f"{_CHANGED}, inserted_events AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
+_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), inserted_events AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
 
 
 class PostgresPlanRepository(PlanRepository):
     """Plans inside one transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, events: PostgresEventLog) -> None:
         self._transaction = transaction
+        self._events = events
 
     async def get(self, plan: str, *, for_change: bool = False) -> Plan:
         """The plan with this code or id, locked: shared, or exclusively for a change. Raises PlanNotFound."""
@@ -113,12 +106,12 @@ class PostgresPlanRepository(PlanRepository):
 
     async def add(self, plan: Plan) -> None:
         """Keep a new plan with its first revision and its events. Raises PlanCodeTaken."""
-        values = plan_row(plan) | _revision_values(plan.revision) | _event_values(plan)
+        values = plan_row(plan) | _revision_values(plan.revision) | self._events.values(plan.events)
         await self._transaction.row(_ADD, ErrorContext(plan=plan.code), **values)
 
     async def save(self, plan: Plan) -> None:
         """Keep the change: a new revision where there is one, and the events. Raises StaleVersion."""
-        values = plan_row(plan) | _event_values(plan) | {"version_before": plan.version - len(plan.events)}
+        values = plan_row(plan) | self._events.values(plan.events) | {"version_before": plan.version - len(plan.events)}
         del values["code"], values["created_at"]
         if any(event.type is PlanEventType.REVISED for event in plan.events):
             written = await self._transaction.row(_SAVE_REVISED, **values, **_revision_values(plan.revision))
@@ -133,17 +126,3 @@ def _revision_values(revision: PlanRevision) -> dict[str, object]:
     row = revision_row(revision)
     values = {name: row[name] for name in ("currency", "period", "trial_period", "features")}
     return values | {"revised_at": row["created_at"]}
-
-
-def _event_values(plan: Plan) -> dict[str, object]:
-    rows = [plan_event_row(event) for event in plan.events]
-    columns = {
-        "event_ids": "id",
-        "event_versions": "version",
-        "event_types": "type",
-        "event_times": "occurred_at",
-        "actor_types": "actor_type",
-        "actor_ids": "actor_id",
-        "event_data": "data",
-    }
-    return {name: [row[column] for row in rows] for name, column in columns.items()}

@@ -55,12 +55,12 @@ _HISTORY: Final = sql(
 )
 _EVENTS: Final = sql(
     """
-    SELECT id, type, occurred_at, actor_type, actor_id, subscription_id, user_id, data, version FROM events
-    WHERE user_id = (
+    SELECT id, type, occurred_at, actor_type, actor_id, subject_id, user_id, data, version FROM event_log
+    WHERE shard_key = (
         SELECT user_id FROM subscriptions
         WHERE id = :subscription_id AND status IN ('trial', 'active', 'expired', 'cancelled')
     )
-    AND subscription_id = :subscription_id AND version > CAST(:after AS bigint)
+    AND subject_id = :subscription_id AND version > CAST(:after AS bigint)
     ORDER BY version LIMIT :limit
     """
 )
@@ -141,7 +141,7 @@ def _event_view(row: Row) -> EventView:
         type=row["type"],
         occurred_at=instant_of(row["occurred_at"]),
         actor=actor_of(row),
-        subscription_id=row["subscription_id"],
+        subscription_id=row["subject_id"],
         user_id=row["user_id"],
         data=row["data"],
         version=row["version"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,12 +11,12 @@ from sqlalchemy import bindparam, select, text
 
 from smp.adapters.postgres.effective_state import LIVE_PREDICATE, OVERDUE_ORDER, OVERDUE_PREDICATE, SPAN_SQL
 from smp.adapters.postgres.errors import NO_CONTEXT, ErrorContext
-from smp.adapters.postgres.mapping import subscription_event_row, subscription_of, subscription_row
+from smp.adapters.postgres.event_log import EVENTS_SQL, PostgresEventLog, insert_events_sql
+from smp.adapters.postgres.mapping import subscription_of, subscription_row
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import subscriptions
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.errors import StaleVersion, TrialAlreadyUsed
-from smp.domain.events import DomainEvent
 from smp.domain.subscription.repository import DuePosition, SubscriptionRepository
 from smp.domain.subscription.subscription import Subscription
 
@@ -57,16 +57,7 @@ _CLAIM_TRIAL: Final = sql(
     """
 )
 
-_EVENTS: Final = """
-    INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
-    SELECT e.user_id, e.id, e.subscription_id, e.version, e.type, e.occurred_at, e.actor_type, e.actor_id, e.data
-    FROM saved JOIN unnest(
-        CAST(:event_users AS uuid[]), CAST(:event_ids AS uuid[]), CAST(:event_subscriptions AS uuid[]),
-        CAST(:event_versions AS bigint[]), CAST(:event_types AS text[]), CAST(:event_times AS timestamptz[]),
-        CAST(:actor_types AS text[]), CAST(:actor_ids AS uuid[]), CAST(:event_data AS jsonb[])
-    ) AS e (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
-    ON saved.user_id = e.user_id AND saved.id = e.subscription_id
-"""
+_EVENTS: Final = insert_events_sql(f"saved JOIN {EVENTS_SQL} ON saved.user_id = e.user_id AND saved.id = e.subject_id")
 _ADD: Final = sql(
     f"""
     WITH saved AS (
@@ -102,49 +93,52 @@ _SAVE: Final = sql(
     SELECT count(*) FROM saved
     """  # noqa: S608 - the parts are constants
 )
+_ENDED_EVENTS: Final = insert_events_sql(
+    "saved",
+    {
+        "shard_key": "user_id",
+        "id": "event_id",
+        "user_id": "user_id",
+        "subject_id": "id",
+        "version": "version",
+        "type": "event_type",
+        "occurred_at": "ended_at",
+        "recorded_at": "recorded_at",
+        "actor_type": "'system'",
+        "actor_id": "NULL",
+        "data": "data",
+    },
+)
 # An end by time changes these columns only, moves no span, and has one event of the system. The expiry job writes
 # thousands of them, so nothing else is sent.
 _SAVE_ENDED: Final = sql(
-    """
+    f"""
     WITH saved AS (
         UPDATE subscriptions AS s
         SET status = w.status, cancelled_at = w.cancelled_at, ended_at = w.ended_at, version = w.version
         FROM unnest(
             CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:status AS text[]),
             CAST(:cancelled_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]), CAST(:version AS bigint[]),
-            CAST(:event_ids AS uuid[]), CAST(:event_types AS text[]), CAST(:event_times AS timestamptz[]),
+            CAST(:event_id AS uuid[]), CAST(:event_type AS text[]), CAST(:event_recorded_at AS timestamptz[]),
             CAST(:event_data AS jsonb[])
-        ) AS w (user_id, id, status, cancelled_at, ended_at, version, event_id, event_type, occurred_at, data)
+        ) AS w (user_id, id, status, cancelled_at, ended_at, version, event_id, event_type, recorded_at, data)
         WHERE s.user_id = w.user_id AND s.id = w.id AND s.version = w.version - 1
-        RETURNING s.user_id, w.event_id, s.id, s.version, w.event_type, w.occurred_at, w.data
-    ), inserted_events AS (
-        INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
-        SELECT user_id, event_id, id, version, event_type, occurred_at, 'system', NULL, data FROM saved
-    )
+        RETURNING s.user_id, s.id, s.version, s.ended_at, w.event_id, w.event_type, w.recorded_at, w.data
+    ), inserted_events AS ({_ENDED_EVENTS})
     SELECT count(*) FROM saved
-""",
+    """,  # noqa: S608 - the parts are constants
     _BATCH_TIMEOUT_S,
 )
 
-_EVENT_ARRAYS: Final = {
-    "event_users": "user_id",
-    "event_ids": "id",
-    "event_subscriptions": "subscription_id",
-    "event_versions": "version",
-    "event_types": "type",
-    "event_times": "occurred_at",
-    "actor_types": "actor_type",
-    "actor_ids": "actor_id",
-    "event_data": "data",
-}
 _SAVED_COLUMNS: Final = _SAVE.names.intersection(_columns.keys())
 
 
 class PostgresSubscriptionRepository(SubscriptionRepository):
     """Subscriptions inside one transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, events: PostgresEventLog) -> None:
         self._transaction = transaction
+        self._events = events
 
     async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
         """The subscription of the user that is written as live, locked."""
@@ -180,18 +174,19 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
 
     async def add(self, subscription: Subscription) -> None:
         """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
-        values = subscription_row(subscription) | _event_arrays(subscription.events)
+        values = subscription_row(subscription) | self._events.values(subscription.events)
         await self._transaction.run(_ADD, ErrorContext(subscription.user_id), **values)
 
     async def save(self, subscription: Subscription) -> None:
         """Keep the change and its events. Raises StaleVersion, or LiveSubscriptionExists if two spans overlap."""
         row = subscription_row(subscription)
-        values = {name: row[name] for name in _SAVED_COLUMNS} | _event_arrays(subscription.events)
+        values = {name: row[name] for name in _SAVED_COLUMNS} | self._events.values(subscription.events)
         values["version_before"] = subscription.version - len(subscription.events)
         await self._write(_SAVE, 1, ErrorContext(subscription.user_id), values)
 
     async def save_ended(self, ended: Sequence[Subscription]) -> None:
         """Keep the ends of subscriptions that time has ended, and their events. Raises StaleVersion."""
+        self._events.note(event for one in ended for event in one.events)
         await self._write(_SAVE_ENDED, len(ended), NO_CONTEXT, _ended_arrays(ended))
 
     async def _write(self, statement: Statement, count: int, context: ErrorContext, values: dict[str, object]) -> None:
@@ -211,13 +206,8 @@ def _ended_arrays(ended: Sequence[Subscription]) -> dict[str, object]:
         "cancelled_at": [one.cancelled_at for one in ended],
         "ended_at": [one.ended_at for one in ended],
         "version": [one.version for one in ended],
-        "event_ids": [event.id for event in events],
-        "event_types": [event.type.value for event in events],
-        "event_times": [event.occurred_at for event in events],
+        "event_id": [event.id for event in events],
+        "event_type": [event.type.value for event in events],
+        "event_recorded_at": [event.recorded_at for event in events],
         "event_data": [event.data for event in events],
     }
-
-
-def _event_arrays(events: Iterable[DomainEvent]) -> dict[str, object]:
-    rows = [subscription_event_row(event) for event in events]
-    return {name: [row[column] for row in rows] for name, column in _EVENT_ARRAYS.items()}

@@ -23,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, TSTZRANGE, UUID, ExcludeConstraint
+from sqlalchemy.types import UserDefinedType
 
 from smp.adapters.postgres.effective_state import LIVE_PREDICATE
 
@@ -34,6 +35,16 @@ _PERIOD: Final = "^P([1-9][0-9]{0,9}[DWMY]|T[1-9][0-9]{0,9}[HMS])$"
 
 def _instant(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, TIMESTAMP(timezone=True), nullable=nullable)
+
+
+class Xid8(UserDefinedType[int]):
+    """The id of a transaction, which no cluster gives twice."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return the name of the type in SQL."""
+        return "xid8"
 
 
 def _id(name: str, *, nullable: bool = False) -> Column[object]:
@@ -63,10 +74,12 @@ users: Final = Table(
     _text("role"),
     Column("disabled", Boolean(), nullable=False),
     _instant("created_at"),
+    Column("version", BigInteger(), autoincrement=False, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("id", name="users_pkey"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_length"),
     CheckConstraint("email_key = lower(email_key)", name="users_email_key_lower_case"),
     CheckConstraint("role IN ('user', 'admin')", name="users_role"),
+    CheckConstraint("version >= 1", name="users_version"),
     Index("users_admins_idx", "id", postgresql_where=text("role = 'admin'")),
     Index("users_email_idx", "email_key"),
 )
@@ -177,29 +190,6 @@ plan_revisions: Final = Table(
     CheckConstraint("jsonb_typeof(features) = 'object'", name="plan_revisions_features"),
 )
 
-plan_events: Final = Table(
-    "plan_events",
-    METADATA,
-    _id("plan_id"),
-    _id("id"),
-    _number("version"),
-    _text("type"),
-    _instant("occurred_at"),
-    _text("actor_type"),
-    _id("actor_id", nullable=True),
-    Column("data", JSONB(), nullable=False),
-    PrimaryKeyConstraint("plan_id", "id", name="plan_events_pkey"),
-    UniqueConstraint("plan_id", "version", name="plan_events_version_key"),
-    ForeignKeyConstraint(["plan_id"], ["plans.id"], name="plan_events_plan_fkey"),
-    CheckConstraint("version >= 1", name="plan_events_version"),
-    CheckConstraint(
-        "type IN ('plan.created', 'plan.revised', 'plan.updated', 'plan.archived', 'plan.restored')",
-        name="plan_events_type",
-    ),
-    CheckConstraint(_ACTOR, name="plan_events_actor"),
-    CheckConstraint("jsonb_typeof(data) = 'object'", name="plan_events_data"),
-)
-
 subscriptions: Final = Table(
     "subscriptions",
     METADATA,
@@ -303,34 +293,44 @@ trials: Final = Table(
     Index("trials_once_per_user", "user_id", unique=True, postgresql_where=text("per_user")),
 )
 
-events: Final = Table(
-    "events",
+event_log: Final = Table(
+    "event_log",
     METADATA,
-    _id("user_id"),
+    _id("shard_key"),
     _id("id"),
-    _id("subscription_id", nullable=True),
+    _id("user_id", nullable=True),
+    _id("subject_id"),
     _number("version", nullable=True),
     _text("type"),
     _instant("occurred_at"),
+    _instant("recorded_at"),
+    Column("transaction_id", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
     _text("actor_type"),
     _id("actor_id", nullable=True),
     Column("data", JSONB(), nullable=False),
-    PrimaryKeyConstraint("user_id", "id", name="events_pkey"),
-    UniqueConstraint("user_id", "subscription_id", "version", name="events_version_key"),
-    ForeignKeyConstraint(["user_id"], ["users.id"], name="events_user_fkey"),
-    CheckConstraint("version >= 1", name="events_version"),
+    PrimaryKeyConstraint("shard_key", "id", name="event_log_pkey"),
+    UniqueConstraint("shard_key", "subject_id", "version", name="event_log_version_key"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="event_log_user_fkey"),
+    CheckConstraint("shard_key = coalesce(user_id, subject_id)", name="event_log_shard_key"),
+    CheckConstraint("version >= 1", name="event_log_version"),
     CheckConstraint(
-        "type IN ('user.registered', 'subscription.trial_started', 'subscription.activated',"
-        " 'subscription.converted', 'subscription.renewed', 'subscription.cancel_scheduled', 'subscription.resumed',"
-        " 'subscription.cancelled', 'subscription.expired')",
-        name="events_type",
+        "type IN ('subscription.trial_started', 'subscription.activated', 'subscription.converted',"
+        " 'subscription.renewed', 'subscription.cancel_scheduled', 'subscription.resumed', 'subscription.cancelled',"
+        " 'subscription.expired', 'plan.created', 'plan.revised', 'plan.updated', 'plan.archived', 'plan.restored',"
+        " 'user.registered', 'user.password_changed', 'user.role_changed', 'user.disabled', 'user.enabled',"
+        " 'session.revoked', 'api_key.created', 'api_key.revoked', 'test_clock.set')",
+        name="event_log_type",
     ),
     CheckConstraint(
-        "(subscription_id IS NULL) = (type = 'user.registered') AND (version IS NULL) = (subscription_id IS NULL)",
-        name="events_subject",
+        "CASE split_part(type, '.', 1)"
+        " WHEN 'subscription' THEN user_id IS NOT NULL AND version IS NOT NULL"
+        " WHEN 'user' THEN user_id IS NOT NULL AND subject_id = user_id AND version IS NOT NULL"
+        " WHEN 'plan' THEN user_id IS NULL AND version IS NOT NULL"
+        " WHEN 'session' THEN user_id IS NOT NULL AND version IS NULL ELSE user_id IS NULL AND version IS NULL END",
+        name="event_log_subject",
     ),
-    CheckConstraint(_ACTOR, name="events_actor"),
-    CheckConstraint("jsonb_typeof(data) = 'object'", name="events_data"),
+    CheckConstraint(_ACTOR, name="event_log_actor"),
+    CheckConstraint("jsonb_typeof(data) = 'object'", name="event_log_data"),
 )
 
 idempotency_keys: Final = Table(
@@ -394,7 +394,7 @@ DISTRIBUTED_BY: Final[Mapping[str, str]] = MappingProxyType(
         "subscriptions": "user_id",
         "subscription_spans": "user_id",
         "trials": "user_id",
-        "events": "user_id",
+        "event_log": "shard_key",
         "user_emails": "email_key",
         "idempotency_keys": "caller",
         "login_throttle": "key",
@@ -405,7 +405,7 @@ DISTRIBUTED_BY: Final[Mapping[str, str]] = MappingProxyType(
 What is found by something else than a user is dealt out by that. See docs/scaling.md.
 """
 
-COPIED_TO_ALL: Final = frozenset({"plans", "plan_revisions", "plan_events", "api_keys", "test_clock"})
+COPIED_TO_ALL: Final = frozenset({"plans", "plan_revisions", "api_keys", "test_clock"})
 """The tables of which each of several servers has a copy: small, rarely written, and wanted everywhere."""
 
 COUNTED_BY_TRIGGERS: Final = frozenset({"subscription_counts", "user_counts"})

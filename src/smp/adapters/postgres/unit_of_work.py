@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from smp.adapters.postgres.api_key_repository import PostgresApiKeyRepository
+from smp.adapters.postgres.event_log import PostgresEventLog
 from smp.adapters.postgres.idempotency import claim, keep
 from smp.adapters.postgres.plan_repository import PostgresPlanRepository
 from smp.adapters.postgres.pool import PostgresPool
@@ -23,9 +24,10 @@ class PostgresUnitOfWork(UnitOfWork):
     def __init__(self, transaction: Transaction, request: IdempotentRequest | None) -> None:
         self._transaction = transaction
         self._request = request
-        self._users = PostgresUserRepository(transaction)
-        self._plans = PostgresPlanRepository(transaction)
-        self._subscriptions = PostgresSubscriptionRepository(transaction)
+        self._events = PostgresEventLog(transaction)
+        self._users = PostgresUserRepository(transaction, self._events)
+        self._plans = PostgresPlanRepository(transaction, self._events)
+        self._subscriptions = PostgresSubscriptionRepository(transaction, self._events)
         self._sessions = PostgresSessionRepository(transaction)
         self._api_keys = PostgresApiKeyRepository(transaction)
 
@@ -48,6 +50,11 @@ class PostgresUnitOfWork(UnitOfWork):
     def sessions(self) -> PostgresSessionRepository:
         """The sessions."""
         return self._sessions
+
+    @property
+    def events(self) -> PostgresEventLog:
+        """The event log."""
+        return self._events
 
     @property
     def api_keys(self) -> PostgresApiKeyRepository:

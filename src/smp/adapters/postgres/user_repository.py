@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from smp.adapters.postgres.errors import ErrorContext
-from smp.adapters.postgres.mapping import user_event_row, user_of, user_row
+from smp.adapters.postgres.event_log import PostgresEventLog
+from smp.adapters.postgres.mapping import user_of, user_row
 from smp.adapters.postgres.statements import Statement, sql
-from smp.adapters.postgres.tables import events, user_emails, users
+from smp.adapters.postgres.tables import user_emails, users
 from smp.adapters.postgres.transaction import Transaction
-from smp.domain.errors import UserNotFound
+from smp.domain.errors import StaleVersion, UserNotFound
 from smp.domain.text import is_storable
 from smp.domain.user.repository import UserRepository
 from smp.domain.user.user import User
@@ -26,11 +27,10 @@ _GET_FOR_CHANGE: Final = Statement(_by_id.with_for_update(key_share=True))
 _FIND_CLAIM: Final = Statement(select(user_emails.c.user_id).where(user_emails.c.email_key == bindparam("email_key")))
 _CLAIM: Final = Statement(insert(user_emails))
 _ADD: Final = Statement(insert(users))
-_ADD_EVENT: Final = Statement(insert(events))
 _SAVE: Final = Statement(
     update(users)
-    .where(users.c.id == bindparam("user_id"))
-    .values({name: bindparam(name) for name in ("password_hash", "role", "disabled")})
+    .where(users.c.id == bindparam("user_id"), users.c.version == bindparam("version_before"))
+    .values({name: bindparam(name) for name in ("password_hash", "role", "disabled", "version")})
 )
 
 # The rows alone would not do: where there is no administrator yet, there is none to lock.
@@ -41,8 +41,9 @@ _ENABLED_ADMINS: Final = sql("SELECT id FROM users WHERE role = 'admin' AND NOT 
 class PostgresUserRepository(UserRepository):
     """Users inside one transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, events: PostgresEventLog) -> None:
         self._transaction = transaction
+        self._events = events
 
     async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
         """The user, locked where it is to be changed. Raises UserNotFound."""
@@ -71,14 +72,20 @@ class PostgresUserRepository(UserRepository):
         facts = ErrorContext(user.id)
         await self._transaction.run(_CLAIM, facts, email_key=user.email.key, user_id=user.id)
         await self._transaction.run(_ADD, facts, **user_row(user))
-        for event in user.events:
-            await self._transaction.run(_ADD_EVENT, facts, **user_event_row(event))
+        await self._events.record(user.events, facts)
 
     async def save(self, user: User) -> None:
-        """Keep the user's password hash, role and switch. Raises UserNotFound."""
+        """Keep the user's password hash, role and switch, and the events. Raises StaleVersion."""
         written = await self._transaction.run(
-            _SAVE, user_id=user.id, password_hash=user.password_hash, role=user.role.value, disabled=user.disabled
+            _SAVE,
+            user_id=user.id,
+            password_hash=user.password_hash,
+            role=user.role.value,
+            disabled=user.disabled,
+            version=user.version,
+            version_before=user.version - len(user.events),
         )
         if written != 1:
             self._transaction.mark_aborted()
-            raise UserNotFound(user.id)
+            raise StaleVersion
+        await self._events.record(user.events)

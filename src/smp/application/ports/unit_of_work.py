@@ -8,6 +8,7 @@ from typing import Protocol
 
 from smp.application.idempotency import IdempotentRequest
 from smp.application.ports.api_keys import ApiKeyRepository
+from smp.application.ports.event_log import EventLog
 from smp.domain.plan.repository import PlanRepository
 from smp.domain.subscription.repository import SubscriptionRepository
 from smp.domain.user.repository import UserRepository
@@ -41,6 +42,11 @@ class UnitOfWork(Protocol):
     @abstractmethod
     def api_keys(self) -> ApiKeyRepository:
         """The API keys."""
+
+    @property
+    @abstractmethod
+    def events(self) -> EventLog:
+        """The event log."""
 
     @abstractmethod
     async def commit(self, result: object = None) -> None:

@@ -38,8 +38,8 @@ class UserRepository(Protocol):
 
     @abstractmethod
     async def save(self, user: User) -> None:
-        """Keep the user's password hash, role and switch.
+        """Keep the user's password hash, role and switch, and the events.
 
         Raises:
-            UserNotFound: where there is no such user.
+            StaleVersion: where the kept user is not the one that was changed.
         """

@@ -64,7 +64,7 @@ class UserEventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. ``password_hash`` never leaves the core."""
+    """An account. ``password_hash`` never leaves the core; ``version`` grows by one with each event."""
 
     id: UUID
     email: Email
@@ -72,13 +72,16 @@ class User:
     role: Role
     disabled: bool
     created_at: datetime
+    version: int
     events: tuple[DomainEvent, ...] = ()
 
     @classmethod
     def register(cls, user_id: UUID, email: Email, password_hash: str, role: Role, metadata: EventMetadata) -> User:
         """A new, enabled account."""
-        event = metadata.event(UserEventType.REGISTERED, user_id, {"role": role.value}, user_id=user_id)
-        return cls(user_id, email, password_hash, role, disabled=False, created_at=metadata.at, events=(event,))
+        event = metadata.event(UserEventType.REGISTERED, user_id, {"role": role.value}, user_id=user_id, version=1)
+        return cls(
+            user_id, email, password_hash, role, disabled=False, created_at=metadata.at, version=1, events=(event,)
+        )
 
     @property
     def is_enabled_admin(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from smp.adapters.memory.integrity import CHECKS, MemoryIntegrityChecker
 from smp.adapters.memory.store import MemoryStore, State
+from smp.domain.plan.plan import PlanStatus
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import DAY, IDS, NOW, a_plan, a_session, a_trial, a_user
@@ -41,6 +42,12 @@ def second_plan(state: State) -> State:
     return replace(state, plans=MappingProxyType({**state.plans, second.id: second}))
 
 
+def archived_without_event(state: State) -> State:
+    """The plan has another status than its events say."""
+    (plan,) = state.plans.values()
+    return replace(state, plans=MappingProxyType({plan.id: replace(plan, status=PlanStatus.ARCHIVED)}))
+
+
 DAMAGES: dict[str, Callable[[State], State]] = {
     "one_live_subscription_a_user": lambda state: with_row(
         state, replace(trial_of(state), id=IDS.new(), starts_at=NOW + 20 * DAY, ends_at=None)
@@ -51,7 +58,10 @@ DAMAGES: dict[str, Callable[[State], State]] = {
     "trials_in_ledger": lambda state: replace(state, trials=MappingProxyType({})),
     "dates_fit_status": lambda state: with_row(state, replace(trial_of(state), ended_at=NOW)),
     "no_gap_in_events": lambda state: with_row(state, replace(trial_of(state), version=2)),
-    "events_tell_status": lambda state: with_row(state, replace(trial_of(state), status=Status.ACTIVE)),
+    "plans_match_their_last_events": archived_without_event,
+    "subscriptions_match_their_last_event": lambda state: with_row(
+        state, replace(trial_of(state), status=Status.ACTIVE)
+    ),
     "unique_emails_and_codes": second_plan,
     "no_dangling_reference": lambda state: replace(state, users=MappingProxyType({})),
 }

@@ -200,7 +200,7 @@ def test_the_words_for_a_statement_are_what_it_does_to_which_tables() -> None:
     found = dict(statements())
     assert len(found) > 50
     assert described(found["access_reader._STANDING"])[0] == "SELECT subscriptions plans plan_revisions"
-    assert described(found["subscription_repository._ADD"])[0] == "INSERT subscriptions subscription_spans events"
+    assert described(found["subscription_repository._ADD"])[0] == "INSERT subscriptions subscription_spans event_log"
     known = {*METADATA.tables, "alembic_version", "pg_class", "pg_depend"}
     verbs = {"SELECT", "INSERT", "UPDATE", "DELETE"}
     others = {"SET", "CREATE", "DROP", "ANALYZE", "LOCK", "COPY"}

@@ -1,0 +1,183 @@
+"""The event log takes over the events of the previous release, and what it still writes during a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from smp.adapters.postgres.migrator import migrate, undo
+from smp.adapters.postgres.pool import create_pool
+from smp.adapters.postgres.statements import set_codecs
+from tests.support.builders import NOW
+from tests.support.postgres_storage import postgres_storage
+
+ANN, BOB, PLAN, TRIAL = (UUID(int=number) for number in (1, 2, 11, 21))
+
+ROWS: Final = f"""
+    INSERT INTO users (id, email, email_key, password_hash, role, disabled, created_at)
+    VALUES ('{ANN}', 'ann@example.com', 'ann@example.com', 'a hash', 'admin', true, '2026-01-01Z');
+    INSERT INTO user_emails VALUES ('ann@example.com', '{ANN}');
+    WITH plan AS (
+        INSERT INTO plans VALUES ('{PLAN}', 'pro', 'Pro', '', 'archived', 2, 100, 3, '2026-01-01Z')
+    )
+    INSERT INTO plan_revisions
+    SELECT '{PLAN}', number, 100, 'USD', 'P1M', 'P14D', '{{}}', '2026-01-01Z' FROM (VALUES (1), (2)) AS r (number);
+    INSERT INTO subscriptions (
+        user_id, id, plan_id, revision, status, starts_at, ends_at, trial_ends_at, periods, version, created_at
+    )
+    VALUES ('{ANN}', '{TRIAL}', '{PLAN}', 1, 'trial', '2026-01-01Z', '2026-01-15Z', '2026-01-15Z', 0, 1, '2026-01-01Z');
+    INSERT INTO subscription_spans VALUES ('{ANN}', '{TRIAL}', '[2026-01-01Z, 2026-01-15Z)');
+    INSERT INTO trials VALUES ('{ANN}', '{PLAN}', '{TRIAL}', '2026-01-01Z', false);
+"""  # noqa: S608 - constants
+# As the previous release writes them, but for the statements around.
+USER_EVENT: Final = """
+    INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
+    VALUES ($1, gen_random_uuid(), NULL, NULL, 'user.registered', '2026-01-01Z', 'user', $1, '{"role": "user"}')
+"""
+SUBSCRIPTION_EVENTS: Final = """
+    WITH saved AS (
+        UPDATE subscriptions SET version = $3::bigint, status = $5::text
+        WHERE user_id = $1::uuid AND id = $2::uuid AND version = $3::bigint - $6::bigint
+        RETURNING user_id, id
+    ), told AS (
+        INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
+        SELECT e.user_id, e.id, e.subscription_id, e.version, e.type, e.occurred_at, e.actor_type, e.actor_id, e.data
+        FROM saved JOIN unnest(
+            ARRAY[$1::uuid], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::bigint], ARRAY[$4::text],
+            ARRAY['2026-01-01Z'::timestamptz], ARRAY['user'], ARRAY[$1::uuid],
+            ARRAY[jsonb_build_object('status', $5::text)]
+        ) AS e (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
+        ON saved.user_id = e.user_id AND saved.id = e.subscription_id
+    )
+    SELECT count(*) FROM saved
+"""
+PLAN_EVENT: Final = """
+    INSERT INTO plan_events (plan_id, id, version, type, occurred_at, actor_type, actor_id, data)
+    VALUES ($1, gen_random_uuid(), $2, $3, '2026-01-01Z', 'system', NULL, $4)
+"""
+OLD_HISTORY: Final = """
+    SELECT type, subscription_id, version FROM events
+    WHERE user_id = $1 AND subscription_id = $2 AND version > 0 ORDER BY version
+"""
+NEW_HISTORY: Final = """
+    SELECT type, user_id, subject_id, version, occurred_at = recorded_at AS at_once FROM event_log
+    ORDER BY subject_id, version
+"""
+
+
+class OldRelease:
+    """A process that was started before the migration and goes on with the statements it has prepared."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self.connection = connection
+
+    async def register(self, user_id: UUID) -> None:
+        await self.connection.execute(USER_EVENT, user_id)
+
+    async def change_subscription(self, version: int, type_: str, status: str, *, steps: int = 1) -> None:
+        values = (ANN, TRIAL, version, type_, status, steps)
+        assert await self.connection.fetchval(SUBSCRIPTION_EVENTS, *values) == 1
+
+    async def change_plan(self, version: int, type_: str, data: object) -> None:
+        await self.connection.execute(PLAN_EVENT, PLAN, version, type_, data)
+
+    async def history(self) -> list[str]:
+        return [row["type"] for row in await self.connection.fetch(OLD_HISTORY, ANN, TRIAL)]
+
+
+@pytest.fixture
+async def old(unmigrated_database_url: str) -> AsyncIterator[OldRelease]:
+    """The previous release on its schema, with a user, a plan and a subscription, and all their events."""
+    await migrate(unmigrated_database_url, to="0001")
+    connection = await asyncpg.connect(unmigrated_database_url)
+    try:
+        await set_codecs(connection)
+        await connection.execute(ROWS)
+        old = OldRelease(connection)
+        await old.register(ANN)
+        await old.change_subscription(1, "subscription.trial_started", "trial", steps=0)
+        await old.change_plan(1, "plan.created", {"revision": 1})
+        await old.change_plan(2, "plan.revised", {"revision": 2})
+        await old.change_plan(3, "plan.archived", {})
+        yield old
+    finally:
+        await connection.close()
+
+
+MIGRATED: Final = [
+    ("user.registered", ANN, ANN, 1, True),
+    ("plan.created", None, PLAN, 1, True),
+    ("plan.revised", None, PLAN, 2, True),
+    ("plan.archived", None, PLAN, 3, True),
+    ("subscription.trial_started", ANN, TRIAL, 1, True),
+]
+
+
+async def test_events_of_the_previous_release_are_in_the_log(old: OldRelease, unmigrated_database_url: str) -> None:
+    await migrate(unmigrated_database_url)
+    assert [tuple(row) for row in await old.connection.fetch(NEW_HISTORY)] == MIGRATED
+
+
+async def test_events_written_by_the_previous_release_after_the_migration_are_in_the_log(
+    old: OldRelease, unmigrated_database_url: str
+) -> None:
+    await old.history()
+    await migrate(unmigrated_database_url)
+    await old.connection.execute(
+        "INSERT INTO users (id, email, email_key, password_hash, role, disabled, created_at)"
+        " VALUES ($1, 'bob@example.com', 'bob@example.com', 'a hash', 'user', false, '2026-01-01Z')",
+        BOB,
+    )
+    await old.connection.execute("INSERT INTO user_emails VALUES ('bob@example.com', $1)", BOB)
+    await old.register(BOB)
+    await old.change_subscription(2, "subscription.cancel_scheduled", "trial")
+    await old.connection.execute("UPDATE plans SET version = 4, status = 'active'")
+    await old.change_plan(4, "plan.restored", {})
+    assert [tuple(row) for row in await old.connection.fetch(NEW_HISTORY)] == [
+        MIGRATED[0],
+        ("user.registered", BOB, BOB, 1, True),
+        *MIGRATED[1:4],
+        ("plan.restored", None, PLAN, 4, True),
+        MIGRATED[4],
+        ("subscription.cancel_scheduled", ANN, TRIAL, 2, True),
+    ]
+    assert await old.history() == ["subscription.trial_started", "subscription.cancel_scheduled"]
+
+
+async def test_the_doctor_finds_nothing_wrong_with_migrated_data(old: OldRelease, unmigrated_database_url: str) -> None:
+    """Not even with a role and a disabled user of which the previous release kept no event."""
+    await old.connection.execute(
+        "INSERT INTO api_keys VALUES (gen_random_uuid(), 'shop', sha256(''), '2026-01-01Z', '2026-01-02Z')"
+    )
+    await migrate(unmigrated_database_url)
+    pool = await create_pool(unmigrated_database_url)
+    try:
+        findings = await postgres_storage(pool).integrity.check(NOW)
+    finally:
+        await pool.close()
+    assert [finding for finding in findings if not finding.ok] == []
+
+
+async def test_events_survive_a_way_back(old: OldRelease, unmigrated_database_url: str) -> None:
+    """Those that the previous release has types for."""
+    await migrate(unmigrated_database_url)
+    await old.change_subscription(2, "subscription.cancel_scheduled", "trial")
+    await undo(unmigrated_database_url, "0001")
+    assert await old.history() == ["subscription.trial_started", "subscription.cancel_scheduled"]
+    assert await old.connection.fetchval("SELECT count(*) FROM plan_events") == 3
+    assert await old.connection.fetchval("SELECT count(*) FROM events WHERE subscription_id IS NULL") == 1
+
+
+async def test_a_migrated_event_is_never_changed(old: OldRelease, unmigrated_database_url: str) -> None:
+    """Neither in the log nor by the names of the previous release."""
+    await migrate(unmigrated_database_url)
+    for change in ("UPDATE event_log SET data = '{}'", "DELETE FROM event_log", "TRUNCATE event_log"):
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await old.connection.execute(change)
+    for view in ("events", "plan_events"):
+        with pytest.raises(asyncpg.PostgresError):
+            await old.connection.execute(f"DELETE FROM {view}")  # noqa: S608 - constants
