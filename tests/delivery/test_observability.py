@@ -272,7 +272,7 @@ def test_an_alert_says_what_is_wrong_how_urgent_it_is_and_what_to_do(name: str) 
 
 
 def test_the_runbook_has_no_other_alerts() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "operations" / "monitoring-and-alerts.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^### (Smp\w+)$", text, re.MULTILINE)) == set(ALERTS)
 
 

@@ -1,4 +1,4 @@
-"""What docs/sizing.md says about PgBouncer is true: the parameters to ignore, the role's limits, no use of sessions."""
+"""The page about connection pooling is right: the parameters to ignore, the role's limits, no use of sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.application.errors import StorageUnavailable
 
 ROOT: Final = Path(__file__).parents[2]
-PAGE: Final = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
+PAGE: Final = (ROOT / "docs" / "operations" / "connection-pooling.md").read_text(encoding="utf-8")
 ADAPTER: Final = Path(pool.__file__).parent
 
 TRACKED_BY_PGBOUNCER: Final = frozenset(

@@ -1,4 +1,4 @@
-"""The SQL of docs/operations.md does what the page says, as it stands there."""
+"""The SQL on the pages in docs/operations does what the pages say."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from tests.support.postgres import Server
 from tests.support.postgres_storage import postgres_storage
 from tests.support.use_cases import HASHER, UseCases
 
-PAGE: Final = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "operations"
+TEXT: Final = "\n".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md")))
 
 
 def statements(begins: str, **changes: str) -> str:
-    """The block of SQL on the page that begins so, with other words in the place of some."""
-    blocks: list[str] = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    """Return the SQL block that begins so, with some words or psql variables replaced."""
+    blocks: list[str] = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
     (found,) = [block for block in blocks if block.startswith(begins)]
     for name, value in changes.items():
         variable = f":'{name}'"
@@ -38,7 +39,7 @@ def statements(begins: str, **changes: str) -> str:
 
 
 async def execute(url: str, sql: str) -> None:
-    """Each statement by itself, as psql does."""
+    """Execute each statement separately, as psql does."""
     connection = await asyncpg.connect(url)
     try:
         for statement in sql.split(";\n"):
@@ -49,13 +50,14 @@ async def execute(url: str, sql: str) -> None:
 
 
 async def findings(pool: PostgresPool) -> set[str]:
-    """What is wrong with the data."""
+    """Return the names of the checks that fail."""
     found = await PostgresIntegrityChecker(pool).check(NOW + DAY)
     return {check_result.check for check_result in found if not check_result.ok}
 
 
-async def test_counts_are_set_right(pool: PostgresPool, database_url: str) -> None:
-    """Whatever they were; and triggers go on from there."""
+async def test_the_sql_for_wrong_counts_corrects_them_and_triggers_continue_from_there(
+    pool: PostgresPool, database_url: str
+) -> None:
     plan, users = a_plan(), [a_user(f"user-{number}@example.com") for number in range(4)]
     storage = postgres_storage(pool)
     await storage.keep(plan)
@@ -70,8 +72,9 @@ async def test_counts_are_set_right(pool: PostgresPool, database_url: str) -> No
     assert await findings(pool) == set()
 
 
-async def test_a_person_is_forgotten(pool: PostgresPool, database_url: str) -> None:
-    """Nothing names them, the data stay sound, the account is closed, and the address is free."""
+async def test_after_an_erasure_nothing_names_the_person_and_the_address_is_free(
+    pool: PostgresPool, database_url: str
+) -> None:
     storage, plan = postgres_storage(pool), a_plan()
     use_cases = UseCases.over(storage)
     ann = a_user("Ann@example.com", password_hash=await HASHER.hash("correct horse battery staple"))
@@ -89,22 +92,22 @@ async def test_a_person_is_forgotten(pool: PostgresPool, database_url: str) -> N
 
 
 async def naming(url: str, word: str) -> list[str]:
-    """The tables in which a row has the word, in any letters, be it in bytes."""
+    """Return the tables in which a row contains the word, in any case, also within bytes."""
     connection = await asyncpg.connect(url)
     try:
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         found = []
         for (table,) in tables:
-            told = f"lower(t::text) LIKE '%{word}%' OR t::text LIKE '%{word.encode().hex()}%'"
-            if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table} AS t WHERE {told})"):  # noqa: S608 - ours
+            condition = f"lower(t::text) LIKE '%{word}%' OR t::text LIKE '%{word.encode().hex()}%'"
+            query = f"SELECT EXISTS (SELECT FROM {table} AS t WHERE {condition})"  # noqa: S608 - names of our tables
+            if await connection.fetchval(query):
                 found.append(str(table))
         return found
     finally:
         await connection.close()
 
 
-async def test_an_account_need_not_wait(pool: PostgresPool, database_url: str) -> None:
-    """Whoever looks after the platform may let it sign in at once; others wait on."""
+async def test_an_operator_can_unlock_one_account_and_no_other(pool: PostgresPool, database_url: str) -> None:
     throttle = postgres_storage(pool).throttle
     for account in ("ann@example.com", "bob@example.com"):
         with pytest.raises(TooManyAttempts):  # noqa: PT012 - one of many
@@ -116,14 +119,14 @@ async def test_an_account_need_not_wait(pool: PostgresPool, database_url: str) -
         await throttle.attempt("bob@example.com", "192.0.2.1", NOW)
 
 
-async def test_what_runs_is_shown(database_url: str) -> None:
-    """The query of the alerts is one that PostgreSQL takes."""
-    await execute(database_url, statements("SELECT pid, state"))
+@pytest.mark.parametrize("begins", ["SELECT pid, state", "SELECT client_addr"])
+async def test_postgresql_accepts_the_queries_of_the_runbook(database_url: str, begins: str) -> None:
+    await execute(database_url, statements(begins))
 
 
 @pytest.fixture
 def names(postgres_server: Server, worker_id: str) -> Iterator[Mapping[str, str]]:
-    """Names for the page's roles and database, which the whole server shares."""
+    """Names for the roles and the database of the page; roles are shared by the whole server."""
     end = f"{worker_id}_{postgres_server.template[-8:]}"
     names = {"smp": f"smp_{end}", **{role: f"{role}_{end}" for role in ("smp_owner", "smp_a", "smp_b")}}
     yield names
@@ -133,7 +136,7 @@ def names(postgres_server: Server, worker_id: str) -> Iterator[Mapping[str, str]
 
 
 def url_of(server: Server, names: Mapping[str, str], role: str, password: str) -> str:
-    """The URL by which the role reaches the page's database."""
+    """Return the URL with which the role connects to the database."""
     parts = urlsplit(server.url(names["smp"]))
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{names[role]}:{password}@{host}"))
@@ -142,7 +145,7 @@ def url_of(server: Server, names: Mapping[str, str], role: str, password: str) -
 async def test_the_database_password_is_rotated_while_it_is_used(
     postgres_server: Server, names: Mapping[str, str]
 ) -> None:
-    """Either role migrates and works on what the other made; the old one is shut out when it is told to be."""
+    """Each role can migrate and use what the other created. The old role cannot connect after it is disabled."""
     admin_url = postgres_server.admin_url
     await execute(admin_url, statements("CREATE ROLE smp_owner", **names))
     first = url_of(postgres_server, names, "smp_a", "the-first-password")

@@ -1,4 +1,4 @@
-"""What docs/operations.md tells people to type exists: commands, options, make targets, settings, objects, sections."""
+"""The pages in docs/operations: each command, option, make target, setting, file and Kubernetes object exists."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import FILE_SUFFIX, VARIABLES
 from tests.architecture.source import ROOT
 
-PAGE: Final = ROOT / "docs" / "operations.md"
-TEXT: Final = PAGE.read_text(encoding="utf-8")
+PAGES: Final = {
+    path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "operations").glob("*.md"))
+}
+TEXT: Final = "\n".join(PAGES.values())
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The page's blocks of this language."""
+    """Return the code blocks in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``smp`` with these arguments; in a block it can be copied as it stands, in a line of text it may be a mention."""
+    """A call of ``smp``. In a code block it must be complete; in running text an argument may be missing."""
 
     arguments: list[str]
-    is_whole: bool
+    is_complete: bool
 
 
 def calls(text: str) -> Iterator[Call]:
-    """Every call of ``smp`` on the page."""
+    """Yield every call of ``smp``."""
     for language in ("sh", "ini"):
         for block in blocks(text, language):
             yield from (
-                Call(arguments, is_whole=True) for line in block.splitlines() for arguments in arguments_in(line)
+                Call(arguments, is_complete=True) for line in block.splitlines() for arguments in arguments_in(line)
             )
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     for code in re.findall(r"`([^`]+)`", prose):
-        yield from (Call(arguments, is_whole=False) for arguments in arguments_in(code))
+        yield from (Call(arguments, is_complete=False) for arguments in arguments_in(code))
 
 
 def arguments_in(line: str) -> Iterator[list[str]]:
-    """What follows the program's name, be it run by another one or at the end of a pipe."""
+    """Yield the arguments of each ``smp`` in the line, also behind another program or a pipe."""
     for part in re.split(r"\||&&|[;<>]", line):
         found = re.search(r"^(?:.*[ =/])?smp (.*)$", part.strip())
         if found and not part.strip().startswith("journalctl") and "\N{HORIZONTAL ELLIPSIS}" not in found[1]:
@@ -56,7 +58,11 @@ def arguments_in(line: str) -> Iterator[list[str]]:
 
 
 def parse(arguments: list[str]) -> None:
-    """Let the program understand the arguments, without doing anything. Raises click.UsageError."""
+    """Parse the arguments without running the command.
+
+    Raises:
+        click.UsageError: if the program refuses them.
+    """
     program: click.Command = build_program(ProcessServices({}))
     context = program.make_context("smp", [], resilient_parsing=True)
     while isinstance(program, click.Group):
@@ -71,26 +77,25 @@ def parse(arguments: list[str]) -> None:
 
 
 def complaints(text: str) -> list[str]:
-    """Each command on the page that the program would not understand, and why."""
+    """Return each command that the program refuses, with the reason."""
     found = []
     for call in calls(text):
         try:
             parse(call.arguments)
         except click.UsageError as wrong:
-            if call.is_whole or not isinstance(wrong, click.MissingParameter):
+            if call.is_complete or not isinstance(wrong, click.MissingParameter):
                 found.append(f"smp {shlex.join(call.arguments)}: {wrong.format_message()}")
     return found
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with the file that ``smp restore`` is given on the page."""
+    """Work in a folder that has the backup file of the pages, because ``smp restore`` checks that it exists."""
     (tmp_path / "smp.dump").touch()
     monkeypatch.chdir(tmp_path)
 
 
-def test_every_command_on_the_page_is_understood() -> None:
-    """A renamed option is found here, and not in the night in which somebody needs the page."""
+def test_the_program_accepts_every_command_on_the_pages() -> None:
     assert complaints(TEXT) == []
     used = {call.arguments[0] for call in calls(TEXT)}
     assert {"serve", "migrate", "expire", "admin", "api-key", "backup", "restore", "doctor", "settings"} <= used
@@ -108,13 +113,11 @@ def test_every_command_on_the_page_is_understood() -> None:
         "```sh\nsmp admin create\n```",
     ],
 )
-def test_a_wrong_command_is_found(text: str) -> None:
-    """Wherever it stands."""
+def test_a_wrong_command_is_found_in_code_and_in_text(text: str) -> None:
     assert len(complaints(text)) == 1
 
 
-def test_every_setting_on_the_page_is_one() -> None:
-    """And the values in the systemd unit are taken."""
+def test_every_setting_on_the_pages_exists() -> None:
     known = {variable.name for variable in VARIABLES}
     known |= {f"{variable.name}{FILE_SUFFIX}" for variable in VARIABLES if variable.secret}
     named = set(re.findall(r"\bSMP_[A-Z_]*[A-Z]", TEXT))
@@ -122,9 +125,8 @@ def test_every_setting_on_the_page_is_one() -> None:
     assert named <= known
 
 
-def test_the_unit_sets_what_can_be_set() -> None:
-    """Each value is one that the setting takes."""
-    (unit,) = blocks(TEXT, "ini")
+def test_the_settings_in_the_systemd_unit_have_allowed_values() -> None:
+    (unit,) = blocks(PAGES["install.md"], "ini")
     given = dict(
         pair.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.MULTILINE) for pair in line.split()
     )
@@ -133,28 +135,29 @@ def test_the_unit_sets_what_can_be_set() -> None:
     for name, value in given.items():
         if not name.endswith(FILE_SUFFIX):
             kinds[name].parse(value)
-    stop_s, grace_s = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE), 25
-    assert stop_s
-    assert int(stop_s[1]) > grace_s
 
 
-def test_every_make_target_on_the_page_exists() -> None:
-    """In the Makefile."""
+def test_systemd_waits_longer_than_the_service_may_take_to_stop() -> None:
+    (unit,) = blocks(PAGES["install.md"], "ini")
+    (stop_s,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    (grace_s,) = (variable.default for variable in VARIABLES if variable.name == "SMP_SHUTDOWN_GRACE_S")
+    assert int(stop_s) > int(str(grace_s))
+
+
+def test_every_make_target_on_the_pages_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z]+)", TEXT))
     assert named
     assert named <= targets
 
 
-def test_every_test_and_file_of_ours_on_the_page_exists() -> None:
-    """What it refers to can be read."""
+def test_every_file_on_the_pages_exists() -> None:
     named = re.findall(r"`((?:tests|src|docs|k8s|observability)/[\w./-]+)`", TEXT)
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_every_object_of_kubernetes_on_the_page_exists() -> None:
-    """In the manifests, by its kind and name."""
+def test_every_kubernetes_object_on_the_pages_is_in_the_manifests() -> None:
     made = set()
     for file in (ROOT / "k8s").rglob("*.yaml"):
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
@@ -165,8 +168,7 @@ def test_every_object_of_kubernetes_on_the_page_exists() -> None:
     assert named <= made
 
 
-def test_the_page_says_what_to_do_about_every_alert_and_about_no_other() -> None:
-    """Under its name, with who is told."""
+def test_the_runbook_has_one_section_for_each_alert_with_its_severity_and_what_to_do() -> None:
     rules = yaml.safe_load((ROOT / "observability" / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
     alerts = {
         rule["alert"]: rule["labels"]["severity"]
@@ -174,6 +176,9 @@ def test_the_page_says_what_to_do_about_every_alert_and_about_no_other() -> None
         for rule in group["rules"]
         if "alert" in rule
     }
-    told = dict(re.findall(r"^### (Smp[A-Za-z]+)\n\n\*(page|ticket)\* ", TEXT, re.MULTILINE))
     assert len(alerts) > 10
-    assert told == alerts
+    runbook = PAGES["monitoring-and-alerts.md"]
+    assert dict(re.findall(r"^### (Smp[A-Za-z]+)\n\n\*(page|ticket)\* ", runbook, re.MULTILINE)) == alerts
+    for section in runbook.split("\n### ")[1:]:
+        assert "\n- **Look at** " in section, section
+        assert "\n- **Do**" in section, section
