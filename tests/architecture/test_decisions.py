@@ -11,7 +11,6 @@ from tests.architecture.source import ROOT
 
 LINES_MAX = 90
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 
 
 def complaints(name: str, text: str) -> list[str]:
@@ -51,20 +50,3 @@ def test_a_decision_without_the_form_is_found() -> None:
     assert complaints("one.md", "") == ["is not named NNNN-words.md"]
     found = complaints("0007-words.md", "# 8. Words\n## Context\n`tests/nowhere.py`\n" + "\n" * LINES_MAX)
     assert len(found) == 5
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_between_pages_lead_somewhere(path: Path) -> None:
-    """To a file of the repository, and to a heading where one is named."""
-    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", text):
-        linked = path.parent / target if target else path
-        assert linked.exists(), f"{target} is not there"
-        if anchor and linked.suffix == ".md":
-            assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{target}#{anchor}"
-
-
-def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as they are made from their words."""
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
