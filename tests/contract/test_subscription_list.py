@@ -101,7 +101,7 @@ async def test_statuses_are_those_that_hold_at_the_instant(filled: Storage, now:
 async def sweep(storage: Storage, now: datetime) -> None:
     """Write down what time has decided."""
     async with storage.unit_of_work() as work:
-        due = await work.subscriptions.claim_due(now, 100)
+        due = await work.subscriptions.claim_overdue(now, 100)
         await work.subscriptions.save_ended([subscription.apply_expiry(a_cause(now)) for subscription in due])
         await work.commit()
 

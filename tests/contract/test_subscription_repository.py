@@ -334,7 +334,7 @@ async def keep_due(storage: Storage, count: int) -> list[Subscription]:
 async def due(storage: Storage, now: datetime, limit: int = 100) -> list[Subscription]:
     """What a sweep would claim."""
     async with storage.unit_of_work() as work:
-        return list(await work.subscriptions.claim_due(now, limit))
+        return list(await work.subscriptions.claim_overdue(now, limit))
 
 
 async def test_due_is_what_time_has_ended(storage: Storage) -> None:
@@ -358,10 +358,10 @@ async def test_due_ones_are_claimed_behind_a_position(storage: Storage) -> None:
     in_order = [kept(trial) for trial in sorted(trials, key=lambda trial: trial.id)]
     end = NOW + 14 * DAY
     async with storage.unit_of_work() as work:
-        assert await work.subscriptions.claim_due(end, 1) == in_order[:1]
-        assert await work.subscriptions.claim_due(end, 9, (end, in_order[0].id)) == in_order[1:]
-        assert await work.subscriptions.claim_due(end, 9, (end, in_order[1].id)) == []
-        assert await work.subscriptions.claim_due(end, 9, (end - TICK, in_order[1].id)) == in_order
+        assert await work.subscriptions.claim_overdue(end, 1) == in_order[:1]
+        assert await work.subscriptions.claim_overdue(end, 9, (end, in_order[0].id)) == in_order[1:]
+        assert await work.subscriptions.claim_overdue(end, 9, (end, in_order[1].id)) == []
+        assert await work.subscriptions.claim_overdue(end, 9, (end - TICK, in_order[1].id)) == in_order
 
 
 async def test_two_sweeps_share_what_is_due(storage: Storage) -> None:
@@ -369,8 +369,8 @@ async def test_two_sweeps_share_what_is_due(storage: Storage) -> None:
     trials = [kept(trial) for trial in await keep_due(storage, 4)]
     later = NOW + 100 * DAY
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
-        assert await one.subscriptions.claim_due(later, 2) == trials[:2]
-        assert await other.subscriptions.claim_due(later, 9) == trials[2:]
+        assert await one.subscriptions.claim_overdue(later, 2) == trials[:2]
+        assert await other.subscriptions.claim_overdue(later, 9) == trials[2:]
         await other.subscriptions.save_ended([trial.apply_expiry(a_cause(later)) for trial in trials[2:]])
         await other.commit()
     assert await due(storage, later) == trials[:2]

@@ -80,7 +80,7 @@ async def test_what_is_loaded_in_bulk_is_sound(storage: Storage) -> None:
 async def test_what_is_loaded_in_bulk_can_be_lived_with(storage: Storage) -> None:
     """A sweep ends what is due, like any other."""
     async with storage.unit_of_work() as work:
-        due = await work.subscriptions.claim_due(LATER, 100)
+        due = await work.subscriptions.claim_overdue(LATER, 100)
         await work.subscriptions.save_ended([subscription.apply_expiry(a_cause(LATER)) for subscription in due])
         await work.commit()
     assert len(due) == 5

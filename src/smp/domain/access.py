@@ -1,4 +1,4 @@
-"""The question that everything is for: may this user use this feature now?"""
+"""The access decision: whether a user may use a feature now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smp.domain.subscription.lifecycle import Status, access_ends_at, status_at
 
 
 class Reason(StrEnum):
-    """Why access is given or refused."""
+    """The reasons why access is given or refused."""
 
     GRANTED = "granted"
     FEATURE_NOT_IN_PLAN = "feature_not_in_plan"
@@ -22,7 +22,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntitlementSnapshot:
-    """What a decision needs to know of a user's newest subscription, as it was written."""
+    """The part of a user's newest subscription that an access decision needs, as it is stored."""
 
     status: Status
     ends_at: datetime | None
@@ -42,7 +42,10 @@ class EntitlementSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class AccessDecision:
-    """The answer; it can change by time alone at ``until`` and not before (``None``: never by time)."""
+    """The answer to whether a user may use a feature.
+
+    ``until`` is the next instant at which time alone can change the answer; ``None`` if there is none.
+    """
 
     allowed: bool
     value: FeatureValue | None
@@ -52,19 +55,22 @@ class AccessDecision:
     until: datetime | None
 
 
-def decide(standing: EntitlementSnapshot | None, feature: str, now: datetime) -> AccessDecision:
-    """Whether a user of this standing may use ``feature`` at ``now``; without a live subscription nobody may."""
-    if standing is None:
+def decide(snapshot: EntitlementSnapshot | None, feature: str, now: datetime) -> AccessDecision:
+    """Decide whether the user may use ``feature`` at ``now``; ``snapshot`` is ``None`` for a user who never subscribed.
+
+    Only a live subscription gives access.
+    """
+    if snapshot is None:
         return _denied(Reason.NO_SUBSCRIPTION, None, None)
-    status = standing.status_at(now)
+    status = snapshot.status_at(now)
     if status is Status.EXPIRED:
-        return _denied(Reason.SUBSCRIPTION_EXPIRED, status, standing.plan)
+        return _denied(Reason.SUBSCRIPTION_EXPIRED, status, snapshot.plan)
     if status is Status.CANCELLED:
-        return _denied(Reason.SUBSCRIPTION_CANCELLED, status, standing.plan)
-    value = standing.features.get(feature)
+        return _denied(Reason.SUBSCRIPTION_CANCELLED, status, snapshot.plan)
+    value = snapshot.features.get(feature)
     allowed = grants(value)
     reason = Reason.GRANTED if allowed else Reason.FEATURE_NOT_IN_PLAN
-    return AccessDecision(allowed, value, reason, status, standing.plan, standing.access_ends_at)
+    return AccessDecision(allowed, value, reason, status, snapshot.plan, snapshot.access_ends_at)
 
 
 def _denied(reason: Reason, status: Status | None, plan: str | None) -> AccessDecision:

@@ -1,16 +1,16 @@
-"""Every refusal that the domain can give, as nouns with facts; no transport knows itself here.
+"""All errors of the domain. They do not depend on HTTP or the command line.
 
-Each leaf has a stable ``code`` (the slug that callers see) and keeps its facts as fields:
+Each error at the end of a branch has a stable ``code``, which is the slug of its problem, and its facts as attributes:
 
     DomainError
-    ├── ValidationError                 a value that no rule admits (one field)
+    ├── ValidationError              a value that is not allowed
     ├── NotFound
     │   ├── PlanNotFound
     │   ├── UserNotFound
     │   ├── SubscriptionNotFound
     │   ├── SessionNotFound
     │   └── NoLiveSubscription
-    ├── Conflict                     well-formed, but the state does not allow it
+    ├── Conflict                     the request is valid, but the present state does not allow it
     │   ├── IllegalTransition
     │   ├── LiveSubscriptionExists
     │   ├── TrialAlreadyUsed
@@ -20,11 +20,11 @@ Each leaf has a stable ``code`` (the slug that callers see) and keeps its facts 
     │   ├── EmailTaken
     │   ├── LastAdmin
     │   └── ClockCannotGoBack
-    ├── StaleVersion                 the caller's expectation of the version no longer holds
+    ├── StaleVersion                 another change was made first
     ├── PaymentRefused
     │   ├── PaymentRequired
     │   └── PaymentDeclined
-    └── StorageIntegrityError            a rule of the storage broken: a defect or a damaged row
+    └── StorageIntegrityError        a constraint of the storage failed: a defect or a damaged row
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ from uuid import UUID
 
 
 class DomainError(Exception):
-    """The root: the request was understood and refused; nothing was changed."""
+    """The root of the domain's errors. The request was refused, and nothing was changed."""
 
     code: ClassVar[str]
 
 
 class ValidationError(DomainError):
-    """A value that no rule admits; ``pointer`` is its RFC 6901 JSON pointer, ``detail`` what is wanted.
+    """A value that is not allowed.
 
-    ``others`` are further bad values of the same request, so that a caller is told of all at once.
+    ``pointer`` is the RFC 6901 JSON pointer to the value. ``detail`` says what is allowed, and reads on from the name
+    of the value: "must be …". ``others`` are the other bad values of the same request, so that callers get all of them
+    at once.
     """
 
     code = "validation-failed"
@@ -56,33 +58,33 @@ class ValidationError(DomainError):
         self.others = others
 
     def at(self, pointer: str) -> ValidationError:
-        """The same refusal as seen from the document that holds the value at ``pointer``."""
+        """Return the error for the document that contains the value at ``pointer``."""
         return ValidationError(pointer + self.pointer, self.detail, tuple(other.at(pointer) for other in self.others))
 
 
 def collect_errors(*checks: Callable[[], object]) -> None:
-    """Run every check, also after one has refused.
+    """Run every check, even after one has failed.
 
     Raises:
-        ValidationError: the first refusal, with the others in it.
+        ValidationError: the first error; its ``others`` are the rest, in the order of the checks.
     """
-    refusals: list[ValidationError] = []
-    for run in checks:
+    errors: list[ValidationError] = []
+    for check in checks:
         try:
-            run()
-        except ValidationError as refusal:
-            refusals += (ValidationError(refusal.pointer, refusal.detail), *refusal.others)
-    if refusals:
-        first, *others = refusals
+            check()
+        except ValidationError as error:
+            errors += (ValidationError(error.pointer, error.detail), *error.others)
+    if errors:
+        first, *others = errors
         raise ValidationError(first.pointer, first.detail, tuple(others))
 
 
 class NotFound(DomainError):
-    """What was named does not exist, or not for this caller."""
+    """A resource that does not exist, or that this caller may not see."""
 
 
 class PlanNotFound(NotFound):
-    """No plan has this code or id."""
+    """A plan code or id that no plan has."""
 
     code = "plan-not-found"
 
@@ -92,7 +94,7 @@ class PlanNotFound(NotFound):
 
 
 class UserNotFound(NotFound):
-    """No user has this id."""
+    """A user id that no user has."""
 
     code = "user-not-found"
 
@@ -102,7 +104,7 @@ class UserNotFound(NotFound):
 
 
 class SubscriptionNotFound(NotFound):
-    """No subscription has this id, or it is somebody else's."""
+    """A subscription id that no subscription has, or whose subscription belongs to another user."""
 
     code = "subscription-not-found"
 
@@ -112,7 +114,7 @@ class SubscriptionNotFound(NotFound):
 
 
 class SessionNotFound(NotFound):
-    """The caller has no session with this id."""
+    """A session id that none of the caller's sessions has."""
 
     code = "session-not-found"
 
@@ -122,21 +124,21 @@ class SessionNotFound(NotFound):
 
 
 class NoLiveSubscription(NotFound):
-    """The user has neither a trial nor an active subscription at this instant."""
+    """A request for the live subscription of a user who has none now."""
 
     code = "no-live-subscription"
 
     def __init__(self, user_id: UUID) -> None:
-        super().__init__("there is no live subscription at this instant")
+        super().__init__("the user has no live subscription now; start a trial or activate a plan first")
         self.user_id = user_id
 
 
 class Conflict(DomainError):
-    """Well-formed, but the present state does not allow it."""
+    """A valid request that the present state does not allow."""
 
 
 class IllegalTransition(Conflict):
-    """The state machine has no such move from here, or a date forbids it."""
+    """An action that the lifecycle does not allow from the present status, or that a date forbids."""
 
     code = "illegal-transition"
 
@@ -149,58 +151,58 @@ class IllegalTransition(Conflict):
 
 
 class LiveSubscriptionExists(Conflict):
-    """At most one subscription of a user is live, and this user has one."""
+    """A request for a second live subscription of one user."""
 
     code = "live-subscription-exists"
 
     def __init__(self, user_id: UUID) -> None:
-        super().__init__("the user already has a live subscription")
+        super().__init__("the user already has a live subscription, and only one is allowed; cancel it first")
         self.user_id = user_id
 
 
 class TrialAlreadyUsed(Conflict):
-    """The trial was used before; cancelling or losing it does not give it back."""
+    """A request for a trial that the user has already used, even if it was cancelled early."""
 
     code = "trial-already-used"
 
     def __init__(self, user_id: UUID, plan: str) -> None:
-        super().__init__(f"the trial was already used (asked for plan {plan!r})")
+        super().__init__(f"the user has already used the trial, so plan {plan!r} cannot be tried; activate it instead")
         self.user_id = user_id
         self.plan = plan
 
 
 class PlanHasNoTrial(Conflict):
-    """The plan offers no trial."""
+    """A request for a trial of a plan that offers none."""
 
     code = "plan-has-no-trial"
 
     def __init__(self, plan: str) -> None:
-        super().__init__(f"plan {plan!r} offers no trial")
+        super().__init__(f"plan {plan!r} offers no trial; activate it instead")
         self.plan = plan
 
 
 class PlanArchived(Conflict):
-    """The plan takes no new subscriptions."""
+    """A request for a new subscription to an archived plan."""
 
     code = "plan-archived"
 
     def __init__(self, plan: str) -> None:
-        super().__init__(f"plan {plan!r} is archived and takes no new subscriptions")
+        super().__init__(f"plan {plan!r} is archived and takes no new subscriptions; choose another plan")
         self.plan = plan
 
 
 class PlanCodeTaken(Conflict):
-    """Another plan has this code."""
+    """A plan code that another plan has."""
 
     code = "plan-code-taken"
 
     def __init__(self, plan: str) -> None:
-        super().__init__(f"another plan has the code {plan!r}")
+        super().__init__(f"another plan has the code {plan!r}; choose another code")
         self.plan = plan
 
 
 class EmailTaken(Conflict):
-    """Another user has this email, without regard to case."""
+    """An email that another user has, in any combination of upper and lower case."""
 
     code = "email-taken"
 
@@ -209,61 +211,64 @@ class EmailTaken(Conflict):
 
 
 class LastAdmin(Conflict):
-    """The change would leave the platform without an enabled administrator."""
+    """A change that would leave the platform without an enabled administrator."""
 
     code = "last-admin"
 
     def __init__(self) -> None:
-        super().__init__("this is the last enabled administrator; make another one first")
+        super().__init__("this is the last enabled administrator; make another user an administrator first")
 
 
 class ClockCannotGoBack(Conflict):
-    """The test clock was asked to go back."""
+    """A request to set the test clock back."""
 
     code = "test-clock-moves-forward-only"
 
     def __init__(self, now: datetime, asked: datetime) -> None:
-        super().__init__(f"the platform's clock stands at {now.isoformat()}, later than what was asked")
+        super().__init__(f"the clock cannot go back: it is at {now.isoformat()} already; choose a later time")
         self.now = now
         self.asked = asked
 
 
 class StaleVersion(DomainError):
-    """The thing has moved on since the caller, or the transaction, last saw it."""
+    """A change to an older version than the present one: another change was made first."""
 
     code = "precondition-failed"
 
     def __init__(self) -> None:
-        super().__init__("it has changed since the version that was named")
+        super().__init__("it was changed after the version that you sent; read it again, then repeat the change")
 
 
 class PaymentRefused(DomainError):
-    """No money was taken, so nothing changed."""
+    """A request that needs a payment and got none. Nothing was changed."""
 
 
 class PaymentRequired(PaymentRefused):
-    """Users cannot pay here by themselves; an administrator can, once the money has come."""
+    """A request for a plan with a price, by a user, while no payment provider is configured.
+
+    An administrator can make the same request, after the payment has arrived by other means.
+    """
 
     code = "payment-required"
 
     def __init__(self) -> None:
-        super().__init__("this plan has a price and no payment provider is set up; ask the administrator")
+        super().__init__("the plan has a price, and no payment provider is configured; ask an administrator")
 
 
 class PaymentDeclined(PaymentRefused):
-    """The provider refused the charge."""
+    """A charge that the payment provider declined."""
 
     code = "payment-declined"
 
     def __init__(self) -> None:
-        super().__init__("the payment was declined; nothing was charged and nothing changed")
+        super().__init__("the payment was declined: nothing was charged or changed; try another means of payment")
 
 
 class StorageIntegrityError(DomainError):
-    """The storage's own rules refused a change that no caller asked for wrongly: a defect or a damaged row."""
+    """A change that a constraint of the storage refused through no fault of the caller: a defect or a damaged row."""
 
     code = "internal-error"
 
     def __init__(self, rule: str) -> None:
-        super().__init__(f"the storage refused the change by its rule {rule!r}")
+        super().__init__(f"the storage refused the change because of its constraint {rule!r}")
         self.rule = rule

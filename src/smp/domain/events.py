@@ -1,4 +1,4 @@
-"""Domain events: the record of a state change, its actor and its subject."""
+"""Domain events: records of state changes, with their actor and subject."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class ActorType(StrEnum):
-    """The kinds of actor an event names."""
+    """The kinds of actors."""
 
     USER = "user"
     ADMIN = "admin"
@@ -30,7 +30,7 @@ SYSTEM = Actor(ActorType.SYSTEM, None)
 
 
 class SubjectType(StrEnum):
-    """The kinds of thing an event is about."""
+    """The kinds of resources that events are about."""
 
     SUBSCRIPTION = "subscription"
     PLAN = "plan"
@@ -59,7 +59,7 @@ class DomainEvent:
 
     @property
     def subject_type(self) -> SubjectType:
-        """The kind of thing the event is about."""
+        """The kind of resource that the event is about."""
         return SubjectType(self.type.partition(".")[0])
 
 

@@ -1,7 +1,7 @@
-"""Periods: ISO 8601 durations of one unit, and where the n-th one from an anchor ends.
+"""Periods: ISO 8601 durations of one unit, and the end of the n-th period after an anchor.
 
-The n-th end is always counted from the anchor, never from the end before, so that a day that a short month
-lacks comes back: from January 31 the ends are February 28 (or 29), March 31, April 30.
+Every end is counted from the anchor and not from the previous end, so a short month does not shift the later ends:
+from January 31 the ends are February 28 (or 29), March 31, April 30.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from smp.domain.errors import ValidationError
 
 
 class Unit(StrEnum):
-    """The units a period may have; the value is the ISO 8601 designator with the time marker where it needs one."""
+    """The units of a period; the value is the ISO 8601 designator, after ``T`` for hours, minutes and seconds."""
 
     SECOND = "TS"
     MINUTE = "TM"
@@ -30,24 +30,24 @@ class Unit(StrEnum):
 
 
 MONTH_DAYS: Final = Fraction(487, 16)
-"""Days in the mean month (30.4375): a year of 365.25 days is twelve of them."""
+"""The days of a mean month, 30.4375: a twelfth of a year of 365.25 days."""
 
 _YEARS_MAX: Final = 100
 _DAY_S: Final = 86_400
 _SECONDS: Final = {Unit.SECOND: 1, Unit.MINUTE: 60, Unit.HOUR: 3_600, Unit.DAY: _DAY_S, Unit.WEEK: 7 * _DAY_S}
 _MONTHS: Final = {Unit.MONTH: 1, Unit.YEAR: 12}
 _PATTERN: Final = re.compile(r"P(?:([1-9][0-9]{0,9})([DWMY])|T([1-9][0-9]{0,9})([HMS]))")
-_WANTED: Final = (
+_EXPECTED: Final = (
     f"must be an ISO 8601 duration of one unit, such as PT12H, P14D, P2W, P1M or P1Y, up to {_YEARS_MAX} years"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """``count`` units of time; more than zero and at most a hundred years.
+    """A duration of ``count`` units, at least one unit and at most a hundred years.
 
     Raises:
-        ValidationError: where the count is out of range.
+        ValidationError: if the count is out of range.
     """
 
     count: int
@@ -55,18 +55,19 @@ class Period:
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.months > _YEARS_MAX * 12:
-            raise ValidationError("", _WANTED)
+            raise ValidationError("", _EXPECTED)
 
     @classmethod
     def parse(cls, text: str) -> Period:
-        """Read an ISO 8601 duration of one unit.
+        """Return the period that an ISO 8601 duration of one unit means.
 
         Raises:
-            ValidationError: for anything else: zero, fractions, mixed units, over a hundred years.
+            ValidationError: if the text is anything else, such as zero, a fraction, mixed units, or over a hundred
+                years.
         """
         match = _PATTERN.fullmatch(text)
         if match is None:
-            raise ValidationError("", _WANTED)
+            raise ValidationError("", _EXPECTED)
         date_count, date_unit, time_count, time_unit = match.groups()
         return cls(int(date_count or time_count), Unit(date_unit or f"T{time_unit}"))
 
@@ -76,18 +77,18 @@ class Period:
 
     @property
     def months(self) -> Fraction:
-        """The length in mean months, exactly: what a monthly revenue divides by."""
+        """The exact length in mean months, by which monthly recurring revenue divides a price."""
         if self.unit in _MONTHS:
             return Fraction(self.count * _MONTHS[self.unit])
         return Fraction(self.count * _SECONDS[self.unit], _DAY_S) / MONTH_DAYS
 
     def end(self, anchor: datetime, periods: int) -> datetime:
-        """The instant ``periods`` whole periods after ``anchor``, which must be UTC.
+        """Return the instant that lies ``periods`` whole periods after ``anchor``, which must be in UTC.
 
-        A day that the month lacks becomes its last day.
+        If the month has no such day, the end is the last day of the month.
 
         Raises:
-            ValidationError: where the instant would lie after the year 9999.
+            ValidationError: if the instant would lie after the year 9999.
         """
         try:
             if self.unit in _MONTHS:

@@ -1,10 +1,10 @@
-"""Texts: which of them every storage and every wire can carry."""
+"""Checks for texts that not every database and protocol can carry."""
 
 from __future__ import annotations
 
 
 def is_unicode(text: str) -> bool:
-    """Whether ``text`` is made of characters alone: a lone surrogate is none and has no encoding."""
+    """Return whether ``text`` has a UTF-8 encoding: a lone surrogate has none."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -13,5 +13,5 @@ def is_unicode(text: str) -> bool:
 
 
 def is_storable(text: str) -> bool:
-    """Whether every database can keep ``text``: characters alone, and no NUL, which PostgreSQL has no place for."""
+    """Return whether a database can store ``text``: no lone surrogate, and no NUL, which PostgreSQL cannot store."""
     return "\x00" not in text and is_unicode(text)

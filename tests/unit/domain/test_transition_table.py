@@ -19,7 +19,7 @@ from smp.domain.subscription.lifecycle import (
     Action,
     Status,
     SubscriptionEventType,
-    transition,
+    find_transition,
 )
 from smp.domain.subscription.subscription import Subscription
 from tests.unit.domain.samples import (
@@ -80,12 +80,12 @@ def test_cell_of_the_table(action: str, source: str | None) -> None:
     """A legal move has its target and its event; every other is refused with its facts."""
     status = None if source is None else Status(source)
     if (action, source) in LEGAL:
-        move = transition(Action(action), status)
-        assert (move.action, move.source) == (action, source)
-        assert (move.target, move.event) == LEGAL[action, source]
+        transition = find_transition(Action(action), status)
+        assert (transition.action, transition.source) == (action, source)
+        assert (transition.target, transition.event) == LEGAL[action, source]
     else:
         with pytest.raises(IllegalTransition) as refusal:
-            transition(Action(action), status)
+            find_transition(Action(action), status)
         assert (refusal.value.action, refusal.value.status) == (action, source or "nothing")
 
 

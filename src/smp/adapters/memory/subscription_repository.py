@@ -15,7 +15,7 @@ from smp.domain.errors import (
     TrialAlreadyUsed,
     UserNotFound,
 )
-from smp.domain.subscription.repository import DuePosition, SubscriptionRepository, due_position
+from smp.domain.subscription.repository import OverduePosition, SubscriptionRepository, overdue_position
 from smp.domain.subscription.subscription import Subscription
 
 
@@ -34,10 +34,12 @@ class MemorySubscriptionRepository(SubscriptionRepository):
                 return found
         return None
 
-    async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
+    async def claim_overdue(
+        self, now: datetime, limit: int, after: OverduePosition | None = None
+    ) -> Sequence[Subscription]:
         """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
         await self._transaction.round_trip()
-        due = sorted(due_position(row) for row in self._rows() if row.is_overdue(now))
+        due = sorted(overdue_position(row) for row in self._rows() if row.is_overdue(now))
         claimed: list[Subscription] = []
         for position in due:
             if len(claimed) == limit:

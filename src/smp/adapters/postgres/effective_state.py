@@ -1,7 +1,7 @@
 """What holds of a subscription at an instant, as SQL over the columns of ``subscriptions``.
 
-They say what ``move_by_time`` in ``domain/subscription/lifecycle.py`` says in Python, and no other SQL decides it. The
-instant is the parameter ``:now``.
+They say what ``transition_by_time`` in ``domain/subscription/lifecycle.py`` says in Python, and no other SQL decides
+it. The instant is the parameter ``:now``.
 """
 
 from __future__ import annotations

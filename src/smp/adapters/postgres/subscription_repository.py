@@ -17,7 +17,7 @@ from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import subscriptions
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.errors import StaleVersion, TrialAlreadyUsed
-from smp.domain.subscription.repository import DuePosition, SubscriptionRepository
+from smp.domain.subscription.repository import OverduePosition, SubscriptionRepository
 from smp.domain.subscription.subscription import Subscription
 
 _columns = subscriptions.c
@@ -33,7 +33,7 @@ _BATCH_TIMEOUT_S: Final = 30.0
 _EXTEND_TIMEOUT: Final = sql(f"SET LOCAL statement_timeout = '{_BATCH_TIMEOUT_S:.0f}s'")
 
 
-def _claim_due(and_after: str = "") -> Statement:
+def _claim_overdue(and_after: str = "") -> Statement:
     return sql(
         f"""
         SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} {and_after}
@@ -43,8 +43,8 @@ def _claim_due(and_after: str = "") -> Statement:
     )
 
 
-_CLAIM_DUE: Final = _claim_due()
-_CLAIM_DUE_AFTER: Final = _claim_due(
+_CLAIM_OVERDUE: Final = _claim_overdue()
+_CLAIM_OVERDUE_AFTER: Final = _claim_overdue(
     f"AND ({OVERDUE_ORDER}) > (CAST(:after_end AS timestamptz), CAST(:after_id AS uuid))"
 )
 
@@ -145,14 +145,16 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
         row = await self._transaction.row(_FIND_OPEN, user_id=user_id)
         return None if row is None else subscription_of(row)
 
-    async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
+    async def claim_overdue(
+        self, now: datetime, limit: int, after: OverduePosition | None = None
+    ) -> Sequence[Subscription]:
         """Return and lock up to ``limit`` due subscriptions behind ``after`` that no other transaction has locked."""
         await self._transaction.row(_EXTEND_TIMEOUT)
         if after is None:
-            rows = await self._transaction.rows(_CLAIM_DUE, now=now, limit=limit)
+            rows = await self._transaction.rows(_CLAIM_OVERDUE, now=now, limit=limit)
         else:
             rows = await self._transaction.rows(
-                _CLAIM_DUE_AFTER, now=now, limit=limit, after_end=after[0], after_id=after[1]
+                _CLAIM_OVERDUE_AFTER, now=now, limit=limit, after_end=after[0], after_id=after[1]
             )
         return [subscription_of(row) for row in rows]
 

@@ -18,7 +18,7 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.errors import DomainError
 from smp.domain.events import SYSTEM
 from smp.domain.subscription.lifecycle import Status
-from smp.domain.subscription.repository import DuePosition, due_position
+from smp.domain.subscription.repository import OverduePosition, overdue_position
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import SessionPolicy
 
@@ -92,21 +92,21 @@ class ExpireDueSubscriptionsHandler:
         return outcome
 
     async def _sweep(self, new_metadata: EventMetadataFactory, outcome: SweepOutcome, progress: Progress) -> None:
-        position: DuePosition | None = None
+        position: OverduePosition | None = None
         while True:
             claimed = await self._settle_batch(new_metadata, position, outcome)
             if not claimed:
                 return
-            position = due_position(claimed[-1])
+            position = overdue_position(claimed[-1])
             progress(outcome)
 
     async def _settle_batch(
-        self, new_metadata: EventMetadataFactory, after: DuePosition | None, outcome: SweepOutcome
+        self, new_metadata: EventMetadataFactory, after: OverduePosition | None, outcome: SweepOutcome
     ) -> Sequence[Subscription]:
         claimed: Sequence[Subscription] = ()
         try:
             async with self.unit_of_work() as work:
-                claimed = await work.subscriptions.claim_due(new_metadata.at, BATCH_SIZE, after)
+                claimed = await work.subscriptions.claim_overdue(new_metadata.at, BATCH_SIZE, after)
                 settled = [subscription.apply_expiry(new_metadata()) for subscription in claimed]
                 if settled:
                     await work.subscriptions.save_ended(settled)

@@ -1,1 +1,1 @@
-"""Plans: tariff templates whose terms are immutable revisions."""
+"""Plans and the immutable revisions of their terms."""

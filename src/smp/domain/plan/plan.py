@@ -1,4 +1,4 @@
-"""The plan aggregate: a tariff template whose terms are immutable revisions."""
+"""The plan aggregate: an offer whose terms are immutable revisions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 
 class PlanStatus(StrEnum):
-    """Whether a plan takes new subscriptions."""
+    """The statuses of a plan: ``active`` plans take new subscriptions, ``archived`` plans do not."""
 
     ACTIVE = "active"
     ARCHIVED = "archived"
@@ -35,21 +35,24 @@ class PlanStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a subscriber is promised: price, paid period (``None``: for life), trial (``None``: no trial), features."""
+    """What a subscriber is promised: price, period, trial period and features.
+
+    A ``period`` of ``None`` means a plan for life, and a ``trial_period`` of ``None`` a plan without a trial.
+    """
 
     price: Money
     period: Period | None
     trial_period: Period | None
     features: Features
 
-    def same_as(self, others: Terms) -> bool:
-        """Whether these are the same terms, to the type of each feature's value."""
-        return self == others and same(self.features, others.features)
+    def same_as(self, other: Terms) -> bool:
+        """Return whether both are the same terms, including the type of each feature's value."""
+        return self == other and same(self.features, other.features)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRevision:
-    """One immutable set of terms; a subscription is bound to the one it was made under."""
+    """One immutable set of a plan's terms. A subscription stays bound to one revision."""
 
     plan_id: UUID
     number: int
@@ -59,9 +62,10 @@ class PlanRevision:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A tariff template; each verb returns a new value with the events of the change in ``events``.
+    """An immutable plan at its newest revision.
 
-    ``version`` counts the plan's events: it grows by one with each.
+    Each method that changes the plan returns a new value, with the events of the change in ``events``. ``version``
+    grows by one with each event.
     """
 
     id: UUID
@@ -78,15 +82,17 @@ class Plan:
     def create(
         cls, plan_id: UUID, code: str, name: str, description: str, terms: Terms, metadata: EventMetadata
     ) -> Plan:
-        """A new active plan at revision 1.
+        """Create an active plan at revision 1.
 
         Raises:
-            ValidationError: for a bad code, name or description.
+            ValidationError: if the code, name or description is not allowed.
         """
         if not _CODE.fullmatch(code):
-            raise ValidationError("/code", "must be a slug of a-z, 0-9 and -, up to 63 characters")
+            raise ValidationError("/code", "must be 1 to 63 characters of a-z, 0-9 and -, and must not begin with -")
         if _ID.fullmatch(code):
-            raise ValidationError("/code", "must not look like an id, by which plans are named too")
+            raise ValidationError(
+                "/code", "must not have the form of a UUID, because that would be read as a plan's id"
+            )
         _check_texts(name, description)
         revision = PlanRevision(plan_id, 1, terms, metadata.at)
         plan = cls(plan_id, code, name, description, PlanStatus.ACTIVE, revision, 0, metadata.at)
@@ -98,12 +104,13 @@ class Plan:
         return self.status is PlanStatus.ARCHIVED
 
     def update(self, name: str, description: str, terms: Terms, new_metadata: Callable[[], EventMetadata]) -> Plan:
-        """The plan with this name, description and terms; new terms make revision n+1, equal ones nothing.
+        """Return the plan with this name, description and terms; only changed terms create a revision.
 
-        ``new_metadata`` gives metadata with a new event id: a change of terms and one of texts are two events.
+        ``new_metadata`` is called once for each event, because each event has its own id: a change of name or
+        description is one event, and a change of terms another.
 
         Raises:
-            ValidationError: for a bad name or description.
+            ValidationError: if the name or description is not allowed.
         """
         _check_texts(name, description)
         plan = self
@@ -118,13 +125,13 @@ class Plan:
         return plan
 
     def archive(self, metadata: EventMetadata) -> Plan:
-        """The plan closed to new subscriptions; running ones are untouched. Archiving twice changes nothing."""
+        """Close the plan to new subscriptions. Existing ones continue. Archiving an archived plan changes nothing."""
         if self.is_archived:
             return self
         return replace(self, status=PlanStatus.ARCHIVED)._record(PlanEventType.ARCHIVED, metadata, {})
 
     def restore(self, metadata: EventMetadata) -> Plan:
-        """The plan open again. Restoring an active plan changes nothing."""
+        """Open the plan to new subscriptions again. Restoring an active plan changes nothing."""
         if not self.is_archived:
             return self
         return replace(self, status=PlanStatus.ACTIVE)._record(PlanEventType.RESTORED, metadata, {})
@@ -137,7 +144,7 @@ class Plan:
 
 def _check_texts(name: str, description: str) -> None:
     if not name.strip() or len(name) > NAME_MAX or not is_storable(name):
-        raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
+        raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that are not all blank")
     if len(description) > DESCRIPTION_MAX or not is_storable(description):
         raise ValidationError("/description", f"must be a text of up to {DESCRIPTION_MAX} characters")
 

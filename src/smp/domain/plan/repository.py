@@ -1,4 +1,4 @@
-"""The port through which plans are kept."""
+"""The repository port for plans."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from smp.domain.plan.plan import Plan, PlanRevision
 
 
 class PlanRepository(Protocol):
-    """Plans inside one transaction. Saved plans take their recorded events along."""
+    """The repository of plans inside one transaction. It stores a plan's new events with the plan."""
 
     @abstractmethod
     async def get(self, plan: str, *, for_change: bool = False) -> Plan:
-        """The plan with this code or id, at its newest revision.
+        """Return the plan with this code or id, at its newest revision.
 
-        It is protected from being archived by others until the transaction ends; with ``for_change`` from any change.
+        The row is locked until the transaction ends: other transactions cannot archive the plan, and with
+        ``for_change`` they cannot change it at all.
 
         Raises:
-            PlanNotFound: where there is none.
+            PlanNotFound: if there is no such plan.
         """
 
     @abstractmethod
     async def revision(self, plan_id: UUID, number: int) -> tuple[Plan, PlanRevision]:
-        """The plan and that revision of it.
+        """Return the plan, and its revision with this number.
 
         Raises:
-            PlanNotFound: where there is no such plan or revision.
+            PlanNotFound: if there is no such plan or revision.
         """
 
     @abstractmethod
     async def add(self, plan: Plan) -> None:
-        """Keep a new plan with its first revision and its events.
+        """Insert a new plan with its first revision and its events.
 
         Raises:
-            PlanCodeTaken: where another plan has the code.
+            PlanCodeTaken: if another plan has the code.
         """
 
     @abstractmethod
     async def save(self, plan: Plan) -> None:
-        """Keep the change: a new revision where there is one, and the events.
+        """Update the plan, and insert its new revision, if there is one, and its events.
 
         Raises:
-            StaleVersion: where the kept plan is not the one that was changed.
+            StaleVersion: if the stored plan has another version than the plan before its change.
         """

@@ -1,1 +1,1 @@
-"""Subscriptions: one user's instance of one plan revision, and the machine that moves it."""
+"""Subscriptions and the table of their transitions."""

@@ -1,7 +1,7 @@
-"""The life of a subscription as one table, and what time alone does to it.
+"""The lifecycle of a subscription: the table of its transitions, and its effective status.
 
-What a subscription is at an instant is decided here once, by :func:`move_by_time`;
-``adapters/postgres/effective_state.py`` says the same in SQL.
+:func:`transition_by_time` is the one place that decides the effective status at an instant;
+``adapters/postgres/effective_state.py`` expresses the same rule in SQL.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LIVE: Final = frozenset({Status.TRIAL, Status.ACTIVE})
 """The statuses that give access; a user has at most one subscription in them."""
 
 TERMINAL: Final = frozenset(Status) - LIVE
-"""The statuses that are final: subscribing again makes a new subscription."""
+"""The final statuses: no transition leaves them, and subscribing again creates a new subscription."""
 
 
 class Action(StrEnum):
-    """The actions that move a subscription; time alone does the last two."""
+    """The actions that change a subscription; time alone causes the last two."""
 
     START_TRIAL = "start_trial"
     ACTIVATE = "activate"
@@ -59,15 +59,15 @@ class SubscriptionEventType(StrEnum):
 
 
 NO_SUBSCRIPTION: Final = "nothing"
-"""The source of a move that creates a subscription, in messages."""
+"""The name of the source, in messages, of a transition that creates a subscription."""
 
 
-class WrittenState(Protocol):
-    """The written status and dates that decide what holds at an instant."""
+class StoredState(Protocol):
+    """The stored status and dates from which the effective status follows."""
 
     @property
     def status(self) -> Status:
-        """The status that was last written."""
+        """The stored status."""
 
     @property
     def ends_at(self) -> datetime | None:
@@ -80,11 +80,11 @@ class WrittenState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A condition of a move; ``refusal`` is the reason given to the caller if it does not hold."""
+    """A condition of a transition; ``refusal`` is the reason that the caller gets if it does not hold."""
 
     condition: str
     refusal: str
-    holds: Callable[[WrittenState], bool]
+    holds: Callable[[StoredState], bool]
 
 
 HAS_END: Final = Guard("it has an end", "it is for life and has no end", lambda state: state.ends_at is not None)
@@ -93,14 +93,14 @@ IS_SCHEDULED: Final = Guard(
 )
 IS_NOT_SCHEDULED: Final = Guard(
     "`cancel_at` is not set",
-    "it is to be cancelled at its end; resume it first",
+    "its cancellation is scheduled; resume it first",
     lambda state: state.cancel_at is None,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One legal move; ``source`` is ``None`` if the move creates the subscription."""
+    """An allowed change of a subscription; ``source`` is ``None`` if it creates the subscription."""
 
     action: Action
     source: Status | None
@@ -108,8 +108,8 @@ class Transition:
     event: SubscriptionEventType
     guards: tuple[Guard, ...] = ()
 
-    def check_guards(self, state: WrittenState) -> None:
-        """Check the conditions of the move.
+    def check_guards(self, state: StoredState) -> None:
+        """Check the conditions of the transition.
 
         Raises:
             IllegalTransition: for the first condition that does not hold.
@@ -139,15 +139,15 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     Transition(Action.COMPLETE_CANCELLATION, Status.TRIAL, Status.CANCELLED, SubscriptionEventType.CANCELLED),
     Transition(Action.COMPLETE_CANCELLATION, Status.ACTIVE, Status.CANCELLED, SubscriptionEventType.CANCELLED),
 )
-"""Every legal move. The conditions of the moves that time makes are in :func:`move_by_time`."""
+"""Every allowed transition. The conditions of the last four, which time causes, are in :func:`transition_by_time`."""
 
 _BY_ACTION_AND_SOURCE: Final[Mapping[tuple[Action, Status | None], Transition]] = MappingProxyType(
     {(transition.action, transition.source): transition for transition in TRANSITIONS}
 )
 
 
-def transition(action: Action, source: Status | None) -> Transition:
-    """Return the legal move for ``action`` from ``source``.
+def find_transition(action: Action, source: Status | None) -> Transition:
+    """Return the transition for ``action`` from ``source``.
 
     Raises:
         IllegalTransition: if the table has none.
@@ -158,7 +158,7 @@ def transition(action: Action, source: Status | None) -> Transition:
     return found
 
 
-def access_ends_at(state: WrittenState) -> datetime | None:
+def access_ends_at(state: StoredState) -> datetime | None:
     """Return the instant at which access ends by time alone; ``None`` if it never does.
 
     Today it is the end of the period.
@@ -166,18 +166,18 @@ def access_ends_at(state: WrittenState) -> datetime | None:
     return state.ends_at
 
 
-def move_by_time(state: WrittenState, now: datetime) -> Transition | None:
-    """Return the move that time has made by ``now`` and that is not written yet; ``None`` if there is none.
+def transition_by_time(state: StoredState, now: datetime) -> Transition | None:
+    """Return the transition that time has caused by ``now`` and that is not stored yet; ``None`` if there is none.
 
-    At the end of access exactly, access is over.
+    Access is over at the end of access itself, not only after it.
     """
     end = access_ends_at(state)
     if end is None or now < end or state.status not in LIVE:
         return None
-    return transition(Action.EXPIRE if state.cancel_at is None else Action.COMPLETE_CANCELLATION, state.status)
+    return find_transition(Action.EXPIRE if state.cancel_at is None else Action.COMPLETE_CANCELLATION, state.status)
 
 
-def status_at(state: WrittenState, now: datetime) -> Status:
-    """Return the status that holds at ``now``, which may differ from the written one."""
-    move = move_by_time(state, now)
-    return state.status if move is None else move.target
+def status_at(state: StoredState, now: datetime) -> Status:
+    """Return the effective status at ``now``, which may differ from the stored one."""
+    transition = transition_by_time(state, now)
+    return state.status if transition is None else transition.target

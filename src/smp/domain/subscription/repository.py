@@ -1,4 +1,4 @@
-"""The port through which subscriptions are kept."""
+"""The repository port for subscriptions."""
 
 from __future__ import annotations
 
@@ -11,66 +11,68 @@ from uuid import UUID
 from smp.domain.subscription.lifecycle import access_ends_at
 from smp.domain.subscription.subscription import Subscription
 
-DuePosition = tuple[datetime, UUID]
-"""The end of access and the id of a due subscription: the position of an expiry job in the due ones."""
+OverduePosition = tuple[datetime, UUID]
+"""The end of access and the id of an overdue subscription: the order in which the expiry job works."""
 
 
-def due_position(due: Subscription) -> DuePosition:
-    """Return the position of a subscription that time has ended."""
-    end = access_ends_at(due)
+def overdue_position(overdue: Subscription) -> OverduePosition:
+    """Return the position of an overdue subscription."""
+    end = access_ends_at(overdue)
     if end is None:
-        raise AssertionError("a subscription without an end is never due")
-    return end, due.id
+        raise AssertionError("a subscription without an end is never overdue")
+    return end, overdue.id
 
 
 class SubscriptionRepository(Protocol):
-    """Subscriptions inside one transaction. Saved ones take their recorded events along."""
+    """The repository of subscriptions inside one transaction. It stores new events with their subscription."""
 
     @abstractmethod
     async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
-        """The subscription of the user whose written status is live, protected from others until the transaction ends.
+        """Return the user's subscription whose stored status is live, and lock its row until the transaction ends.
 
-        It may be due: compare it with the present instant.
+        It can be overdue: the caller has to check that.
         """
 
     @abstractmethod
-    async def claim_due(self, now: datetime, limit: int, after: DuePosition | None = None) -> Sequence[Subscription]:
-        """Up to ``limit`` subscriptions that time has ended by ``now``, earliest end first, claimed.
+    async def claim_overdue(
+        self, now: datetime, limit: int, after: OverduePosition | None = None
+    ) -> Sequence[Subscription]:
+        """Lock and return up to ``limit`` subscriptions that are overdue at ``now``, earliest end first.
 
-        Only those behind ``after``. Those that another transaction has claimed are left out, so that many sweeps
-        share the work.
+        Only those after the position ``after`` are returned. Rows that another transaction has locked are skipped, so
+        that several expiry jobs share the work.
         """
 
     @abstractmethod
     async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
-        """Write into the ledger that the user has used the trial of the subscription's plan, for ever.
+        """Record in the trial ledger that the user has tried the subscription's plan. The record is permanent.
 
         Raises:
-            TrialAlreadyUsed: where the ledger has it already: for the plan, or with ``once_per_user`` for any plan.
-            UserNotFound: where there is no such user.
+            TrialAlreadyUsed: if the user has tried the plan before, or, with ``once_per_user``, any plan.
+            UserNotFound: if there is no such user.
         """
 
     @abstractmethod
     async def add(self, subscription: Subscription) -> None:
-        """Keep a new subscription and its events.
+        """Insert a new subscription and its events.
 
         Raises:
-            LiveSubscriptionExists: where the user has another that is written as live.
-            UserNotFound: where there is no such user.
+            LiveSubscriptionExists: if the user has another subscription whose stored status is live.
+            UserNotFound: if there is no such user.
         """
 
     @abstractmethod
     async def save(self, subscription: Subscription) -> None:
-        """Keep the change and its events.
+        """Update the subscription and insert its events.
 
         Raises:
-            StaleVersion: where the kept one is not the one that was changed.
+            StaleVersion: if the stored subscription has another version than this one before its change.
         """
 
     @abstractmethod
     async def save_ended(self, ended: Sequence[Subscription]) -> None:
-        """Keep the ends of many subscriptions that time has ended (``apply_expiry``), and the one event of each.
+        """Update many subscriptions after ``apply_expiry``, and insert the one event of each.
 
         Raises:
-            StaleVersion: if one of the kept ones is not the one that was changed; then none is kept.
+            StaleVersion: if one of the stored subscriptions has another version; then none is updated.
         """

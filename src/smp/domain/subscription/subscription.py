@@ -1,7 +1,7 @@
 """The subscription aggregate: an immutable value with one method for each action of the transition table.
 
-A method looks its move up in the table, which checks the move's conditions, and returns the new value with the event
-recorded. A refused action raises and changes nothing.
+Each method finds its transition in the table, checks the transition's conditions, and returns the new value with its
+event. A refused action raises an error and changes nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from smp.domain.subscription.lifecycle import (
     Status,
     Transition,
     access_ends_at,
-    move_by_time,
+    find_transition,
     status_at,
-    transition,
+    transition_by_time,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One user's instance of one plan revision.
+    """The binding of one user to one revision of one plan for a span of time.
 
-    ``status`` is what was last written; ``as_of(now)`` is what holds at an instant. Paid periods are counted from
-    ``billing_anchor``, and ``periods_paid`` says how many; a trial has neither. ``version`` grows by one with each
-    event.
+    ``status`` is the stored status; ``as_of(now)`` has the effective one. ``billing_anchor`` is the start of the first
+    paid period, and ``periods_paid`` the number of paid periods since; a trial has neither. ``version`` grows by one
+    with each event.
     """
 
     id: UUID
@@ -61,15 +61,15 @@ class Subscription:
         """Start a trial of the revision's trial period, from now.
 
         Raises:
-            PlanHasNoTrial: if the revision offers none.
+            PlanHasNoTrial: if the revision offers no trial.
             IllegalTransition: if it would end after the year 9999.
         """
         if revision.terms.trial_period is None:
             raise PlanHasNoTrial(str(revision.plan_id))
-        move = transition(Action.START_TRIAL, None)
-        trial_ends_at = _end(move, revision.terms.trial_period, metadata.at, 1)
+        transition = find_transition(Action.START_TRIAL, None)
+        trial_ends_at = _end(transition, revision.terms.trial_period, metadata.at, 1)
         new = cls._new(subscription_id, user_id, revision, metadata)
-        return replace(new, ends_at=trial_ends_at, trial_ends_at=trial_ends_at)._apply(move, metadata)
+        return replace(new, ends_at=trial_ends_at, trial_ends_at=trial_ends_at)._apply(transition, metadata)
 
     @classmethod
     def activate(
@@ -80,10 +80,10 @@ class Subscription:
         Raises:
             IllegalTransition: if it would end after the year 9999.
         """
-        move = transition(Action.ACTIVATE, None)
-        ends_at = _end(move, revision.terms.period, metadata.at, 1)
+        transition = find_transition(Action.ACTIVATE, None)
+        ends_at = _end(transition, revision.terms.period, metadata.at, 1)
         new = cls._new(subscription_id, user_id, revision, metadata)
-        return replace(new, billing_anchor=metadata.at, periods_paid=1, ends_at=ends_at)._apply(move, metadata)
+        return replace(new, billing_anchor=metadata.at, periods_paid=1, ends_at=ends_at)._apply(transition, metadata)
 
     @classmethod
     def _new(
@@ -110,37 +110,37 @@ class Subscription:
 
     @property
     def is_live(self) -> bool:
-        """Whether the written status is ``trial`` or ``active``; for the present ask ``as_of(now)``."""
+        """Whether the stored status is ``trial`` or ``active``; the effective one may differ: see :meth:`as_of`."""
         return self.status in LIVE
 
     @property
     def span(self) -> tuple[datetime, datetime | None]:
-        """The time that it covers, half-open; without an end it covers all time from its start."""
+        """The time from the start to the end, without the end itself; ``None`` if there is no end."""
         return self.starts_at, access_ends_at(self) if self.ended_at is None else self.ended_at
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether time has ended it by ``now`` and the end is not written yet."""
-        return move_by_time(self, now) is not None
+        """Return whether the end has been reached by ``now`` and the final status is not stored yet."""
+        return transition_by_time(self, now) is not None
 
     def status_at(self, now: datetime) -> Status:
-        """Return the status that holds at ``now``, which may differ from the written one."""
+        """Return the effective status at ``now``, which may differ from the stored one."""
         return status_at(self, now)
 
     def as_of(self, now: datetime) -> Subscription:
-        """Return what a reader sees at ``now``: an overdue subscription as the expiry job will write it."""
-        move = move_by_time(self, now)
-        return self if move is None else self._ended_by_time(move, ())
+        """Return the subscription in its effective state at ``now``: if overdue, as the expiry job will store it."""
+        transition = transition_by_time(self, now)
+        return self if transition is None else self._ended_by_time(transition, ())
 
     def convert(self, revision: PlanRevision, metadata: EventMetadata) -> Subscription:
-        """Turn a trial into a paid subscription of this or another plan; the first paid period starts now.
+        """Convert a trial into a paid subscription to this or another plan; the first paid period starts now.
 
-        A scheduled cancellation is undone: a user who pays wants to stay.
+        A scheduled cancellation is undone, because a user who pays wants to stay.
 
         Raises:
             IllegalTransition: if it is not a trial, or would end after the year 9999.
         """
         metadata = self._not_before_start(metadata)
-        move = self._legal(Action.ACTIVATE, metadata.at)
+        transition = self._legal(Action.ACTIVATE, metadata.at)
         converted = replace(
             self,
             plan_id=revision.plan_id,
@@ -149,34 +149,34 @@ class Subscription:
             periods_paid=1,
             converted_at=metadata.at,
             trial_ends_at=metadata.at,
-            ends_at=_end(move, revision.terms.period, metadata.at, 1),
+            ends_at=_end(transition, revision.terms.period, metadata.at, 1),
             cancel_at=None,
         )
-        return converted._apply(move, metadata)
+        return converted._apply(transition, metadata)
 
     def renew(self, revision: PlanRevision, metadata: EventMetadata) -> Subscription:
         """Add one period, counted from the anchor; ``revision`` is the one that the subscription is bound to.
 
         Raises:
-            IllegalTransition: if it is not active, has no end, is to be cancelled at its end, or would end after the
+            IllegalTransition: if it is not active, has no end, has a scheduled cancellation, or would end after the
                 year 9999.
         """
-        move = self._legal(Action.RENEW, metadata.at)
+        transition = self._legal(Action.RENEW, metadata.at)
         periods_paid = self.periods_paid + 1
         # An active subscription always has an anchor; the type allows none because a trial has none.
-        ends_at = _end(move, revision.terms.period, self.billing_anchor or self.starts_at, periods_paid)
-        return replace(self, periods_paid=periods_paid, ends_at=ends_at)._apply(move, metadata)
+        ends_at = _end(transition, revision.terms.period, self.billing_anchor or self.starts_at, periods_paid)
+        return replace(self, periods_paid=periods_paid, ends_at=ends_at)._apply(transition, metadata)
 
     def cancel_at_period_end(self, metadata: EventMetadata) -> Subscription:
-        """Schedule the cancellation for ``ends_at``, with access until then; a second request changes nothing.
+        """Schedule the cancellation for ``ends_at``, with access until then; repeating it changes nothing.
 
         Raises:
             IllegalTransition: if it is not live or has no end.
         """
-        move = self._legal(Action.CANCEL_AT_PERIOD_END, metadata.at)
+        transition = self._legal(Action.CANCEL_AT_PERIOD_END, metadata.at)
         if self.cancel_at is not None:
             return self
-        return replace(self, cancel_at=self.ends_at)._apply(move, metadata)
+        return replace(self, cancel_at=self.ends_at)._apply(transition, metadata)
 
     def resume(self, metadata: EventMetadata) -> Subscription:
         """Undo the scheduled cancellation.
@@ -184,31 +184,34 @@ class Subscription:
         Raises:
             IllegalTransition: if none is scheduled.
         """
-        move = self._legal(Action.RESUME, metadata.at)
-        return replace(self, cancel_at=None)._apply(move, metadata)
+        transition = self._legal(Action.RESUME, metadata.at)
+        return replace(self, cancel_at=None)._apply(transition, metadata)
 
     def cancel_now(self, metadata: EventMetadata) -> Subscription:
-        """End it at this instant; ``ends_at`` keeps the end that it would have had.
+        """End the subscription at once; ``ends_at`` keeps the end of the period.
 
         Raises:
             IllegalTransition: if it is not live.
         """
         metadata = self._not_before_start(metadata)
-        move = self._legal(Action.CANCEL_NOW, metadata.at)
+        transition = self._legal(Action.CANCEL_NOW, metadata.at)
         cancelled = replace(self, cancel_at=None, cancelled_at=metadata.at, ended_at=metadata.at)
-        return cancelled._apply(move, metadata)
+        return cancelled._apply(transition, metadata)
 
     def apply_expiry(self, metadata: EventMetadata) -> Subscription:
-        """Record what time has done by ``metadata.at``, dated the end of access; without such a move, return itself."""
-        move = move_by_time(self, metadata.at)
+        """Store the effective status at ``metadata.at``, with an event dated the end of access.
+
+        If the subscription is not overdue, return it unchanged.
+        """
+        transition = transition_by_time(self, metadata.at)
         end = access_ends_at(self)
-        if move is None or end is None:
+        if transition is None or end is None:
             return self
-        facts = self._facts(move.target)
+        facts = self._facts(transition.target)
         facts["ended_at"] = _text(end)
         event = DomainEvent(
             id=metadata.event_id,
-            type=move.event,
+            type=transition.event,
             occurred_at=end,
             recorded_at=metadata.at,
             actor=SYSTEM,
@@ -217,13 +220,12 @@ class Subscription:
             version=self.version + 1,
             data=facts,
         )
-        return self._ended_by_time(move, (*self.events, event))
+        return self._ended_by_time(transition, (*self.events, event))
 
-    def _ended_by_time(self, move: Transition, events: tuple[DomainEvent, ...]) -> Subscription:
-        """Return the subscription after the move that time has made.
+    def _ended_by_time(self, transition: Transition, events: tuple[DomainEvent, ...]) -> Subscription:
+        """Return the subscription after a transition that time has caused.
 
-        It is built field by field, which takes half the time of ``replace``: the expiry job does this thousands of
-        times a second.
+        Naming every field takes half the time of ``replace``, and the expiry job does this thousands of times a second.
         """
         end = access_ends_at(self)
         return Subscription(
@@ -231,7 +233,7 @@ class Subscription:
             user_id=self.user_id,
             plan_id=self.plan_id,
             revision=self.revision,
-            status=move.target,
+            status=transition.target,
             starts_at=self.starts_at,
             ends_at=self.ends_at,
             trial_ends_at=self.trial_ends_at,
@@ -247,24 +249,24 @@ class Subscription:
         )
 
     def _not_before_start(self, metadata: EventMetadata) -> EventMetadata:
-        """Return the metadata, dated no earlier than the start: clocks of machines differ."""
+        """Return the metadata, dated no earlier than the start, because the clocks of two machines can differ."""
         return replace(metadata, at=max(metadata.at, self.starts_at))
 
     def _legal(self, action: Action, now: datetime) -> Transition:
-        """Return the legal move for ``action`` at ``now``. Raises IllegalTransition."""
-        move = transition(action, self.status_at(now))
-        move.check_guards(self)
-        return move
+        """Return the transition for ``action`` at ``now``. Raises IllegalTransition."""
+        transition = find_transition(action, self.status_at(now))
+        transition.check_guards(self)
+        return transition
 
-    def _apply(self, move: Transition, metadata: EventMetadata) -> Subscription:
-        """Return the subscription after the move, with its event."""
+    def _apply(self, transition: Transition, metadata: EventMetadata) -> Subscription:
+        """Return the subscription after the transition, with its event."""
         version = self.version + 1
-        facts = self._facts(move.target)
-        event = metadata.event(move.event, self.id, facts, user_id=self.user_id, version=version)
-        return replace(self, status=move.target, version=version, events=(*self.events, event))
+        facts = self._facts(transition.target)
+        event = metadata.event(transition.event, self.id, facts, user_id=self.user_id, version=version)
+        return replace(self, status=transition.target, version=version, events=(*self.events, event))
 
     def _facts(self, status: Status) -> dict[str, object]:
-        """Return the state after the move, from which the status at any instant can be replayed."""
+        """Return the state after the transition, from which the status at any instant can be computed."""
         return {
             "plan_id": str(self.plan_id),
             "revision": self.revision,
@@ -276,14 +278,14 @@ class Subscription:
         }
 
 
-def _end(move: Transition, period: Period | None, anchor: datetime, periods: int) -> datetime | None:
-    """Return the end of the last of ``periods``; ``None`` for a lifetime plan. Raises IllegalTransition."""
+def _end(transition: Transition, period: Period | None, anchor: datetime, periods: int) -> datetime | None:
+    """Return the end of the last of ``periods``; ``None`` for a plan for life. Raises IllegalTransition."""
     if period is None:
         return None
     try:
         return period.end(anchor, periods)
     except ValidationError as refusal:
-        raise IllegalTransition(move.action, move.source or NO_SUBSCRIPTION, refusal.detail) from None
+        raise IllegalTransition(transition.action, transition.source or NO_SUBSCRIPTION, refusal.detail) from None
 
 
 def _text(instant: datetime | None) -> str | None:

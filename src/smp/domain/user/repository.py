@@ -1,4 +1,4 @@
-"""The port through which users are kept."""
+"""The repository port for users."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from smp.domain.user.user import User
 
 
 class UserRepository(Protocol):
-    """Users inside one transaction."""
+    """The repository of users inside one transaction."""
 
     @abstractmethod
     async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
-        """The user; with ``for_change`` protected from other changes until the transaction ends.
+        """Return the user; ``for_change`` also locks the row against changes until the transaction ends.
 
         Raises:
-            UserNotFound: where there is none.
+            UserNotFound: if there is no such user.
         """
 
     @abstractmethod
     async def find_by_email(self, email_key: str) -> User | None:
-        """The user with this email key, if there is one."""
+        """Return the user with this email key, or ``None``."""
 
     @abstractmethod
     async def lock_enabled_admins(self) -> int:
-        """How many enabled administrators there are; the set cannot change until the transaction ends."""
+        """Lock the set of enabled administrators until the transaction ends, and return their number."""
 
     @abstractmethod
     async def add(self, user: User) -> None:
-        """Keep a new user and its events.
+        """Insert a new user and its events.
 
         Raises:
-            EmailTaken: where another user has the email.
+            EmailTaken: if another user has the email.
         """
 
     @abstractmethod
     async def save(self, user: User) -> None:
-        """Keep the user's password hash, role and switch, and the events.
+        """Update the user's password hash, role and switch ``disabled``, and insert the events.
 
         Raises:
-            StaleVersion: where the kept user is not the one that was changed.
+            StaleVersion: if the stored user has another version than this one before its change.
         """

@@ -1,4 +1,4 @@
-"""Sessions: a signed-in browser, known by the digest of its token, with an idle and an absolute end."""
+"""Sessions of signed-in browsers, their timeouts, and the repository port for them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from uuid import UUID
 from smp.domain.user.user import Role
 
 TOUCH_INTERVAL: Final = timedelta(minutes=1)
-"""How often at most the last use of a session is written down, where its idle time-out is not short itself."""
+"""The shortest time between two updates of ``last_seen_at``, unless the idle timeout itself is short.
 
-_TOUCHES_PER_IDLE: Final = 10
-"""A session in use loses at most this part of its idle time-out by that."""
+Not every request updates it, because that would make every request a write.
+"""
+
+_TOUCHES_PER_IDLE_TIMEOUT: Final = 10
+"""The number of updates that fit into one idle timeout; a session in use can end at most a tenth of it too early."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in browser. Only the SHA-256 of the token is kept."""
+    """A signed-in browser. Only the SHA-256 digest of its token is stored."""
 
     id: UUID
     user_id: UUID
@@ -32,7 +35,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a session lives unused, and at all."""
+    """The longest time that a session stays valid: ``idle`` without use, ``absolute`` since sign-in."""
 
     idle: timedelta
     absolute: timedelta
@@ -40,40 +43,40 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """The time-outs by role; the role is the one the user has now, not the one at login."""
+    """The timeouts for each role. The user's present role counts, not the role at sign-in."""
 
     user: Timeouts
     admin: Timeouts
 
     def ends_at(self, session: Session, role: Role) -> datetime:
-        """The instant at which the session is over if it is not used again."""
+        """Return the instant at which the session ends if it is not used again."""
         timeouts = self.of(role)
         return min(session.last_seen_at + timeouts.idle, session.created_at + timeouts.absolute)
 
     def is_to_be_touched(self, session: Session, role: Role, now: datetime) -> bool:
-        """Whether the use at ``now`` is to be written down."""
-        return now - session.last_seen_at >= min(TOUCH_INTERVAL, self.of(role).idle / _TOUCHES_PER_IDLE)
+        """Return whether a use at ``now`` has to update ``last_seen_at``."""
+        return now - session.last_seen_at >= min(TOUCH_INTERVAL, self.of(role).idle / _TOUCHES_PER_IDLE_TIMEOUT)
 
     def of(self, role: Role) -> Timeouts:
-        """The time-outs of this role."""
+        """Return the timeouts of this role."""
         return self.admin if role is Role.ADMIN else self.user
 
 
 class SessionRepository(Protocol):
-    """Sessions inside one transaction."""
+    """The repository of sessions inside one transaction."""
 
     @abstractmethod
     async def add(self, session: Session) -> None:
-        """Keep a new session."""
+        """Insert a new session."""
 
     @abstractmethod
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:
-        """End the user's session; whether there was one."""
+        """Delete the user's session, and return whether there was one."""
 
     @abstractmethod
     async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
-        """End the user's session with this token, where there is one."""
+        """Delete the user's session with this token, if there is one."""
 
     @abstractmethod
     async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
-        """End every session of the user, but this one where it is given."""
+        """Delete every session of the user, except the session with the given id."""

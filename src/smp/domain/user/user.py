@@ -1,4 +1,4 @@
-"""The user: an account with an email, a password hash, a role and a switch."""
+"""The user aggregate: an account with an email, a password hash, a role and the switch ``disabled``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from smp.domain.errors import ValidationError
 from smp.domain.events import DomainEvent, EventMetadata
 
 EMAIL_MAX: Final = 254
-"""Characters in the longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3)."""
+"""The longest address that SMTP can carry, in characters (RFC 5321, section 4.5.3.1.3)."""
 
-# The shape only (one @, no blanks, a sane domain); whether it is delivered to can be known only by sending. What cannot
-# be seen (controls, marks of direction, lone surrogates) is refused apart from it.
+# This checks only the shape: one @, no blanks, a possible domain. Only sending an email shows whether the address
+# exists. Invisible characters (controls, direction marks, lone surrogates) are refused by `isprintable`.
 _EMAIL: Final = re.compile(
     r"[^\s@\x00-\x1f\x7f\"(),:;<>\[\]\\]{1,64}@[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.[^\W_](?:[\w-]{0,61}[^\W_])?)*"
 )
 
 
 class Role(StrEnum):
-    """What a user may do: use the product, or also run the platform."""
+    """The roles: ``user`` uses the product, ``admin`` also runs the platform."""
 
     USER = "user"
     ADMIN = "admin"
@@ -32,10 +32,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """An address as its owner writes it, and ``key``, by which it is unique without regard to case.
+    """An email address as its owner writes it, with its case-folded ``key``, which is unique among users.
 
     Raises:
-        ValidationError: where it is not an address.
+        ValidationError: at ``/email``, if the text is not an email address.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Email:
 
 
 def email_key(text: str) -> str:
-    """What two spellings of one address, or of the beginning of one, have in common."""
+    """Return the form that all spellings of one address share, in any case; prefixes of addresses work too."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
@@ -64,7 +64,7 @@ class UserEventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. ``password_hash`` never leaves the core; ``version`` grows by one with each event."""
+    """An account. ``password_hash`` is part of no view, event or log. ``version`` grows by one with each event."""
 
     id: UUID
     email: Email
@@ -77,7 +77,7 @@ class User:
 
     @classmethod
     def register(cls, user_id: UUID, email: Email, password_hash: str, role: Role, metadata: EventMetadata) -> User:
-        """A new, enabled account."""
+        """Create an enabled account."""
         event = metadata.event(UserEventType.REGISTERED, user_id, {"role": role.value}, user_id=user_id, version=1)
         return cls(
             user_id, email, password_hash, role, disabled=False, created_at=metadata.at, version=1, events=(event,)
@@ -85,13 +85,13 @@ class User:
 
     @property
     def is_enabled_admin(self) -> bool:
-        """Whether this user can run the platform at this moment."""
+        """Whether this user can run the platform now."""
         return self.role is Role.ADMIN and not self.disabled
 
     def with_password(self, password_hash: str) -> User:
-        """The same account with another password."""
+        """Return the account with another password hash."""
         return replace(self, password_hash=password_hash)
 
     def with_access(self, role: Role, *, disabled: bool) -> User:
-        """The same account with this role, enabled or disabled."""
+        """Return the account with this role, enabled or disabled."""
         return replace(self, role=role, disabled=disabled)
