@@ -1,15 +1,17 @@
-# The image of the service: the locked requirements by their hashes, the program as the wheel that its own sources give,
-# and nothing that builds, installs or stores. Built and tried by `make image`.
+# The image of the service. It contains the locked requirements, installed by their hashes, and the program, installed
+# from a wheel that is built here. It contains no build tool, no installer and no database. `make image` builds and tests
+# it.
 #
 #   docker build --build-arg REVISION=… --build-arg SOURCE=… --tag smp .
 #   docker run --read-only --cap-drop ALL --env SMP_DATABASE_URL=postgresql://… smp migrate
 #
-# The base is named in full, and in one place, for Dependabot reads no variables.
+# The name of the base is complete and appears once, because Dependabot does not read variables.
 FROM python:3.13.16-slim-trixie@sha256:bf44cdfcb76cd3b41e879bc058fc37ec5872002ccfde7fcb765e218cde0cd79c AS base
 
 
-# What changes seldom: the requirements. Wheels only, so that nothing is compiled and no package's code runs. Two of
-# them only make up examples for API documents, which ours writes itself: 26 MB.
+# The requirements, which change rarely, are one layer. Only wheels are installed, so that nothing is compiled and no
+# package runs code. Two packages are removed: they only invent examples for API documents, which SMP does not use, and
+# need 26 MB.
 FROM base AS requirements
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -21,7 +23,7 @@ RUN python -m pip --python /opt/smp/bin/python install --only-binary :all: --no-
     && /opt/smp/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/smp/lib
 
 
-# What changes often: the program. It is put beside /opt/smp, for a layer of its own.
+# The program, which changes often, is another layer. So it is installed into another folder first.
 FROM requirements AS program
 RUN python -m venv /build/tools
 COPY requirements-build.txt ./
@@ -36,8 +38,8 @@ RUN tools/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir di
 
 
 FROM base
-# pip goes, and with it what could bring it back. No program may lend its owner's rights. The standard library comes
-# without compiled modules, and a service that cannot write would compile them at every start.
+# Remove pip, and ensurepip, which could install it again. Remove the setuid and setgid bits of all programs. Compile the
+# standard library: the base has no compiled modules, and on a read-only file system they would be compiled at each start.
 RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip \
     && library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
     && rm -rf "$library/ensurepip" \
@@ -54,19 +56,19 @@ ENV PATH=/opt/smp/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     SMP_ENV=production \
     SMP_HOST=0.0.0.0
-# By number: Kubernetes cannot tell of a name that it is not root's.
+# A number, because Kubernetes (runAsNonRoot) cannot check that a name is not root.
 USER 10001:10001
 WORKDIR /opt/smp
-# The API, and the metrics where SMP_METRICS_PORT=9000 has them apart.
+# The API, and the metrics if SMP_METRICS_PORT=9000 is set.
 EXPOSE 8000 9000
 STOPSIGNAL SIGTERM
-# Alive, not ready: whoever starts unhealthy containers anew would not bring the database back by that.
+# /health/live and not /health/ready: restarting the container does not bring the database back.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-I", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('SMP_PORT', '8000')), timeout=2); c.request('GET', '/health/live'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["smp"]
 CMD ["serve"]
 
-# A test keeps it that of src/smp/__init__.py.
+# A test compares it with src/smp/__init__.py.
 ARG VERSION=0.1.0
 ARG REVISION
 ARG SOURCE
