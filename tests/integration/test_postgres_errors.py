@@ -22,6 +22,7 @@ from smp.adapters.postgres.user_reader import PostgresUserReader
 from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
 from smp.application.idempotency import DuplicateRequest
 from smp.application.paging import PageRequest
+from smp.application.ports.entitlement_changes import EntitlementChange
 from smp.domain.errors import (
     EmailTaken,
     LiveSubscriptionExists,
@@ -31,8 +32,9 @@ from smp.domain.errors import (
     UserNotFound,
 )
 from smp.domain.user.user import User
-from tests.support.builders import a_request, a_user
+from tests.support.builders import a_plan, a_request, a_user, an_active
 from tests.support.proxies import Proxy, proxy_to
+from tests.support.storage import RecordedChanges, Thing, add
 
 ANN: Final = UUID(int=1)
 FACTS: Final = ErrorContext(ANN, "pro")
@@ -322,6 +324,26 @@ async def test_a_commit_that_is_cut_off(database_url: str, arrives: bool) -> Non
         else:
             await register(unit_of_work, ann)
         assert await emails(watcher) == ["ann@example.com"]
+
+
+async def keep(unit_of_work: PostgresUnitOfWorkFactory, *things: Thing) -> None:
+    """Add each of them, in one transaction."""
+    async with unit_of_work() as work:
+        for thing in things:
+            await add(work, thing)
+        await work.commit()
+
+
+async def test_a_change_whose_commit_has_an_unknown_outcome_is_announced(database_url: str) -> None:
+    """It may have been committed, and a cache that missed it would be wrong."""
+    changes, ann, plan = RecordedChanges(), a_user(), a_plan()
+    async with proxy_to(database_url) as proxy, pool_of(proxy.url) as pool:
+        unit_of_work = PostgresUnitOfWorkFactory(pool, changes)
+        await keep(unit_of_work, ann, plan)
+        cut_at_commit(proxy, arrives=True)
+        with pytest.raises(OutcomeUnknown):
+            await keep(unit_of_work, an_active(ann, plan))
+    assert changes.changes == [EntitlementChange(frozenset({ann.id}))]
 
 
 async def test_a_commit_on_a_connection_known_to_be_lost(database_url: str) -> None:

@@ -21,7 +21,7 @@ from smp.adapters.postgres.test_clock import PostgresTestClock
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.postgres.user_reader import PostgresUserReader
 from tests.support.builders import NOW
-from tests.support.storage import Storage
+from tests.support.storage import RecordedChanges, Storage
 
 LOSE_OPEN_TRANSACTIONS: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -43,8 +43,9 @@ def postgres_storage(pool: PostgresPool) -> Storage:
             return [row["type"] for row in await connection.fetch(EVENT_TYPES)]
 
     lists = ReplicaReads(pool)
+    notified = RecordedChanges()
     return Storage(
-        unit_of_work=PostgresUnitOfWorkFactory(pool),
+        unit_of_work=PostgresUnitOfWorkFactory(pool, notified),
         users=PostgresUserReader(pool, lists),
         plans=PostgresPlanReader(pool),
         sessions=PostgresSessionReader(pool),
@@ -58,4 +59,5 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         integrity=PostgresIntegrityChecker(pool),
         break_next_commit=break_next_commit,
         event_types=event_types,
+        notified=notified.changes,
     )

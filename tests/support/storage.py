@@ -21,6 +21,7 @@ from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.errors import StorageUnavailable
 from smp.application.ports.api_keys import ApiKey
 from smp.application.ports.clock import SettableClock
+from smp.application.ports.entitlement_changes import EntitlementChange, EntitlementChanges
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -43,12 +44,23 @@ from tests.support.builders import NOW
 Thing = User | Plan | Subscription | Session | ApiKey
 
 
+class RecordedChanges(EntitlementChanges):
+    """A listener that keeps what it was notified of."""
+
+    def __init__(self) -> None:
+        self.changes: list[EntitlementChange] = []
+
+    def notify(self, change: EntitlementChange) -> None:
+        """Keep it."""
+        self.changes.append(change)
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Every port that a storage serves, by one technology.
 
     ``break_next_commit``, called inside a unit of work, lets its commit fail as a lost database would. ``event_types``
-    gives the types of all events that are kept.
+    gives the types of all events that are kept. ``notified`` are the changes of access that were announced.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -65,6 +77,7 @@ class Storage:
     integrity: IntegrityChecker
     break_next_commit: Callable[[], Awaitable[None]]
     event_types: Callable[[], Awaitable[Sequence[str]]]
+    notified: list[EntitlementChange]
 
     async def keep(self, *things: Thing) -> None:
         """Add each of them, in one transaction."""
@@ -106,8 +119,9 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
     async def event_types() -> Sequence[str]:
         return [str(event.type) for event in store.events]
 
+    notified = RecordedChanges()
     return Storage(
-        unit_of_work=MemoryUnitOfWorkFactory(store),
+        unit_of_work=MemoryUnitOfWorkFactory(store, notified),
         users=MemoryUserReader(store),
         plans=MemoryPlanReader(store),
         sessions=MemorySessionReader(store),
@@ -121,4 +135,5 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         integrity=MemoryIntegrityChecker(store),
         break_next_commit=break_next_commit,
         event_types=event_types,
+        notified=notified.changes,
     )

@@ -54,6 +54,7 @@ from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.common_passwords import CommonPasswords
+from smp.application.ports.entitlement_changes import EntitlementChanges, IgnoredEntitlementChanges
 from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
@@ -122,6 +123,7 @@ class SystemProvider(Provider):
     """What the machine itself has to offer, and the payments."""
 
     scope = Scope.APP
+    entitlement_changes = provide(IgnoredEntitlementChanges, provides=EntitlementChanges)
     ids = provide(Uuid7IdGenerator, provides=IdGenerator)
     tokens = provide(SecretsTokenGenerator, provides=TokenGenerator)
     failures = provide(StructlogErrorReporter, provides=ErrorReporter)

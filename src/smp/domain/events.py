@@ -35,6 +35,9 @@ class SubjectType(StrEnum):
     SUBSCRIPTION = "subscription"
     PLAN = "plan"
     USER = "user"
+    SESSION = "session"
+    API_KEY = "api_key"
+    TEST_CLOCK = "test_clock"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Transaction:
         self._store = store
         self._is_over = False
         self._is_doomed = False
+        self.recorded: list[DomainEvent] = []
         self.users = View(lambda: store.state.users)
         self.plans = View(lambda: store.state.plans)
         self.revisions = View(lambda: store.state.revisions)
@@ -107,6 +108,7 @@ class Transaction:
             if self.events.get(event.id) is not None:
                 raise StorageIntegrityError("event_log_id_unique")
             self.events.put(event.id, event)
+            self.recorded.append(event)
 
     def doom(self) -> None:
         """Never let this transaction be committed."""

@@ -15,14 +15,22 @@ from smp.adapters.memory.transaction import Transaction
 from smp.adapters.memory.user_repository import MemoryUserRepository
 from smp.application.errors import IdempotencyKeyReused, RequestInProgress
 from smp.application.idempotency import RETENTION, DuplicateRequest, IdempotentRequest
+from smp.application.ports.entitlement_changes import IGNORED, EntitlementChange, EntitlementChanges
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
 class MemoryUnitOfWork(UnitOfWork):
     """The repositories of one transaction on a store."""
 
-    def __init__(self, store: MemoryStore, transaction: Transaction, request: IdempotentRequest | None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        transaction: Transaction,
+        request: IdempotentRequest | None,
+        changes: EntitlementChanges,
+    ) -> None:
         self._store = store
+        self._changes = changes
         self._transaction = transaction
         self._request = request
         self._events = MemoryEventLog(transaction)
@@ -78,13 +86,16 @@ class MemoryUnitOfWork(UnitOfWork):
             self._transaction.doom()
             raise failure
         await self._transaction.commit()
+        if change := EntitlementChange.of(self._transaction.recorded):
+            self._changes.notify(change)
 
 
 class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
     """Opens transactions on a store; any number of tasks may have one open."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, changes: EntitlementChanges = IGNORED) -> None:
         self._store = store
+        self._changes = changes
 
     @asynccontextmanager
     async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[MemoryUnitOfWork]:
@@ -93,7 +104,7 @@ class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
         try:
             if request is not None:
                 await _claim(transaction, request)
-            yield MemoryUnitOfWork(self._store, transaction, request)
+            yield MemoryUnitOfWork(self._store, transaction, request, self._changes)
         finally:
             transaction.end()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,15 +15,20 @@ from smp.adapters.postgres.session_repository import PostgresSessionRepository
 from smp.adapters.postgres.subscription_repository import PostgresSubscriptionRepository
 from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.adapters.postgres.user_repository import PostgresUserRepository
+from smp.application.errors import OutcomeUnknown
 from smp.application.idempotency import IdempotentRequest
+from smp.application.ports.entitlement_changes import IGNORED, EntitlementChange, EntitlementChanges
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
 class PostgresUnitOfWork(UnitOfWork):
     """The repositories of one transaction on one connection."""
 
-    def __init__(self, transaction: Transaction, request: IdempotentRequest | None) -> None:
+    def __init__(
+        self, transaction: Transaction, request: IdempotentRequest | None, changes: EntitlementChanges
+    ) -> None:
         self._transaction = transaction
+        self._changes = changes
         self._request = request
         self._events = PostgresEventLog(transaction)
         self._users = PostgresUserRepository(transaction, self._events)
@@ -70,14 +76,24 @@ class PostgresUnitOfWork(UnitOfWork):
         """
         if self._request is not None:
             await keep(self._transaction, self._request, self._request.render(result))
-        await self._transaction.commit()
+        try:
+            await self._transaction.commit()
+        except (OutcomeUnknown, CancelledError):
+            self._notify()
+            raise
+        self._notify()
+
+    def _notify(self) -> None:
+        if change := EntitlementChange.of(self._events.recorded):
+            self._changes.notify(change)
 
 
 class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
     """Opens transactions on connections of a pool; stateless otherwise."""
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, changes: EntitlementChanges = IGNORED) -> None:
         self._pool = pool
+        self._changes = changes
 
     @asynccontextmanager
     async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[PostgresUnitOfWork]:
@@ -85,4 +101,4 @@ class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
         async with open_transaction(self._pool) as transaction:
             if request is not None:
                 await claim(transaction, request)
-            yield PostgresUnitOfWork(transaction, request)
+            yield PostgresUnitOfWork(transaction, request, self._changes)
