@@ -72,6 +72,8 @@ async def keep(transaction: Transaction, request: IdempotentRequest, answer: Sto
         headers=dict(answer.headers),
         body=answer.body,
         created_at=request.received_at,
+        outcome_type=None,
+        outcome=None,
         outdated_before=request.received_at - RETENTION,
     )
     if written != 1:

@@ -21,7 +21,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql as written_out
 from smp.application.errors import StorageUnavailable
 
-_HEAD: Final = "0003"
+_HEAD: Final = "0004"
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _WAIT_FOR_OTHERS: Final = "SET LOCAL lock_timeout = '60s'"
