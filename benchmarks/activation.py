@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from time import perf_counter, process_time
-from typing import Final, cast
+from typing import Final
+from uuid import UUID
 
 from dishka import AsyncContainer, Provider, Scope, provide
 
@@ -19,7 +20,6 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_least, middle, ratio_of_pairs
 from benchmarks.recording import Journal, RecordingPool, Sent
 from benchmarks.replay import Script, key_of, numbered_uuid
-from smp.adapters.http.api.answers import subscription_answer
 from smp.adapters.postgres.pool import (
     IDLE_IN_TRANSACTION_TIMEOUT_MS,
     LOCK_TIMEOUT_MS,
@@ -29,9 +29,12 @@ from smp.adapters.postgres.pool import (
     create_pool,
 )
 from smp.adapters.postgres.statements import set_codecs
-from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
-from smp.application.commands.start_trial import StartTrial, StartTrialHandler
-from smp.application.idempotency import IdempotentRequest, StoredResponse
+from smp.application.caller import ALL_SCOPES, Caller
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.start_trial import StartTrial
+from smp.application.execution import Handler
+from smp.application.idempotency import IdempotencyKey
+from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
 from smp.bootstrap.container import build_container
 from smp.bootstrap.settings import load_settings
@@ -41,7 +44,6 @@ NAME: Final = "activation"
 CLIENTS: Final = (1, 8)
 
 _PLAN: Final = stories.COMMON_PLAN
-_RENDER: Final = cast("Callable[[object], StoredResponse]", subscription_answer)
 _TPS: Final = re.compile(r"^tps = ([0-9.]+) \(without", re.MULTILINE)
 _FAILED: Final = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
 _TIMEOUT_S: Final = 300.0
@@ -234,22 +236,26 @@ def _brief(sql: str) -> str:
 
 async def activate(container: AsyncContainer, number: int) -> object:
     """The user with this number activates the common plan."""
-    handler, user_id = await container.get(ActivateSubscriptionHandler), numbered_uuid(number)
-    request = await _request(container, number)
-    return await handler(ActivateSubscription(Actor(ActorType.USER, user_id), user_id, _PLAN, request=request))
+    handler, user_id = await container.get(Handler[ActivateSubscription, SubscriptionOutcome]), numbered_uuid(number)
+    key = await _key(container, number)
+    return await handler(ActivateSubscription(user_id, _PLAN, idempotency=key), _caller(user_id))
 
 
 async def _start_trial(container: AsyncContainer, number: int) -> object:
-    handler, user_id = await container.get(StartTrialHandler), numbered_uuid(number)
-    request = await _request(container, number)
-    return await handler(StartTrial(Actor(ActorType.USER, user_id), user_id, _PLAN, request=request))
+    handler, user_id = await container.get(Handler[StartTrial, SubscriptionOutcome]), numbered_uuid(number)
+    key = await _key(container, number)
+    return await handler(StartTrial(user_id, _PLAN, idempotency=key), _caller(user_id))
 
 
-async def _request(container: AsyncContainer, number: int) -> IdempotentRequest:
+def _caller(user_id: UUID) -> Caller:
+    return Caller(Actor(ActorType.USER, user_id), ALL_SCOPES)
+
+
+async def _key(container: AsyncContainer, number: int) -> IdempotencyKey:
     """As the HTTP adapter makes it."""
     now = await (await container.get(Clock)).now()
     fingerprint = sha256(b"%d" % number).digest()
-    return IdempotentRequest(f"user:{numbered_uuid(number)}", key_of(number), fingerprint, now, _RENDER)
+    return IdempotencyKey(f"user:{numbered_uuid(number)}", key_of(number), fingerprint, now)
 
 
 _USE_CASES: Final = (

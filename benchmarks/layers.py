@@ -26,11 +26,14 @@ from smp.adapters.postgres.session_reader import PostgresSessionReader
 from smp.adapters.postgres.statements import set_codecs
 from smp.adapters.postgres.urls import driver_url
 from smp.adapters.system.token_generator import SecretsTokenGenerator
-from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
-from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
+from smp.application.caller import ANONYMOUS, OPERATOR, Caller
+from smp.application.execution import Handler
+from smp.application.queries.authenticate import Authenticate
+from smp.application.queries.check_access import CheckAccess
 from smp.bootstrap.container import build_container
 from smp.bootstrap.http import HttpProvider, build_app
 from smp.bootstrap.settings import Settings, load_settings
+from smp.domain.access import AccessDecision
 
 AT_ONCE: Final = CONNECTIONS
 """Checks under way at the same time, as many as the server is asked over HTTP."""
@@ -71,7 +74,10 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
     container = build_container(settings, HttpProvider())
     stack.push_async_callback(container.close)
     endpoint = await container.get(AccessEndpoint)
-    authenticate, check = await container.get(AuthenticateHandler), await container.get(CheckAccessHandler)
+    authenticate, check = (
+        await container.get(Handler[Authenticate, Caller]),
+        await container.get(Handler[CheckAccess, AccessDecision]),
+    )
 
     async def source() -> AccessEndpoint:
         return endpoint
@@ -81,8 +87,8 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
         await access.standing(one.user_id)
 
     async def use_cases(one: SignedIn) -> None:
-        await authenticate(Authenticate(session_token=one.token))
-        await check(CheckAccess(one.user_id, FEATURE))
+        caller = await authenticate(Authenticate(session_token=one.token), ANONYMOUS)
+        await check(CheckAccess(one.user_id, FEATURE), caller)
 
     return {
         "asyncpg: two prepared statements on one of ten connections": await _driver(settings, example, stack),
@@ -128,8 +134,10 @@ async def _statements(settings: Settings, example: SignedIn) -> Sequence[Sent]:
 
     container = build_container(settings, Recorded())
     try:
-        await (await container.get(AuthenticateHandler))(Authenticate(session_token=example.token))
-        await (await container.get(CheckAccessHandler))(CheckAccess(example.user_id, FEATURE))
+        await (await container.get(Handler[Authenticate, Caller]))(Authenticate(session_token=example.token), ANONYMOUS)
+        await (await container.get(Handler[CheckAccess, AccessDecision]))(
+            CheckAccess(example.user_id, FEATURE), OPERATOR
+        )
     finally:
         await (await container.get(PostgresPool)).close()
         await container.close()

@@ -21,8 +21,11 @@ from benchmarks.replay import numbered_uuid
 from benchmarks.server import FOLDER
 from benchmarks.sessions import SignedIn, sign_in
 from benchmarks.stories import FEATURE
-from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
-from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
+from smp.application.caller import ANONYMOUS, Caller
+from smp.application.execution import Handler
+from smp.application.queries.authenticate import Authenticate
+from smp.application.queries.check_access import CheckAccess
+from smp.domain.access import AccessDecision
 
 NAME: Final = "scaling"
 WORKERS: Final = (1, 2, 4)
@@ -152,8 +155,8 @@ async def _ask_partitions(bench: Bench) -> dict[int, _Dealt]:
 
 
 async def _measure(bench: Bench, dealt: _Dealt, numbers: range) -> None:
-    authenticate = await dealt.container.get(AuthenticateHandler)
-    check = await dealt.container.get(CheckAccessHandler)
+    authenticate = await dealt.container.get(Handler[Authenticate, Caller])
+    check = await dealt.container.get(Handler[CheckAccess, AccessDecision])
     backends = await bench.server.backends(dealt.name)
     ours, theirs = process_time(), processes.cpu_s(backends)
     for number in numbers:
@@ -161,8 +164,8 @@ async def _measure(bench: Bench, dealt: _Dealt, numbers: range) -> None:
     dealt.activation.add(process_time() - ours, processes.cpu_s(backends) - theirs, len(numbers))
     ours, theirs = process_time(), processes.cpu_s(backends)
     for one in islice(cycle(dealt.signed_in), _CHECKS * len(numbers)):
-        await authenticate(Authenticate(session_token=one.token))
-        await check(CheckAccess(one.user_id, FEATURE))
+        caller = await authenticate(Authenticate(session_token=one.token), ANONYMOUS)
+        await check(CheckAccess(one.user_id, FEATURE), caller)
     dealt.check.add(process_time() - ours, processes.cpu_s(backends) - theirs, _CHECKS * len(numbers))
 
 

@@ -19,21 +19,25 @@ import smp.application.ports
 import smp.application.queries
 from smp.adapters.memory.clock import MemoryClock
 from smp.adapters.memory.store import MemoryStore
+from smp.application.authorization import PERMISSIONS
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.ports.api_keys import ApiKeyRepository
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.event_log import EventLog
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from smp.application.ports.use_case_tracer import UseCaseTracer
 from smp.application.queries import readers
+from smp.application.queries.get_test_clock import GetTestClockHandler
 from smp.bootstrap.container import build_container
+from smp.bootstrap.execution import interface_of, use_case_of
 from smp.bootstrap.http import HttpProvider, build_app
 from smp.bootstrap.memory import memory_http_provider, memory_provider
 from smp.bootstrap.settings import Settings, load_settings
 from tests.support.builders import NOW
 
-INSIDE_A_TRANSACTION = {UnitOfWork, ApiKeyRepository, EventLog}
-"""Ports that a unit of work hands out, and nobody else."""
+NOT_IN_THE_CONTAINER = {UnitOfWork, ApiKeyRepository, EventLog, UseCaseTracer}
+"""Ports that a unit of work gives out, and the one that only a process with traces has."""
 
 
 def settings(**environ: str) -> Settings:
@@ -65,7 +69,14 @@ def handlers() -> list[type[Any]]:
 def ports() -> list[type[Any]]:
     modules = [*modules_of(smp.application.ports), readers]
     found = [port for module in modules for port in classes_of(module) if Protocol in port.__bases__]
-    return [port for port in found if port not in INSIDE_A_TRANSACTION]
+    return [port for port in found if port not in NOT_IN_THE_CONTAINER]
+
+
+def innermost(handler: Any) -> type[Any]:  # noqa: ANN401 - a decorator, or the handler
+    """The class of the handler inside all decorators."""
+    while hasattr(handler, "handler"):
+        handler = handler.handler
+    return type(handler)
 
 
 async def get(container: AsyncContainer, part: type[Any]) -> Any:  # noqa: ANN401 - whatever it is
@@ -89,7 +100,20 @@ def test_there_are_as_many_handlers_as_files() -> None:
 
 @pytest.mark.parametrize("handler", handlers(), ids=lambda handler: handler.__name__)
 async def test_every_handler_is_provided(handler: type[Any]) -> None:
-    assert isinstance(await get(build_container(settings(SMP_TEST_CLOCK="1")), handler), handler)
+    executed = await get(build_container(settings(SMP_TEST_CLOCK="1")), interface_of(handler))
+    assert innermost(executed) is handler
+
+
+def test_every_use_case_has_a_permission_and_every_permission_a_use_case() -> None:
+    """A new use case that is not in the table cannot be run by anyone."""
+    assert {use_case_of(handler)[0] for handler in handlers()} == set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("handler", handlers(), ids=lambda handler: handler.__name__)
+def test_every_handler_takes_a_command_and_its_caller(handler: type[Any]) -> None:
+    """So that one set of decorators fits all of them."""
+    names = list(inspect.signature(handler.__call__).parameters)
+    assert names in (["self", "command", "caller"], ["self", "query", "caller"])
 
 
 @pytest.mark.parametrize("port", ports(), ids=lambda port: port.__name__)
@@ -99,7 +123,7 @@ async def test_every_port_has_an_adapter(port: type[Any]) -> None:
 
 
 async def test_nobody_can_set_the_clock_where_the_settings_do_not_allow_it() -> None:
-    for part in (SetTestClockHandler, SettableClock):
+    for part in (interface_of(SetTestClockHandler), interface_of(GetTestClockHandler), SettableClock):
         with pytest.raises(DishkaError):
             await get(build_container(settings()), part)
 
@@ -161,7 +185,7 @@ async def test_it_runs_on_memory_alone(*, test_clock: bool) -> None:
     container = build_container(chosen, HttpProvider(), on_memory, memory_http_provider())
     assert await (await container.get(Clock)).now() == NOW
     for handler in handlers():
-        if test_clock or handler is not SetTestClockHandler:
-            await container.get(handler)
+        if test_clock or handler not in {SetTestClockHandler, GetTestClockHandler}:
+            await container.get(interface_of(handler))
     assert callable(build_app(chosen, container))
     await container.close()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from smp.application.caller import OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.start_trial import StartTrial
 from smp.application.commands.update_plan import PlanPatch, UpdatePlan
-from tests.support.builders import ADMIN, DAY, a_plan, a_session, a_user, actor_of, some_terms
+from tests.support.builders import ADMIN_CALLER, DAY, a_plan, a_session, a_user, caller_of, some_terms
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
 
@@ -32,19 +33,19 @@ async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCas
     await storage.keep(a_session(users[0]))
     start = await storage.clock.now()
     for user in users[:3]:
-        await use_cases.start_trial(StartTrial(actor_of(user), user.id, "pro"))
+        await use_cases.start_trial(StartTrial(user.id, "pro"), caller_of(user))
     await storage.clock.set(start + DAY)
-    await use_cases.activate(ActivateSubscription(actor_of(users[0]), users[0].id, "pro"))
-    await use_cases.cancel(CancelSubscription(actor_of(users[1]), users[1].id, CancelAt.PERIOD_END))
-    await use_cases.change_plan(UpdatePlan(ADMIN, "pro", PlanPatch(name="Gold", amount=1)))
-    await use_cases.activate(ActivateSubscription(actor_of(users[3]), users[3].id, "life"))
-    await use_cases.cancel(CancelSubscription(actor_of(users[3]), users[3].id))
-    await use_cases.activate(ActivateSubscription(actor_of(users[4]), users[4].id, "pro"))
-    await use_cases.renew(RenewSubscription(actor_of(users[4]), users[4].id))
+    await use_cases.activate(ActivateSubscription(users[0].id, "pro"), caller_of(users[0]))
+    await use_cases.cancel(CancelSubscription(users[1].id, CancelAt.PERIOD_END), caller_of(users[1]))
+    await use_cases.change_plan(UpdatePlan("pro", PlanPatch(name="Gold", amount=1)), ADMIN_CALLER)
+    await use_cases.activate(ActivateSubscription(users[3].id, "life"), caller_of(users[3]))
+    await use_cases.cancel(CancelSubscription(users[3].id), caller_of(users[3]))
+    await use_cases.activate(ActivateSubscription(users[4].id, "pro"), caller_of(users[4]))
+    await use_cases.renew(RenewSubscription(users[4].id), caller_of(users[4]))
     await assert_sound(storage)
     await storage.clock.set(start + 20 * DAY)
     await assert_sound(storage)
-    swept = await use_cases.expire(ExpireDueSubscriptions())
+    swept = await use_cases.expire(ExpireDueSubscriptions(), OPERATOR)
     assert (swept.expired, swept.cancelled) == (1, 1)
     await assert_sound(storage)
 

@@ -7,7 +7,7 @@ import pytest
 
 from smp.application.errors import RequestInProgress, TooManyAttempts
 from smp.application.idempotency import DuplicateRequest
-from tests.support.builders import DAY, NOW, SESSIONS, TICK, a_request, a_session, a_user, an_admin
+from tests.support.builders import DAY, NOW, SESSIONS, TICK, a_key, a_session, a_user, an_admin, an_outcome
 from tests.support.storage import Storage
 
 LIMIT = 100
@@ -15,8 +15,8 @@ LIMIT = 100
 
 async def answer(storage: Storage, key: str, at: datetime = NOW, fingerprint: bytes = b"a fingerprint") -> None:
     """Let a request take its (empty) effect."""
-    async with storage.unit_of_work(a_request(key, fingerprint, at=at)) as work:
-        await work.commit("done")
+    async with storage.unit_of_work(a_key(key, fingerprint, at=at)) as work:
+        await work.commit(an_outcome())
 
 
 async def test_nothing_to_forget(storage: Storage) -> None:
@@ -96,11 +96,12 @@ async def test_what_is_in_use_is_left(storage: Storage) -> None:
     """A key that a running request has claimed is not forgotten under it."""
     await answer(storage, "a key")
     later = NOW + 2 * DAY
-    async with storage.unit_of_work(a_request("a key", at=later)) as work:
+    async with storage.unit_of_work(a_key("a key", at=later)) as work:
         await storage.housekeeping.purge_expired(later, SESSIONS, LIMIT)
         with pytest.raises(RequestInProgress):
             await answer(storage, "a key", at=later)
-        await work.commit("anew")
+        again = an_outcome()
+        await work.commit(again)
     with pytest.raises(DuplicateRequest) as caught:
         await answer(storage, "a key", at=later)
-    assert caught.value.answer.body == b"'anew'"
+    assert caught.value.outcome == again

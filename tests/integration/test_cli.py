@@ -39,7 +39,7 @@ COMMAND: Final = (sys.executable, "-W", "error", "-m", "smp.bootstrap")
 
 Value = TypeVar("Value")
 
-REVISIONS = ["0001", "0003"]
+REVISIONS = ["0001", "0003", "0004"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from smp.adapters.http.problems import PROBLEMS
 from smp.adapters.http.settings import UP, Readiness
 from smp.application.ports.clock import Clock
 from smp.application.queries.list_plans import ListPlansHandler
+from smp.bootstrap.execution import interface_of
 from tests.support.http_platform import Platform, problem, serving
 
 
@@ -167,7 +168,7 @@ async def test_readiness_names_what_is_down(database_url: str) -> None:
 class Broken(ListPlansHandler):
     """A defect."""
 
-    async def __call__(self, query: object) -> Any:  # noqa: ANN401 - it gives nothing
+    async def __call__(self, query: object, caller: object) -> Any:  # noqa: ANN401 - it gives nothing
         """Fail in a way that nobody expects."""
         raise ZeroDivisionError("the secret reason")
 
@@ -177,7 +178,7 @@ async def test_an_unexpected_error_shows_nothing_but_the_request_id(
 ) -> None:
     """The log has the reason under the same id."""
     override = Provider(scope=Scope.APP)
-    override.provide(Broken, provides=ListPlansHandler, override=True)
+    override.provide(Broken, provides=interface_of(ListPlansHandler), override=True)
     async with serving(database_url, override) as platform:
         answer = await (await platform.visitor()).get("/v1/plans", headers={"x-request-id": "trace-me"})
     assert problem(answer) == (500, "internal-error")

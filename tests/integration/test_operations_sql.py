@@ -16,9 +16,22 @@ from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.migrator import migrate
 from smp.adapters.postgres.pool import PostgresPool
+from smp.application.caller import ANONYMOUS
 from smp.application.commands.log_in import LogIn
 from smp.application.errors import InvalidCredentials, TooManyAttempts
-from tests.support.builders import DAY, NOW, a_cause, a_plan, a_request, a_session, a_trial, a_user, an_active, an_admin
+from tests.support.builders import (
+    DAY,
+    NOW,
+    a_cause,
+    a_key,
+    a_plan,
+    a_session,
+    a_trial,
+    a_user,
+    an_active,
+    an_admin,
+    an_outcome,
+)
 from tests.support.postgres import Server
 from tests.support.postgres_storage import postgres_storage
 from tests.support.use_cases import HASHER, UseCases
@@ -80,14 +93,14 @@ async def test_after_an_erasure_nothing_names_the_person_and_the_address_is_free
     ann = a_user("Ann@example.com", password_hash=await HASHER.hash("correct horse battery staple"))
     await storage.keep(plan, ann, an_admin(), a_session(ann))
     await storage.keep_trial(a_trial(ann, plan))
-    async with storage.unit_of_work(a_request(caller=f"user:{ann.id}")) as work:
-        await work.commit("of ann@example.com")
+    async with storage.unit_of_work(a_key(caller=f"user:{ann.id}")) as work:
+        await work.commit(an_outcome(ann))
     await execute(database_url, statements("BEGIN;\nDELETE FROM sessions WHERE", user_id=f"'{ann.id}'"))
     assert await findings(pool) == set()
     assert await naming(database_url, "ann@") == []
     for email in ("ann@example.com", f"erased-{ann.id}@erased.invalid"):
         with pytest.raises(InvalidCredentials):
-            await use_cases.log_in(LogIn(email, "correct horse battery staple", "192.0.2.1", "a browser"))
+            await use_cases.log_in(LogIn(email, "correct horse battery staple", "192.0.2.1", "a browser"), ANONYMOUS)
     await storage.keep(a_user("ann@example.com"))
 
 

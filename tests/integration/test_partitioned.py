@@ -19,7 +19,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.tables import DISTRIBUTED_BY
 from smp.domain.plan.plan import Plan
 from smp.domain.user.user import User
-from tests.support.builders import DAY, NOW, a_cause, a_plan, a_request, a_session, a_trial, a_user, an_active
+from tests.support.builders import DAY, NOW, a_cause, a_key, a_plan, a_session, a_trial, a_user, an_active, an_outcome
 from tests.support.postgres_storage import postgres_storage
 from tests.support.storage import Storage
 
@@ -47,12 +47,12 @@ async def look(storage: Storage, ann: User, _: Plan) -> None:
 
 async def activate(storage: Storage, ann: User, plan: Plan) -> None:
     """With a key, after what was live has ended."""
-    async with storage.unit_of_work(a_request(caller=f"user:{ann.id}")) as work:
+    async with storage.unit_of_work(a_key(caller=f"user:{ann.id}")) as work:
         current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
         await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
         await work.subscriptions.add(an_active(ann, plan, NOW + 2 * DAY))
-        await work.commit("an answer")
+        await work.commit(an_outcome(ann))
 
 
 async def start_trial(storage: Storage, ann: User, _: Plan) -> None:

@@ -11,6 +11,7 @@ import pytest
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
+from smp.application.caller import OPERATOR
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.paging import PageRequest
 from smp.application.queries.readers import StatisticsSnapshot, SubscriptionFilter
@@ -65,6 +66,6 @@ async def test_a_sweep_changes_no_answer_however_late(storage: Storage) -> None:
     assert figures.subscriptions[Status.CANCELLED] == len(range(0, OVERDUE, 3))
     assert figures.subscriptions[Status.EXPIRED] == OVERDUE - figures.subscriptions[Status.CANCELLED]
     assert [len(found) for found in lists] == [200, 200, 200, 200, 0, 200]
-    swept = await UseCases.over(storage).expire(ExpireDueSubscriptions())
+    swept = await UseCases.over(storage).expire(ExpireDueSubscriptions(), OPERATOR)
     assert swept.ended == OVERDUE
     assert await answers(storage) == (figures, lists)

@@ -8,8 +8,11 @@ from typing import Final
 from uuid import UUID
 
 from smp.adapters.system.id_generator import Uuid7IdGenerator
-from smp.application.idempotency import IdempotentRequest, StoredResponse
+from smp.application.caller import ALL_SCOPES, Caller
+from smp.application.idempotency import IdempotencyKey
+from smp.application.outcomes import UserOutcome
 from smp.application.ports.api_keys import ApiKey
+from smp.application.queries.views import UserView
 from smp.domain.events import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money
@@ -29,6 +32,7 @@ TICK: Final = timedelta(microseconds=1)
 IDS: Final = Uuid7IdGenerator()
 PASSWORD: Final = "correct horse battery staple"
 ADMIN: Final = Actor(ActorType.ADMIN, UUID("01900000-0000-7000-8000-0000000000ad"))
+ADMIN_CALLER: Final = Caller(ADMIN, ALL_SCOPES)
 SESSIONS: Final = SessionPolicy(
     user=Timeouts(idle=timedelta(days=7), absolute=timedelta(days=30)),
     admin=Timeouts(idle=timedelta(minutes=30), absolute=timedelta(hours=12)),
@@ -82,6 +86,11 @@ def actor_of(user: User) -> Actor:
     return Actor(ActorType.ADMIN if user.role is Role.ADMIN else ActorType.USER, user.id)
 
 
+def caller_of(user: User, session_id: UUID | None = None) -> Caller:
+    """The user as a caller, signed in with this session."""
+    return Caller.of_session(UserView.of(user), session_id or IDS.new())
+
+
 def a_trial(user: User, plan: Plan | PlanRevision, at: datetime = NOW) -> Subscription:
     """A trial of the plan's newest revision, begun by the user."""
     return Subscription.start_trial(IDS.new(), user.id, _revision(plan), a_cause(at, actor_of(user)))
@@ -108,15 +117,16 @@ def an_api_key(name: str = "shop", secret: str = "a secret", at: datetime = NOW)
     return ApiKey(IDS.new(), name, sha256(secret.encode()).digest(), at)
 
 
-def a_request(
+def a_key(
     key: str = "a key", fingerprint: bytes = b"a fingerprint", caller: str = "user:ann", at: datetime = NOW
-) -> IdempotentRequest:
-    """An idempotent request whose answer tells the result's ``repr``."""
-    return IdempotentRequest(caller, key, fingerprint, at, _rendered)
+) -> IdempotencyKey:
+    """The key of an idempotent request."""
+    return IdempotencyKey(caller, key, fingerprint, at)
 
 
-def _rendered(result: object) -> StoredResponse:
-    return StoredResponse(201, {"location": "/somewhere"}, repr(result).encode())
+def an_outcome(user: User | None = None) -> UserOutcome:
+    """The outcome of a request that registered the user."""
+    return UserOutcome(UserView.of(user or a_user()), created=True)
 
 
 def _revision(plan: Plan | PlanRevision) -> PlanRevision:

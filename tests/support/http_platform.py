@@ -13,9 +13,13 @@ from typing import Any, Final
 import httpx
 from dishka import AsyncContainer, Provider, Scope
 
-from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
-from smp.application.commands.create_api_key import CreateApiKey, CreateApiKeyHandler
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, ExpireDueSubscriptionsHandler
+from smp.application.caller import OPERATOR
+from smp.application.commands.create_admin import CreateAdmin
+from smp.application.commands.create_api_key import CreateApiKey, NewApiKey
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.execution import Handler
+from smp.application.expiry import SweepOutcome
+from smp.application.outcomes import UserOutcome
 from smp.application.ports.clock import SettableClock
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.bootstrap.container import build_container
@@ -62,7 +66,7 @@ class Platform:
 
     async def service(self) -> httpx.AsyncClient:
         """A service with a key."""
-        made = await (await self.container.get(CreateApiKeyHandler))(CreateApiKey("product"))
+        made = await (await self.container.get(Handler[CreateApiKey, NewApiKey]))(CreateApiKey("product"), OPERATOR)
         client = await self.visitor()
         client.headers["authorization"] = f"Bearer {made.secret}"
         return client
@@ -73,7 +77,9 @@ class Platform:
 
     async def sweep(self) -> None:
         """What `smp expire` does."""
-        await (await self.container.get(ExpireDueSubscriptionsHandler))(ExpireDueSubscriptions())
+        await (await self.container.get(Handler[ExpireDueSubscriptions, SweepOutcome]))(
+            ExpireDueSubscriptions(), OPERATOR
+        )
 
     async def offer(self, code: str = "pro", **terms: object) -> Json:
         """A plan, made by the administrator: 19.90 USD a month, two weeks to try, unless told otherwise."""
@@ -109,7 +115,9 @@ async def serving(database_url: str, *overrides: Provider, **settings: str) -> A
         try:
             if loaded.test_clock:
                 await platform.set_clock(START)
-            await (await container.get(CreateAdminHandler))(CreateAdmin(ADMIN, PASSWORD))
+            await (await container.get(Handler[CreateAdmin, UserOutcome | None]))(
+                CreateAdmin(ADMIN, PASSWORD), OPERATOR
+            )
             yield platform
         finally:
             await container.close()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from smp.application.caller import ANONYMOUS, OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_plan import CreatePlan
@@ -32,16 +33,16 @@ from smp.domain.errors import (
 )
 from smp.domain.user.user import Role
 from tests.support.builders import (
-    ADMIN,
+    ADMIN_CALLER,
     DAY,
     PASSWORD,
+    a_key,
     a_plan,
-    a_request,
     a_trial,
     a_user,
-    actor_of,
     an_active,
     an_admin,
+    caller_of,
     some_terms,
 )
 from tests.support.hashing import InstantHasher
@@ -68,7 +69,7 @@ async def one_trial(storage: Storage) -> None:
     ann = a_user()
     await storage.keep(ann, a_plan())
     start = UseCases.over(storage).start_trial
-    results = await all_at_once(*(start(StartTrial(actor_of(ann), ann.id, "pro")) for _ in range(WORKERS)))
+    results = await all_at_once(*(start(StartTrial(ann.id, "pro"), caller_of(ann)) for _ in range(WORKERS)))
     one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
     page = await storage.subscriptions.history(ann.id, PageRequest(100), await storage.clock.now())
     assert len(page.items) == 1
@@ -80,7 +81,7 @@ async def one_trial_in_all(storage: Storage) -> None:
     await storage.keep(ann, *(a_plan(f"plan-{number}") for number in range(WORKERS)))
     start = UseCases.over(storage, scope=TrialScope.USER).start_trial
     results = await all_at_once(
-        *(start(StartTrial(actor_of(ann), ann.id, f"plan-{number}")) for number in range(WORKERS))
+        *(start(StartTrial(ann.id, f"plan-{number}"), caller_of(ann)) for number in range(WORKERS))
     )
     one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
 
@@ -91,7 +92,7 @@ async def one_activation(storage: Storage) -> None:
     await storage.keep(ann, a_plan("pro"), a_plan("max"))
     activate = UseCases.over(storage).activate
     results = await all_at_once(
-        *(activate(ActivateSubscription(actor_of(ann), ann.id, ("pro", "max")[n % 2])) for n in range(WORKERS))
+        *(activate(ActivateSubscription(ann.id, ("pro", "max")[n % 2]), caller_of(ann)) for n in range(WORKERS))
     )
     one_winner(results, LiveSubscriptionExists)
     page = await storage.subscriptions.history(ann.id, PageRequest(100), await storage.clock.now())
@@ -106,7 +107,9 @@ async def one_conversion(storage: Storage) -> None:
     await storage.keep(ann, plan)
     await storage.keep_trial(trial)
     activate = UseCases.over(storage).activate
-    results = await all_at_once(*(activate(ActivateSubscription(actor_of(ann), ann.id, "pro")) for _ in range(WORKERS)))
+    results = await all_at_once(
+        *(activate(ActivateSubscription(ann.id, "pro"), caller_of(ann)) for _ in range(WORKERS))
+    )
     one_winner(results, LiveSubscriptionExists)
     events = await storage.subscriptions.events(trial.id, PageRequest(100))
     assert [event.version for event in events.items] == [1, 2]
@@ -118,7 +121,7 @@ async def every_renewal_counts(storage: Storage) -> None:
     active = an_active(ann, plan, await storage.clock.now())
     await storage.keep(ann, plan, active)
     renew = UseCases.over(storage).renew
-    results = await all_at_once(*(renew(RenewSubscription(actor_of(ann), ann.id)) for _ in range(WORKERS)))
+    results = await all_at_once(*(renew(RenewSubscription(ann.id), caller_of(ann)) for _ in range(WORKERS)))
     assert [result for result in results if isinstance(result, Exception)] == []
     async with storage.unit_of_work() as work:
         found = await work.subscriptions.find_open_for_update(ann.id)
@@ -132,7 +135,7 @@ async def one_account(storage: Storage) -> None:
     """An email is taken once, however it is written."""
     register = UseCases.over(storage, hasher=InstantHasher()).register_user
     emails = ("ann@example.com", "Ann@Example.com", "ANN@EXAMPLE.COM")
-    results = await all_at_once(*(register(RegisterUser(emails[n % 3], PASSWORD)) for n in range(WORKERS)))
+    results = await all_at_once(*(register(RegisterUser(emails[n % 3], PASSWORD), ANONYMOUS) for n in range(WORKERS)))
     one_winner(results, EmailTaken)
     assert len((await storage.users.list("", PageRequest(100))).items) == 1
 
@@ -140,8 +143,8 @@ async def one_account(storage: Storage) -> None:
 async def one_plan(storage: Storage) -> None:
     """A code is taken once."""
     create = UseCases.over(storage).create_plan
-    command = CreatePlan(ADMIN, "pro", "Pro", "", some_terms())
-    one_winner(await all_at_once(*(create(command) for _ in range(WORKERS))), PlanCodeTaken)
+    command = CreatePlan("pro", "Pro", "", some_terms())
+    one_winner(await all_at_once(*(create(command, ADMIN_CALLER) for _ in range(WORKERS))), PlanCodeTaken)
     assert len((await storage.plans.list(None, PageRequest(100))).items) == 1
 
 
@@ -150,7 +153,7 @@ async def every_revision_counts(storage: Storage) -> None:
     await storage.keep(a_plan("pro", some_terms(0)))
     change = UseCases.over(storage).change_plan
     results = await all_at_once(
-        *(change(UpdatePlan(ADMIN, "pro", PlanPatch(amount=amount))) for amount in range(1, 1 + WORKERS))
+        *(change(UpdatePlan("pro", PlanPatch(amount=amount)), ADMIN_CALLER) for amount in range(1, 1 + WORKERS))
     )
     assert [result for result in results if isinstance(result, Exception)] == []
     page = await storage.plans.revisions("pro", PageRequest(100))
@@ -163,7 +166,7 @@ async def an_admin_remains(storage: Storage) -> None:
     admins = [an_admin(f"admin-{number}@example.com") for number in range(WORKERS)]
     await storage.keep(*admins)
     change = UseCases.over(storage).change_user_access
-    results = await all_at_once(*(change(UpdateUserAccess(admin.id, Role.USER)) for admin in admins))
+    results = await all_at_once(*(change(UpdateUserAccess(admin.id, Role.USER), OPERATOR) for admin in admins))
     assert sum(isinstance(result, LastAdmin) for result in results) == 1, results
     roles = Counter([(await storage.users.get(admin.id)).role for admin in admins])
     assert roles == {Role.USER: WORKERS - 1, Role.ADMIN: 1}
@@ -173,7 +176,7 @@ async def one_first_admin(storage: Storage) -> None:
     """Twenty processes that start on an empty database make one administrator."""
     create = UseCases.over(storage, hasher=InstantHasher()).create_admin
     results = await all_at_once(
-        *(create(CreateAdmin(f"root-{n}@example.com", PASSWORD, only_the_first=True)) for n in range(WORKERS))
+        *(create(CreateAdmin(f"root-{n}@example.com", PASSWORD, only_the_first=True), OPERATOR) for n in range(WORKERS))
     )
     assert len([result for result in results if result is not None]) == 1, results
     assert len((await storage.users.list("", PageRequest(100))).items) == 1
@@ -185,8 +188,8 @@ async def one_effect_for_a_key(storage: Storage) -> None:
     at = await storage.clock.now()
     await storage.keep(ann, plan, an_active(ann, plan, at))
     renew = UseCases.over(storage).renew
-    command = RenewSubscription(actor_of(ann), ann.id, request=a_request(at=at))
-    results = await all_at_once(*(renew(command) for _ in range(WORKERS)))
+    command = RenewSubscription(ann.id, idempotency=a_key(at=at))
+    results = await all_at_once(*(renew(command, caller_of(ann)) for _ in range(WORKERS)))
     one_winner(results, RequestInProgress, DuplicateRequest)
     async with storage.unit_of_work() as work:
         found = await work.subscriptions.find_open_for_update(ann.id)
@@ -205,7 +208,7 @@ async def every_end_once(storage: Storage) -> None:
         await storage.keep_trial(trial)
     await storage.clock.set(start + 14 * DAY)
     cases = UseCases.over(storage)
-    results = await all_at_once(*(cases.expire(ExpireDueSubscriptions()) for _ in range(4)))
+    results = await all_at_once(*(cases.expire(ExpireDueSubscriptions(), OPERATOR) for _ in range(4)))
     assert [result for result in results if isinstance(result, Exception)] == []
     assert cases.failures.sweep_failures == []
     assert sum(result.ended for result in results) == len(trials)  # type: ignore[attr-defined]
@@ -223,10 +226,10 @@ async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
     await storage.keep_trial(trial)
     await storage.clock.set(start + 20 * DAY)
     cases = UseCases.over(storage)
-    activation = ActivateSubscription(actor_of(ann), ann.id, "pro")
+    activation = ActivateSubscription(ann.id, "pro")
     results = await all_at_once(
-        *(cases.activate(activation) for _ in range(WORKERS)),
-        *(cases.expire(ExpireDueSubscriptions()) for _ in range(2)),
+        *(cases.activate(activation, caller_of(ann)) for _ in range(WORKERS)),
+        *(cases.expire(ExpireDueSubscriptions(), OPERATOR) for _ in range(2)),
     )
     one_winner(results[:WORKERS], LiveSubscriptionExists)
     events = await storage.subscriptions.events(trial.id, PageRequest(100))

@@ -31,6 +31,7 @@ from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.commands.start_trial import StartTrialHandler, TrialScope
 from smp.application.commands.update_plan import UpdatePlanHandler
 from smp.application.commands.update_user_access import UpdateUserAccessHandler
+from smp.application.expiry import ExpiryRun
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import SettableClock
 from smp.application.ports.password_hasher import PasswordHasher
@@ -175,13 +176,17 @@ class UseCases:
 
     @property
     def expire(self) -> ExpireDueSubscriptionsHandler:
-        return ExpireDueSubscriptionsHandler(
+        return ExpireDueSubscriptionsHandler(self.expiry)
+
+    @property
+    def expiry(self) -> ExpiryRun:
+        return ExpiryRun(
             self.storage.unit_of_work, self.storage.clock, IDS, self.storage.housekeeping, SESSIONS, self.failures
         )
 
     @property
     def set_test_clock(self) -> SetTestClockHandler:
-        return SetTestClockHandler(self.storage.clock, self.expire)
+        return SetTestClockHandler(self.storage.clock, self.expiry)
 
     @property
     def authenticate(self) -> AuthenticateHandler:
@@ -189,11 +194,11 @@ class UseCases:
 
     @property
     def check_access(self) -> CheckAccessHandler:
-        return CheckAccessHandler(self.storage.access, self.storage.clock)
+        return CheckAccessHandler(self.storage.access, self.storage.users, self.storage.clock)
 
     @property
     def list_access(self) -> ListAccessHandler:
-        return ListAccessHandler(self.storage.access, self.storage.clock)
+        return ListAccessHandler(self.storage.access, self.storage.users, self.storage.clock)
 
     @property
     def diagnose(self) -> RunDiagnosticsHandler:
@@ -209,7 +214,7 @@ class UseCases:
 
     @property
     def list_events(self) -> ListSubscriptionEventsHandler:
-        return ListSubscriptionEventsHandler(self.storage.subscriptions, self.get_subscription)
+        return ListSubscriptionEventsHandler(self.storage.subscriptions, self.storage.clock)
 
     @property
     def list_history(self) -> ListSubscriptionHistoryHandler:
@@ -241,7 +246,7 @@ class UseCases:
 
     @property
     def list_sessions(self) -> ListSessionsHandler:
-        return ListSessionsHandler(self.storage.sessions, self.storage.clock, SESSIONS)
+        return ListSessionsHandler(self.storage.sessions, self.storage.users, self.storage.clock, SESSIONS)
 
     @property
     def list_api_keys(self) -> ListApiKeysHandler:

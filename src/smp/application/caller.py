@@ -1,63 +1,98 @@
-"""Who is calling."""
+"""The caller of a use case, and what the caller may do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.queries.views import UserView
-from smp.domain.events import Actor, ActorType
+from smp.domain.events import SYSTEM, Actor, ActorType
+from smp.domain.scopes import Scope
 from smp.domain.user.user import Role
+
+ALL_SCOPES: Final = frozenset(Scope)
+NO_SCOPES: Final[frozenset[Scope]] = frozenset()
+SERVICE_SCOPES: Final = frozenset({Scope.ACCESS_READ})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A known caller: a signed-in user with the session, or a service by its key."""
+    """A signed-in user with the session, a service, the operator, or an anonymous visitor without an identity."""
 
-    actor: Actor
+    identity: Actor | None
+    scopes: frozenset[Scope] = NO_SCOPES
     user: UserView | None = None
     session_id: UUID | None = None
 
     @classmethod
     def of_session(cls, user: UserView, session_id: UUID) -> Caller:
-        """The user of this session; the role decides what the events will call the actor."""
-        type_ = ActorType.ADMIN if user.role is Role.ADMIN else ActorType.USER
-        return cls(Actor(type_, user.id), user, session_id)
+        """The user of this session; an administrator has every scope."""
+        if user.role is Role.ADMIN:
+            return cls(Actor(ActorType.ADMIN, user.id), ALL_SCOPES, user, session_id)
+        return cls(Actor(ActorType.USER, user.id), NO_SCOPES, user, session_id)
+
+    @classmethod
+    def of_service(cls, key_id: UUID) -> Caller:
+        """The service that owns this API key."""
+        return cls(Actor(ActorType.SERVICE, key_id), SERVICE_SCOPES)
+
+    @property
+    def actor(self) -> Actor:
+        """The actor of the caller's changes. Raises NotAuthenticated for an anonymous caller."""
+        if self.identity is None:
+            raise NotAuthenticated
+        return self.identity
 
     @property
     def known_user(self) -> UserView:
-        """The signed-in user. Raises NotAuthenticated for a service, which is none."""
+        """The signed-in user.
+
+        Raises:
+            NotAuthenticated: for an anonymous caller.
+            Forbidden: for a service or the operator, who are not users.
+        """
         if self.user is None:
-            raise NotAuthenticated
+            raise NotAuthenticated if self.identity is None else Forbidden
         return self.user
 
     @property
     def user_id(self) -> UUID:
-        """The signed-in user's id. Raises NotAuthenticated for a service."""
+        """The signed-in user's id. Raises as :attr:`known_user`."""
         return self.known_user.id
+
+    def is_user(self, user_id: UUID | None) -> bool:
+        """Whether the caller is this user, signed in."""
+        return self.user is not None and self.user.id == user_id
+
+    def require(self, scope: Scope) -> None:
+        """Let callers with the scope pass.
+
+        Raises:
+            NotAuthenticated: for an anonymous caller.
+            Forbidden: for a known caller without the scope.
+        """
+        if scope not in self.scopes:
+            raise NotAuthenticated if self.identity is None else Forbidden
 
     @property
     def session(self) -> UUID:
-        """The session that asks. Raises NotAuthenticated for a service."""
+        """The session that the request came with. Raises as :attr:`known_user`."""
         if self.session_id is None:
-            raise NotAuthenticated
+            raise NotAuthenticated if self.identity is None else Forbidden
         return self.session_id
 
     @property
     def name(self) -> str:
-        """What tells this caller from every other."""
-        return f"{'service' if self.user is None else 'user'}:{self.actor.id}"
+        """A text that is different for every caller; all anonymous callers share one."""
+        if self.identity is None:
+            return "anonymous"
+        return f"{'service' if self.user is None else 'user'}:{self.identity.id}"
 
 
-def require_admin(caller: Caller | None) -> None:
-    """Let administrators pass.
+ANONYMOUS: Final = Caller(None)
+"""A visitor without a session or key."""
 
-    Raises:
-        NotAuthenticated: where nobody is known.
-        Forbidden: for everybody else.
-    """
-    if caller is None:
-        raise NotAuthenticated
-    if caller.actor.type is not ActorType.ADMIN:
-        raise Forbidden
+OPERATOR: Final = Caller(SYSTEM, ALL_SCOPES)
+"""The operator at the command line, and the platform's own jobs."""

@@ -118,13 +118,15 @@ class TransactionConflict(StorageUnavailable):
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection broke while the transaction was being committed: it may or may not have taken place."""
+    """The request may have taken effect: the connection broke during the commit, or its outcome cannot be read."""
 
     code = "outcome-unknown"
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __init__(
+        self,
+        detail: str = (
             "the database was lost while committing, so the outcome is unknown; "
-            "repeat the request with the same Idempotency-Key, or look before you repeat",
-            2,
-        )
+            "repeat the request with the same Idempotency-Key, or look before you repeat"
+        ),
+    ) -> None:
+        super().__init__(detail, 2)

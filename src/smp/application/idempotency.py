@@ -1,49 +1,54 @@
-"""Idempotent requests: the answer is kept in the transaction of its effect, so that a repeat gets it again.
+"""Idempotent requests: the outcome is stored in the transaction of its effect, so that a repeat gets it again.
 
-A command carries the :class:`IdempotentRequest` of its caller, if there is one, to the unit of work. On entering,
-the unit of work claims the key; on committing, it keeps the rendered answer with the effect: both or neither.
+A command carries the :class:`IdempotencyKey` of its caller, if there is one, to the unit of work. On entering, the unit
+of work reads the key; on committing, it stores the outcome with the effect: both or neither. Only what took effect is
+stored, and a declined payment; a refusal changed nothing, so its repeat is decided again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from smp.application.outcomes import Outcome, PaymentDeclinedOutcome, PlanOutcome, SubscriptionOutcome, UserOutcome
+from smp.domain.errors import PaymentDeclined
+
 RETENTION: Final = timedelta(hours=24)
-"""How long an answer is given again."""
+"""How long an outcome is given again."""
 
 KEY_LENGTH_MAX: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class StoredResponse:
-    """What a caller was told, byte for byte."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotentRequest:
-    """A request that must take effect once.
-
-    ``caller`` and ``key`` name it; ``fingerprint`` tells another request under the same key from it; ``render`` turns
-    the use case's result into the answer that is kept and given.
-    """
+class IdempotencyKey:
+    """A request that must take effect once: named by ``caller`` and ``key``, identified by ``fingerprint``."""
 
     caller: str
     key: str
     fingerprint: bytes
     received_at: datetime
-    render: Callable[[object], StoredResponse]
+
+    @property
+    def expired_before(self) -> datetime:
+        """Outcomes of requests that were received before this instant are no longer given."""
+        return self.received_at - RETENTION
 
 
 class DuplicateRequest(Exception):
-    """The request took effect before; ``answer`` is what was said then."""
+    """The request took effect before, with this outcome."""
 
-    def __init__(self, answer: StoredResponse) -> None:
-        super().__init__("answered before")
-        self.answer = answer
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("the request took effect before")
+        self.outcome = outcome
+
+
+class ReplayedPaymentDeclined(PaymentDeclined):
+    """The error of the first request, given to a repeat."""
+
+
+def replay(outcome: Outcome) -> UserOutcome | PlanOutcome | SubscriptionOutcome:
+    """Return the stored outcome, marked as replayed. Raises ReplayedPaymentDeclined for a declined payment."""
+    if isinstance(outcome, PaymentDeclinedOutcome):
+        raise ReplayedPaymentDeclined
+    return replace(outcome, replayed=True)

@@ -43,13 +43,13 @@ class LiveSubscription:
         return cls(subscription, plan, revision)
 
     async def save(self, work: UnitOfWork, changed: Subscription, now: datetime) -> SubscriptionOutcome:
-        """Keep the change, if it is one, and commit with what the caller is told."""
+        """Save the change, if it is one, and commit."""
         if changed.events:
             await work.subscriptions.save(changed)
         return await self.commit(work, changed, now)
 
     async def commit(self, work: UnitOfWork, changed: Subscription, now: datetime) -> SubscriptionOutcome:
-        """Commit, where the change is kept already, with what the caller is told."""
+        """Commit a change that was saved already; the outcome is stored for the idempotency key, if there is one."""
         outcome = SubscriptionOutcome(SubscriptionView.bound_to(changed, self.plan, self.revision, now))
         await work.commit(outcome)
         return outcome

@@ -10,8 +10,10 @@ from smp.adapters.cli.runtime import SchemaState
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
 from smp.adapters.postgres.replica_reads import LIMITS, ReplicaReads
 from smp.adapters.security.common_passwords import CommonPasswordList
+from smp.application.caller import OPERATOR
 from smp.application.errors import ApplicationError
-from smp.application.queries.run_diagnostics import RunDiagnostics, RunDiagnosticsHandler
+from smp.application.execution import Handler
+from smp.application.queries.run_diagnostics import RunDiagnostics
 from smp.application.queries.views import CheckResult
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EMBEDDED_FOLDER, describe, open_database, schema_state
@@ -72,7 +74,9 @@ async def _database(opened: Settings, name: str) -> list[CheckResult]:
         return findings
     container = build_container(opened)
     try:
-        findings += await (await container.get(RunDiagnosticsHandler))(RunDiagnostics())
+        findings += await (await container.get(Handler[RunDiagnostics, Sequence[CheckResult]]))(
+            RunDiagnostics(), OPERATOR
+        )
         if opened.database_replica_url is not None:
             findings.append(await _replica(await container.get(ReplicaReads)))
     except ApplicationError as error:

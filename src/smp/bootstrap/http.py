@@ -19,15 +19,18 @@ from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
 from smp.adapters.http.asgi import App
 from smp.adapters.http.authentication import RequestAuthenticator
-from smp.adapters.http.idempotency import IdempotentExecutor
+from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.system.id_generator import Uuid7IdGenerator
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
+from smp.application.caller import Caller
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.errors import StorageUnavailable
+from smp.application.execution import Handler
+from smp.application.expiry import SweepOutcome
 from smp.application.ports.id_generator import IdGenerator
-from smp.application.queries.authenticate import AuthenticateHandler
+from smp.application.queries.authenticate import Authenticate
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase
 from smp.bootstrap.heap import freeze_startup_objects
@@ -72,7 +75,7 @@ class HttpProvider(MetricsProvider):
     """What the HTTP adapter needs besides the use cases, and the figures of all that it sets off."""
 
     scope = Scope.APP
-    conductor = provide(IdempotentExecutor)
+    idempotency_keys = provide(IdempotencyKeys)
     access_endpoint = provide(AccessEndpoint)
     readiness = provide(PostgresReadiness, provides=Readiness)
 
@@ -82,7 +85,9 @@ class HttpProvider(MetricsProvider):
         return http_settings(settings)
 
     @provide
-    def request_authenticator(self, authenticate: AuthenticateHandler, settings: HttpSettings) -> RequestAuthenticator:
+    def request_authenticator(
+        self, authenticate: Handler[Authenticate, Caller], settings: HttpSettings
+    ) -> RequestAuthenticator:
         """The guard of all routes."""
         return RequestAuthenticator(authenticate, settings.cookie_name)
 
@@ -148,7 +153,7 @@ async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterat
     try:
         sweep: AbstractAsyncContextManager[None] = nullcontext()
         if settings.sweep_interval_s:
-            expire = await container.get(ExpireDueSubscriptionsHandler)
+            expire = await container.get(Handler[ExpireDueSubscriptions, SweepOutcome])
             observer = await container.get(SweepObserver)
             sweep = SweepLoop(expire, await container.get(IdGenerator), settings.sweep_interval_s, observer).running()
         async with (await container.get(Sampler)).running(), sweep:

@@ -21,9 +21,8 @@ from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.subscription_counts import PostgresSubscriptionCounts
 from smp.adapters.prometheus import definitions
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import ExpiryMetrics, PoolMetrics, ReplicaMetrics, RequestMetrics
+from smp.adapters.prometheus.observers import AccessMetrics, ExpiryMetrics, PoolMetrics, ReplicaMetrics, RequestMetrics
 from smp.adapters.prometheus.ports import (
-    InstrumentedCheckAccess,
     InstrumentedLoginThrottle,
     InstrumentedPasswordHasher,
     InstrumentedPaymentGateway,
@@ -36,7 +35,8 @@ from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.queries.check_access import CheckAccessHandler
+from smp.application.queries.check_access import CheckAccess
+from smp.bootstrap.execution import ResultObservers
 from smp.bootstrap.sweep_loop import SweepObserver
 from smp.domain.subscription.lifecycle import Status
 
@@ -93,8 +93,12 @@ class MetricsProvider(Provider):
     throttle = decorate(InstrumentedLoginThrottle, provides=LoginThrottle)
     passwords = decorate(InstrumentedPasswordHasher, provides=PasswordHasher)
     payments = decorate(InstrumentedPaymentGateway, provides=PaymentGateway)
-    check_access = decorate(InstrumentedCheckAccess.of, provides=CheckAccessHandler)
     counts = provide(PostgresSubscriptionCounts)
+
+    @provide(override=True)
+    def observers(self, metrics: Metrics) -> ResultObservers:
+        """Counts access decisions."""
+        return ResultObservers({CheckAccess: AccessMetrics(metrics)})
 
     @decorate
     def pool(self, pool: PostgresPool, metrics: Metrics) -> PostgresPool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from dishka import AnyOf, Provider, Scope, from_context, provide, provide_all
+from dishka import AnyOf, Provider, Scope, decorate, from_context, provide
 
 from smp.adapters.payments.none import NoPayments
 from smp.adapters.payments.simulated import SimulatedPayments
@@ -25,6 +25,7 @@ from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.postgres.user_reader import PostgresUserReader
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.adapters.security.common_passwords import CommonPasswordList
+from smp.adapters.system.backoff import JitteredBackoff
 from smp.adapters.system.clock import SystemClock
 from smp.adapters.system.error_reporter import StructlogErrorReporter
 from smp.adapters.system.id_generator import Uuid7IdGenerator
@@ -48,10 +49,12 @@ from smp.application.commands.revoke_session import RevokeSessionHandler
 from smp.application.commands.revoke_sessions import RevokeSessionsHandler
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.commands.start_trial import StartTrialHandler, TrialScope
-from smp.application.commands.store_response import StoreResponseHandler
 from smp.application.commands.update_plan import UpdatePlanHandler
 from smp.application.commands.update_user_access import UpdateUserAccessHandler
+from smp.application.execution import Handler
+from smp.application.expiry import ExpiryRun
 from smp.application.password_policy import PasswordPolicy
+from smp.application.ports.backoff import Backoff
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.common_passwords import CommonPasswords
 from smp.application.ports.entitlement_changes import EntitlementChanges, IgnoredEntitlementChanges
@@ -69,6 +72,7 @@ from smp.application.queries.get_current_subscription import GetCurrentSubscript
 from smp.application.queries.get_plan import GetPlanHandler
 from smp.application.queries.get_statistics import GetStatisticsHandler
 from smp.application.queries.get_subscription import GetSubscriptionHandler
+from smp.application.queries.get_test_clock import GetTestClockHandler
 from smp.application.queries.get_user import GetUserHandler
 from smp.application.queries.list_access import ListAccessHandler
 from smp.application.queries.list_api_keys import ListApiKeysHandler
@@ -90,6 +94,7 @@ from smp.application.queries.readers import (
     UserReader,
 )
 from smp.application.queries.run_diagnostics import RunDiagnosticsHandler
+from smp.bootstrap.execution import ExecutionPath, ResultObservers, UseCaseTracing, interface_of
 from smp.bootstrap.settings import Payments, Settings
 from smp.domain.user.session import SessionPolicy
 
@@ -123,6 +128,7 @@ class SystemProvider(Provider):
     """What the machine itself has to offer, and the payments."""
 
     scope = Scope.APP
+    backoff = provide(JitteredBackoff, provides=Backoff)
     entitlement_changes = provide(IgnoredEntitlementChanges, provides=EntitlementChanges)
     ids = provide(Uuid7IdGenerator, provides=IdGenerator)
     tokens = provide(SecretsTokenGenerator, provides=TokenGenerator)
@@ -195,7 +201,8 @@ class TestClockProvider(Provider):
     """The clock of a test platform, with the use case that sets it; in the place of :class:`ClockProvider`."""
 
     scope = Scope.APP
-    set_clock = provide(SetTestClockHandler)
+    get_clock = provide(GetTestClockHandler, provides=interface_of(GetTestClockHandler))
+    set_clock = provide(SetTestClockHandler, provides=interface_of(SetTestClockHandler))
 
     @provide
     def clock(self, pool: PostgresPool) -> AnyOf[SettableClock, Clock]:
@@ -203,49 +210,74 @@ class TestClockProvider(Provider):
         return PostgresTestClock(pool, SystemClock())
 
 
+HANDLERS: Final[tuple[type[Any], ...]] = (
+    ActivateSubscriptionHandler,
+    ArchivePlanHandler,
+    CancelSubscriptionHandler,
+    ChangePasswordHandler,
+    UpdatePlanHandler,
+    UpdateUserAccessHandler,
+    CreateAdminHandler,
+    CreateApiKeyHandler,
+    CreatePlanHandler,
+    RevokeSessionsHandler,
+    RevokeSessionHandler,
+    ExpireDueSubscriptionsHandler,
+    LogInHandler,
+    LogOutHandler,
+    RegisterUserHandler,
+    RenewSubscriptionHandler,
+    RestorePlanHandler,
+    ResumeSubscriptionHandler,
+    RevokeApiKeyHandler,
+    StartTrialHandler,
+    AuthenticateHandler,
+    CheckAccessHandler,
+    RunDiagnosticsHandler,
+    GetCurrentSubscriptionHandler,
+    GetPlanHandler,
+    GetStatisticsHandler,
+    GetSubscriptionHandler,
+    GetUserHandler,
+    ListAccessHandler,
+    ListApiKeysHandler,
+    ListPlanRevisionsHandler,
+    ListPlansHandler,
+    ListSessionsHandler,
+    ListSubscriptionEventsHandler,
+    ListSubscriptionHistoryHandler,
+    ListSubscriptionsHandler,
+    ListUsersHandler,
+)
+"""Every use case, one line each, but those of the test clock."""
+
+Command = TypeVar("Command")
+Result = TypeVar("Result")
+
+
 class UseCaseProvider(Provider):
-    """All handlers; stateless, so one of each serves everybody."""
+    """All handlers, each as ``Handler[command, result]`` with the execution path around it; one instance of each."""
 
     scope = Scope.APP
-    commands = provide_all(
-        ActivateSubscriptionHandler,
-        ArchivePlanHandler,
-        CancelSubscriptionHandler,
-        ChangePasswordHandler,
-        UpdatePlanHandler,
-        UpdateUserAccessHandler,
-        CreateAdminHandler,
-        CreateApiKeyHandler,
-        CreatePlanHandler,
-        RevokeSessionsHandler,
-        RevokeSessionHandler,
-        ExpireDueSubscriptionsHandler,
-        StoreResponseHandler,
-        LogInHandler,
-        LogOutHandler,
-        RegisterUserHandler,
-        RenewSubscriptionHandler,
-        RestorePlanHandler,
-        ResumeSubscriptionHandler,
-        RevokeApiKeyHandler,
-        StartTrialHandler,
-    )
-    queries = provide_all(
-        AuthenticateHandler,
-        CheckAccessHandler,
-        RunDiagnosticsHandler,
-        GetCurrentSubscriptionHandler,
-        GetPlanHandler,
-        GetStatisticsHandler,
-        GetSubscriptionHandler,
-        GetUserHandler,
-        ListAccessHandler,
-        ListApiKeysHandler,
-        ListPlanRevisionsHandler,
-        ListPlansHandler,
-        ListSessionsHandler,
-        ListSubscriptionEventsHandler,
-        ListSubscriptionHistoryHandler,
-        ListSubscriptionsHandler,
-        ListUsersHandler,
-    )
+    expiry = provide(ExpiryRun)
+    path = provide(ExecutionPath)
+
+    def __init__(self) -> None:
+        super().__init__()
+        for handler in HANDLERS:
+            self.provide(handler, provides=interface_of(handler))
+
+    @provide
+    def observers(self) -> ResultObservers:
+        """No observers; a process that serves counts results."""
+        return ResultObservers()
+
+    @provide
+    def tracing(self) -> UseCaseTracing:
+        """No spans, unless the environment asks for traces."""
+        return UseCaseTracing()
+
+    @decorate
+    def executed(self, handler: Handler[Command, Result], path: ExecutionPath) -> Handler[Command, Result]:
+        """The handler with the decorators of the execution path around it."""
+        return path.around(handler)

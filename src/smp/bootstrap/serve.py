@@ -11,7 +11,10 @@ import structlog
 
 from smp.adapters.cli.runtime import StartupReporter
 from smp.adapters.security.common_passwords import CommonPasswordList
-from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
+from smp.application.caller import OPERATOR
+from smp.application.commands.create_admin import CreateAdmin
+from smp.application.execution import Handler
+from smp.application.outcomes import UserOutcome
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import describe, ensure_schema, open_database
@@ -89,9 +92,10 @@ async def _prepare(settings: Settings, audience: StartupReporter) -> None:
                 return
         email = settings.admin_email or FIRST_ADMIN_EMAIL
         generated = None if settings.admin_password else new_password()
-        create = await container.get(CreateAdminHandler)
+        create = await container.get(Handler[CreateAdmin, UserOutcome | None])
         try:
-            made = await create(CreateAdmin(email, settings.admin_password or generated or "", only_the_first=True))
+            command = CreateAdmin(email, settings.admin_password or generated or "", only_the_first=True)
+            made = await create(command, OPERATOR)
         except EmailTaken:
             audience.notice(f"{email} has an account that is no administrator's; smp admin create makes one")
             return

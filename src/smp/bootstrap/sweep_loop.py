@@ -10,11 +10,10 @@ from typing import Final, Protocol
 
 import structlog
 
-from smp.application.commands.expire_due_subscriptions import (
-    ExpireDueSubscriptions,
-    ExpireDueSubscriptionsHandler,
-    SweepOutcome,
-)
+from smp.application.caller import OPERATOR
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.execution import Handler
+from smp.application.expiry import SweepOutcome
 from smp.application.ports.id_generator import IdGenerator
 
 JITTER: Final = 0.1
@@ -42,7 +41,11 @@ class SweepLoop:
     """Sweeps every ``interval_s`` seconds, more or less, until it is stopped; an error costs one turn only."""
 
     def __init__(
-        self, expire: ExpireDueSubscriptionsHandler, ids: IdGenerator, interval_s: float, observer: SweepObserver
+        self,
+        expire: Handler[ExpireDueSubscriptions, SweepOutcome],
+        ids: IdGenerator,
+        interval_s: float,
+        observer: SweepObserver,
     ) -> None:
         """With ``interval_s`` 0 it never sweeps."""
         self._expire = expire
@@ -84,7 +87,7 @@ class SweepLoop:
         """One turn; whatever goes wrong becomes a log line, for the next turn may succeed."""
         started = asyncio.get_running_loop().time()
         try:
-            outcome = await self._expire(ExpireDueSubscriptions())
+            outcome = await self._expire(ExpireDueSubscriptions(), OPERATOR)
         except Exception:  # noqa: BLE001 - the loop must outlive everything that one turn can meet
             _log.exception("the sweep failed; it will be tried again")
             self._observer.failed()

@@ -6,11 +6,11 @@ The variables begin with ``OTEL_`` and are not ours: the OpenTelemetry specifica
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from dishka import Provider, Scope
@@ -21,8 +21,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Connection
 from smp.adapters.postgres.urls import server_urls
-from smp.application.commands.set_test_clock import SetTestClockHandler
-from smp.bootstrap.providers import UseCaseProvider
+from smp.bootstrap.execution import UseCaseTracing
 from smp.bootstrap.settings import Settings, SettingsInvalid
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -69,15 +68,15 @@ def start_traces(settings: Settings) -> Traces:
     from smp.adapters.opentelemetry.requests import TracedApp  # noqa: PLC0415
     from smp.adapters.opentelemetry.statements import TracedConnection  # noqa: PLC0415
     from smp.adapters.opentelemetry.tracing import Tracing  # noqa: PLC0415
-    from smp.adapters.opentelemetry.use_cases import traced  # noqa: PLC0415
+    from smp.adapters.opentelemetry.use_cases import OpenTelemetryUseCaseTracer  # noqa: PLC0415
 
     tracing = Tracing(__version__)
     tracer = tracing.tracer
     url = server_urls(settings.database_url)[0] if settings.database_url else ""
     database = unquote(urlsplit(url).path.strip("/"))
     provider = Provider(scope=Scope.APP)
-    for handler in _handlers(settings):
-        provider.decorate(_with_spans(handler, tracer, traced), provides=handler)
+    use_cases = UseCaseTracing(OpenTelemetryUseCaseTracer(tracer))
+    provider.provide(lambda: use_cases, provides=UseCaseTracing, override=True)
 
     def with_spans(connection: Connection) -> Connection:
         return TracedConnection(connection, tracer, database)
@@ -99,21 +98,3 @@ async def _closing(close: Callable[[], None]) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(close)
-
-
-def _handlers(settings: Settings) -> Iterable[type[Any]]:
-    for factory in UseCaseProvider().factories:
-        yield factory.provides.type_hint
-    if settings.test_clock:
-        yield SetTestClockHandler
-
-
-def _with_spans(kind: type[Any], tracer: Any, traced: Callable[[Any, Any, str], Any]) -> Callable[[Any], Any]:  # noqa: ANN401 - its type is in a package that may not be there
-    """What the container is to make of each handler of this kind."""
-    name = kind.__name__.removesuffix("Handler")
-
-    def with_spans(handler: Any) -> Any:  # noqa: ANN401 - told below
-        return traced(handler, tracer, name)
-
-    with_spans.__annotations__ = {"handler": kind, "return": kind}
-    return with_spans

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from smp.adapters.memory.store import MemoryStore
+from smp.application.caller import ANONYMOUS, OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
 from smp.application.commands.cancel_subscription import CancelSubscription
 from smp.application.commands.change_password import ChangePassword
@@ -18,13 +19,13 @@ from smp.application.commands.renew_subscription import RenewSubscription, Renew
 from smp.application.commands.set_test_clock import LATEST, SetTestClock
 from smp.application.commands.start_trial import StartTrial
 from smp.application.errors import Overloaded, StorageUnavailable
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.ports.password_hasher import Verification
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork
 from smp.application.queries.get_statistics import GetStatistics
 from smp.domain.errors import IllegalTransition, ValidationError
-from tests.support.builders import IDS, NOW, PASSWORD, a_plan, a_request, a_session, a_user, actor_of, some_terms
+from tests.support.builders import IDS, NOW, PASSWORD, a_key, a_plan, a_session, a_user, caller_of, some_terms
 from tests.support.hashing import InstantHasher
 from tests.support.payments import RecordedPayments
 from tests.support.refusals import refused
@@ -53,30 +54,32 @@ async def test_a_right_password_is_never_held_against_its_owner(store: MemorySto
     session = a_session(user)
     await storage.keep(user, session)
     with pytest.raises(Overloaded):
-        await use_cases.log_in(LogIn(user.email.text, PASSWORD, "192.0.2.1"))
+        await use_cases.log_in(LogIn(user.email.text, PASSWORD, "192.0.2.1"), ANONYMOUS)
     assert store.state.attempts == {}
     with pytest.raises(Overloaded):
-        await use_cases.change_password(ChangePassword(user.id, session.id, PASSWORD, f"new {PASSWORD}", "192.0.2.1"))
+        await use_cases.change_password(
+            ChangePassword(PASSWORD, f"new {PASSWORD}", "192.0.2.1"), caller_of(user, session.id)
+        )
     assert store.state.attempts == {}
 
 
-@pytest.mark.parametrize("request_", [None, a_request()])
+@pytest.mark.parametrize("request_", [None, a_key()])
 async def test_a_renewal_that_was_not_committed_is_charged_once(
     store: MemoryStore,
     storage: Storage,
     use_cases: UseCases,
     payments: RecordedPayments,
-    request_: IdempotentRequest | None,
+    request_: IdempotencyKey | None,
 ) -> None:
     """The repeat, which finds nothing changed, pays under the same reference."""
     user, plan = a_user(), a_plan()
     await storage.keep(user, plan)
-    await use_cases.activate(ActivateSubscription(actor_of(user), user.id, plan.code))
-    command = RenewSubscription(actor_of(user), user.id, request=request_)
+    await use_cases.activate(ActivateSubscription(user.id, plan.code), caller_of(user))
+    command = RenewSubscription(user.id, idempotency=request_)
     store.fail_next_commit(StorageUnavailable())
     with refused(store, StorageUnavailable):
-        await use_cases.renew(command)
-    await use_cases.renew(command)
+        await use_cases.renew(command, caller_of(user))
+    await use_cases.renew(command, caller_of(user))
     assert payments.charges[1] == payments.charges[2]
 
 
@@ -105,18 +108,18 @@ async def test_money_is_taken_last(storage: Storage, use_cases: UseCases) -> Non
     taken: list[str] = []
 
     @asynccontextmanager
-    async def watched(request: IdempotentRequest | None = None) -> AsyncIterator[UnitOfWork]:
-        async with storage.unit_of_work(request) as work:
+    async def watched(key: IdempotencyKey | None = None) -> AsyncIterator[UnitOfWork]:
+        async with storage.unit_of_work(key) as work:
             yield cast("UnitOfWork", Watched(work, taken))
 
     payments = cast("PaymentGateway", Watched(use_cases.payments, taken))
     activate = ActivateSubscriptionHandler(watched, use_cases.clock, IDS, payments)
     renew = RenewSubscriptionHandler(watched, use_cases.clock, IDS, payments)
-    await use_cases.start_trial(StartTrial(actor_of(user), user.id, plan.code))
-    await activate(ActivateSubscription(actor_of(user), user.id, plan.code))
-    await renew(RenewSubscription(actor_of(user), user.id))
-    await use_cases.cancel(CancelSubscription(actor_of(user), user.id))
-    await activate(ActivateSubscription(actor_of(user), user.id, plan.code))
+    await use_cases.start_trial(StartTrial(user.id, plan.code), caller_of(user))
+    await activate(ActivateSubscription(user.id, plan.code), caller_of(user))
+    await renew(RenewSubscription(user.id), caller_of(user))
+    await use_cases.cancel(CancelSubscription(user.id), caller_of(user))
+    await activate(ActivateSubscription(user.id, plan.code), caller_of(user))
     assert taken == ["write", "charge", "commit"] * 3
 
 
@@ -127,21 +130,21 @@ async def test_nothing_is_charged_for_a_period_that_cannot_be(
     user, plan = a_user(), a_plan(terms=some_terms(period="P100Y"))
     await storage.keep(user, plan)
     await use_cases.clock.set(datetime(9850, 1, 1, tzinfo=UTC))
-    await use_cases.activate(ActivateSubscription(actor_of(user), user.id, plan.code))
+    await use_cases.activate(ActivateSubscription(user.id, plan.code), caller_of(user))
     assert len(payments.charges) == 1
     with refused(store, IllegalTransition):
-        await use_cases.renew(RenewSubscription(actor_of(user), user.id))
+        await use_cases.renew(RenewSubscription(user.id), caller_of(user))
     assert len(payments.charges) == 1
 
 
 async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemoryStore, use_cases: UseCases) -> None:
     """So that sessions, waits and forecasts that are counted from it have an instant too."""
     with refused(store, ValidationError) as refusal:
-        await use_cases.set_test_clock(SetTestClock(LATEST))
+        await use_cases.set_test_clock(SetTestClock(LATEST), OPERATOR)
     assert refusal.value.pointer == "/now"
     assert await use_cases.clock.now() == NOW
-    assert await use_cases.set_test_clock(SetTestClock(LATEST - TICK)) == LATEST - TICK
-    assert (await use_cases.get_statistics(GetStatistics())).as_of == LATEST - TICK
+    assert await use_cases.set_test_clock(SetTestClock(LATEST - TICK), OPERATOR) == LATEST - TICK
+    assert (await use_cases.get_statistics(GetStatistics(), OPERATOR)).as_of == LATEST - TICK
 
 
 @pytest.mark.parametrize("password", ["\ud800" * 20, "correct horse battery \udfff", "\udcff and more of the same"])

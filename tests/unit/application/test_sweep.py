@@ -12,12 +12,14 @@ import pytest
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWork, MemoryUnitOfWorkFactory
-from smp.application.commands import expire_due_subscriptions
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, SweepOutcome
+from smp.application import expiry
+from smp.application.caller import OPERATOR
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.set_test_clock import SetTestClock
 from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.expiry import SweepOutcome
+from smp.application.idempotency import IdempotencyKey
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.errors import ClockCannotGoBack, ValidationError
 from smp.domain.events import SYSTEM
@@ -29,12 +31,13 @@ from tests.support.builders import (
     NOW,
     TICK,
     a_cause,
+    a_key,
     a_plan,
-    a_request,
     a_session,
     a_trial,
     a_user,
     an_active,
+    an_outcome,
     some_terms,
 )
 from tests.support.refusals import refused
@@ -62,12 +65,12 @@ def statuses(store: MemoryStore) -> list[Status]:
 async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """On an empty platform, and one instant before an end."""
     before = store.state
-    assert await use_cases.expire(SWEEP) == SweepOutcome()
+    assert await use_cases.expire(SWEEP, OPERATOR) == SweepOutcome()
     assert store.state == before
     await keep_trials(storage, 1)
     await use_cases.clock.set(TRIAL_END - TICK)
     before = store.state
-    assert (await use_cases.expire(SWEEP)).ended == 0
+    assert (await use_cases.expire(SWEEP, OPERATOR)).ended == 0
     assert store.state == before
 
 
@@ -84,24 +87,24 @@ async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_ca
     )
     month_end = NOW.replace(month=2, day=28)
     await use_cases.clock.set(month_end + DAY / 2)
-    outcome = await use_cases.expire(SWEEP)
+    outcome = await use_cases.expire(SWEEP, OPERATOR)
     assert (outcome.expired, outcome.cancelled, outcome.ended, outcome.failed) == (1, 1, 2, set())
     assert statuses(store) == [Status.EXPIRED, Status.CANCELLED, Status.ACTIVE, Status.ACTIVE]
     expired, cancelled = store.events[-2:]
     assert (expired.type, expired.occurred_at, expired.actor) == ("subscription.expired", TRIAL_END, SYSTEM)
     assert (cancelled.type, cancelled.occurred_at, cancelled.actor) == ("subscription.cancelled", month_end, SYSTEM)
     before = store.state
-    assert (await use_cases.expire(SWEEP)).ended == 0
+    assert (await use_cases.expire(SWEEP, OPERATOR)).ended == 0
     assert store.state == before
 
 
 async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every batch; it only grows."""
-    monkeypatch.setattr(expire_due_subscriptions, "BATCH_SIZE", 2)
+    monkeypatch.setattr(expiry, "BATCH_SIZE", 2)
     await keep_trials(storage, 7)
     await use_cases.clock.set(TRIAL_END)
     told: list[int] = []
-    outcome = await use_cases.expire(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)))
+    outcome = await use_cases.expire(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)), OPERATOR)
     assert outcome.ended == 7
     assert len(told) >= 4
     assert told == sorted(told)
@@ -112,27 +115,27 @@ async def test_other_things_are_tidied_away(store: MemoryStore, storage: Storage
     """Answers, sessions and counts of attempts that have served their time."""
     ann = a_user()
     await storage.keep(ann, a_session(ann))
-    async with storage.unit_of_work(a_request()) as work:
-        await work.commit()
+    async with storage.unit_of_work(a_key()) as work:
+        await work.commit(an_outcome())
     await storage.throttle.attempt("ann", "1.2.3.4", NOW)
-    assert (await use_cases.expire(SWEEP)).purged == 0
+    assert (await use_cases.expire(SWEEP, OPERATOR)).purged == 0
     await use_cases.clock.set(NOW + 100 * DAY)
-    assert (await use_cases.expire(SWEEP)).purged == 4
-    assert (store.state.sessions, store.state.answers, store.state.attempts) == ({}, {}, {})
+    assert (await use_cases.expire(SWEEP, OPERATOR)).purged == 4
+    assert (store.state.sessions, store.state.outcomes, store.state.attempts) == ({}, {}, {})
 
 
 async def test_a_bad_row_costs_itself_only(
     store: MemoryStore, storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is reported once, and the sweep goes on behind it and comes to an end."""
-    monkeypatch.setattr(expire_due_subscriptions, "BATCH_SIZE", 3)
+    monkeypatch.setattr(expiry, "BATCH_SIZE", 3)
     trials = await keep_trials(storage, 7)
     bad = trials[2]
     rows = dict(store.state.subscriptions)
     rows[bad.id] = replace(rows[bad.id], revision=99)  # of no plan: the storage refuses to write it
     store.state = replace(store.state, subscriptions=MappingProxyType(rows))
     await use_cases.clock.set(TRIAL_END)
-    outcome = await use_cases.expire(SWEEP)
+    outcome = await use_cases.expire(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (6, {bad.id})
     assert [subscription_id for subscription_id, _ in use_cases.failures.sweep_failures] == [bad.id]
     assert [row.id for row in store.state.subscriptions.values() if row.status is Status.TRIAL] == [bad.id]
@@ -148,7 +151,7 @@ async def test_lanes_that_meet_the_same_bad_row_report_it_once(
     outcome = SweepOutcome()
     new_metadata = EventMetadataFactory(IDS, SYSTEM, TRIAL_END)
     for _ in range(2):
-        await use_cases.expire._sweep(new_metadata, outcome, SWEEP.progress)
+        await use_cases.expiry._sweep(new_metadata, outcome, SWEEP.progress)
     assert (outcome.ended, outcome.failed) == (0, {bad.id})
     assert len(use_cases.failures.sweep_failures) == 1
 
@@ -170,7 +173,7 @@ class GivesUpFactory(UnitOfWorkFactory):
         self._sound = MemoryUnitOfWorkFactory(store)
 
     @asynccontextmanager
-    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[MemoryUnitOfWork]:
+    async def __call__(self, request: IdempotencyKey | None = None) -> AsyncIterator[MemoryUnitOfWork]:
         """A transaction."""
         async with self._sound(request) as work:
             work._subscriptions = GivesUp(work._transaction)
@@ -182,7 +185,7 @@ async def test_a_batch_that_is_given_up_is_done_one_by_one(store: MemoryStore, s
     await keep_trials(storage, 5)
     cases = UseCases.over(replace(storage, unit_of_work=GivesUpFactory(store)))
     await cases.clock.set(TRIAL_END)
-    outcome = await cases.expire(SWEEP)
+    outcome = await cases.expire(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (5, set())
     assert set(statuses(store)) == {Status.EXPIRED}
 
@@ -193,16 +196,16 @@ async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage
     await use_cases.clock.set(TRIAL_END)
     store.fail_next_commit(StorageUnavailable())
     with refused(store, StorageUnavailable):
-        await use_cases.expire(SWEEP)
-    assert (await use_cases.expire(SWEEP)).ended == 2
+        await use_cases.expire(SWEEP, OPERATOR)
+    assert (await use_cases.expire(SWEEP, OPERATOR)).ended == 2
 
 
 async def test_the_test_clock_is_moved(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """What fell due is processed before the answer, unless it is not wanted."""
     await keep_trials(storage, 1)
-    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END, sweep=False)) == TRIAL_END
+    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END, sweep=False), OPERATOR) == TRIAL_END
     assert statuses(store) == [Status.TRIAL]
-    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END)) == TRIAL_END
+    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END), OPERATOR) == TRIAL_END
     assert statuses(store) == [Status.EXPIRED]
     assert await use_cases.clock.now() == TRIAL_END
 
@@ -212,8 +215,8 @@ async def test_the_test_clock_moves_forward_only(store: MemoryStore, storage: St
     await keep_trials(storage, 1)
     await use_cases.clock.set(TRIAL_END)
     with refused(store, ClockCannotGoBack):
-        await use_cases.set_test_clock(SetTestClock(TRIAL_END - TICK))
+        await use_cases.set_test_clock(SetTestClock(TRIAL_END - TICK), OPERATOR)
     with refused(store, ValidationError) as caught:
-        await use_cases.set_test_clock(SetTestClock(NOW.replace(year=9_999)))
+        await use_cases.set_test_clock(SetTestClock(NOW.replace(year=9_999)), OPERATOR)
     assert caught.value.pointer == "/now"
     assert await use_cases.clock.now() == TRIAL_END

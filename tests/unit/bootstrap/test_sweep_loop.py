@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from smp.adapters.memory.store import MemoryStore
-from smp.application.commands.expire_due_subscriptions import SweepOutcome
 from smp.application.errors import StorageUnavailable
+from smp.application.expiry import SweepOutcome
 from smp.application.ports.id_generator import IdGenerator
 from smp.bootstrap import sweep_loop
 from smp.bootstrap.sweep_loop import SweepLoop, SweepObserver

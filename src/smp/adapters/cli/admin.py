@@ -9,7 +9,10 @@ import rich_click as click
 
 from smp.adapters.cli.output import print_json, print_line
 from smp.adapters.cli.runtime import CliServices
-from smp.application.commands.create_admin import CreateAdmin, CreateAdminHandler
+from smp.application.caller import OPERATOR
+from smp.application.commands.create_admin import CreateAdmin
+from smp.application.execution import Handler
+from smp.application.outcomes import UserOutcome
 from smp.application.password_policy import LENGTH_MAX
 from smp.application.queries.views import UserView
 
@@ -55,7 +58,7 @@ def _password(*, from_stdin: bool) -> str:
 
 async def _create(runtime: CliServices, command: CreateAdmin) -> UserView:
     async with runtime.use_cases() as use_cases:
-        outcome = await (await use_cases.get(CreateAdminHandler))(command)
+        outcome = await (await use_cases.get(Handler[CreateAdmin, UserOutcome | None]))(command, OPERATOR)
     if outcome is None:
         raise AssertionError("only asked for the first one is none made")
     return outcome.user

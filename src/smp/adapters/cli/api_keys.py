@@ -10,9 +10,11 @@ import rich_click as click
 
 from smp.adapters.cli.output import instant, print_error, print_json, print_line, print_table
 from smp.adapters.cli.runtime import CliServices
-from smp.application.commands.create_api_key import CreateApiKey, CreateApiKeyHandler, NewApiKey
-from smp.application.commands.revoke_api_key import RevokeApiKey, RevokeApiKeyHandler
-from smp.application.queries.list_api_keys import ListApiKeys, ListApiKeysHandler
+from smp.application.caller import OPERATOR
+from smp.application.commands.create_api_key import CreateApiKey, NewApiKey
+from smp.application.commands.revoke_api_key import RevokeApiKey
+from smp.application.execution import Handler
+from smp.application.queries.list_api_keys import ListApiKeys
 from smp.application.queries.views import ApiKeyView
 
 
@@ -81,17 +83,17 @@ def _revoke_command(runtime: CliServices) -> click.Command:
 
 async def _create(runtime: CliServices, name: str) -> NewApiKey:
     async with runtime.use_cases() as use_cases:
-        return await (await use_cases.get(CreateApiKeyHandler))(CreateApiKey(name))
+        return await (await use_cases.get(Handler[CreateApiKey, NewApiKey]))(CreateApiKey(name), OPERATOR)
 
 
 async def _list(runtime: CliServices) -> Sequence[ApiKeyView]:
     async with runtime.use_cases() as use_cases:
-        return await (await use_cases.get(ListApiKeysHandler))(ListApiKeys())
+        return await (await use_cases.get(Handler[ListApiKeys, Sequence[ApiKeyView]]))(ListApiKeys(), OPERATOR)
 
 
 async def _revoke(runtime: CliServices, key_id: UUID) -> bool:
     async with runtime.use_cases() as use_cases:
-        return await (await use_cases.get(RevokeApiKeyHandler))(RevokeApiKey(key_id))
+        return await (await use_cases.get(Handler[RevokeApiKey, bool]))(RevokeApiKey(key_id), OPERATOR)
 
 
 def _document(key: ApiKeyView) -> dict[str, object]:

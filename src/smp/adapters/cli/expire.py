@@ -12,11 +12,10 @@ import rich_click as click
 
 from smp.adapters.cli.output import counted, print_json, print_line
 from smp.adapters.cli.runtime import CliServices
-from smp.application.commands.expire_due_subscriptions import (
-    ExpireDueSubscriptions,
-    ExpireDueSubscriptionsHandler,
-    SweepOutcome,
-)
+from smp.application.caller import OPERATOR
+from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.execution import Handler
+from smp.application.expiry import SweepOutcome
 
 _REPORT_EVERY_S = 0.1
 
@@ -55,9 +54,9 @@ def expire_command(runtime: CliServices) -> click.Command:
 
 async def _sweep(runtime: CliServices) -> SweepOutcome:
     async with runtime.use_cases() as use_cases:
-        handler = await use_cases.get(ExpireDueSubscriptionsHandler)
+        handler = await use_cases.get(Handler[ExpireDueSubscriptions, SweepOutcome])
         with _Meter() as meter:
-            return await handler(ExpireDueSubscriptions(meter))
+            return await handler(ExpireDueSubscriptions(meter), OPERATOR)
 
 
 class _Meter:

@@ -30,7 +30,6 @@ from smp.adapters.http.documentation import routes as documentation
 from smp.adapters.http.documentation.openapi import complete, openapi_config
 from smp.adapters.http.health import health
 from smp.adapters.http.health.metrics import metrics
-from smp.adapters.http.idempotency import respond
 from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
 from smp.adapters.http.middleware.body import BodyParser
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
@@ -39,6 +38,7 @@ from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_target
 from smp.adapters.http.middleware.security_headers import security_headers
 from smp.adapters.http.middleware.stack import REQUEST_ID, Area, MiddlewareStack
 from smp.adapters.http.problems import BY_SLUG, FieldError, ProblemDetails, details, unexpected
+from smp.adapters.http.rendered import respond
 from smp.adapters.http.settings import HttpSettings
 from smp.application.ports.id_generator import IdGenerator
 
@@ -66,7 +66,7 @@ class HttpDependencies:
 def create_app(dependencies: HttpDependencies) -> App:
     """Build the application.
 
-    The container provides the handlers, ``RequestAuthenticator``, ``IdempotentExecutor``, ``AccessEndpoint``,
+    The container provides the handlers, ``RequestAuthenticator``, ``IdempotencyKeys``, ``AccessEndpoint``,
     ``HttpSettings``, ``Readiness``, ``RequestObserver`` and, where metrics are served on this port, ``Exposition``.
     """
     container = dependencies.container

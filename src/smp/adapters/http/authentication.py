@@ -15,9 +15,10 @@ from litestar.handlers.base import BaseRouteHandler
 from smp.adapters.http.middleware.body import BODY
 from smp.adapters.http.problems import FieldError, RequestRejected
 from smp.adapters.http.validation import check_body
-from smp.application.caller import Caller
+from smp.application.caller import ANONYMOUS, Caller
 from smp.application.errors import Forbidden, NotAuthenticated
-from smp.application.queries.authenticate import Authenticate, AuthenticateHandler
+from smp.application.execution import Handler
+from smp.application.queries.authenticate import Authenticate
 from smp.domain.events import ActorType
 
 USER_AGENT_MAX: Final = 200
@@ -44,7 +45,7 @@ _NEEDED: Final[Mapping[Who, frozenset[ActorType]]] = {
 class RequestAuthenticator:
     """Finds the caller and lets in whom the route is for, before anything of the request is looked at."""
 
-    authenticate: AuthenticateHandler
+    authenticate: Handler[Authenticate, Caller]
     cookie_name: str
 
     async def caller(self, headers: Iterable[tuple[bytes, bytes]], who: Who) -> Caller:
@@ -53,7 +54,7 @@ class RequestAuthenticator:
         Raises:
             NotAuthenticated, Forbidden: where it is not.
         """
-        caller = await self.authenticate(self._credentials(headers))
+        caller = await self.authenticate(self._credentials(headers), ANONYMOUS)
         if who in _NEEDED and caller.actor.type not in _NEEDED[who]:
             raise Forbidden
         return caller
@@ -104,13 +105,8 @@ def cookie_value(header: str, name: str) -> str | None:
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:
-    """The caller that the guard let in."""
-    return cast("Caller", request.scope["state"]["caller"])
-
-
-def optional_caller_of(request: Request[Any, Any, Any]) -> Caller | None:
-    """The caller, where one is known."""
-    return cast("Caller | None", request.scope["state"].get("caller"))
+    """The caller that the guard authenticated; an anonymous one where the route needs none."""
+    return cast("Caller", request.scope["state"].get("caller", ANONYMOUS))
 
 
 def user_agent_of(request: Request[Any, Any, Any]) -> str:

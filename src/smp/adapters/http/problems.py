@@ -1,7 +1,7 @@
 """Every error of the API in one table, as RFC 9457 problem details.
 
-The rows say for each error which status it has, which constant title, whether it is kept for an idempotency key, and
-what a caller can do about it. Documentation, pages and answers are all made from the rows.
+The rows say for each error which status and which constant title it has, and what a caller can do about it.
+Documentation, pages and answers are all made from the rows.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
+from smp.adapters.http.rendered import REPLAYED, RenderedResponse
 from smp.application import errors as application
-from smp.application.idempotency import StoredResponse
+from smp.application.idempotency import ReplayedPaymentDeclined
 from smp.domain import errors as domain
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -33,7 +34,6 @@ class Problem:
     explanation: str
     remedy: str
     facts: tuple[str, ...] = ()
-    kept: bool = False
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ class ProblemDetails:
     errors: tuple[FieldError, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def answer(self, request_id: str = "") -> StoredResponse:
+    def answer(self, request_id: str = "") -> RenderedResponse:
         """The bytes; a 500 carries the request id that the log has, and nothing else of what went wrong."""
         document: dict[str, object] = {
             "type": f"/problems/{self.problem.slug}",
@@ -84,7 +84,7 @@ class ProblemDetails:
             document["errors"] = self.errors
         if self.problem.status == 500:  # noqa: PLR2004 - the status of that name
             document["request_id"] = request_id
-        return StoredResponse(
+        return RenderedResponse(
             self.problem.status, {"content-type": MEDIA_TYPE, **self.headers}, msgspec.json.encode(document)
         )
 
@@ -133,7 +133,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "Payment is required",
         "The plan has a price and nobody is set up to take the money here.",
         "Ask the administrator, who can activate it once the money has come.",
-        kept=True,
     ),
     Problem(
         "payment-declined",
@@ -141,7 +140,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "The payment was declined",
         "The payment provider refused the charge. Nothing was charged and nothing changed.",
         "Use another payment method, with a new Idempotency-Key.",
-        kept=True,
     ),
     Problem(
         "forbidden",
@@ -165,7 +163,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "No plan has this code or id.",
         "List the plans with GET /v1/plans.",
         ("plan",),
-        kept=True,
     ),
     Problem(
         "user-not-found",
@@ -174,7 +171,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "No user has this id.",
         "List the users with GET /v1/users.",
         ("user_id",),
-        kept=True,
     ),
     Problem(
         "subscription-not-found",
@@ -183,7 +179,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "No subscription has this id, or it is somebody else's.",
         "List yours with GET /v1/me/subscriptions.",
         ("subscription_id",),
-        kept=True,
     ),
     Problem(
         "session-not-found",
@@ -192,7 +187,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "You have no session with this id.",
         "List yours with GET /v1/me/sessions.",
         ("session_id",),
-        kept=True,
     ),
     Problem(
         "no-live-subscription",
@@ -200,7 +194,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "There is no live subscription",
         "The user has neither a trial nor an active subscription at this instant.",
         "Start a trial or activate a plan.",
-        kept=True,
     ),
     Problem(
         "method-not-allowed",
@@ -223,7 +216,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "The state machine has no such move from where the subscription stands, or a date forbids it.",
         "Look at the subscription's status and at docs/lifecycle.md.",
         ("action", "status:current_status"),
-        kept=True,
     ),
     Problem(
         "live-subscription-exists",
@@ -231,7 +223,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "A live subscription exists",
         "A user has at most one live subscription, and this one has it already.",
         "Cancel it, resume it or convert it; or wait for its end.",
-        kept=True,
     ),
     Problem(
         "trial-already-used",
@@ -240,7 +231,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "A trial is given once, also after a cancel.",
         "Activate the plan instead.",
         ("plan",),
-        kept=True,
     ),
     Problem(
         "plan-has-no-trial",
@@ -249,7 +239,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "The plan offers no trial.",
         "Activate the plan instead.",
         ("plan",),
-        kept=True,
     ),
     Problem(
         "plan-archived",
@@ -258,7 +247,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "The plan takes no new subscriptions; running ones go on.",
         "Choose a plan from GET /v1/plans.",
         ("plan",),
-        kept=True,
     ),
     Problem(
         "plan-code-taken",
@@ -267,7 +255,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "Another plan has this code.",
         "Choose another code.",
         ("plan",),
-        kept=True,
     ),
     Problem(
         "email-taken",
@@ -275,7 +262,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "The email is taken",
         "Another account has this email, without regard to case.",
         "Sign in, or register with another.",
-        kept=True,
     ),
     Problem(
         "last-admin",
@@ -283,7 +269,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "This is the last administrator",
         "The change would leave nobody who can run the platform.",
         "Make another administrator first.",
-        kept=True,
     ),
     Problem(
         "test-clock-moves-forward-only",
@@ -292,7 +277,6 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "The platform's clock is already later than what was asked.",
         "Ask for a later instant.",
         ("now",),
-        kept=True,
     ),
     Problem(
         "request-in-progress",
@@ -399,6 +383,8 @@ def details(error: Exception) -> ProblemDetails | None:
         facts = dict(_fact(error, fact) for fact in problem.facts)
         retry_after_s: int | None = getattr(error, "retry_after_s", None)
         headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+        if isinstance(error, ReplayedPaymentDeclined):
+            headers |= REPLAYED
         if isinstance(error, application.NotAuthenticated):
             headers["www-authenticate"] = 'Bearer realm="smp"'
         return ProblemDetails(problem, str(error), facts, (), headers)
@@ -428,7 +414,7 @@ def page(problem: Problem) -> bytes:
 
 def problems_markdown() -> str:
     """The list of all problems, as docs/problems.md holds it."""
-    rows = (f"| [`{p.slug}`](#{p.slug}) | {p.status} | {p.title} | {'yes' if p.kept else 'no'} |" for p in PROBLEMS)
+    rows = (f"| [`{p.slug}`](#{p.slug}) | {p.status} | {p.title} |" for p in PROBLEMS)
     sections = (
         f"## {p.slug}\n\nHTTP {p.status}: {p.title}.\n\n{p.explanation}\n\nWhat to do: {p.remedy}\n" for p in PROBLEMS
     )
@@ -438,10 +424,11 @@ def problems_markdown() -> str:
             "",
             "Every error of the API is `application/problem+json` (RFC 9457).",
             "`type` is `/problems/<slug>`, which a running service explains under that path.",
-            "*Kept* problems are the domain's decisions: they are given again for the same `Idempotency-Key`.",
+            "A refused request changed nothing, so a repeat with the same `Idempotency-Key` is decided again.",
+            "Only `payment-declined` is stored for the key and given again.",
             "",
-            "| slug | status | title | kept |",
-            "| --- | --- | --- | --- |",
+            "| slug | status | title |",
+            "| --- | --- | --- |",
             *rows,
             "",
             *sections,

@@ -12,7 +12,7 @@ They keep the same contract as the PostgreSQL adapters (one test suite runs over
     store, clock = MemoryStore(), MemoryClock(datetime(2026, 1, 31, tzinfo=UTC))
     unit_of_work = MemoryUnitOfWorkFactory(store)
     create_plan = CreatePlanHandler(unit_of_work, clock, Uuid7IdGenerator())  # any handler of smp.application
-    asyncio.run(create_plan(CreatePlan(actor, "pro", "Pro", "", terms)))
+    asyncio.run(create_plan(CreatePlan("pro", "Pro", "", terms), caller))
     assert [event.type for event in store.events] == ["plan.created"]
 
     before = store.state  # immutable: compare it to prove that nothing changed

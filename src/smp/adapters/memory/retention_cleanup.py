@@ -35,9 +35,9 @@ class MemoryRetentionCleanup(RetentionCleanup):
         return purged
 
     def _forget_answers(self, transaction: Transaction, now: datetime, limit: int) -> int:
-        old = (key for key, kept in self._store.state.answers.items() if now - kept.received_at > RETENTION)
+        old = (key for key, kept in self._store.state.outcomes.items() if now - kept.received_at > RETENTION)
         return _remove(
-            transaction.answers, (key for key in old if transaction.lock_if_free("idempotency key", *key)), limit
+            transaction.outcomes, (key for key in old if transaction.lock_if_free("idempotency key", *key)), limit
         )
 
     def _forget_sessions(self, transaction: Transaction, now: datetime, policy: SessionPolicy, limit: int) -> int:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from smp.adapters.memory.locks import Locks
 from smp.application.attempt_limits import Attempts
-from smp.application.idempotency import StoredResponse
+from smp.application.outcomes import Outcome
 from smp.application.ports.api_keys import ApiKey
 from smp.domain.events import DomainEvent
 from smp.domain.plan.plan import Plan, PlanRevision
@@ -32,11 +32,11 @@ class Counted(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """What an idempotent request was answered, and when that request came in."""
+class StoredOutcome:
+    """The outcome of an idempotent request, and when that request was received."""
 
     fingerprint: bytes
-    answer: StoredResponse
+    outcome: Outcome
     received_at: datetime
 
 
@@ -57,7 +57,7 @@ class State:
     sessions: Mapping[UUID, Session] = field(default_factory=_nothing)
     api_keys: Mapping[UUID, ApiKey] = field(default_factory=_nothing)
     events: Mapping[UUID, DomainEvent] = field(default_factory=_nothing)
-    answers: Mapping[tuple[str, str], KeptAnswer] = field(default_factory=_nothing)
+    outcomes: Mapping[tuple[str, str], StoredOutcome] = field(default_factory=_nothing)
     """By caller and idempotency key."""
     attempts: Mapping[tuple[Counted, str], Attempts] = field(default_factory=_nothing)
 

@@ -75,7 +75,7 @@ class Transaction:
         self.sessions = View(lambda: store.state.sessions)
         self.api_keys = View(lambda: store.state.api_keys)
         self.events = View(lambda: store.state.events)
-        self.answers = View(lambda: store.state.answers)
+        self.outcomes = View(lambda: store.state.outcomes)
         self.attempts = View(lambda: store.state.attempts)
 
     async def round_trip(self) -> None:

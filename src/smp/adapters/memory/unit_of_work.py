@@ -9,12 +9,13 @@ from smp.adapters.memory.api_key_repository import MemoryApiKeyRepository
 from smp.adapters.memory.event_log import MemoryEventLog
 from smp.adapters.memory.plan_repository import MemoryPlanRepository
 from smp.adapters.memory.session_repository import MemorySessionRepository
-from smp.adapters.memory.store import KeptAnswer, MemoryStore
+from smp.adapters.memory.store import MemoryStore, StoredOutcome
 from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
 from smp.adapters.memory.transaction import Transaction
 from smp.adapters.memory.user_repository import MemoryUserRepository
 from smp.application.errors import IdempotencyKeyReused, RequestInProgress
-from smp.application.idempotency import RETENTION, DuplicateRequest, IdempotentRequest
+from smp.application.idempotency import DuplicateRequest, IdempotencyKey
+from smp.application.outcomes import Outcome
 from smp.application.ports.entitlement_changes import IGNORED, EntitlementChange, EntitlementChanges
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -23,16 +24,12 @@ class MemoryUnitOfWork(UnitOfWork):
     """The repositories of one transaction on a store."""
 
     def __init__(
-        self,
-        store: MemoryStore,
-        transaction: Transaction,
-        request: IdempotentRequest | None,
-        changes: EntitlementChanges,
+        self, store: MemoryStore, transaction: Transaction, key: IdempotencyKey | None, changes: EntitlementChanges
     ) -> None:
         self._store = store
         self._changes = changes
         self._transaction = transaction
-        self._request = request
+        self._key = key
         self._events = MemoryEventLog(transaction)
         self._users = MemoryUserRepository(transaction)
         self._plans = MemoryPlanRepository(transaction)
@@ -70,17 +67,19 @@ class MemoryUnitOfWork(UnitOfWork):
         """The API keys."""
         return self._api_keys
 
-    async def commit(self, result: object = None) -> None:
-        """Make the changes last, with the rendered answer where there is a request.
+    async def commit(self, outcome: Outcome | None = None) -> None:
+        """Make the changes last, with the outcome where there is a key.
 
         Raises:
             StorageIntegrityError: where a write was refused before.
             Exception: what :meth:`MemoryStore.fail_next_commit` was given.
         """
-        request = self._request
-        if request is not None:
-            kept = KeptAnswer(request.fingerprint, request.render(result), request.received_at)
-            self._transaction.answers.put((request.caller, request.key), kept)
+        key = self._key
+        if key is not None:
+            if outcome is None:
+                raise AssertionError("an idempotent request needs an outcome")
+            stored = StoredOutcome(key.fingerprint, outcome, key.received_at)
+            self._transaction.outcomes.put((key.caller, key.key), stored)
         failure = self._store.take_commit_failure()
         if failure is not None:
             self._transaction.doom()
@@ -98,25 +97,25 @@ class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
         self._changes = changes
 
     @asynccontextmanager
-    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[MemoryUnitOfWork]:
+    async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[MemoryUnitOfWork]:
         """A transaction; left without ``commit``, it never was."""
         transaction = Transaction(self._store)
         try:
-            if request is not None:
-                await _claim(transaction, request)
-            yield MemoryUnitOfWork(self._store, transaction, request, self._changes)
+            if key is not None:
+                await _claim(transaction, key)
+            yield MemoryUnitOfWork(self._store, transaction, key, self._changes)
         finally:
             transaction.end()
 
 
-async def _claim(transaction: Transaction, request: IdempotentRequest) -> None:
-    """Hold the request's key, and look whether it took effect before."""
+async def _claim(transaction: Transaction, key: IdempotencyKey) -> None:
+    """Read the outcome of the key, or hold the key where there is none."""
     await transaction.round_trip()
-    if not transaction.lock_if_free("idempotency key", request.caller, request.key):
-        raise RequestInProgress
-    kept = transaction.answers.get((request.caller, request.key))
-    if kept is None or request.received_at - kept.received_at > RETENTION:
+    stored = transaction.outcomes.get((key.caller, key.key))
+    if stored is None or stored.received_at < key.expired_before:
+        if not transaction.lock_if_free("idempotency key", key.caller, key.key):
+            raise RequestInProgress
         return
-    if kept.fingerprint != request.fingerprint:
+    if stored.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused
-    raise DuplicateRequest(kept.answer)
+    raise DuplicateRequest(stored.outcome)

@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Span, StatusCode, Tracer, get_current_span
 
 from smp.application.errors import ApplicationError, TooManyAttempts, Unavailable
-from smp.application.idempotency import DuplicateRequest
+from smp.application.ports.use_case_tracer import UseCaseTracer
 from smp.domain.errors import DomainError
 
-Handler = TypeVar("Handler")
 
+class OpenTelemetryUseCaseTracer(UseCaseTracer):
+    """Spans that hold the use case's name and, where it refuses, the type of the refusal.
 
-def traced(handler: Handler, tracer: Tracer, name: str) -> Handler:
-    """The same handler, with a span around every call: the use case's ``name`` and, where it refuses, the refusal's.
-
-    Nothing of the command, the outcome or the refusal's text gets into the span: they hold passwords and addresses.
-    ``handler`` is a dataclass that is called with one argument, and so is what comes back.
+    Nothing of the command, the result or the refusal's text gets into the span: they hold passwords and addresses.
     """
-    kind: Any = type(handler)
 
-    async def call(self: Any, asked: object) -> object:  # noqa: ANN401 - the handler
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        """A span of this name, unless the request around it is not sampled."""
         around = get_current_span()
         if around.get_span_context().is_valid and not around.is_recording():
-            return await kind.__call__(self, asked)  # part of a request that is not kept
-        with tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as span:
+            yield
+            return
+        with self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as span:
             try:
-                return await kind.__call__(self, asked)
+                yield
             except Exception as error:
-                _tell(span, error)
+                _record(span, error)
                 raise
 
-    subclass: Any = type(kind.__name__, (kind,), {"__slots__": (), "__call__": call, "__doc__": kind.__doc__})
-    copy: Handler = object.__new__(subclass)
-    for field in fields(kind):
-        object.__setattr__(copy, field.name, getattr(handler, field.name))
-    return copy
 
-
-def _tell(span: Span, error: Exception) -> None:
-    """A refusal is an outcome like others; not being able to answer is an error."""
+def _record(span: Span, error: Exception) -> None:
+    """A refusal is a result like others; not being able to answer is an error."""
     span.set_attribute(ERROR_TYPE, type(error).__name__)
-    is_refusal = isinstance(error, DomainError | ApplicationError | DuplicateRequest)
+    is_refusal = isinstance(error, DomainError | ApplicationError)
     if not is_refusal or (isinstance(error, Unavailable) and not isinstance(error, TooManyAttempts)):
         span.set_status(StatusCode.ERROR)

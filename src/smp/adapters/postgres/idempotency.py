@@ -1,86 +1,130 @@
-"""Kept answers: the claim of a key when a transaction begins, and the row that is written with the effect."""
+"""Stored outcomes: the claim of a key when a transaction begins, and the row that is written with the effect."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final, get_args
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
 
-from smp.adapters.postgres.mapping import instant_of
-from smp.adapters.postgres.statements import Statement
-from smp.adapters.postgres.tables import idempotency_keys
+from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.transaction import Transaction
-from smp.application.errors import IdempotencyKeyReused, RequestInProgress, TransactionConflict
-from smp.application.idempotency import RETENTION, DuplicateRequest, IdempotentRequest, StoredResponse
-
-_columns = idempotency_keys.c
-
-_LOCK: Final = Statement(select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=_columns.status.type))))
-
-_FIND: Final = Statement(
-    select(idempotency_keys).where(_columns.caller == bindparam("caller"), _columns.key == bindparam("key"))
+from smp.application.errors import (
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+    RequestInProgress,
+    StorageUnavailable,
+    TransactionConflict,
 )
+from smp.application.idempotency import DuplicateRequest, IdempotencyKey
+from smp.application.outcomes import Outcome
+from smp.domain.errors import ValidationError
 
-_insert = insert(idempotency_keys)
-_KEEP: Final = Statement(
-    _insert.on_conflict_do_update(
-        index_elements=[_columns.caller, _columns.key],
-        set_={
-            column.name: _insert.excluded[column.name] for column in idempotency_keys.columns if not column.primary_key
-        },
-        # Only over an answer that has served its time.
-        where=_columns.created_at < bindparam("outdated_before", type_=_columns.created_at.type),
-    )
-)
-
-
-async def claim(transaction: Transaction, request: IdempotentRequest) -> None:
-    """Hold the request's key until the transaction ends, and look whether it took effect before.
-
-    Two statements on purpose: the second must see what the last holder of the lock has committed.
-
-    Raises:
-        RequestInProgress: where another transaction holds the key.
-        IdempotencyKeyReused: where it was used with another request.
-        DuplicateRequest: where this very request took effect.
+# A stored outcome is read without a lock, so that any number of repeats get it at once.
+_READ_OR_LOCK: Final = sql(
     """
-    lock = await transaction.row(_LOCK, lock=_lock_number(request.caller, request.key))
-    if lock is None or not lock[0]:
-        raise RequestInProgress
-    kept = await transaction.row(_FIND, caller=request.caller, key=request.key)
-    if kept is None or request.received_at - instant_of(kept["created_at"]) > RETENTION:
-        return
-    if kept["fingerprint"] != request.fingerprint:
-        raise IdempotencyKeyReused
-    raise DuplicateRequest(StoredResponse(kept["status"], kept["headers"], kept["body"]))
+    SELECT kept.fingerprint, kept.outcome_type, kept.outcome,
+           CASE WHEN kept.caller IS NULL THEN pg_try_advisory_xact_lock(CAST(:lock AS bigint)) END AS locked
+    FROM (VALUES (1)) AS one_row
+    LEFT JOIN idempotency_keys AS kept
+        ON kept.caller = :caller AND kept.key = :key AND kept.created_at >= CAST(:expired_before AS timestamptz)
+    """
+)
+_READ: Final = sql(
+    """
+    SELECT fingerprint, outcome_type, outcome FROM idempotency_keys
+    WHERE caller = :caller AND key = :key AND created_at >= CAST(:expired_before AS timestamptz)
+    """
+)
+# An expired row is replaced. The old columns are emptied, for the row may be of the previous release.
+_STORE: Final = sql(
+    """
+    INSERT INTO idempotency_keys AS kept (caller, key, fingerprint, created_at, outcome_type, outcome)
+    VALUES (:caller, :key, :fingerprint, :created_at, :outcome_type, :outcome)
+    ON CONFLICT (caller, key) DO UPDATE SET
+        fingerprint = excluded.fingerprint, created_at = excluded.created_at,
+        outcome_type = excluded.outcome_type, outcome = excluded.outcome,
+        status = NULL, headers = NULL, body = NULL
+    WHERE kept.created_at < CAST(:expired_before AS timestamptz)
+    """
+)
+
+_OUTCOMES: Final[Mapping[str, type[Any]]] = MappingProxyType({kind.__name__: kind for kind in get_args(Outcome)})
 
 
-async def keep(transaction: Transaction, request: IdempotentRequest, answer: StoredResponse) -> None:
-    """Write the answer down with the effect.
+async def claim(transaction: Transaction, key: IdempotencyKey) -> None:
+    """Read the outcome of the key, or hold the key until the transaction ends where there is none.
 
     Raises:
-        TransactionConflict: where another answer was kept meanwhile, past the lock.
+        DuplicateRequest: where this very request took effect.
+        IdempotencyKeyReused: where the key was used with another request.
+        RequestInProgress: where another transaction holds the key.
+        OutcomeUnknown: where the request took effect and its outcome cannot be read.
+    """
+    names = {"caller": key.caller, "key": key.key, "expired_before": key.expired_before}
+    row = await transaction.row(_READ_OR_LOCK, lock=_lock_number(key), **names)
+    if row is None:
+        raise StorageUnavailable
+    if row["locked"] is None:
+        raise _repeated(row, key)
+    if not row["locked"]:
+        raise RequestInProgress
+    # The first request may have committed after the statement above began and before it took the lock.
+    committed = await transaction.row(_READ, **names)
+    if committed is not None:
+        raise _repeated(committed, key)
+
+
+async def store(transaction: Transaction, key: IdempotencyKey, outcome: Outcome) -> None:
+    """Write the outcome with the effect.
+
+    Raises:
+        TransactionConflict: where another outcome was stored for the key; the retry reads that one.
     """
     written = await transaction.run(
-        _KEEP,
-        caller=request.caller,
-        key=request.key,
-        fingerprint=request.fingerprint,
-        status=answer.status,
-        headers=dict(answer.headers),
-        body=answer.body,
-        created_at=request.received_at,
-        outcome_type=None,
-        outcome=None,
-        outdated_before=request.received_at - RETENTION,
+        _STORE,
+        caller=key.caller,
+        key=key.key,
+        fingerprint=key.fingerprint,
+        created_at=key.received_at,
+        outcome_type=type(outcome).__name__,
+        outcome=msgspec.json.encode(outcome, enc_hook=_plain),
+        expired_before=key.expired_before,
     )
     if written != 1:
         raise TransactionConflict
 
 
-def _lock_number(caller: str, key: str) -> int:
-    """64 bits of a digest: where two keys share one, the later request is asked to come again, and nothing worse."""
-    digest = sha256(f"{len(caller)}:{caller}{key}".encode("utf-8", "surrogatepass")).digest()
+def _repeated(row: Row, key: IdempotencyKey) -> Exception:
+    """The error that a repeat of the stored request gets."""
+    if row["fingerprint"] != key.fingerprint:
+        return IdempotencyKeyReused()
+    kind = _OUTCOMES.get(row["outcome_type"] or "")
+    if kind is None:
+        return _unreadable()
+    try:
+        return DuplicateRequest(msgspec.json.decode(row["outcome"], type=kind))
+    except (msgspec.DecodeError, ValidationError):
+        return _unreadable()
+
+
+def _unreadable() -> OutcomeUnknown:
+    return OutcomeUnknown(
+        "the first request with this Idempotency-Key took effect under another version of the service, which stored "
+        "its outcome in another form; read the current state instead of repeating the request"
+    )
+
+
+def _plain(value: object) -> object:
+    """Features are read-only mappings, which JSON has no form for."""
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise NotImplementedError(type(value))
+
+
+def _lock_number(key: IdempotencyKey) -> int:
+    """64 bits of a digest. Where two keys share a number, the later request gets RequestInProgress, nothing worse."""
+    digest = sha256(f"{len(key.caller)}:{key.caller}{key.key}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], signed=True)

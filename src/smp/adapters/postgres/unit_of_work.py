@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from smp.adapters.postgres.api_key_repository import PostgresApiKeyRepository
 from smp.adapters.postgres.event_log import PostgresEventLog
-from smp.adapters.postgres.idempotency import claim, keep
+from smp.adapters.postgres.idempotency import claim, store
 from smp.adapters.postgres.plan_repository import PostgresPlanRepository
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.session_repository import PostgresSessionRepository
@@ -16,7 +16,8 @@ from smp.adapters.postgres.subscription_repository import PostgresSubscriptionRe
 from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.adapters.postgres.user_repository import PostgresUserRepository
 from smp.application.errors import OutcomeUnknown
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
+from smp.application.outcomes import Outcome
 from smp.application.ports.entitlement_changes import IGNORED, EntitlementChange, EntitlementChanges
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -24,12 +25,10 @@ from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 class PostgresUnitOfWork(UnitOfWork):
     """The repositories of one transaction on one connection."""
 
-    def __init__(
-        self, transaction: Transaction, request: IdempotentRequest | None, changes: EntitlementChanges
-    ) -> None:
+    def __init__(self, transaction: Transaction, key: IdempotencyKey | None, changes: EntitlementChanges) -> None:
         self._transaction = transaction
         self._changes = changes
-        self._request = request
+        self._key = key
         self._events = PostgresEventLog(transaction)
         self._users = PostgresUserRepository(transaction, self._events)
         self._plans = PostgresPlanRepository(transaction, self._events)
@@ -67,15 +66,17 @@ class PostgresUnitOfWork(UnitOfWork):
         """The API keys."""
         return self._api_keys
 
-    async def commit(self, result: object = None) -> None:
-        """Make the changes last, with the rendered answer where there is a request.
+    async def commit(self, outcome: Outcome | None = None) -> None:
+        """Make the changes last, with the outcome where there is a key.
 
         Raises:
             StorageIntegrityError: where a write was refused before.
             TransactionConflict, StorageUnavailable, OutcomeUnknown: as the port says.
         """
-        if self._request is not None:
-            await keep(self._transaction, self._request, self._request.render(result))
+        if self._key is not None:
+            if outcome is None:
+                raise AssertionError("an idempotent request needs an outcome")
+            await store(self._transaction, self._key, outcome)
         try:
             await self._transaction.commit()
         except (OutcomeUnknown, CancelledError):
@@ -96,9 +97,9 @@ class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
         self._changes = changes
 
     @asynccontextmanager
-    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[PostgresUnitOfWork]:
+    async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[PostgresUnitOfWork]:
         """A transaction; left without ``commit``, or by any exception, it never was."""
         async with open_transaction(self._pool) as transaction:
-            if request is not None:
-                await claim(transaction, request)
-            yield PostgresUnitOfWork(transaction, request, self._changes)
+            if key is not None:
+                await claim(transaction, key)
+            yield PostgresUnitOfWork(transaction, key, self._changes)

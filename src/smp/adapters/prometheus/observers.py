@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Histogram
 
 from smp.adapters.prometheus.definitions import (
+    ACCESS_DECISIONS,
     DATABASE_ERRORS,
     METHODS,
     POOL_TIMEOUTS,
@@ -19,7 +20,8 @@ from smp.adapters.prometheus.definitions import (
     SWEPT_AT,
 )
 from smp.adapters.prometheus.metrics import Metrics
-from smp.application.commands.expire_due_subscriptions import SweepOutcome
+from smp.application.expiry import SweepOutcome
+from smp.domain.access import AccessDecision, Reason
 
 _METHODS: Final = frozenset(METHODS)
 
@@ -81,6 +83,17 @@ class ReplicaMetrics:
 
     def seen(self, lag_s: float | None) -> None:
         """The replica was looked at; its lag is told as other states are, by who looks at them."""
+
+
+class AccessMetrics:
+    """Counts access decisions by their reason."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._decisions = {reason: metrics.counter(ACCESS_DECISIONS, reason) for reason in Reason}
+
+    def __call__(self, decision: AccessDecision) -> None:
+        """One decision was made."""
+        self._decisions[decision.reason].inc()
 
 
 class ExpiryMetrics:

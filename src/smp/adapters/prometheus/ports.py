@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from prometheus_client import Counter
 
 from smp.adapters.prometheus.definitions import (
-    ACCESS_DECISIONS,
     CONFLICTS,
     LOGINS_THROTTLED,
     PASSWORDS_REFUSED,
@@ -20,36 +18,14 @@ from smp.adapters.prometheus.definitions import (
 )
 from smp.adapters.prometheus.metrics import Metrics
 from smp.application.errors import Overloaded, PaymentUnavailable, TooManyAttempts, TransactionConflict
-from smp.application.idempotency import DuplicateRequest, IdempotentRequest
+from smp.application.idempotency import DuplicateRequest, IdempotencyKey
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher, Verification
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
-from smp.domain.access import AccessDecision, Reason
 from smp.domain.errors import PaymentDeclined, PaymentRequired, ValidationError
 from smp.domain.events import Actor
 from smp.domain.money import Money
-
-
-@dataclass(frozen=True, slots=True)
-class InstrumentedCheckAccess(CheckAccessHandler):
-    """Counts decisions by their reason."""
-
-    decisions: Mapping[Reason, Counter]
-
-    @classmethod
-    def of(cls, handler: CheckAccessHandler, metrics: Metrics) -> CheckAccessHandler:
-        """The same use case, counted."""
-        return cls(
-            handler.access, handler.clock, {reason: metrics.counter(ACCESS_DECISIONS, reason) for reason in Reason}
-        )
-
-    async def __call__(self, query: CheckAccess) -> AccessDecision:
-        """The decision, as the use case gives it; an error is no decision."""
-        decision = await CheckAccessHandler.__call__(self, query)
-        self.decisions[decision.reason].inc()
-        return decision
 
 
 class InstrumentedUnitOfWorkFactory(UnitOfWorkFactory):
@@ -61,10 +37,10 @@ class InstrumentedUnitOfWorkFactory(UnitOfWorkFactory):
         self._replays = metrics.counter(REPLAYS)
 
     @asynccontextmanager
-    async def __call__(self, request: IdempotentRequest | None = None) -> AsyncIterator[UnitOfWork]:
+    async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[UnitOfWork]:
         """A transaction. Raises as the port says."""
         try:
-            async with self._units_of_work(request) as work:
+            async with self._units_of_work(key) as work:
                 yield work
         except TransactionConflict:
             self._conflicts.inc()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
+from smp.application.declined_payment import record_decline
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
@@ -14,8 +16,7 @@ from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
-from smp.domain.errors import LiveSubscriptionExists, PlanArchived
-from smp.domain.events import Actor
+from smp.domain.errors import LiveSubscriptionExists, PaymentDeclined, PlanArchived
 from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
@@ -25,12 +26,11 @@ from smp.domain.subscription.subscription import Subscription
 class ActivateSubscription:
     """The user, or an administrator for the user, subscribes to the plan with this code or id."""
 
-    actor: Actor
     user_id: UUID
     plan: str
     payment_method: str | None = None
     expected: VersionPrecondition | None = None
-    request: IdempotentRequest | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ActivateSubscriptionHandler:
     ids: IdGenerator
     payments: PaymentGateway
 
-    async def __call__(self, command: ActivateSubscription) -> SubscriptionOutcome:
+    async def __call__(self, command: ActivateSubscription, caller: Caller) -> SubscriptionOutcome:
         """The new subscription, or the converted trial.
 
         Raises:
@@ -52,8 +52,15 @@ class ActivateSubscriptionHandler:
             PaymentRefused, PaymentUnavailable: where the charge did not succeed.
             StaleVersion: where the trial is not as expected.
         """
-        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
-        async with self.unit_of_work(command.request) as work:
+        try:
+            return await self._activate(command, caller)
+        except PaymentDeclined:
+            await record_decline(self.unit_of_work, command.idempotency)
+            raise
+
+    async def _activate(self, command: ActivateSubscription, caller: Caller) -> SubscriptionOutcome:
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
+        async with self.unit_of_work(command.idempotency) as work:
             plan = await work.plans.get(command.plan)
             trial = await self._running_trial(work, command, new_metadata)
             require_version(command.expected, None if trial is None else trial.version)
@@ -64,7 +71,7 @@ class ActivateSubscriptionHandler:
             else:
                 subscription = trial.convert(revision, new_metadata())
                 await work.subscriptions.save(subscription)
-            await self._charge(command, subscription, revision)
+            await self._charge(command, caller, subscription, revision)
             view = SubscriptionView.bound_to(subscription, plan, revision, new_metadata.at)
             outcome = SubscriptionOutcome(view, created=trial is None)
             await work.commit(outcome)
@@ -84,20 +91,22 @@ class ActivateSubscriptionHandler:
             raise LiveSubscriptionExists(command.user_id)
         return previous
 
-    async def _charge(self, command: ActivateSubscription, subscription: Subscription, revision: PlanRevision) -> None:
+    async def _charge(
+        self, command: ActivateSubscription, caller: Caller, subscription: Subscription, revision: PlanRevision
+    ) -> None:
         price = revision.terms.price
         if not price.is_free:
             reference = _reference(command, subscription)
-            await self.payments.charge(price, command.payment_method, command.user_id, command.actor, reference)
+            await self.payments.charge(price, command.payment_method, command.user_id, caller.actor, reference)
 
 
 def _reference(command: ActivateSubscription, subscription: Subscription) -> str:
     """The same again where a request is repeated after its commit failed, so that nobody pays twice."""
-    request = command.request
-    if subscription.converted_at is not None or request is None:
+    key = command.idempotency
+    if subscription.converted_at is not None or key is None:
         return f"{subscription.id}/{subscription.version}"
     # A subscription that was not committed left no id to go by: the repeat makes another.
-    return f"{request.caller}/{request.key}/{request.fingerprint.hex()}"
+    return f"{key.caller}/{key.key}/{key.fingerprint.hex()}"
 
 
 async def _revision_to_bind(work: UnitOfWork, plan: Plan, trial: Subscription | None) -> PlanRevision:

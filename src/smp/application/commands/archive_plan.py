@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import PlanOutcome
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import PlanView
-from smp.domain.events import Actor
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivePlan:
     """An administrator archives the plan with this code or id."""
 
-    actor: Actor
     plan: str
     expected: VersionPrecondition | None = None
-    request: IdempotentRequest | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,10 @@ class ArchivePlanHandler:
     clock: Clock
     ids: IdGenerator
 
-    async def __call__(self, command: ArchivePlan) -> PlanOutcome:
+    async def __call__(self, command: ArchivePlan, caller: Caller) -> PlanOutcome:
         """The plan as it now is. Raises PlanNotFound or StaleVersion."""
-        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
-        async with self.unit_of_work(command.request) as work:
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
+        async with self.unit_of_work(command.idempotency) as work:
             plan = await work.plans.get(command.plan, for_change=True)
             require_version(command.expected, plan.version)
             archived = plan.archive(new_metadata())

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.live_subscription import LiveSubscription
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition
-from smp.domain.events import Actor
 
 
 class CancelAt(StrEnum):
@@ -28,11 +28,10 @@ class CancelAt(StrEnum):
 class CancelSubscription:
     """The user, or an administrator for the user, cancels the live subscription."""
 
-    actor: Actor
     user_id: UUID
     at: CancelAt = CancelAt.NOW
     expected: VersionPrecondition | None = None
-    request: IdempotentRequest | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +42,15 @@ class CancelSubscriptionHandler:
     clock: Clock
     ids: IdGenerator
 
-    async def __call__(self, command: CancelSubscription) -> SubscriptionOutcome:
+    async def __call__(self, command: CancelSubscription, caller: Caller) -> SubscriptionOutcome:
         """The subscription as it now is.
 
         Raises:
             UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
             IllegalTransition: at the period's end of a subscription for life.
         """
-        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
-        async with self.unit_of_work(command.request) as work:
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
+        async with self.unit_of_work(command.idempotency) as work:
             live = await LiveSubscription.of(work, command.user_id, new_metadata.at, command.expected)
             if command.at is CancelAt.NOW:
                 cancelled = live.subscription.cancel_now(new_metadata())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.errors import InvalidCredentials, Overloaded
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock
@@ -18,8 +18,6 @@ from smp.domain.user.user import User
 class ChangePassword:
     """The signed-in user proves the old password and gives a new one."""
 
-    user_id: UUID
-    session_id: UUID
     current_password: str = field(repr=False)
     new_password: str = field(repr=False)
     source: str = ""
@@ -35,7 +33,7 @@ class ChangePasswordHandler:
     throttle: LoginThrottle
     policy: PasswordPolicy
 
-    async def __call__(self, command: ChangePassword) -> None:
+    async def __call__(self, command: ChangePassword, caller: Caller) -> None:
         """Change it.
 
         Raises:
@@ -46,7 +44,7 @@ class ChangePasswordHandler:
         """
         self.policy.check(command.new_password, "/new_password")
         async with self.unit_of_work() as work:
-            user = await work.users.get(command.user_id)
+            user = await work.users.get(caller.user_id)
         verification = await self._verify(user, command)
         if not verification.matches:
             raise InvalidCredentials
@@ -57,7 +55,7 @@ class ChangePasswordHandler:
             if current.password_hash != user.password_hash:
                 raise InvalidCredentials
             await work.users.save(current.with_password(password_hash))
-            await work.sessions.remove_all(user.id, but=command.session_id)
+            await work.sessions.remove_all(user.id, but=caller.session_id)
             await work.commit()
 
     async def _verify(self, user: User, command: ChangePassword) -> Verification:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
 from smp.application.outcomes import UserOutcome
 from smp.application.password_policy import PasswordPolicy
@@ -13,7 +14,6 @@ from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
 from smp.domain.errors import collect_errors
-from smp.domain.events import SYSTEM
 from smp.domain.user.user import Email, Role, User
 
 
@@ -36,7 +36,7 @@ class CreateAdminHandler:
     hasher: PasswordHasher
     policy: PasswordPolicy
 
-    async def __call__(self, command: CreateAdmin) -> UserOutcome | None:
+    async def __call__(self, command: CreateAdmin, caller: Caller) -> UserOutcome | None:
         """The new administrator; ``None`` where there was one already and only the first was wanted.
 
         Raises:
@@ -46,7 +46,7 @@ class CreateAdminHandler:
         collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
         email = Email(command.email)
         password_hash = await self.hasher.hash(command.password)
-        new_metadata = EventMetadataFactory(self.ids, SYSTEM, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             if command.only_the_first and await work.users.lock_enabled_admins():
                 return None

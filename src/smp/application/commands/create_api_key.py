@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smp.application.caller import Caller
 from smp.application.ports.api_keys import ApiKey
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
@@ -40,7 +41,7 @@ class CreateApiKeyHandler:
     ids: IdGenerator
     tokens: TokenGenerator
 
-    async def __call__(self, command: CreateApiKey) -> NewApiKey:
+    async def __call__(self, command: CreateApiKey, caller: Caller) -> NewApiKey:
         """The new key. Raises ValidationError for a blank or overlong name."""
         if not command.name.strip() or len(command.name) > NAME_MAX or not is_storable(command.name):
             raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")

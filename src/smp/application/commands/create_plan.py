@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import PlanOutcome
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import PlanView
-from smp.domain.events import Actor
 from smp.domain.plan.plan import Plan, Terms
 
 
@@ -19,12 +19,11 @@ from smp.domain.plan.plan import Plan, Terms
 class CreatePlan:
     """An administrator makes a plan."""
 
-    actor: Actor
     code: str
     name: str
     description: str
     terms: Terms
-    request: IdempotentRequest | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +34,18 @@ class CreatePlanHandler:
     clock: Clock
     ids: IdGenerator
 
-    async def __call__(self, command: CreatePlan) -> PlanOutcome:
+    async def __call__(self, command: CreatePlan, caller: Caller) -> PlanOutcome:
         """The new plan.
 
         Raises:
             ValidationError: for a bad code, name or description.
             PlanCodeTaken: where another plan has the code.
         """
-        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         plan = Plan.create(
             self.ids.new(), command.code, command.name, command.description, command.terms, new_metadata()
         )
-        async with self.unit_of_work(command.request) as work:
+        async with self.unit_of_work(command.idempotency) as work:
             await work.plans.add(plan)
             outcome = PlanOutcome(PlanView.of(plan), created=True)
             await work.commit(outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from smp.application.caller import Caller
 from smp.application.errors import InvalidCredentials, Overloaded
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
@@ -51,7 +52,7 @@ class LogInHandler:
     throttle: LoginThrottle
     policy: SessionPolicy
 
-    async def __call__(self, command: LogIn) -> LoggedIn:
+    async def __call__(self, command: LogIn, caller: Caller) -> LoggedIn:
         """The new session.
 
         Raises:

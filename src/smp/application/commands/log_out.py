@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True)
 class LogOut:
-    """End the session that asks."""
-
-    user_id: UUID
-    session_id: UUID
+    """End the caller's session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +19,8 @@ class LogOutHandler:
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: LogOut) -> None:
+    async def __call__(self, command: LogOut, caller: Caller) -> None:
         """End it; where it is gone already there is nothing to do."""
         async with self.unit_of_work() as work:
-            await work.sessions.remove(command.user_id, command.session_id)
+            await work.sessions.remove(caller.user_id, caller.session)
             await work.commit()

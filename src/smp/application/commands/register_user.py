@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import UserOutcome
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock
@@ -24,7 +25,7 @@ class RegisterUser:
 
     email: str
     password: str = field(repr=False)
-    request: IdempotentRequest | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RegisterUserHandler:
     hasher: PasswordHasher
     policy: PasswordPolicy
 
-    async def __call__(self, command: RegisterUser) -> UserOutcome:
+    async def __call__(self, command: RegisterUser, caller: Caller) -> UserOutcome:
         """The new user.
 
         Raises:
@@ -49,7 +50,7 @@ class RegisterUserHandler:
         password_hash = await self.hasher.hash(command.password)
         user_id = self.ids.new()
         new_metadata = EventMetadataFactory(self.ids, Actor(ActorType.USER, user_id), await self.clock.now())
-        async with self.unit_of_work(command.request) as work:
+        async with self.unit_of_work(command.idempotency) as work:
             if await work.users.find_by_email(email.key) is not None:
                 raise EmailTaken
             user = User.register(user_id, email, password_hash, Role.USER, new_metadata())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 
@@ -23,7 +24,7 @@ class RevokeApiKeyHandler:
     unit_of_work: UnitOfWorkFactory
     clock: Clock
 
-    async def __call__(self, command: RevokeApiKey) -> bool:
+    async def __call__(self, command: RevokeApiKey, caller: Caller) -> bool:
         """Revoke it; whether there was such a key that was not revoked."""
         now = await self.clock.now()
         async with self.unit_of_work() as work:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.errors import SessionNotFound
 
@@ -23,7 +24,7 @@ class RevokeSessionHandler:
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: RevokeSession) -> None:
+    async def __call__(self, command: RevokeSession, caller: Caller) -> None:
         """End it. Raises SessionNotFound."""
         async with self.unit_of_work() as work:
             if not await work.sessions.remove(command.user_id, command.session_id):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions, ExpireDueSubscriptionsHandler
+from smp.application.caller import Caller
+from smp.application.expiry import ExpiryRun
 from smp.application.ports.clock import SettableClock
 from smp.domain.errors import ValidationError
 
@@ -27,9 +28,9 @@ class SetTestClockHandler:
     """For every process of the platform; forward only."""
 
     clock: SettableClock
-    expire: ExpireDueSubscriptionsHandler
+    expiry: ExpiryRun
 
-    async def __call__(self, command: SetTestClock) -> datetime:
+    async def __call__(self, command: SetTestClock, caller: Caller) -> datetime:
         """The instant at which the clock now stands.
 
         Raises:
@@ -40,5 +41,5 @@ class SetTestClockHandler:
             raise ValidationError("/now", f"must be before {LATEST:%Y-%m-%d}")
         await self.clock.set(command.now)
         if command.sweep:
-            await self.expire(ExpireDueSubscriptions())
+            await self.expiry.run()
         return command.now

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
@@ -15,7 +16,6 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
 from smp.domain.errors import LiveSubscriptionExists, PlanArchived, PlanHasNoTrial
-from smp.domain.events import Actor
 from smp.domain.subscription.subscription import Subscription
 
 
@@ -30,11 +30,10 @@ class TrialScope(StrEnum):
 class StartTrial:
     """The user, or an administrator for the user, starts the trial of the plan with this code or id."""
 
-    actor: Actor
     user_id: UUID
     plan: str
     expected: VersionPrecondition | None = None
-    request: IdempotentRequest | None = None
+    idempotency: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class StartTrialHandler:
     ids: IdGenerator
     scope: TrialScope
 
-    async def __call__(self, command: StartTrial) -> SubscriptionOutcome:
+    async def __call__(self, command: StartTrial, caller: Caller) -> SubscriptionOutcome:
         """The new trial.
 
         Raises:
@@ -55,8 +54,8 @@ class StartTrialHandler:
             PlanArchived, PlanHasNoTrial: where the plan does not offer it.
             TrialAlreadyUsed: where the user has used it before.
         """
-        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
-        async with self.unit_of_work(command.request) as work:
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
+        async with self.unit_of_work(command.idempotency) as work:
             plan = await work.plans.get(command.plan)
             previous = await work.subscriptions.find_open_for_update(command.user_id)
             if previous is not None:

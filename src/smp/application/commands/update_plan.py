@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
+from smp.application.caller import Caller
 from smp.application.event_metadata import EventMetadataFactory
 from smp.application.outcomes import PlanOutcome
 from smp.application.ports.clock import Clock
@@ -15,7 +16,6 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import PlanView
 from smp.domain.errors import ValidationError
-from smp.domain.events import Actor
 from smp.domain.features import Features, FeatureValue, features
 from smp.domain.money import Money
 from smp.domain.period import Period
@@ -77,7 +77,6 @@ class PlanPatch:
 class UpdatePlan:
     """An administrator changes the plan with this code or id."""
 
-    actor: Actor
     plan: str
     patch: PlanPatch
     expected: VersionPrecondition | None = None
@@ -91,7 +90,7 @@ class UpdatePlanHandler:
     clock: Clock
     ids: IdGenerator
 
-    async def __call__(self, command: UpdatePlan) -> PlanOutcome:
+    async def __call__(self, command: UpdatePlan, caller: Caller) -> PlanOutcome:
         """The plan as it now is.
 
         Raises:
@@ -99,7 +98,7 @@ class UpdatePlanHandler:
             StaleVersion: where it is not as expected.
             ValidationError: at the bad member.
         """
-        new_metadata = EventMetadataFactory(self.ids, command.actor, await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             plan = await work.plans.get(command.plan, for_change=True)
             require_version(command.expected, plan.version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.outcomes import UserOutcome
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
@@ -27,7 +28,7 @@ class UpdateUserAccessHandler:
 
     unit_of_work: UnitOfWorkFactory
 
-    async def __call__(self, command: UpdateUserAccess) -> UserOutcome:
+    async def __call__(self, command: UpdateUserAccess, caller: Caller) -> UserOutcome:
         """The user as it now is.
 
         Raises:

@@ -6,7 +6,8 @@ from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from smp.application.idempotency import IdempotentRequest
+from smp.application.idempotency import IdempotencyKey
+from smp.application.outcomes import Outcome
 from smp.application.ports.api_keys import ApiKeyRepository
 from smp.application.ports.event_log import EventLog
 from smp.domain.plan.repository import PlanRepository
@@ -49,10 +50,10 @@ class UnitOfWork(Protocol):
         """The event log."""
 
     @abstractmethod
-    async def commit(self, result: object = None) -> None:
-        """Make the changes last; ``result`` is what the caller will be told.
+    async def commit(self, outcome: Outcome | None = None) -> None:
+        """Make the changes last.
 
-        Where the unit of work was opened for an idempotent request, the rendered result is kept with the changes.
+        A unit of work that was opened for an idempotency key needs the outcome, and stores it with the changes.
 
         Raises:
             StorageIntegrityError: where a write of this unit of work was refused before; nothing was changed.
@@ -66,12 +67,13 @@ class UnitOfWorkFactory(Protocol):
     """Opens transactions; leaving one without ``commit`` undoes it."""
 
     @abstractmethod
-    def __call__(self, request: IdempotentRequest | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
-        """A transaction, claimed for ``request`` where one is given.
+    def __call__(self, key: IdempotencyKey | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A transaction, which holds ``key`` until it ends where one is given.
 
         Entering raises:
-            DuplicateRequest: where the request took effect before.
-            IdempotencyKeyReused: where its key was used with another request.
-            RequestInProgress: where another transaction holds its key.
+            DuplicateRequest: where the request took effect before; nothing is locked then.
+            IdempotencyKeyReused: where the key was used with another request.
+            RequestInProgress: where the first request with this key still runs.
+            OutcomeUnknown: where the request took effect before, and its outcome cannot be read.
             StorageUnavailable: where the database does not answer.
         """

@@ -11,7 +11,6 @@ from smp.application.ports.token_generator import TokenGenerator
 from smp.application.queries.readers import ApiKeyReader, SessionReader
 from smp.application.queries.views import UserView
 from smp.application.session_token import owner_named_by
-from smp.domain.events import Actor, ActorType
 from smp.domain.user.session import Session, SessionPolicy
 
 
@@ -33,7 +32,7 @@ class AuthenticateHandler:
     clock: Clock
     policy: SessionPolicy
 
-    async def __call__(self, query: Authenticate) -> Caller:
+    async def __call__(self, query: Authenticate, caller: Caller) -> Caller:
         """The caller.
 
         Raises:
@@ -62,4 +61,4 @@ class AuthenticateHandler:
         key = await self.api_keys.find(self.tokens.digest(secret))
         if key is None or key.revoked_at is not None:
             raise NotAuthenticated
-        return Caller(Actor(ActorType.SERVICE, key.id))
+        return Caller.of_service(key.id)

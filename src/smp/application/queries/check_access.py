@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import AccessReader
+from smp.application.queries.readers import AccessReader, UserReader
 from smp.domain.access import AccessDecision, decide
 
 
@@ -23,9 +24,12 @@ class CheckAccessHandler:
     """Decides from the newest subscription and the clock; whether a sweep came by plays no part."""
 
     access: AccessReader
+    users: UserReader
     clock: Clock
 
-    async def __call__(self, query: CheckAccess) -> AccessDecision:
-        """The decision; denied where there is no such user."""
+    async def __call__(self, query: CheckAccess, caller: Caller) -> AccessDecision:
+        """The decision. Raises UserNotFound."""
         standing = await self.access.standing(query.user_id)
+        if standing is None and not caller.is_user(query.user_id):
+            await self.users.get(query.user_id)
         return decide(standing, query.feature, await self.clock.now())

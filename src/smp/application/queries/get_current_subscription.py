@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import SubscriptionReader, UserReader
 from smp.application.queries.views import SubscriptionView
@@ -26,7 +27,7 @@ class GetCurrentSubscriptionHandler:
     users: UserReader
     clock: Clock
 
-    async def __call__(self, query: GetCurrentSubscription) -> SubscriptionView:
+    async def __call__(self, query: GetCurrentSubscription, caller: Caller) -> SubscriptionView:
         """The subscription. Raises NoLiveSubscription, or UserNotFound."""
         found = await self.subscriptions.current(query.user_id, await self.clock.now())
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smp.application.caller import Caller
 from smp.application.queries.readers import PlanReader
 from smp.application.queries.views import PlanView
 
@@ -21,6 +22,6 @@ class GetPlanHandler:
 
     plans: PlanReader
 
-    async def __call__(self, query: GetPlan) -> PlanView:
+    async def __call__(self, query: GetPlan, caller: Caller) -> PlanView:
         """The plan. Raises PlanNotFound."""
         return await self.plans.get(query.plan)

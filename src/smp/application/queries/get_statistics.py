@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import floor
 from typing import Final
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import StatisticsReader
 from smp.application.queries.views import Revenue, RevisionRevenue, StatisticsView
@@ -29,7 +30,7 @@ class GetStatisticsHandler:
     statistics: StatisticsReader
     clock: Clock
 
-    async def __call__(self, query: GetStatistics) -> StatisticsView:  # noqa: ARG002 - a query may have no parameters
+    async def __call__(self, query: GetStatistics, caller: Caller) -> StatisticsView:
         """The figures."""
         now = await self.clock.now()
         figures = await self.statistics.figures(now, now + ENDING_WITHIN)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import SubscriptionReader
 from smp.application.queries.views import SubscriptionView
-from smp.domain.errors import SubscriptionNotFound
-from smp.domain.events import Actor, ActorType
+from smp.application.visibility import require_visible
 
 
 @dataclass(frozen=True, slots=True)
 class GetSubscription:
-    """``viewer`` sees it where it is the owner or an administrator."""
+    """The subscription with this id."""
 
     subscription_id: UUID
-    viewer: Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,7 @@ class GetSubscriptionHandler:
     subscriptions: SubscriptionReader
     clock: Clock
 
-    async def __call__(self, query: GetSubscription) -> SubscriptionView:
+    async def __call__(self, query: GetSubscription, caller: Caller) -> SubscriptionView:
         """The subscription as of now. Raises SubscriptionNotFound."""
         found = await self.subscriptions.get(query.subscription_id, await self.clock.now())
-        if found is None or not (query.viewer.type is ActorType.ADMIN or found.user_id == query.viewer.id):
-            raise SubscriptionNotFound(query.subscription_id)
-        return found
+        return require_visible(found, query.subscription_id, caller)

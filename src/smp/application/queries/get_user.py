@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.queries.readers import UserReader
 from smp.application.queries.views import UserView
 
@@ -22,6 +23,6 @@ class GetUserHandler:
 
     users: UserReader
 
-    async def __call__(self, query: GetUser) -> UserView:
+    async def __call__(self, query: GetUser, caller: Caller) -> UserView:
         """The user. Raises UserNotFound."""
         return await self.users.get(query.user_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import AccessReader
+from smp.application.queries.readers import AccessReader, UserReader
 from smp.application.queries.views import AccessView
 from smp.domain.features import features
 from smp.domain.subscription.lifecycle import LIVE
@@ -24,11 +25,14 @@ class ListAccessHandler:
     """The features of the live subscription's revision."""
 
     access: AccessReader
+    users: UserReader
     clock: Clock
 
-    async def __call__(self, query: ListAccess) -> AccessView:
-        """The user's features; none where nothing is live."""
+    async def __call__(self, query: ListAccess, caller: Caller) -> AccessView:
+        """The user's features; none where nothing is live. Raises UserNotFound."""
         standing = await self.access.standing(query.user_id)
+        if standing is None and not caller.is_user(query.user_id):
+            await self.users.get(query.user_id)
         if standing is None:
             return AccessView(query.user_id, None, None, features({}), None)
         status = standing.status_at(await self.clock.now())

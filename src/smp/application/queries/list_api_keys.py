@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smp.application.caller import Caller
 from smp.application.queries.readers import ApiKeyReader
 from smp.application.queries.views import ApiKeyView
 
@@ -20,6 +21,6 @@ class ListApiKeysHandler:
 
     api_keys: ApiKeyReader
 
-    async def __call__(self, query: ListApiKeys) -> Sequence[ApiKeyView]:  # noqa: ARG002 - a query may have no parameters
+    async def __call__(self, query: ListApiKeys, caller: Caller) -> Sequence[ApiKeyView]:
         """The keys, without their secrets."""
         return await self.api_keys.list()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import PlanReader, RevisionPosition
 from smp.application.queries.views import RevisionView
@@ -23,6 +24,6 @@ class ListPlanRevisionsHandler:
 
     plans: PlanReader
 
-    async def __call__(self, query: ListPlanRevisions) -> Page[RevisionView, RevisionPosition]:
+    async def __call__(self, query: ListPlanRevisions, caller: Caller) -> Page[RevisionView, RevisionPosition]:
         """A page of revisions. Raises PlanNotFound."""
         return await self.plans.revisions(query.plan, query.page)

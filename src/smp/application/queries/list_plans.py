@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smp.application.caller import Caller, require_admin
+from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import PlanPosition, PlanReader
 from smp.application.queries.views import PlanView
 from smp.domain.plan.plan import PlanStatus
+from smp.domain.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class ListPlans:
-    """Plans of this status (``None``: all); anybody may see the active ones, administrators the others."""
+    """Plans of this status (``None``: all); anyone may see active ones, callers with ``plans:write`` all."""
 
-    caller: Caller | None
     status: PlanStatus | None = PlanStatus.ACTIVE
     page: PageRequest[PlanPosition] = field(default_factory=PageRequest)
 
@@ -26,8 +26,8 @@ class ListPlansHandler:
 
     plans: PlanReader
 
-    async def __call__(self, query: ListPlans) -> Page[PlanView, PlanPosition]:
+    async def __call__(self, query: ListPlans, caller: Caller) -> Page[PlanView, PlanPosition]:
         """A page of plans. Raises NotAuthenticated or Forbidden for those who may see only active ones."""
         if query.status is not PlanStatus.ACTIVE:
-            require_admin(query.caller)
+            caller.require(Scope.PLANS_WRITE)
         return await self.plans.list(query.status, query.page)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.get_subscription import GetSubscription, GetSubscriptionHandler
+from smp.application.ports.clock import Clock
 from smp.application.queries.readers import EventPosition, SubscriptionReader
 from smp.application.queries.views import EventView
-from smp.domain.events import Actor
+from smp.application.visibility import require_visible
 
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptionEvents:
-    """``viewer`` sees them where it is the owner or an administrator."""
+    """The events of the subscription with this id."""
 
     subscription_id: UUID
-    viewer: Actor
     page: PageRequest[EventPosition] = field(default_factory=PageRequest)
 
 
@@ -26,9 +26,10 @@ class ListSubscriptionEventsHandler:
     """Oldest first."""
 
     subscriptions: SubscriptionReader
-    get_subscription: GetSubscriptionHandler
+    clock: Clock
 
-    async def __call__(self, query: ListSubscriptionEvents) -> Page[EventView, EventPosition]:
+    async def __call__(self, query: ListSubscriptionEvents, caller: Caller) -> Page[EventView, EventPosition]:
         """A page of events. Raises SubscriptionNotFound."""
-        await self.get_subscription(GetSubscription(query.subscription_id, query.viewer))
+        found = await self.subscriptions.get(query.subscription_id, await self.clock.now())
+        require_visible(found, query.subscription_id, caller)
         return await self.subscriptions.events(query.subscription_id, query.page)

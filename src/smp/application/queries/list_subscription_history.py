@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import HistoryPosition, SubscriptionReader, UserReader
@@ -27,7 +28,7 @@ class ListSubscriptionHistoryHandler:
     users: UserReader
     clock: Clock
 
-    async def __call__(self, query: ListSubscriptionHistory) -> Page[SubscriptionView, HistoryPosition]:
+    async def __call__(self, query: ListSubscriptionHistory, caller: Caller) -> Page[SubscriptionView, HistoryPosition]:
         """A page of subscriptions. Raises UserNotFound."""
         page = await self.subscriptions.history(query.user_id, query.page, await self.clock.now())
         if not page.items:

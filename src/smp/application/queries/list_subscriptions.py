@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition, SubscriptionReader
@@ -25,6 +26,6 @@ class ListSubscriptionsHandler:
     subscriptions: SubscriptionReader
     clock: Clock
 
-    async def __call__(self, query: ListSubscriptions) -> Page[SubscriptionView, SubscriptionPosition]:
+    async def __call__(self, query: ListSubscriptions, caller: Caller) -> Page[SubscriptionView, SubscriptionPosition]:
         """A page of subscriptions."""
         return await self.subscriptions.list(query.wanted, query.page, await self.clock.now())

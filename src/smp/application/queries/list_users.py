@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.queries.readers import UserPosition, UserReader
 from smp.application.queries.views import UserView
@@ -24,6 +25,6 @@ class ListUsersHandler:
 
     users: UserReader
 
-    async def __call__(self, query: ListUsers) -> Page[UserView, UserPosition]:
+    async def __call__(self, query: ListUsers, caller: Caller) -> Page[UserView, UserPosition]:
         """A page of users."""
         return await self.users.list(email_key(query.email), query.page)

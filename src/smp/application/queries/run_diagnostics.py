@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
 from smp.application.queries.readers import IntegrityChecker
 from smp.application.queries.views import CheckResult
@@ -22,6 +23,6 @@ class RunDiagnosticsHandler:
     integrity: IntegrityChecker
     clock: Clock
 
-    async def __call__(self, query: RunDiagnostics) -> Sequence[CheckResult]:  # noqa: ARG002 - a query may have no parameters
+    async def __call__(self, query: RunDiagnostics, caller: Caller) -> Sequence[CheckResult]:
         """One finding for each invariant."""
         return await self.integrity.check(await self.clock.now())

@@ -13,7 +13,7 @@ from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
 from smp.application.errors import StorageUnavailable
-from tests.support.builders import ADMIN, a_plan, a_user, an_active, some_terms
+from tests.support.builders import ADMIN_CALLER, a_plan, a_user, an_active, some_terms
 
 
 def test_the_documented_example_works() -> None:
@@ -26,7 +26,7 @@ def test_the_documented_example_works() -> None:
         "CreatePlanHandler": CreatePlanHandler,
         "StorageUnavailable": StorageUnavailable,
         "Uuid7IdGenerator": Uuid7IdGenerator,
-        "actor": ADMIN,
+        "caller": ADMIN_CALLER,
         "terms": some_terms(),
     }
     exec(example, names)  # noqa: S102 - our own docstring

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -18,24 +17,24 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 import smp.adapters.postgres
 from smp.adapters.opentelemetry.requests import TracedApp
 from smp.adapters.opentelemetry.statements import TracedConnection, described
-from smp.adapters.opentelemetry.use_cases import traced
+from smp.adapters.opentelemetry.use_cases import OpenTelemetryUseCaseTracer
 from smp.adapters.postgres.statements import Statement
 from smp.adapters.postgres.tables import METADATA
+from smp.application.caller import ANONYMOUS, Caller
 from smp.application.errors import InvalidCredentials, StorageUnavailable, TooManyAttempts
+from smp.application.execution import WithSpan
 from smp.domain.errors import EmailTaken
 
 
-@dataclass(frozen=True, slots=True)
-class GreetHandler:
-    """A use case."""
+async def greet(spans: Spans, refusal: Exception | None = None) -> str:
+    """A use case that greets, or refuses."""
 
-    refusal: Exception | None = None
-
-    async def __call__(self, name: str) -> str:
-        """Greet, or refuse."""
-        if self.refusal is not None:
-            raise self.refusal
+    async def handler(name: str, _: Caller) -> str:
+        if refusal is not None:
+            raise refusal
         return f"hello {name}"
+
+    return await WithSpan(handler, "Greet", OpenTelemetryUseCaseTracer(spans.tracer))("ann@example.com", ANONYMOUS)
 
 
 class Spans:
@@ -59,10 +58,7 @@ def spans() -> Spans:
 
 
 async def test_a_use_case_has_a_span_of_its_name(spans: Spans) -> None:
-    """And is the same use case: of its own class, with what it was made of."""
-    handler = traced(GreetHandler(), spans.tracer, "Greet")
-    assert isinstance(handler, GreetHandler)
-    assert await handler("ann@example.com") == "hello ann@example.com"
+    assert await greet(spans) == "hello ann@example.com"
     (span,) = spans.all
     assert (span.name, dict(span.attributes or {}), span.status.status_code) == ("Greet", {}, StatusCode.UNSET)
 
@@ -82,7 +78,7 @@ async def test_a_refusal_is_an_outcome_and_a_failure_an_error(
 ) -> None:
     """Named by its class; its text, which may name people, is not told."""
     with pytest.raises(type(refusal)):
-        await traced(GreetHandler(refusal), spans.tracer, "Greet")("ann@example.com")
+        await greet(spans, refusal)
     (span,) = spans.all
     assert span.attributes == {"error.type": type(refusal).__name__}
     assert (span.status.status_code, span.status.description, span.events) == (status, None, ())
@@ -92,7 +88,7 @@ async def test_what_is_part_of_a_request_that_is_not_kept_has_no_span(spans: Spa
     """The sampler has decided, for the whole of it."""
     kept_out = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True))
     with use_span(kept_out):
-        assert await traced(GreetHandler(), spans.tracer, "Greet")("ann") == "hello ann"
+        assert await greet(spans) == "hello ann@example.com"
         assert await TracedConnection(Answering(), spans.tracer, "shop").execute("BEGIN") == "BEGIN () None"
     assert spans.all == ()
 

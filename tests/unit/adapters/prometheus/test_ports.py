@@ -13,12 +13,12 @@ from smp.adapters.prometheus.ports import (
     InstrumentedUnitOfWorkFactory,
 )
 from smp.application.attempt_limits import ACCOUNT_LIMIT
-from smp.application.commands.expire_due_subscriptions import SweepOutcome
 from smp.application.errors import Overloaded, StorageUnavailable, TooManyAttempts, TransactionConflict
+from smp.application.expiry import SweepOutcome
 from smp.application.idempotency import DuplicateRequest
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.user.user import User
-from tests.support.builders import IDS, NOW, a_request, a_user
+from tests.support.builders import IDS, NOW, a_key, a_user, an_outcome
 from tests.support.exposition import Told, read
 from tests.support.hashing import BusyHasher, InstantHasher
 from tests.support.storage import memory_storage
@@ -59,9 +59,9 @@ async def test_a_transaction_that_was_given_up_is_counted(metrics: Metrics) -> N
 
 async def test_an_answer_that_was_given_before_is_counted(metrics: Metrics) -> None:
     counted = InstrumentedUnitOfWorkFactory(memory_storage().unit_of_work, metrics)
-    request = a_request()
+    request = a_key()
     async with counted(request) as work:
-        await work.commit("done")
+        await work.commit(an_outcome())
     for _ in range(2):
         with pytest.raises(DuplicateRequest):
             async with counted(request):

@@ -9,9 +9,11 @@ from smp.adapters.http.access.schemas import AccessOut, AllAccessOut
 from smp.adapters.http.authentication import RequestAuthenticator
 from smp.adapters.http.parameters import bad_parameter, user_id_of
 from smp.application.caller import Caller
-from smp.application.queries.check_access import CheckAccess, CheckAccessHandler
-from smp.application.queries.get_user import GetUser, GetUserHandler
-from smp.application.queries.list_access import ListAccess, ListAccessHandler
+from smp.application.execution import Handler
+from smp.application.queries.check_access import CheckAccess
+from smp.application.queries.list_access import ListAccess
+from smp.application.queries.views import AccessView
+from smp.domain.access import AccessDecision
 from smp.domain.features import is_feature_key
 
 
@@ -23,9 +25,8 @@ class AccessEndpoint:
     """
 
     request_authenticator: RequestAuthenticator
-    check_access: CheckAccessHandler
-    list_access: ListAccessHandler
-    get_user: GetUserHandler
+    check_access: Handler[CheckAccess, AccessDecision]
+    list_access: Handler[ListAccess, AccessView]
 
     async def check_own(self, caller: Caller, feature: str) -> AccessOut:
         """Return whether the caller may use the feature."""
@@ -46,18 +47,7 @@ class AccessEndpoint:
     async def _check(self, caller: Caller, user_id: UUID, feature: str) -> AccessOut:
         if not is_feature_key(feature):
             raise bad_parameter("feature", "must be a key of a-z, 0-9, _ . - that begins with a letter")
-        decision = await self.check_access(CheckAccess(user_id, feature))
-        if decision.status is None:
-            await self._require_user(caller, user_id)
-        return AccessOut.of(feature, decision)
+        return AccessOut.of(feature, await self.check_access(CheckAccess(user_id, feature), caller))
 
     async def _list(self, caller: Caller, user_id: UUID) -> AllAccessOut:
-        view = await self.list_access(ListAccess(user_id))
-        if view.status is None:
-            await self._require_user(caller, user_id)
-        return AllAccessOut.of(view)
-
-    async def _require_user(self, caller: Caller, user_id: UUID) -> None:
-        """Raise UserNotFound where the user does not exist; the caller does."""
-        if caller.actor.id != user_id:
-            await self.get_user(GetUser(user_id))
+        return AllAccessOut.of(await self.list_access(ListAccess(user_id), caller))

@@ -8,33 +8,40 @@ from smp.adapters.http.api.auth.schemas import UserOut
 from smp.adapters.http.api.plans.schemas import PlanOut
 from smp.adapters.http.api.preconditions import etag
 from smp.adapters.http.api.subscriptions.schemas import SubscriptionOut
+from smp.adapters.http.rendered import REPLAYED, RenderedResponse
 from smp.adapters.http.wire import ResponseModel
-from smp.application.idempotency import StoredResponse
 from smp.application.outcomes import PlanOutcome, SubscriptionOutcome, UserOutcome
 
 
-def user_answer(outcome: UserOutcome) -> StoredResponse:
+def user_answer(outcome: UserOutcome) -> RenderedResponse:
     """The user; 201 with its place where it is new."""
     place = f"/v1/users/{outcome.user.id}" if outcome.created else None
-    return _answer(UserOut.of(outcome.user), place)
+    return _answer(outcome, UserOut.of(outcome.user), place)
 
 
-def plan_answer(outcome: PlanOutcome) -> StoredResponse:
+def plan_answer(outcome: PlanOutcome) -> RenderedResponse:
     """The plan with its ETag; 201 with its place where it is new."""
     place = f"/v1/plans/{outcome.plan.code}" if outcome.created else None
-    return _answer(PlanOut.of(outcome.plan), place, outcome.plan.version)
+    return _answer(outcome, PlanOut.of(outcome.plan), place, outcome.plan.version)
 
 
-def subscription_answer(outcome: SubscriptionOutcome) -> StoredResponse:
+def subscription_answer(outcome: SubscriptionOutcome) -> RenderedResponse:
     """The subscription with its ETag; 201 with its place where it is new."""
     place = f"/v1/subscriptions/{outcome.subscription.id}" if outcome.created else None
-    return _answer(SubscriptionOut.of(outcome.subscription), place, outcome.subscription.version)
+    return _answer(outcome, SubscriptionOut.of(outcome.subscription), place, outcome.subscription.version)
 
 
-def _answer(document: ResponseModel, place: str | None, version: int | None = None) -> StoredResponse:
+def _answer(
+    outcome: UserOutcome | PlanOutcome | SubscriptionOutcome,
+    document: ResponseModel,
+    place: str | None,
+    version: int | None = None,
+) -> RenderedResponse:
     headers = {"content-type": "application/json"}
     if place is not None:
         headers["location"] = place
     if version is not None:
         headers["etag"] = etag(version)
-    return StoredResponse(200 if place is None else 201, headers, msgspec.json.encode(document))
+    if outcome.replayed:
+        headers |= REPLAYED
+    return RenderedResponse(200 if place is None else 201, headers, msgspec.json.encode(document))

@@ -11,8 +11,8 @@ from litestar.connection import Request
 from litestar.response import Response
 
 from smp.adapters.http.authentication import Who
-from smp.adapters.http.idempotency import respond
 from smp.adapters.http.problems import BY_SLUG, ProblemDetails
+from smp.adapters.http.rendered import respond
 from smp.adapters.http.settings import UP, Readiness
 
 

@@ -21,17 +21,23 @@ from smp.adapters.http.api.auth.schemas import (
     UserOut,
 )
 from smp.adapters.http.authentication import Who, caller_of, source_of, user_agent_of
-from smp.adapters.http.idempotency import IdempotentExecutor, retried
+from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
+from smp.adapters.http.rendered import respond
 from smp.adapters.http.settings import HttpSettings
-from smp.application.commands.change_password import ChangePassword, ChangePasswordHandler
-from smp.application.commands.log_in import LogIn, LogInHandler
-from smp.application.commands.log_out import LogOut, LogOutHandler
-from smp.application.commands.register_user import RegisterUser, RegisterUserHandler
-from smp.application.commands.revoke_session import RevokeSession, RevokeSessionHandler
-from smp.application.commands.revoke_sessions import RevokeSessions, RevokeSessionsHandler
-from smp.application.paging import PageRequest
-from smp.application.queries.list_sessions import ListSessions, ListSessionsHandler
+from smp.application.caller import ANONYMOUS
+from smp.application.commands.change_password import ChangePassword
+from smp.application.commands.log_in import LoggedIn, LogIn
+from smp.application.commands.log_out import LogOut
+from smp.application.commands.register_user import RegisterUser
+from smp.application.commands.revoke_session import RevokeSession
+from smp.application.commands.revoke_sessions import RevokeSessions
+from smp.application.execution import Handler
+from smp.application.outcomes import UserOutcome
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.list_sessions import ListSessions
+from smp.application.queries.readers import SessionPosition
+from smp.application.queries.views import SessionView
 from smp.domain.errors import SessionNotFound
 
 
@@ -45,13 +51,12 @@ from smp.domain.errors import SessionNotFound
 async def register(
     request: Request[Any, Any, Any],
     data: JSONBody[RegisterIn],
-    handler: FromDishka[RegisterUserHandler],
-    conductor: FromDishka[IdempotentExecutor],
+    handler: FromDishka[Handler[RegisterUser, UserOutcome]],
+    keys: FromDishka[IdempotencyKeys],
 ) -> Response[bytes]:
     """Make an account; it does not sign in."""
-    return await conductor(
-        request, "anonymous", lambda key: handler(RegisterUser(data.email, data.password, key)), user_answer
-    )
+    key = await keys.of(request, ANONYMOUS)
+    return respond(user_answer(await handler(RegisterUser(data.email, data.password, key), ANONYMOUS)))
 
 
 @post(
@@ -65,7 +70,7 @@ async def register(
 async def log_in(
     request: Request[Any, Any, Any],
     data: JSONBody[LoginIn],
-    handler: FromDishka[LogInHandler],
+    handler: FromDishka[Handler[LogIn, LoggedIn]],
     settings: FromDishka[HttpSettings],
 ) -> Response[UserOut]:
     """Start a session; the token is in the cookie and nowhere else. A session that the client brought ends."""
@@ -76,7 +81,7 @@ async def log_in(
         user_agent_of(request),
         request.cookies.get(settings.cookie_name),
     )
-    logged_in = await retried(lambda: handler(command))
+    logged_in = await handler(command, ANONYMOUS)
     max_age_s = int((logged_in.expires_at - logged_in.started_at).total_seconds())
     return Response(UserOut.of(logged_in.user), headers={"set-cookie": _cookie(settings, logged_in.token, max_age_s)})
 
@@ -90,11 +95,10 @@ async def log_in(
     opt={"who": Who.SESSION},
 )
 async def log_out(
-    request: Request[Any, Any, Any], handler: FromDishka[LogOutHandler], settings: FromDishka[HttpSettings]
+    request: Request[Any, Any, Any], handler: FromDishka[Handler[LogOut, None]], settings: FromDishka[HttpSettings]
 ) -> Response[None]:
     """End this session on the server and clear the cookie."""
-    caller = caller_of(request)
-    await retried(lambda: handler(LogOut(caller.user_id, caller.session)))
+    await handler(LogOut(), caller_of(request))
     return Response(None, headers={"set-cookie": _cookie(settings, "", 0)})
 
 
@@ -115,14 +119,12 @@ async def get_me(request: Request[Any, Any, Any]) -> UserOut:
 async def change_password(
     request: Request[Any, Any, Any],
     data: JSONBody[ChangePasswordIn],
-    handler: FromDishka[ChangePasswordHandler],
+    handler: FromDishka[Handler[ChangePassword, None]],
     settings: FromDishka[HttpSettings],
 ) -> None:
     """Change it; every other session of the user ends."""
-    caller = caller_of(request)
     source = source_of(request, settings.trusted_proxies)
-    command = ChangePassword(caller.user_id, caller.session, data.current_password, data.new_password, source)
-    await retried(lambda: handler(command))
+    await handler(ChangePassword(data.current_password, data.new_password, source), caller_of(request))
 
 
 @get(
@@ -134,15 +136,14 @@ async def change_password(
 )
 async def list_sessions(
     request: Request[Any, Any, Any],
-    handler: FromDishka[ListSessionsHandler],
+    handler: FromDishka[Handler[ListSessions, Page[SessionView, SessionPosition]]],
     limit: LimitParameter = LIMIT,
     cursor: CursorParameter = None,
 ) -> SessionsPage:
     """The caller's sessions, newest first."""
     caller = caller_of(request)
     after = cursors.decode("sessions", cursor, tuple[AwareDatetime, cursors.Id])
-    query = ListSessions(caller.user_id, caller.known_user.role, caller.session_id, PageRequest(limit, after))
-    page = await handler(query)
+    page = await handler(ListSessions(caller.user_id, PageRequest(limit, after)), caller)
     return SessionsPage([SessionOut.of(item) for item in page.items], cursors.encode("sessions", page.next))
 
 
@@ -154,13 +155,14 @@ async def list_sessions(
     opt={"who": Who.SESSION, "problems": ("session-not-found",)},
 )
 async def end_session(
-    request: Request[Any, Any, Any], session_id: FromPath[str], handler: FromDishka[RevokeSessionHandler]
+    request: Request[Any, Any, Any], session_id: FromPath[str], handler: FromDishka[Handler[RevokeSession, None]]
 ) -> None:
     """End one of the caller's sessions."""
     parsed = uuid_or_none(session_id)
     if parsed is None:
         raise SessionNotFound(session_id)
-    await retried(lambda: handler(RevokeSession(caller_of(request).user_id, parsed)))
+    caller = caller_of(request)
+    await handler(RevokeSession(caller.user_id, parsed), caller)
 
 
 @delete(
@@ -170,10 +172,12 @@ async def end_session(
     summary="Sign out every other browser",
     opt={"who": Who.SESSION},
 )
-async def end_other_sessions(request: Request[Any, Any, Any], handler: FromDishka[RevokeSessionsHandler]) -> None:
+async def end_other_sessions(
+    request: Request[Any, Any, Any], handler: FromDishka[Handler[RevokeSessions, None]]
+) -> None:
     """End all of the caller's sessions but this one."""
     caller = caller_of(request)
-    await retried(lambda: handler(RevokeSessions(caller.user_id, caller.session)))
+    await handler(RevokeSessions(caller.user_id, keep_current=True), caller)
 
 
 def _cookie(settings: HttpSettings, token: str, max_age_s: int) -> str:

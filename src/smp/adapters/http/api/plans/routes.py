@@ -15,18 +15,23 @@ from smp.adapters.http.api.answers import plan_answer
 from smp.adapters.http.api.conditional import one
 from smp.adapters.http.api.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
 from smp.adapters.http.api.preconditions import expected
-from smp.adapters.http.authentication import Who, caller_of, optional_caller_of
-from smp.adapters.http.idempotency import IdempotentExecutor, respond, retried
+from smp.adapters.http.authentication import Who, caller_of
+from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter, PositionInteger, bad_parameter
+from smp.adapters.http.rendered import respond
 from smp.adapters.http.wire import EmptyBody
-from smp.application.commands.archive_plan import ArchivePlan, ArchivePlanHandler
-from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
-from smp.application.commands.restore_plan import RestorePlan, RestorePlanHandler
-from smp.application.commands.update_plan import UpdatePlan, UpdatePlanHandler
-from smp.application.paging import PageRequest
-from smp.application.queries.get_plan import GetPlan, GetPlanHandler
-from smp.application.queries.list_plan_revisions import ListPlanRevisions, ListPlanRevisionsHandler
-from smp.application.queries.list_plans import ListPlans, ListPlansHandler
+from smp.application.commands.archive_plan import ArchivePlan
+from smp.application.commands.create_plan import CreatePlan
+from smp.application.commands.restore_plan import RestorePlan
+from smp.application.commands.update_plan import UpdatePlan
+from smp.application.execution import Handler
+from smp.application.outcomes import PlanOutcome
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.get_plan import GetPlan
+from smp.application.queries.list_plan_revisions import ListPlanRevisions
+from smp.application.queries.list_plans import ListPlans
+from smp.application.queries.readers import PlanPosition, RevisionPosition
+from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.plan.plan import PlanStatus
 
 _NOTHING = EmptyBody()
@@ -42,7 +47,7 @@ _STATUSES = {"active": PlanStatus.ACTIVE, "archived": PlanStatus.ARCHIVED, "all"
 )
 async def list_plans(
     request: Request[Any, Any, Any],
-    handler: FromDishka[ListPlansHandler],
+    handler: FromDishka[Handler[ListPlans, Page[PlanView, PlanPosition]]],
     status: Annotated[
         str, QueryParameter(name="status", description="`active`, and for administrators `archived` or `all`.")
     ] = "active",
@@ -53,7 +58,7 @@ async def list_plans(
     if status not in _STATUSES:
         raise bad_parameter("status", "must be active, archived or all")
     after = cursors.decode("plans", cursor, tuple[PositionInteger, str])
-    page = await handler(ListPlans(optional_caller_of(request), _STATUSES[status], PageRequest(limit, after)))
+    page = await handler(ListPlans(_STATUSES[status], PageRequest(limit, after)), caller_of(request))
     return PlansPage([PlanOut.of(item) for item in page.items], cursors.encode("plans", page.next))
 
 
@@ -65,10 +70,10 @@ async def list_plans(
     opt={"who": Who.ANYONE, "problems": ("plan-not-found",), "answers": PlanOut, "etag": True},
 )
 async def get_plan(
-    request: Request[Any, Any, Any], plan: FromPath[str], handler: FromDishka[GetPlanHandler]
+    request: Request[Any, Any, Any], plan: FromPath[str], handler: FromDishka[Handler[GetPlan, PlanView]]
 ) -> Response[bytes]:
     """The plan with this code or id, at its newest revision."""
-    view = await handler(GetPlan(plan))
+    view = await handler(GetPlan(plan), caller_of(request))
     return one(request, PlanOut.of(view), view.version)
 
 
@@ -82,17 +87,13 @@ async def get_plan(
 async def create_plan(
     request: Request[Any, Any, Any],
     data: JSONBody[PlanIn],
-    handler: FromDishka[CreatePlanHandler],
-    conductor: FromDishka[IdempotentExecutor],
+    handler: FromDishka[Handler[CreatePlan, PlanOutcome]],
+    keys: FromDishka[IdempotencyKeys],
 ) -> Response[bytes]:
     """Make a plan at revision 1, open to new subscriptions at once."""
     caller, terms = caller_of(request), data.terms()
-    return await conductor(
-        request,
-        caller.name,
-        lambda key: handler(CreatePlan(caller.actor, data.code, data.name, data.description, terms, key)),
-        plan_answer,
-    )
+    key = await keys.of(request, caller)
+    return respond(plan_answer(await handler(CreatePlan(data.code, data.name, data.description, terms, key), caller)))
 
 
 @patch(
@@ -106,11 +107,11 @@ async def change_plan(
     request: Request[Any, Any, Any],
     plan: FromPath[str],
     data: JSONBody[PlanPatchIn],
-    handler: FromDishka[UpdatePlanHandler],
+    handler: FromDishka[Handler[UpdatePlan, PlanOutcome]],
 ) -> Response[bytes]:
     """Merge patch: a change of price, period, trial period or features makes a new revision."""
-    command = UpdatePlan(caller_of(request).actor, plan, data.patch(), expected(request.headers.get("if-match")))
-    return respond(plan_answer(await retried(lambda: handler(command))))
+    command = UpdatePlan(plan, data.patch(), expected(request.headers.get("if-match")))
+    return respond(plan_answer(await handler(command, caller_of(request))))
 
 
 @post(
@@ -124,15 +125,14 @@ async def change_plan(
 async def archive_plan(
     request: Request[Any, Any, Any],
     plan: FromPath[str],
-    handler: FromDishka[ArchivePlanHandler],
-    conductor: FromDishka[IdempotentExecutor],
+    handler: FromDishka[Handler[ArchivePlan, PlanOutcome]],
+    keys: FromDishka[IdempotencyKeys],
     data: JSONBody[EmptyBody] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
 ) -> Response[bytes]:
     """Running subscriptions are untouched."""
     caller, wanted = caller_of(request), expected(request.headers.get("if-match"))
-    return await conductor(
-        request, caller.name, lambda key: handler(ArchivePlan(caller.actor, plan, wanted, key)), plan_answer
-    )
+    key = await keys.of(request, caller)
+    return respond(plan_answer(await handler(ArchivePlan(plan, wanted, key), caller)))
 
 
 @post(
@@ -146,15 +146,14 @@ async def archive_plan(
 async def restore_plan(
     request: Request[Any, Any, Any],
     plan: FromPath[str],
-    handler: FromDishka[RestorePlanHandler],
-    conductor: FromDishka[IdempotentExecutor],
+    handler: FromDishka[Handler[RestorePlan, PlanOutcome]],
+    keys: FromDishka[IdempotencyKeys],
     data: JSONBody[EmptyBody] = _NOTHING,  # noqa: ARG001 - a body, where there is one, must be empty
 ) -> Response[bytes]:
     """New subscriptions are possible again."""
     caller, wanted = caller_of(request), expected(request.headers.get("if-match"))
-    return await conductor(
-        request, caller.name, lambda key: handler(RestorePlan(caller.actor, plan, wanted, key)), plan_answer
-    )
+    key = await keys.of(request, caller)
+    return respond(plan_answer(await handler(RestorePlan(plan, wanted, key), caller)))
 
 
 @get(
@@ -165,14 +164,15 @@ async def restore_plan(
     opt={"who": Who.ADMIN, "query": PAGING, "problems": ("plan-not-found",)},
 )
 async def list_plan_revisions(
+    request: Request[Any, Any, Any],
     plan: FromPath[str],
-    handler: FromDishka[ListPlanRevisionsHandler],
+    handler: FromDishka[Handler[ListPlanRevisions, Page[RevisionView, RevisionPosition]]],
     limit: LimitParameter = LIMIT,
     cursor: CursorParameter = None,
 ) -> RevisionsPage:
     """All revisions, newest first."""
     after = cursors.decode("revisions", cursor, tuple[PositionInteger])
-    page = await handler(ListPlanRevisions(plan, PageRequest(limit, after)))
+    page = await handler(ListPlanRevisions(plan, PageRequest(limit, after)), caller_of(request))
     return RevisionsPage([RevisionOut.of(item) for item in page.items], cursors.encode("revisions", page.next))
 
 

@@ -27,7 +27,7 @@ from smp.adapters.http.api.subscriptions.schemas import (
     SubscriptionsPage,
 )
 from smp.adapters.http.authentication import Who, caller_of
-from smp.adapters.http.idempotency import IdempotentExecutor
+from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.parameters import (
     LIMIT,
     PAGING,
@@ -39,20 +39,24 @@ from smp.adapters.http.parameters import (
     instant,
     uuid_or_none,
 )
+from smp.adapters.http.rendered import respond
 from smp.adapters.http.wire import EmptyBody
-from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
-from smp.application.commands.cancel_subscription import CancelSubscription, CancelSubscriptionHandler
-from smp.application.commands.renew_subscription import RenewSubscription, RenewSubscriptionHandler
-from smp.application.commands.resume_subscription import ResumeSubscription, ResumeSubscriptionHandler
-from smp.application.commands.start_trial import StartTrial, StartTrialHandler
-from smp.application.paging import PageRequest
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.cancel_subscription import CancelSubscription
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.resume_subscription import ResumeSubscription
+from smp.application.commands.start_trial import StartTrial
+from smp.application.execution import Handler
+from smp.application.outcomes import SubscriptionOutcome
+from smp.application.paging import Page, PageRequest
 from smp.application.preconditions import VersionPrecondition
-from smp.application.queries.get_current_subscription import GetCurrentSubscription, GetCurrentSubscriptionHandler
-from smp.application.queries.get_subscription import GetSubscription, GetSubscriptionHandler
-from smp.application.queries.list_subscription_events import ListSubscriptionEvents, ListSubscriptionEventsHandler
-from smp.application.queries.list_subscription_history import ListSubscriptionHistory, ListSubscriptionHistoryHandler
-from smp.application.queries.list_subscriptions import ListSubscriptions, ListSubscriptionsHandler
-from smp.application.queries.readers import SubscriptionFilter
+from smp.application.queries.get_current_subscription import GetCurrentSubscription
+from smp.application.queries.get_subscription import GetSubscription
+from smp.application.queries.list_subscription_events import ListSubscriptionEvents
+from smp.application.queries.list_subscription_history import ListSubscriptionHistory
+from smp.application.queries.list_subscriptions import ListSubscriptions
+from smp.application.queries.readers import EventPosition, HistoryPosition, SubscriptionFilter, SubscriptionPosition
+from smp.application.queries.views import EventView, SubscriptionView
 from smp.domain.errors import SubscriptionNotFound
 from smp.domain.subscription.lifecycle import Status
 
@@ -84,10 +88,10 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
         opt=_options(subject, "no-live-subscription"),
     )
     async def current(
-        request: Request[Any, Any, Any], handler: FromDishka[GetCurrentSubscriptionHandler]
+        request: Request[Any, Any, Any], handler: FromDishka[Handler[GetCurrentSubscription, SubscriptionView]]
     ) -> Response[bytes]:
         """The trial or active subscription at this instant."""
-        view = await handler(GetCurrentSubscription(subject.user_id(request)))
+        view = await handler(GetCurrentSubscription(subject.user_id(request)), caller_of(request))
         return one(request, SubscriptionOut.of(view), view.version)
 
     @post(
@@ -108,17 +112,13 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     async def trial(
         request: Request[Any, Any, Any],
         data: JSONBody[StartTrialIn],
-        handler: FromDishka[StartTrialHandler],
-        conductor: FromDishka[IdempotentExecutor],
+        handler: FromDishka[Handler[StartTrial, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
         """Start the plan's trial; once per user and plan, ever."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
-        return await conductor(
-            request,
-            caller.name,
-            lambda key: handler(StartTrial(caller.actor, user_id, data.plan, wanted, key)),
-            subscription_answer,
-        )
+        key = await keys.of(request, caller)
+        return respond(subscription_answer(await handler(StartTrial(user_id, data.plan, wanted, key), caller)))
 
     @post(
         f"{base}/activate",
@@ -138,18 +138,16 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     async def activate(
         request: Request[Any, Any, Any],
         data: JSONBody[ActivateIn],
-        handler: FromDishka[ActivateSubscriptionHandler],
-        conductor: FromDishka[IdempotentExecutor],
+        handler: FromDishka[Handler[ActivateSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
         """A new subscription (201), or the running trial converted (200), also to another plan."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
-        return await conductor(
-            request,
-            caller.name,
-            lambda key: handler(
-                ActivateSubscription(caller.actor, user_id, data.plan, data.payment_method, wanted, key)
-            ),
-            subscription_answer,
+        key = await keys.of(request, caller)
+        return respond(
+            subscription_answer(
+                await handler(ActivateSubscription(user_id, data.plan, data.payment_method, wanted, key), caller)
+            )
         )
 
     @post(
@@ -162,19 +160,15 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     )
     async def cancel(
         request: Request[Any, Any, Any],
-        handler: FromDishka[CancelSubscriptionHandler],
-        conductor: FromDishka[IdempotentExecutor],
+        handler: FromDishka[Handler[CancelSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
         data: JSONBody[CancelIn] = _CANCEL_NOW,
     ) -> Response[bytes]:
         """Now is final; at the period's end it gives access until then and can be resumed."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
         at = data.at
-        return await conductor(
-            request,
-            caller.name,
-            lambda key: handler(CancelSubscription(caller.actor, user_id, at, wanted, key)),
-            subscription_answer,
-        )
+        key = await keys.of(request, caller)
+        return respond(subscription_answer(await handler(CancelSubscription(user_id, at, wanted, key), caller)))
 
     @post(
         f"{base}/resume",
@@ -186,18 +180,14 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     )
     async def resume(
         request: Request[Any, Any, Any],
-        handler: FromDishka[ResumeSubscriptionHandler],
-        conductor: FromDishka[IdempotentExecutor],
+        handler: FromDishka[Handler[ResumeSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
         data: JSONBody[EmptyBody] = _RESUME,  # noqa: ARG001 - a body, where there is one, must be empty
     ) -> Response[bytes]:
         """Only before the end: what is over is over."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
-        return await conductor(
-            request,
-            caller.name,
-            lambda key: handler(ResumeSubscription(caller.actor, user_id, wanted, key)),
-            subscription_answer,
-        )
+        key = await keys.of(request, caller)
+        return respond(subscription_answer(await handler(ResumeSubscription(user_id, wanted, key), caller)))
 
     @post(
         f"{base}/renew",
@@ -209,19 +199,15 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     )
     async def renew(
         request: Request[Any, Any, Any],
-        handler: FromDishka[RenewSubscriptionHandler],
-        conductor: FromDishka[IdempotentExecutor],
+        handler: FromDishka[Handler[RenewSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
         data: JSONBody[RenewIn] = _RENEW,
     ) -> Response[bytes]:
         """One period is added to the end, at the price of the revision that it is bound to."""
         caller, user_id, wanted = caller_of(request), subject.user_id(request), _expected(request)
         method = data.payment_method
-        return await conductor(
-            request,
-            caller.name,
-            lambda key: handler(RenewSubscription(caller.actor, user_id, method, wanted, key)),
-            subscription_answer,
-        )
+        key = await keys.of(request, caller)
+        return respond(subscription_answer(await handler(RenewSubscription(user_id, method, wanted, key), caller)))
 
     @get(
         f"{subject.base}/subscriptions",
@@ -232,13 +218,14 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     )
     async def history(
         request: Request[Any, Any, Any],
-        handler: FromDishka[ListSubscriptionHistoryHandler],
+        handler: FromDishka[Handler[ListSubscriptionHistory, Page[SubscriptionView, HistoryPosition]]],
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SubscriptionsPage:
         """Newest first."""
         after = cursors.decode("history", cursor, tuple[AwareDatetime, cursors.Id])
-        page = await handler(ListSubscriptionHistory(subject.user_id(request), PageRequest(limit, after)))
+        query = ListSubscriptionHistory(subject.user_id(request), PageRequest(limit, after))
+        page = await handler(query, caller_of(request))
         items = [SubscriptionOut.of(item) for item in page.items]
         return SubscriptionsPage(items, cursors.encode("history", page.next))
 
@@ -253,10 +240,12 @@ def of_subject(subject: Subject) -> list[HTTPRouteHandler]:
     opt={"who": Who.SESSION, "problems": ("subscription-not-found",), "answers": SubscriptionOut, "etag": True},
 )
 async def get_subscription(
-    request: Request[Any, Any, Any], subscription_id: FromPath[str], handler: FromDishka[GetSubscriptionHandler]
+    request: Request[Any, Any, Any],
+    subscription_id: FromPath[str],
+    handler: FromDishka[Handler[GetSubscription, SubscriptionView]],
 ) -> Response[bytes]:
     """As of now; for the owner and for administrators."""
-    view = await handler(GetSubscription(_subscription_id(subscription_id), caller_of(request).actor))
+    view = await handler(GetSubscription(_subscription_id(subscription_id)), caller_of(request))
     return one(request, SubscriptionOut.of(view), view.version)
 
 
@@ -270,16 +259,14 @@ async def get_subscription(
 async def list_events(
     request: Request[Any, Any, Any],
     subscription_id: FromPath[str],
-    handler: FromDishka[ListSubscriptionEventsHandler],
+    handler: FromDishka[Handler[ListSubscriptionEvents, Page[EventView, EventPosition]]],
     limit: LimitParameter = LIMIT,
     cursor: CursorParameter = None,
 ) -> EventsPage:
     """Oldest first; for the owner and for administrators."""
     after = cursors.decode("events", cursor, tuple[PositionInteger])
-    query = ListSubscriptionEvents(
-        _subscription_id(subscription_id), caller_of(request).actor, PageRequest(limit, after)
-    )
-    page = await handler(query)
+    query = ListSubscriptionEvents(_subscription_id(subscription_id), PageRequest(limit, after))
+    page = await handler(query, caller_of(request))
     return EventsPage([EventOut.of(item) for item in page.items], cursors.encode("events", page.next))
 
 
@@ -295,7 +282,8 @@ async def list_events(
     },
 )
 async def list_subscriptions(  # noqa: PLR0913, PLR0917 - one for each parameter of the contract
-    handler: FromDishka[ListSubscriptionsHandler],
+    request: Request[Any, Any, Any],
+    handler: FromDishka[Handler[ListSubscriptions, Page[SubscriptionView, SubscriptionPosition]]],
     status: Annotated[
         list[str] | None, QueryParameter(name="status", description="The status that holds now; may repeat.")
     ] = None,
@@ -325,7 +313,7 @@ async def list_subscriptions(  # noqa: PLR0913, PLR0917 - one for each parameter
     order = "subscriptions-by-end" if wanted.by_end else "subscriptions"
     position = tuple[AwareDatetime, cursors.Id] if wanted.by_end else tuple[None, cursors.Id]
     after = cursors.decode(order, cursor, position)
-    page = await handler(ListSubscriptions(wanted, PageRequest(limit, after)))
+    page = await handler(ListSubscriptions(wanted, PageRequest(limit, after)), caller_of(request))
     return SubscriptionsPage([SubscriptionOut.of(item) for item in page.items], cursors.encode(order, page.next))
 
 

@@ -15,16 +15,19 @@ from smp.adapters.http.api import cursors
 from smp.adapters.http.api.auth.schemas import SessionOut, SessionsPage, UserOut
 from smp.adapters.http.api.subjects import USER
 from smp.adapters.http.api.users.schemas import UserPatchIn, UsersPage
-from smp.adapters.http.authentication import Who
-from smp.adapters.http.idempotency import retried
+from smp.adapters.http.authentication import Who, caller_of
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, uuid_or_none
-from smp.application.commands.revoke_session import RevokeSession, RevokeSessionHandler
-from smp.application.commands.revoke_sessions import RevokeSessions, RevokeSessionsHandler
-from smp.application.commands.update_user_access import UpdateUserAccess, UpdateUserAccessHandler
-from smp.application.paging import PageRequest
-from smp.application.queries.get_user import GetUser, GetUserHandler
-from smp.application.queries.list_sessions import ListSessions, ListSessionsHandler
-from smp.application.queries.list_users import ListUsers, ListUsersHandler
+from smp.application.commands.revoke_session import RevokeSession
+from smp.application.commands.revoke_sessions import RevokeSessions
+from smp.application.commands.update_user_access import UpdateUserAccess
+from smp.application.execution import Handler
+from smp.application.outcomes import UserOutcome
+from smp.application.paging import Page, PageRequest
+from smp.application.queries.get_user import GetUser
+from smp.application.queries.list_sessions import ListSessions
+from smp.application.queries.list_users import ListUsers
+from smp.application.queries.readers import SessionPosition, UserPosition
+from smp.application.queries.views import SessionView, UserView
 from smp.domain.errors import SessionNotFound
 
 
@@ -36,7 +39,8 @@ from smp.domain.errors import SessionNotFound
     opt={"who": Who.ADMIN, "query": ("email", *PAGING)},
 )
 async def list_users(
-    handler: FromDishka[ListUsersHandler],
+    request: Request[Any, Any, Any],
+    handler: FromDishka[Handler[ListUsers, Page[UserView, UserPosition]]],
     email: Annotated[
         str, QueryParameter(name="email", max_length=320, description="How the email begins, without regard to case.")
     ] = "",
@@ -45,7 +49,7 @@ async def list_users(
 ) -> UsersPage:
     """All accounts, or those whose email begins so."""
     after = cursors.decode("users", cursor, tuple[str])
-    page = await handler(ListUsers(email, PageRequest(limit, after)))
+    page = await handler(ListUsers(email, PageRequest(limit, after)), caller_of(request))
     return UsersPage([UserOut.of(item) for item in page.items], cursors.encode("users", page.next))
 
 
@@ -57,10 +61,10 @@ async def list_users(
     opt={"who": Who.ADMIN, "problems": ("user-not-found",)},
 )
 async def get_user(
-    request: Request[Any, Any, Any], user_id: FromPath[str], handler: FromDishka[GetUserHandler]
+    request: Request[Any, Any, Any], user_id: FromPath[str], handler: FromDishka[Handler[GetUser, UserView]]
 ) -> UserOut:
     """The account."""
-    return UserOut.of(await handler(GetUser(_subject(request, user_id))))
+    return UserOut.of(await handler(GetUser(_subject(request, user_id)), caller_of(request)))
 
 
 @patch(
@@ -74,7 +78,7 @@ async def change_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
     data: JSONBody[UserPatchIn],
-    handler: FromDishka[UpdateUserAccessHandler],
+    handler: FromDishka[Handler[UpdateUserAccess, UserOutcome]],
 ) -> UserOut:
     """Works on that user's very next request; disabling ends all of the user's sessions."""
     command = UpdateUserAccess(
@@ -82,7 +86,7 @@ async def change_user(
         None if data.role is UNSET else data.role,
         None if data.disabled is UNSET else data.disabled,
     )
-    return UserOut.of((await retried(lambda: handler(command))).user)
+    return UserOut.of((await handler(command, caller_of(request))).user)
 
 
 @get(
@@ -95,15 +99,14 @@ async def change_user(
 async def list_sessions_of_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
-    get_user_handler: FromDishka[GetUserHandler],
-    handler: FromDishka[ListSessionsHandler],
+    handler: FromDishka[Handler[ListSessions, Page[SessionView, SessionPosition]]],
     limit: LimitParameter = LIMIT,
     cursor: CursorParameter = None,
 ) -> SessionsPage:
     """The user's sessions, newest first."""
-    user = await get_user_handler(GetUser(_subject(request, user_id)))
     after = cursors.decode("sessions", cursor, tuple[AwareDatetime, cursors.Id])
-    page = await handler(ListSessions(user.id, user.role, None, PageRequest(limit, after)))
+    query = ListSessions(_subject(request, user_id), PageRequest(limit, after))
+    page = await handler(query, caller_of(request))
     return SessionsPage([SessionOut.of(item) for item in page.items], cursors.encode("sessions", page.next))
 
 
@@ -118,14 +121,14 @@ async def end_session_of_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
     session_id: FromPath[str],
-    handler: FromDishka[RevokeSessionHandler],
+    handler: FromDishka[Handler[RevokeSession, None]],
 ) -> None:
     """The session is dead on the server at once."""
     parsed = uuid_or_none(session_id)
     if parsed is None:
         raise SessionNotFound(session_id)
     subject = _subject(request, user_id)
-    await retried(lambda: handler(RevokeSession(subject, parsed)))
+    await handler(RevokeSession(subject, parsed), caller_of(request))
 
 
 @delete(
@@ -138,12 +141,10 @@ async def end_session_of_user(
 async def end_sessions_of_user(
     request: Request[Any, Any, Any],
     user_id: FromPath[str],
-    get_user_handler: FromDishka[GetUserHandler],
-    handler: FromDishka[RevokeSessionsHandler],
+    handler: FromDishka[Handler[RevokeSessions, None]],
 ) -> None:
     """All of the user's sessions end."""
-    user = await get_user_handler(GetUser(_subject(request, user_id)))
-    await retried(lambda: handler(RevokeSessions(user.id, None)))
+    await handler(RevokeSessions(_subject(request, user_id)), caller_of(request))
 
 
 def _subject(request: Request[Any, Any, Any], user_id: str) -> UUID:  # noqa: ARG001 - named in the path, read there
