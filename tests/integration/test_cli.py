@@ -250,7 +250,10 @@ def test_migrate_brings_an_empty_database_up_to_date_once(run: Run, unmigrated_d
         return run("migrate", *arguments, SMP_DATABASE_URL=unmigrated_database_url)
 
     before = on_empty("--check")
-    assert (before.code, before.out) == (1, f"the schema is at nothing, this version needs {head}: run smp migrate\n")
+    assert (before.code, before.out) == (
+        1,
+        f"the database has no schema yet, and this version needs {head}: run smp migrate\n",
+    )
     assert on_empty("--check", "--json").document == {"up_to_date": False, "current": None, "head": head}
     assert on_empty("--json").document == {"applied": REVISIONS, "before": None, "current": head}
     again = on_empty()
@@ -279,7 +282,7 @@ def test_an_admin_is_made_with_a_password_from_standard_input(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\nthis is not read\n"))
     answer = run("admin", "create", "--email", "Root@Example.com", "--password-stdin")
-    assert (answer.code, answer.out) == (0, "administrator made: Root@Example.com\n")
+    assert (answer.code, answer.out) == (0, "administrator created: Root@Example.com\n")
     kept = sql(database_url, "SELECT password_hash FROM users WHERE email_key = 'root@example.com' AND role = 'admin'")
     assert wait_for(matches(kept, PASSWORD))
 
@@ -300,7 +303,7 @@ def test_an_admins_password_is_made_up_on_demand_and_shown_once(run: Run, databa
     kept = sql(database_url, "SELECT password_hash FROM users WHERE id = $1", UUID(made["id"]))
     assert wait_for(matches(kept, made["password"]))
     for_people = run("admin", "create", "--email", "two@example.com", "--generate-password")
-    assert for_people.out.startswith("administrator made: two@example.com\npassword, shown this once: ")
+    assert for_people.out.startswith("administrator created: two@example.com\npassword, shown only once: ")
 
 
 def test_nobody_is_asked_for_a_password_where_nobody_sits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +326,7 @@ def test_a_person_is_asked_for_the_password_twice(run: Run, monkeypatch: pytest.
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda *_: PASSWORD)
     answer = run("admin", "create", "--email", "root@example.com")
     assert answer.code == 0, answer
-    assert answer.out.endswith("administrator made: root@example.com\n")
+    assert answer.out.endswith("administrator created: root@example.com\n")
 
 
 def test_all_that_is_wrong_with_an_admin_is_told_and_ends_with_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,13 +345,13 @@ def test_an_email_that_is_taken_ends_with_1(run: Run) -> None:
 
 
 def test_keys_are_made_listed_and_revoked(run: Run) -> None:
-    assert "there are no keys" in run("api-key", "list").out
+    assert "there are no API keys" in run("api-key", "list").out
     assert run("api-key", "list", "--json").document == []
     made = run("api-key", "create", "the web shop", "--json").document
     assert set(made) == {"id", "name", "created_at", "revoked_at", "secret"}
     assert made["secret"].startswith("smp_")
     other = run("api-key", "create", "a proxy")
-    assert "secret, shown this once: smp_" in other.out
+    assert "secret, shown only once: smp_" in other.out
     (listed, _) = run("api-key", "list", "--json").document
     assert listed == {name: made[name] for name in ("id", "name", "created_at", "revoked_at")}
     assert run("api-key", "revoke", made["id"], "--json").document == {"id": made["id"], "revoked": True}
@@ -366,7 +369,7 @@ def test_a_key_that_is_not_there_or_revoked_already_ends_with_1(run: Run) -> Non
     assert run("api-key", "revoke", key_id).out == f"key {key_id} revoked\n"
     again = run("api-key", "revoke", key_id)
     assert (again.code, again.out) == (1, "")
-    assert again.error.startswith(f"there is no key {key_id} that is not revoked")
+    assert again.error.startswith(f"there is no key {key_id}, or it is revoked already")
     assert run("api-key", "revoke", key_id, "--json").document["revoked"] is False
 
 
@@ -425,7 +428,7 @@ def test_a_bad_row_costs_itself_only_and_ends_with_1(run: Run, database_url: str
     assert str(bad) in answer.err
     for_people = run("expire")
     assert for_people.code == 1
-    assert "1 subscription could not be ended, see the log and run smp doctor" in for_people.out
+    assert "1 subscription could not be ended: see the log, and run smp doctor" in for_people.out
 
 
 # --- demo and doctor ----------------------------------------------------------------------------------------------
@@ -453,7 +456,7 @@ def test_a_demonstration_is_whole_and_made_once(run: Run, database_url: str) -> 
 def test_a_demonstration_tells_people_how_to_sign_in(run: Run) -> None:
     answer = run("demo", "--users", "30")
     assert answer.code == 0
-    assert answer.out.startswith("Made 6 plans, 30 users, ")
+    assert answer.out.startswith("Created 6 plans, 30 users, ")
     assert "@demo.example" in answer.out
     assert "nothing was changed" in run("demo").out
 
@@ -535,7 +538,7 @@ def test_a_wrong_setting_ends_with_2_and_names_the_variable(run: Run) -> None:
 def test_production_without_a_database_says_so(run: Run) -> None:
     answer = run("serve", SMP_ENV="production", SMP_DATABASE_URL=None)
     assert answer.code == 2
-    assert answer.error.startswith("SMP_DATABASE_URL is missing; production needs a PostgreSQL of yours")
+    assert answer.error.startswith("SMP_DATABASE_URL is missing; production needs a PostgreSQL server")
 
 
 def test_a_database_that_does_not_answer_is_told(run: Run) -> None:
@@ -597,7 +600,7 @@ def test_an_old_data_directory_is_told(run: Run, data_dir: Path) -> None:
     (cluster / "PG_VERSION").write_text("13\n")
     answer = run("expire", SMP_DATABASE_URL=None, SMP_DATA_DIR=str(data_dir))
     assert answer.code == 1
-    assert "are PostgreSQL 13's, and this is PostgreSQL" in answer.error
+    assert "are of PostgreSQL 13, and this is PostgreSQL" in answer.error
 
 
 def test_a_traceback_is_shown_only_on_demand(run: Run) -> None:

@@ -270,7 +270,7 @@ def test_data_of_another_major_version_are_left_alone(data_dir: Path) -> None:
     (data_dir / "start.lock").touch()
     (data_dir / "db" / "PG_VERSION").write_text("17\n", encoding="utf-8")
     with pytest.raises(
-        DataVersionMismatch, match=r"PostgreSQL 17's, and this is PostgreSQL 18: .*pg_dump.*SMP_DATA_DIR"
+        DataVersionMismatch, match=r"of PostgreSQL 17, and this is PostgreSQL 18: .*pg_dump.*SMP_DATA_DIR"
     ):
         EmbeddedPostgres(data_dir).start()
     assert [path.name for path in (data_dir / "db").iterdir()] == ["PG_VERSION"]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from smp.adapters.memory.store import Counted, MemoryStore, State
+from smp.adapters.memory.store import MemoryStore, State, ThrottleScope
 from smp.application.attempt_limits import Attempts
 
 Error = TypeVar("Error", bound=Exception)
@@ -33,5 +33,5 @@ def refused(
 
 
 def _without_attempts(state: State) -> State:
-    none: Mapping[tuple[Counted, str], Attempts] = MappingProxyType({})
+    none: Mapping[tuple[ThrottleScope, str], Attempts] = MappingProxyType({})
     return replace(state, attempts=none)

@@ -94,11 +94,11 @@ class ProcessServices(CliServices):
             finally:
                 await container.close()
 
-    def serve(self, audience: StartupReporter) -> None:
+    def serve(self, reporter: StartupReporter) -> None:
         """Answer requests until told to stop."""
         from smp.bootstrap.serve import serve
 
-        serve(self._settings(), audience)
+        serve(self._settings(), reporter)
 
     async def schema_state(self) -> SchemaState:
         """How far the database's schema is."""

@@ -39,7 +39,7 @@ class LogStartupReporter(StartupReporter):
         """As a line of level warning."""
         _log.warning(text)
 
-    def admin_made(self, email: str, generated_password: str | None) -> None:
+    def admin_created(self, email: str, generated_password: str | None) -> None:
         """Without the password: a log is kept. None is generated in production."""
         if generated_password is not None:
             raise AssertionError("a generated password would be lost")
@@ -50,7 +50,7 @@ class LogStartupReporter(StartupReporter):
         _log.info("starting", address=address, database=database)
 
 
-def serve(settings: Settings, audience: StartupReporter) -> None:
+def serve(settings: Settings, reporter: StartupReporter) -> None:
     """Answer requests until SIGTERM or SIGINT; then finish those under way, and return.
 
     Raises:
@@ -58,15 +58,15 @@ def serve(settings: Settings, audience: StartupReporter) -> None:
             cannot start.
         WorkersFailed: where the workers ended by themselves.
     """
-    audience = LogStartupReporter() if settings.environment is Environment.PRODUCTION else audience
+    reporter = LogStartupReporter() if settings.environment is Environment.PRODUCTION else reporter
     _check_blocklist(settings)
     are_traces_wanted(os.environ)
     with ExitStack() as stack, suppress(Terminated, asyncio.CancelledError, KeyboardInterrupt):
         stack.enter_context(reserve_port(settings.host, settings.port, "SMP_PORT"))
-        opened = stack.enter_context(open_database(settings, audience.notice))
-        asyncio.run(_prepare(opened, audience))
+        opened = stack.enter_context(open_database(settings, reporter.notice))
+        asyncio.run(_prepare(opened, reporter))
         share_metrics(stack, settings)
-        audience.starting(settings.address, describe(settings))
+        reporter.starting(settings.address, describe(settings))
         run_workers(settings)
 
 
@@ -80,7 +80,7 @@ def _check_blocklist(settings: Settings) -> None:
         raise SettingsInvalid((told,)) from error
 
 
-async def _prepare(settings: Settings, audience: StartupReporter) -> None:
+async def _prepare(settings: Settings, reporter: StartupReporter) -> None:
     await ensure_schema(settings)
     if settings.admin_email is None and settings.is_production:
         return
@@ -97,9 +97,9 @@ async def _prepare(settings: Settings, audience: StartupReporter) -> None:
             command = CreateAdmin(email, settings.admin_password or generated or "", only_the_first=True)
             made = await create(command, OPERATOR)
         except EmailTaken:
-            audience.notice(f"{email} has an account that is no administrator's; smp admin create makes one")
+            reporter.notice(f"{email} has an account that is no administrator's; smp admin create makes one")
             return
         if made is not None:
-            audience.admin_made(email, generated)
+            reporter.admin_created(email, generated)
     finally:
         await container.close()

@@ -1,1 +1,1 @@
-"""The command line: rich output for people, ``--json`` for programs; what it does, a :class:`Runtime` does for it."""
+"""The command line: text for people, ``--json`` for programs. Its commands work through :class:`CliServices`."""

@@ -19,11 +19,11 @@ from smp.application.queries.views import ApiKeyView
 
 
 def api_key_commands(runtime: CliServices) -> click.Group:
-    """The commands over this runtime."""
+    """Return the command group ``api-key``."""
 
     @click.group("api-key")
     def api_key() -> None:
-        """The keys by which services are known."""
+        """Manage the API keys of services."""
 
     api_key.add_command(_create_command(runtime))
     api_key.add_command(_list_command(runtime))
@@ -34,30 +34,32 @@ def api_key_commands(runtime: CliServices) -> click.Group:
 def _create_command(runtime: CliServices) -> click.Command:
     @click.command("create")
     @click.argument("name")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     def create(*, name: str, as_json: bool) -> None:
-        """Make a key for the service NAME; its secret is shown this once."""
-        made = asyncio.run(_create(runtime, name))
+        """Create an API key for the service NAME, and show its secret once."""
+        created = asyncio.run(_create(runtime, name))
         if as_json:
-            print_json({**_document(made.key), "secret": made.secret})
+            print_json({**_document(created.key), "secret": created.secret})
         else:
-            print_line(f"key {made.key.id} made for {made.key.name}\nsecret, shown this once: {made.secret}")
+            print_line(
+                f"key {created.key.id} created for {created.key.name}\nsecret, shown only once: {created.secret}"
+            )
 
     return create
 
 
 def _list_command(runtime: CliServices) -> click.Command:
     @click.command("list")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     def list_(*, as_json: bool) -> None:
-        """List all keys, revoked ones too, oldest first."""
+        """List all API keys, including revoked ones, oldest first."""
         keys = asyncio.run(_list(runtime))
         if as_json:
             print_json([_document(key) for key in keys])
         elif keys:
-            print_table(("id", "name", "made", "revoked"), [_row(key) for key in keys])
+            print_table(("id", "name", "created", "revoked"), [_row(key) for key in keys])
         else:
-            print_line("there are no keys; smp api-key create NAME makes one")
+            print_line("there are no API keys; create one with smp api-key create NAME")
 
     return list_
 
@@ -65,17 +67,17 @@ def _list_command(runtime: CliServices) -> click.Command:
 def _revoke_command(runtime: CliServices) -> click.Command:
     @click.command("revoke")
     @click.argument("key_id", metavar="ID", type=click.UUID)
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.pass_context
     def revoke(context: click.RichContext, *, key_id: UUID, as_json: bool) -> None:
-        """Revoke the key ID: it is refused from the service's very next request on."""
+        """Revoke the API key with this ID. The service's next request is refused. Exit code 1 if there is none."""
         revoked = asyncio.run(_revoke(runtime, key_id))
         if as_json:
             print_json({"id": key_id, "revoked": revoked})
         elif revoked:
             print_line(f"key {key_id} revoked")
         else:
-            print_error(f"there is no key {key_id} that is not revoked; smp api-key list shows them all")
+            print_error(f"there is no key {key_id}, or it is revoked already; smp api-key list shows all keys")
         context.exit(0 if revoked else 1)
 
     return revoke

@@ -15,7 +15,7 @@ from smp.adapters.cli.runtime import BackupOutcome, CliServices
 
 
 def backup_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``backup``."""
 
     @click.command("backup")
     @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))

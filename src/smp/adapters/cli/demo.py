@@ -14,7 +14,7 @@ USERS_MAX = 1_000_000
 
 
 def demo_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``demo``."""
 
     @click.command("demo")
     @click.option(
@@ -22,13 +22,13 @@ def demo_command(runtime: CliServices) -> click.Command:
         type=click.IntRange(1, USERS_MAX),
         default=USERS_DEFAULT,
         show_default=True,
-        help="How many accounts to make.",
+        help="The number of users to create.",
     )
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     def demo(*, users: int, as_json: bool) -> None:
-        """Fill the database with a believable set of data: plans, accounts and two years of their subscriptions.
+        """Fill the database with realistic data: plans, users and two years of their subscriptions.
 
-        Where such data are there already, nothing is changed. Not for production.
+        If the demo data exist already, nothing is changed. Refused in production.
         """
         outcome = asyncio.run(_load(runtime, users, as_json=as_json))
         if as_json:
@@ -40,7 +40,7 @@ def demo_command(runtime: CliServices) -> click.Command:
 
 
 async def _load(runtime: CliServices, users: int, *, as_json: bool) -> DemoOutcome:
-    from rich.console import Console  # noqa: PLC0415 - start-up: wanted by this command only
+    from rich.console import Console  # noqa: PLC0415 - faster start: only this command needs it
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("Writing users"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -63,11 +63,11 @@ def _document(outcome: DemoOutcome) -> dict[str, object]:
 
 def _print(outcome: DemoOutcome) -> None:
     if outcome.already_there:
-        print_line("The demonstration's data are there already; nothing was changed.")
+        print_line("The demo data exist already; nothing was changed.")
     else:
         print_line(
-            f"Made {counted(outcome.plans, 'plan')}, {counted(outcome.users, 'user')},"
+            f"Created {counted(outcome.plans, 'plan')}, {counted(outcome.users, 'user')},"
             f" {counted(outcome.subscriptions, 'subscription')} and {counted(outcome.events, 'event')}."
         )
-    print_line(f"All of the demonstration's users have the password {outcome.password!r}; among them:")
-    print_table(("email", "standing"), [(login.email, login.standing) for login in outcome.logins])
+    print_line(f"All demo users have the password {outcome.password!r}. Some of them:")
+    print_table(("email", "subscription"), [(login.email, login.standing) for login in outcome.logins])

@@ -6,28 +6,28 @@ import asyncio
 
 import rich_click as click
 
-from smp.adapters.cli.output import counted, finding_document, print_findings, print_json, print_line
+from smp.adapters.cli.output import check_document, counted, print_check_results, print_json, print_line
 from smp.adapters.cli.runtime import CliServices
 
 
 def doctor_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``doctor``."""
 
     @click.command("doctor")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.pass_context
     def doctor(context: click.RichContext, *, as_json: bool) -> None:
-        """Look for what is wrong, and say what to do: settings, database, migrations, and the invariants of the data.
+        """Check the settings, the database, its migrations and the invariants of its data; say how to repair each.
 
-        Changes nothing. Exit code 1 where anything is wrong.
+        Changes nothing. Exit code 1 if a check fails.
         """
-        findings = asyncio.run(runtime.diagnose())
-        wrong = sum(not check_result.ok for check_result in findings)
+        results = asyncio.run(runtime.diagnose())
+        failed = sum(not result.ok for result in results)
         if as_json:
-            print_json({"ok": not wrong, "findings": [finding_document(check_result) for check_result in findings]})
+            print_json({"ok": not failed, "findings": [check_document(result) for result in results]})
         else:
-            print_findings(findings)
-            print_line(f"{counted(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")
-        context.exit(1 if wrong else 0)
+            print_check_results(results)
+            print_line(f"{counted(failed, 'check')} failed." if failed else "Nothing is wrong.")
+        context.exit(1 if failed else 0)
 
     return doctor

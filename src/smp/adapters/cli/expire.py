@@ -21,16 +21,16 @@ _REPORT_EVERY_S = 0.1
 
 
 def expire_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``expire``."""
 
     @click.command("expire")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.pass_context
     def expire(context: click.RichContext, *, as_json: bool) -> None:
-        """Write down, once, what time has ended: subscriptions that reached their end.
+        """Run the expiry job once: store the final status of overdue subscriptions, and write their events.
 
-        Answers do not wait for it: what is over is over for every reader. Many at once share the work, and a run that
-        finds nothing changes nothing. Exit code 1 where a subscription could not be ended; the log says which.
+        Answers are right before it runs, because they are computed from the dates. Several of these commands can run
+        at once and share the work. Exit code 1 if a subscription could not be ended; the log says which.
         """
         started = monotonic()
         outcome = asyncio.run(_sweep(runtime))
@@ -60,7 +60,7 @@ async def _sweep(runtime: CliServices) -> SweepOutcome:
 
 
 class _Meter:
-    """A line on the terminal that counts up; nothing where no one looks."""
+    """A line on standard error that shows the progress, if that is a terminal."""
 
     def __init__(self) -> None:
         self._shown_at = monotonic()
@@ -87,8 +87,8 @@ class _Meter:
 def _summary(outcome: SweepOutcome, elapsed_s: float) -> str:
     text = (
         f"{counted(outcome.ended, 'subscription')} ended ({outcome.expired:,} expired, {outcome.cancelled:,} cancelled)"
-        f" in {elapsed_s:.1f} s; {counted(outcome.purged, 'outdated row')} removed"
+        f" in {elapsed_s:.1f} s; {counted(outcome.purged, 'expired row')} purged"
     )
     if outcome.failed:
-        text += f"; {counted(len(outcome.failed), 'subscription')} could not be ended, see the log and run smp doctor"
+        text += f"; {counted(len(outcome.failed), 'subscription')} could not be ended: see the log, and run smp doctor"
     return text

@@ -11,20 +11,20 @@ from smp.adapters.cli.runtime import CliServices, MigrationOutcome, SchemaState
 
 
 def migrate_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``migrate``."""
 
     @click.command("migrate")
-    @click.option("--check", is_flag=True, help="Only say whether it is up to date; exit code 1 where it is not.")
-    @click.option("--sql", is_flag=True, help="Only print the statements that make the whole schema.")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--check", is_flag=True, help="Only check if the schema is up to date; exit code 1 if it is not.")
+    @click.option("--sql", is_flag=True, help="Only print the SQL statements that create the whole schema.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.pass_context
     def migrate(context: click.RichContext, *, check: bool, sql: bool, as_json: bool) -> None:
-        """Bring the database's schema to this version.
+        """Migrate the database's schema to this version of SMP.
 
-        Many at once are fine: one migrates, the others wait for it.
+        Several of these commands can run at once: one of them migrates, and the others wait for it.
         """
         if check and sql:
-            raise click.UsageError("--check and --sql exclude each other")
+            raise click.UsageError("--check and --sql cannot be used together; choose one")
         if sql:
             script = runtime.migration_sql()
             print_json({"sql": script}) if as_json else print_line(script)
@@ -44,7 +44,8 @@ def _report_check(state: SchemaState, *, as_json: bool) -> None:
     elif state.is_current:
         print_line(f"up to date, at {state.head}")
     else:
-        print_line(f"the schema is at {state.current or 'nothing'}, this version needs {state.head}: run smp migrate")
+        current = f"the schema is at {state.current}" if state.current else "the database has no schema yet"
+        print_line(f"{current}, and this version needs {state.head}: run smp migrate")
 
 
 def _report(outcome: MigrationOutcome, *, as_json: bool) -> None:

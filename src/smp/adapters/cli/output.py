@@ -1,4 +1,4 @@
-"""Writing answers: for people with rich, for programs as JSON."""
+"""Output to the terminal: text for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from smp.application.queries.views import CheckResult
 
 
 def print_json(document: object) -> None:
-    """One JSON document and a line end on standard output."""
+    """Print one JSON document and a line end on standard output."""
     sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def print_line(text: str) -> None:
-    """One line on standard output."""
+    """Print the text and a line end on standard output."""
     sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
 
 
 def print_notice(text: str) -> None:
-    """One line on standard error, beside the answer."""
+    """Print the text and a line end on standard error."""
     sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 
 def print_error(text: str) -> None:
-    """One line on standard error that says what went wrong."""
-    from rich.console import Console  # noqa: PLC0415 - start-up: wanted only where something goes wrong
+    """Print an error on standard error."""
+    from rich.console import Console  # noqa: PLC0415 - faster start: only errors need it
     from rich.text import Text  # noqa: PLC0415
 
     Console(stderr=True, soft_wrap=True, highlight=False).print(
@@ -41,8 +41,8 @@ def print_error(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table that takes the width it needs, so that what is cut off is never an id or a secret."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - start-up: wanted only where there is a table
+    """Print a table in its full width, so that no id and no secret is cut off."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - faster start: only tables need it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -61,7 +61,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def byte_progress(what: str, *, hidden: bool) -> Iterator[Callable[[int], None]]:
     """Show ``what`` and the number of bytes so far on standard error during the block, if that is a terminal."""
-    from rich.console import Console  # noqa: PLC0415 - start-up: wanted by two commands only
+    from rich.console import Console  # noqa: PLC0415 - faster start: only two commands need it
     from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     console = Console(stderr=True)
@@ -71,41 +71,36 @@ def byte_progress(what: str, *, hidden: bool) -> Iterator[Callable[[int], None]]
         yield lambda done: shown.update(task, completed=done)
 
 
-def print_findings(findings: Sequence[CheckResult]) -> None:
-    """What was checked, one line each, and under it what to do."""
-    from rich.console import Console  # noqa: PLC0415 - start-up: wanted by the doctor only
+def print_check_results(results: Sequence[CheckResult]) -> None:
+    """Print one line for each check, and below a failed one how to repair it."""
+    from rich.console import Console  # noqa: PLC0415 - faster start: only two commands need it
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
-    for check_result in findings:
-        mark = ("ok   ", "green") if check_result.ok else ("WRONG", "bold red")
-        console.print(Text.assemble(mark, "  ", (check_result.check, "bold"), f": {printable(check_result.detail)}"))
-        if check_result.advice:
-            console.print(Text(f"       → {printable(check_result.advice)}"))
+    for result in results:
+        mark = ("ok   ", "green") if result.ok else ("WRONG", "bold red")
+        console.print(Text.assemble(mark, "  ", (result.check, "bold"), f": {printable(result.detail)}"))
+        if result.advice:
+            console.print(Text(f"       → {printable(result.advice)}"))
 
 
-def finding_document(check_result: CheckResult) -> Mapping[str, object]:
-    """A finding as programs read it."""
-    return {
-        "check": check_result.check,
-        "ok": check_result.ok,
-        "detail": check_result.detail,
-        "advice": check_result.advice,
-    }
+def check_document(result: CheckResult) -> Mapping[str, object]:
+    """Return the result of one check as a JSON object."""
+    return {"check": result.check, "ok": result.ok, "detail": result.detail, "advice": result.advice}
 
 
 def instant(value: datetime) -> str:
-    """RFC 3339 with ``Z``, to the second: what people need."""
+    """Return the instant in RFC 3339 with ``Z``, to the second, for people."""
     return value.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 user``, ``2 users``, ``1,000 users``."""
+    """Return the count with its noun, such as ``1 user`` or ``1,000 users``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def printable(text: str) -> str:
-    """The text without what would move a terminal's cursor or change its colours; line ends stay."""
+    """Replace the control characters of a text, which could control the terminal; line ends stay."""
     return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

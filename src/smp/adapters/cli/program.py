@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of errors."""
+"""The program ``smp``: its commands, and its errors and exit codes."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
 def run_program(runtime: CliServices, arguments: Sequence[str]) -> int:
-    """Run one command; answers the exit code: 0 done, 1 the thing failed, 2 asked for wrongly.
+    """Run one command, and return its exit code: 0 for success, 1 for a failure, 2 for wrong usage or settings.
 
-    An error is one clear line on standard error and never a traceback, unless that is wanted.
+    Every error is a line on standard error. A traceback is only shown if the log level asks for it.
     """
     try:
-        answer = build_program(runtime).main(args=list(arguments), prog_name="smp", standalone_mode=False)
+        exit_code = build_program(runtime).main(args=list(arguments), prog_name="smp", standalone_mode=False)
     except click.Abort:
         print_error("stopped before it was done")
         return EXIT_FAILED
-    except click.ClickException as wrong:
-        return _explain_usage(wrong)
+    except click.ClickException as error:
+        return _report_usage(error)
     except BrokenPipeError:
-        # Whoever read our output has had enough; the interpreter must not try to flush the rest.
+        # The reader of the output has closed it, as `head` does. The interpreter must not try to flush the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the outermost place, where every error becomes a line
-        return _fail(runtime, error)
-    return answer if isinstance(answer, int) else 0
+        return _report_failure(runtime, error)
+    return exit_code if isinstance(exit_code, int) else 0
 
 
 def build_program(runtime: CliServices) -> click.Group:
-    """All commands over this runtime; building it reads and opens nothing."""
+    """Return the group of all commands, without reading a setting or opening anything."""
 
-    @click.group(context_settings=_CONTEXT, epilog="smp settings lists the environment variables that it is set by.")
+    @click.group(context_settings=_CONTEXT, epilog="smp settings lists the environment variables that configure SMP.")
     def smp() -> None:
-        """Run and look after a Subscription Management Platform."""
+        """Run and maintain a Subscription Management Platform."""
 
     smp.add_command(serve_command(runtime))
     smp.add_command(migrate_command(runtime))
@@ -68,9 +68,9 @@ def build_program(runtime: CliServices) -> click.Group:
 
 def _settings_command(runtime: CliServices) -> click.Command:
     @click.command("settings")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     def settings(*, as_json: bool) -> None:
-        """List the environment variables that SMP is set by."""
+        """List the environment variables that configure SMP, with their defaults and allowed values."""
         rows = runtime.settings_help()
         if as_json:
             names = ("name", "default", "wanted", "description")
@@ -84,9 +84,9 @@ def _settings_command(runtime: CliServices) -> click.Command:
 
 def _version_command(runtime: CliServices) -> click.Command:
     @click.command("version")
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     def version(*, as_json: bool) -> None:
-        """Say which version this is."""
+        """Print the version of SMP."""
         if as_json:
             print_json({"version": runtime.version})
         else:
@@ -95,17 +95,17 @@ def _version_command(runtime: CliServices) -> click.Command:
     return version
 
 
-def _explain_usage(wrong: click.ClickException) -> int:
-    context = wrong.ctx if isinstance(wrong, click.UsageError) else None
+def _report_usage(error: click.ClickException) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
     advice = f"; see {context.command_path} --help" if context else ""
-    print_error(wrong.format_message().rstrip(".") + advice)
-    return wrong.exit_code
+    print_error(error.format_message().rstrip(".") + advice)
+    return error.exit_code
 
 
-def _fail(runtime: CliServices, error: Exception) -> int:
+def _report_failure(runtime: CliServices, error: Exception) -> int:
     failure = runtime.explain(error)
-    if (where := runtime.traceback_of(error)) is not None:
-        print_notice(where)
+    if (traceback := runtime.traceback_of(error)) is not None:
+        print_notice(traceback)
     for line in failure.lines:
         print_error(line)
     return failure.exit_code

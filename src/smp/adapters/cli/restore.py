@@ -11,9 +11,9 @@ import rich_click as click
 
 from smp.adapters.cli.output import (
     byte_progress,
+    check_document,
     counted,
-    finding_document,
-    print_findings,
+    print_check_results,
     print_json,
     print_line,
 )
@@ -21,7 +21,7 @@ from smp.adapters.cli.runtime import CliServices, RestoreOutcome
 
 
 def restore_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``restore``."""
 
     @click.command("restore")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -36,7 +36,7 @@ def restore_command(runtime: CliServices) -> click.Command:
         started = monotonic()
         with byte_progress("Restoring the backup", hidden=as_json) as progress:
             outcome = asyncio.run(runtime.restore(file, progress))
-        wrong = sum(not finding.ok for finding in outcome.findings)
+        wrong = sum(not result.ok for result in outcome.findings)
         _report(outcome, monotonic() - started, wrong, as_json=as_json)
         context.exit(1 if wrong else 0)
 
@@ -45,11 +45,11 @@ def restore_command(runtime: CliServices) -> click.Command:
 
 def _report(outcome: RestoreOutcome, elapsed_s: float, wrong: int, *, as_json: bool) -> None:
     if as_json:
-        findings = [finding_document(finding) for finding in outcome.findings]
+        findings = [check_document(result) for result in outcome.findings]
         document = asdict(outcome) | {"findings": findings, "elapsed_s": round(elapsed_s, 3)}
         print_json({"ok": not wrong, **document})
         return
-    print_findings(outcome.findings)
+    print_check_results(outcome.findings)
     counts = f"{counted(outcome.users, 'user')} and {counted(outcome.subscriptions, 'subscription')}"
     migrated = f", {counted(len(outcome.applied), 'migration')} applied" if outcome.applied else ""
     checked = f"{counted(wrong, 'check')} failed" if wrong else "all checks passed"

@@ -1,4 +1,4 @@
-"""What the command line needs of the program around it, and what it is told by it."""
+"""The ports through which the commands reach the rest of the program, and the data that these return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Handler = TypeVar("Handler")
 
 @dataclass(frozen=True, slots=True)
 class SettingHelp:
-    """One environment variable, in words."""
+    """The description of one environment variable; ``wanted`` reads on from "must be"."""
 
     name: str
     default: str
@@ -26,7 +26,7 @@ class SettingHelp:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a person is told of an error, and the exit code: 1 for what failed, 2 for what was asked for wrongly."""
+    """The message of an error, line by line, and the exit code: 1 for a failure, 2 for wrong usage or settings."""
 
     lines: tuple[str, ...]
     exit_code: int = 1
@@ -34,20 +34,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """How far the database's schema is: at ``current`` (``None``: empty), while this program is made for ``head``."""
+    """The schema revision ``current`` of the database (``None``: no schema), and ``head``, which this version needs."""
 
     current: str | None
     head: str
 
     @property
     def is_current(self) -> bool:
-        """Whether program and database fit each other."""
+        """Whether the database has the revision that this version needs."""
         return self.current == self.head
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationOutcome:
-    """What a migration did: the revisions that it ``applied``, from ``before`` on."""
+    """The result of a migration: the state ``before`` it, and the revisions that it ``applied``."""
 
     before: SchemaState
     applied: tuple[str, ...]
@@ -55,7 +55,7 @@ class MigrationOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DemoLogin:
-    """One of the accounts that the demonstration made, and what may be seen with it."""
+    """One of the demo users, with the state of the user's subscription in words."""
 
     email: str
     standing: str
@@ -63,7 +63,7 @@ class DemoLogin:
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """What the demonstration's data are; ``already_there`` where they were before and nothing was changed."""
+    """The demo data that were created; if ``already_there`` is set, nothing was changed and all counts are 0."""
 
     already_there: bool
     password: str = field(repr=False)
@@ -76,7 +76,7 @@ class DemoOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
-    """What was backed up, with the counts just before; ``size_bytes`` is ``None`` for standard output."""
+    """The result of a backup, with the counts just before; ``size_bytes`` is ``None`` for standard output."""
 
     schema: str
     users: int
@@ -86,7 +86,7 @@ class BackupOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOutcome:
-    """What was restored, the migrations that were ``applied`` afterwards, and what ``smp doctor`` found then."""
+    """The result of a restore, the migrations ``applied`` afterwards, and the results of ``smp doctor`` after them."""
 
     schema: str
     users: int
@@ -96,40 +96,40 @@ class RestoreOutcome:
 
 
 ByteProgress = Callable[[int], None]
-"""Is called with the number of bytes that have been processed so far."""
+"""A callback that gets the number of bytes processed so far."""
 
 DemoProgress = Callable[[int], None]
-"""Hears how many users are written so far."""
+"""A callback that gets the number of users written so far."""
 
 
 class HandlerProvider(Protocol):
-    """Hands out handlers by their type."""
+    """The source of the handlers of commands and queries."""
 
     @abstractmethod
     async def get(self, handler: type[Handler], /) -> Handler:
-        """The one handler of this type."""
+        """Return the handler of this type."""
 
 
 class StartupReporter(Protocol):
-    """Hears how the service starts."""
+    """The receiver of reports about the start of the service."""
 
     @abstractmethod
     def notice(self, text: str) -> None:
-        """Something that is worth a line."""
+        """Report something that the person who starts the service should read."""
 
     @abstractmethod
-    def admin_made(self, email: str, generated_password: str | None) -> None:
-        """The first administrator was made; the password is told once, where it was generated."""
+    def admin_created(self, email: str, generated_password: str | None) -> None:
+        """Report the first administrator, and the password if it was generated; it is shown nowhere else."""
 
     @abstractmethod
     def starting(self, address: str, database: str) -> None:
-        """It is about to listen at ``address``; ``database`` says which one, without secrets."""
+        """Report that the service will listen at ``address``; ``database`` describes the database without secrets."""
 
 
 class CliServices(Protocol):
-    """The program around the command line. Nothing is read or opened before a method asks for it.
+    """The services of the program that the commands use. They read and open nothing before a method needs it.
 
-    Every method may raise; what a person is to be told of an error is :meth:`explain`'s to say.
+    Every method may raise any error; :meth:`explain` turns it into a message.
     """
 
     @property
@@ -139,47 +139,50 @@ class CliServices(Protocol):
 
     @abstractmethod
     def settings_help(self) -> Sequence[SettingHelp]:
-        """All settings, in words."""
+        """Return the descriptions of all settings."""
 
     @abstractmethod
     def explain(self, error: Exception) -> Failure:
-        """What a person is told of ``error``, whatever it is."""
+        """Return the message and the exit code for any error."""
 
     @abstractmethod
     def traceback_of(self, error: Exception) -> str | None:
-        """Where ``error`` happened, without secrets, where that is wanted; ``None`` otherwise."""
+        """Return the traceback of ``error`` without secrets, or ``None`` if the log level does not ask for it."""
 
     @abstractmethod
     def new_password(self) -> str:
-        """A password that nobody can guess."""
+        """Return a random password."""
 
     @abstractmethod
     def use_cases(self) -> AbstractAsyncContextManager[HandlerProvider]:
-        """The use cases on the database, whose schema is of this version; where it is the embedded one, it runs."""
+        """Open the database, and provide the handlers on it during the block.
+
+        The embedded database is started for it. The schema is checked, and outside production migrated.
+        """
 
     @abstractmethod
-    def serve(self, audience: StartupReporter) -> None:
-        """Answer requests until told to stop."""
+    def serve(self, reporter: StartupReporter) -> None:
+        """Serve requests until a signal stops the process."""
 
     @abstractmethod
     async def schema_state(self) -> SchemaState:
-        """How far the database's schema is."""
+        """Return the schema revision of the database and the one that this version needs."""
 
     @abstractmethod
     async def migrate(self) -> MigrationOutcome:
-        """Bring the schema to this version."""
+        """Migrate the schema to this version."""
 
     @abstractmethod
     def migration_sql(self) -> str:
-        """The statements that make the whole schema, without a database."""
+        """Return the SQL statements that create the whole schema, without using a database."""
 
     @abstractmethod
     async def load_demo(self, users: int, progress: DemoProgress) -> DemoOutcome:
-        """Fill the database with a believable set of data around ``users`` accounts, or leave the one that is there."""
+        """Fill the database with demo data of ``users`` users; if such data exist already, change nothing."""
 
     @abstractmethod
     async def back_up(self, file: Path | None, progress: ByteProgress) -> BackupOutcome:
-        """Write the database, as it is at one instant, to ``file``, or to standard output; changes no data."""
+        """Write a backup of the database at one instant to ``file``, or to standard output."""
 
     @abstractmethod
     async def restore(self, file: Path, progress: ByteProgress) -> RestoreOutcome:
@@ -187,4 +190,4 @@ class CliServices(Protocol):
 
     @abstractmethod
     async def diagnose(self) -> Sequence[CheckResult]:
-        """Look at the settings, the database, its schema and the invariants of its data; changes nothing."""
+        """Check the settings, the database, its schema and the invariants of its data, without changing anything."""

@@ -9,37 +9,37 @@ from smp.adapters.cli.runtime import CliServices, StartupReporter
 
 
 class ConsoleStartupReporter(StartupReporter):
-    """Tells the person at the terminal."""
+    """A startup reporter that prints to the terminal."""
 
     def notice(self, text: str) -> None:
-        """On standard error."""
+        """Print the notice on standard error."""
         print_notice(f"note: {text}")
 
-    def admin_made(self, email: str, generated_password: str | None) -> None:
-        """With the password where it was generated: it is shown this once."""
+    def admin_created(self, email: str, generated_password: str | None) -> None:
+        """Print the email of the first administrator, and the password if it was generated."""
         if generated_password is None:
-            print_line(f"First administrator made: {email}, with the password that is set.")
+            print_line(f"First administrator created: {email}, with the password of the settings.")
             return
         print_line(
-            "First administrator made. This password is shown once:\n"
+            "First administrator created. This password is shown only once:\n"
             f"    email:    {email}\n"
             f"    password: {generated_password}"
         )
 
     def starting(self, address: str, database: str) -> None:
-        """Where to look."""
+        """Print the address and the database."""
         print_line(f"SMP on {address} (API: {address}/docs), database: {database}. Ctrl-C stops it.")
 
 
 def serve_command(runtime: CliServices) -> click.Command:
-    """The command over this runtime."""
+    """Return the command ``serve``."""
 
     @click.command("serve")
     def serve() -> None:
-        """Answer requests over HTTP until told to stop.
+        """Serve the HTTP API until the process is stopped, with Ctrl-C or a signal.
 
-        In development it brings the database up to date first, the embedded one where SMP_DATABASE_URL is not set, and
-        makes the first administrator. In production it refuses to run on an old schema.
+        In development it first migrates the database (the embedded one, if SMP_DATABASE_URL is not set) and creates the
+        first administrator. In production it refuses to start on an older schema.
         """
         runtime.serve(ConsoleStartupReporter())
 

@@ -1,1 +1,1 @@
-"""A real PostgreSQL without an installation: run by the processes that use it, stopped by the last one out."""
+"""A real PostgreSQL server without an installation: the processes that use it start it, and the last one stops it."""

@@ -1,4 +1,4 @@
-"""Whom the server runs as where this process is root, which PostgreSQL refuses to run as."""
+"""The system account of the server if this process runs as root: PostgreSQL refuses to run as root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from smp.adapters.embedded_postgres.errors import NoSystemAccount
 
 ACCOUNT_NAME = "smp_postgres"
-"""The system account that is made on first use as root."""
+"""The system account that is created on the first start as root."""
 
 _USERADD_ATTEMPTS = 20
 _USERADD_PAUSE_S = 0.25
@@ -21,7 +21,7 @@ _USERADD_PAUSE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of the operating system; ``name`` is for people."""
+    """A user of the operating system; ``name`` is for messages."""
 
     uid: int
     gid: int
@@ -29,13 +29,13 @@ class Account:
 
 
 def account_for(data_dir: Path) -> Account | None:
-    """The account to run the server with, ``None`` for the one this process has already (it is not root).
+    """Return the account that has to run the server, or ``None`` if this process is not root and can run it itself.
 
-    The owner of ``data_dir`` where that is not root, so that a folder made by an ordinary user stays that user's;
-    otherwise ``smp_postgres``, which is made where missing, and ``data_dir`` is handed over to it.
+    It is the owner of ``data_dir``, unless that is root: a folder of an ordinary user stays that user's. Otherwise it
+    is ``smp_postgres``, which is created if it is missing and becomes the owner of ``data_dir``.
 
     Raises:
-        NoSystemAccount: where it is needed and cannot be made.
+        NoSystemAccount: if the account is needed and cannot be created.
     """
     if os.geteuid() != 0:
         return None
@@ -52,9 +52,9 @@ def account_for(data_dir: Path) -> Account | None:
 
 
 def grant_traverse(target: Path) -> list[Path]:
-    """Let every account pass through (not list) the folders above ``target``; answers those that were changed.
+    """Let every account pass through the folders above ``target``, and return the folders that were changed.
 
-    Needs root. The bit ``o+x`` is the least that lets another account reach a path it knows.
+    Needs root. The permission ``o+x`` lets other accounts reach a path, but does not let them list a folder.
     """
     changed = []
     for folder in target.parents:
@@ -66,9 +66,9 @@ def grant_traverse(target: Path) -> list[Path]:
 
 
 def open_tree(root: Path) -> None:
-    """Let every account read the installed files under ``root``, and run those that their owner may run.
+    """Let every account read the files under ``root``, and run the files that their owner may run.
 
-    Needs root. Wanted where the packages were installed under a umask such as 077.
+    Needs root. It is needed if the packages were installed with a umask such as 077.
     """
     for path in (root, *root.rglob("*")):
         if not path.is_symlink():
@@ -77,25 +77,25 @@ def open_tree(root: Path) -> None:
 
 
 def _system_account() -> Account:
-    said = ""
+    failure = ""
     for _ in range(_USERADD_ATTEMPTS):
         try:
             entry = pwd.getpwnam(ACCOUNT_NAME)
         except KeyError:
-            said = _useradd()
+            failure = _useradd()
         else:
             return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
-        if said:  # another process may be writing the same files at this moment
+        if failure:  # another process may be creating the account now, and locks the same files for it
             time.sleep(_USERADD_PAUSE_S)
     message = (
-        f"PostgreSQL refuses to run as root, and its account {ACCOUNT_NAME!r} could not be made ({said});"
-        " start as an ordinary user, or set SMP_DATABASE_URL to a PostgreSQL of yours"
+        f"PostgreSQL refuses to run as root, and the account {ACCOUNT_NAME!r} could not be created for it ({failure});"
+        " run SMP as an ordinary user, or set SMP_DATABASE_URL to use your own PostgreSQL"
     )
     raise NoSystemAccount(message)
 
 
 def _useradd() -> str:
-    """What went wrong, empty for nothing."""
+    """Create the system account, and return the error message, or an empty text for success."""
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     command += ["--shell", "/usr/sbin/nologin", ACCOUNT_NAME]
     try:

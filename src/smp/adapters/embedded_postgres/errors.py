@@ -1,10 +1,10 @@
-"""What can keep the embedded PostgreSQL from running; every message says what to do about it.
+"""The errors of the embedded PostgreSQL. Every message says what to do.
 
 EmbeddedPostgresError
 ├── BinariesMissing         PostgreSQL's programs are not installed
 ├── DataDirectoryUnusable   the folder cannot hold the database
 ├── DataVersionMismatch     the folder holds data of another major version
-├── NoSystemAccount         running as root, and no other account to run the server with
+├── NoSystemAccount         the process is root, and there is no other account to run the server
 ├── ServerBusy              another process has been starting or stopping the server for too long
 ├── StartFailed             PostgreSQL did not start
 └── StopFailed              PostgreSQL did not stop
@@ -12,7 +12,7 @@ EmbeddedPostgresError
 
 
 class EmbeddedPostgresError(Exception):
-    """The root: the embedded PostgreSQL could not be started or stopped; no data was harmed."""
+    """The root of the errors: the embedded PostgreSQL could not be started or stopped. No data was changed."""
 
 
 class BinariesMissing(EmbeddedPostgresError):
@@ -20,7 +20,7 @@ class BinariesMissing(EmbeddedPostgresError):
 
 
 class DataDirectoryUnusable(EmbeddedPostgresError):
-    """The folder cannot hold the database: not a folder, not writable, too deep, or somebody else's."""
+    """The folder cannot hold the database: it is no folder, not writable, too deep, or has files of something else."""
 
 
 class DataVersionMismatch(EmbeddedPostgresError):
@@ -28,15 +28,15 @@ class DataVersionMismatch(EmbeddedPostgresError):
 
 
 class NoSystemAccount(EmbeddedPostgresError):
-    """Running as root, which PostgreSQL refuses, and no other account could be used or made."""
+    """The process is root, which PostgreSQL refuses, and no other account could be used or created."""
 
 
 class ServerBusy(EmbeddedPostgresError):
-    """Another process has been starting or stopping the server for longer than either can take."""
+    """Another process has been starting or stopping the server for longer than that should take."""
 
 
 class StartFailed(EmbeddedPostgresError):
-    """PostgreSQL did not start; the message carries what it said."""
+    """PostgreSQL did not start; the message contains its output."""
 
 
 class StopFailed(EmbeddedPostgresError):

@@ -1,7 +1,7 @@
-"""Agreement between the processes that share one data directory.
+"""Locks between the processes that share one data directory.
 
-Both locks are ``flock`` locks: the kernel drops them with the process that held them, however it ended. A list of
-process ids in a file, the usual alternative, outlives a killed process and then keeps the server running for ever.
+Both are ``flock`` locks: the kernel releases them when their process ends, in whatever way. A list of process ids in a
+file, the usual alternative, keeps the id of a killed process, and would keep the server running for ever.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _POLL_S = 0.02
 
 @contextmanager
 def exclusive(path: Path, *, timeout_s: float) -> Iterator[None]:
-    """Hold the lock file ``path`` (made where missing) alone.
+    """Hold the exclusive lock on the file ``path`` during the block; create the file if it is missing.
 
     Raises:
-        ServerBusy: where another process kept it for ``timeout_s`` seconds.
-        OSError: where the file cannot be opened.
+        ServerBusy: if another process has held it for ``timeout_s`` seconds.
+        OSError: if the file cannot be opened.
     """
     descriptor = _open(path)
     try:
@@ -43,26 +43,27 @@ def exclusive(path: Path, *, timeout_s: float) -> Iterator[None]:
 
 
 class Lease:
-    """One user's claim on the server; any number of processes, and of objects in one process, hold one each.
+    """A shared claim on the running server. Any number of processes, and of objects in one process, can have one.
 
-    Taken and given back only under the :func:`exclusive` lock of the same directory, so that "am I the last?" and
-    what follows from the answer are one step.
+    Create and release it only while you hold the :func:`exclusive` lock of the same directory, so that no other process
+    can take a lease between the release of the last one and the stop of the server.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take a claim on the lock file ``path`` (made where missing).
+        """Take a lease on the lock file ``path``; create the file if it is missing.
 
         Raises:
-            OSError: where the file cannot be opened.
+            OSError: if the file cannot be opened.
         """
         self._path = path
         self._descriptor: int | None = _open(path)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def release(self) -> bool:
-        """Whether this was the last claim; also ``False`` where the file is not the one that was claimed any more.
+        """Release the lease, and return whether it was the last one on the server.
 
-        The latter means that the directory was removed and perhaps made again by others, whose server it is now.
+        Return ``False`` also if the lock file was replaced: then the directory was removed, and a server in a new
+        directory at the same path belongs to others.
         """
         if self._descriptor is None:
             return False
@@ -72,17 +73,17 @@ class Lease:
         except FileNotFoundError:
             return False
         finally:
-            self.abandon()
+            self.close()
 
-    def abandon(self) -> None:
-        """Drop the claim without asking whether it was the last; twice is once."""
+    def close(self) -> None:
+        """Release the lease without checking whether it was the last one. Closing it again has no effect."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
 
 def _open(path: Path) -> int:
-    # Not followed: as root the folder belongs to the server's account, which must not choose what root opens.
+    # Links are not followed: the folder belongs to the server's account, which must not choose what root opens.
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL: one server a data directory, shared by all processes that start it there.
+"""The embedded PostgreSQL: one server for each data directory, shared by all processes that use the directory.
 
-The directory holds ``db`` (the cluster, with the Unix socket inside), ``server.log``, and two lock files. No network
-address is listened on. Whoever may enter the directory is the database's superuser, so it is kept at mode 0700, as is
-the socket. Linux and macOS; Windows has no ``flock``.
+The directory contains ``db`` (the cluster, with the Unix socket inside), ``server.log``, and two lock files. The server
+listens on no network address. Every account that can enter the directory is a superuser of the database, so the
+directory and the socket have mode 0700. It runs on Linux and macOS; Windows has no ``flock``.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ from smp.adapters.embedded_postgres.locks import Lease, exclusive
 
 _PORT = 5432
 _SOCKET_NAME = f".s.PGSQL.{_PORT}"
-# What a Unix socket's address holds, without the closing NUL: sun_path has 108 bytes on Linux, 104 elsewhere.
+# The longest path of a Unix socket, without the closing NUL: `sun_path` has 108 bytes on Linux and 104 elsewhere.
 _SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
 
 _LOCK_TIMEOUT_S = 120.0  # longer than one initdb and one start on a slow disk
 _INITDB_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 60.0  # a start after a crash replays the log first
 _STOP_TIMEOUT_S = 60.0
-# After the server was killed its children hold the shared memory for about a second, and init needs about two to
-# bury it; a start in that time fails and is tried again.
+# After a server was killed, its child processes hold the shared memory for about a second, and the system needs about
+# two to remove the process. A start during that time fails, so it is tried again.
 _RETRY_S = 15.0
 _RETRY_PAUSE_S = 0.1
 _TRANSIENT = ("Is another postmaster", "shared memory block")
 _ANSWER_TIMEOUT_S = 5.0
-# "May I use TLS?", which a server answers with one byte, on a Unix socket always "N": the protocol's shortest exchange.
+# The request to use TLS is the shortest exchange of the protocol: the answer is one byte, on a Unix socket always "N".
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _LOG_MAX_BYTES = 5_000_000
 _LOG_TAIL_CHARS = 2_000
 
 _SETTINGS = {
     "listen_addresses": "",
-    # Relative to the cluster: a server that outlives its removed directory then cannot, on its way out, unlink the
-    # socket of the one that was made at the same path since.
+    # Relative to the cluster: if the directory is removed and created again, the old server, which still runs, cannot
+    # delete the socket of the new one when it ends.
     "unix_socket_directories": ".",
     "unix_socket_permissions": "0700",
     "port": str(_PORT),
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Refused statements are the application's to report; here they would put personal data into a growing file.
+    # The application reports refused statements; here they would put personal data into a file that grows.
     "log_min_messages": "log",
     "log_checkpoints": "off",
-    # Compiling pays for long analytical statements only; there are none.
+    # Compilation only helps long analytical statements, and SMP has none.
     "jit": "off",
 }
 
 
 class EmbeddedPostgres:
-    """One user's hold on the server of ``data_dir``; nothing happens before :meth:`start`.
+    """A share in the server of ``data_dir``. Nothing happens before :meth:`start`.
 
-    Blocking, and not for use by several threads at once; several objects on one directory are fine.
+    The methods block, and several threads must not use one object at once. Several objects may use one directory.
     """
 
     def __init__(self, data_dir: Path) -> None:
-        """``data_dir`` belongs to this class alone: new, empty, or made by it; parents are made where missing."""
+        """Choose the data directory: a missing or empty folder, or one that this class has created."""
         self._data_dir = data_dir.expanduser().absolute()
         self._cluster = self._data_dir / "db"
         self._log = self._data_dir / "server.log"
@@ -84,12 +84,12 @@ class EmbeddedPostgres:
         self._opened: list[Path] = []
 
     def start(self) -> str:
-        """Start the server, or join the one that runs; answers the superuser's URL for asyncpg and SQLAlchemy.
+        """Start the server, or join the running one, and return the superuser's URL for asyncpg and SQLAlchemy.
 
-        The hold lasts until :meth:`stop` or the end of this process. Starting twice is starting once.
+        The server runs at least until :meth:`stop` or the end of this process. A second start has no effect.
 
         Raises:
-            EmbeddedPostgresError: where it cannot run; the message says what to do.
+            EmbeddedPostgresError: if the server cannot run; the message says what to do.
         """
         self._check_path()
         try:
@@ -105,31 +105,31 @@ class EmbeddedPostgres:
         return f"postgresql://postgres@/postgres?host={quote(os.fsencode(self._cluster))}&port={_PORT}"
 
     def stop(self) -> None:
-        """Give the hold back; the last one out stops the server. Without a hold nothing happens.
+        """Release the share, and stop the server if it was the last one. Without a start it has no effect.
 
         Raises:
-            StopFailed: where the server did not stop.
-            ServerBusy: where another process kept starting or stopping it.
+            StopFailed: if the server did not stop.
+            ServerBusy: if another process is starting or stopping the server for too long.
         """
         lease, self._lease = self._lease, None
         if lease is None:
             return
         atexit.unregister(self.stop)
         try:
-            if os.getpid() == self._owner_pid:  # in a fork's copy the hold is the parent's
+            if os.getpid() == self._owner_pid:  # after a fork the lease belongs to the parent process
                 with exclusive(self._data_dir / "start.lock", timeout_s=_LOCK_TIMEOUT_S):
                     if lease.release():
                         self._stop_server()
         except FileNotFoundError:
-            pass  # the directory was removed; its server notices within a minute and ends itself
+            pass  # the directory was removed; PostgreSQL detects that within a minute and ends
         finally:
-            lease.abandon()
+            lease.close()
 
     def root_notice(self) -> str | None:
-        """One line that tells a person what running as root has led to; ``None`` elsewhere, and before the start."""
+        """Return one line about the consequences of running as root; ``None`` if not root, or not started."""
         if self._account is None:
             return None
-        notice = f"running as root: PostgreSQL refuses that and runs as the account {self._account.name!r}"
+        notice = f"this process is root: PostgreSQL refuses that, so it runs as the account {self._account.name!r}"
         if self._opened:
             notice += "; other accounts may now pass through " + ", ".join(map(str, self._opened))
         return notice
@@ -139,10 +139,10 @@ class EmbeddedPostgres:
         spare = _SOCKET_PATH_MAX_BYTES - len(os.fsencode(path))
         if spare < 0:
             raise self._unusable(
-                f"its path is {-spare} bytes too long for a Unix socket, which would have to lie where others may enter"
+                f"its path is {-spare} bytes too long for a Unix socket, and a shorter one would be open to others"
             )
         if "," in path or not path.isprintable():
-            raise self._unusable("its path has a comma or a control character, which a connection URL cannot carry")
+            raise self._unusable("its path has a comma or a control character, which a connection URL cannot contain")
 
     def _make_data_dir(self) -> None:
         self._data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ class EmbeddedPostgres:
         if not self._data_dir.is_dir():
             raise self._unusable("it is not a folder")
         if any(self._data_dir.iterdir()) and not (self._data_dir / "start.lock").exists():
-            raise self._unusable("it holds files that were not made by SMP")
+            raise self._unusable("it contains files that were not made by SMP")
         self._data_dir.chmod(0o700)
 
     def _binaries(self) -> Binaries:
@@ -162,21 +162,21 @@ class EmbeddedPostgres:
         return binaries
 
     def _ensure_running(self, binaries: Binaries) -> None:
-        """The guard: only a server that answers counts, and whatever a killed one left behind is cleared away.
+        """Start the server if none answers, after removing the files that a killed one has left.
 
         Raises:
-            DataVersionMismatch: where the data are of another major version.
-            StartFailed: where it cannot be started.
+            DataVersionMismatch: if the data belong to another major version of PostgreSQL.
+            StartFailed: if the server cannot be started.
         """
         if self._answers():
             return
         self._ensure_initialised(binaries)
         deadline = time.monotonic() + _RETRY_S
         while not self._answers():
-            failure = "it is neither ready nor gone"
+            failure = "the running server does not become ready"
             if not self._is_alive():
-                # A zombie, or a stranger that was given the number again: PostgreSQL would take either for a server.
-                # What guards the data is the shared memory, which it will not share with a living server's children.
+                # The process id belongs to a zombie or another program, which PostgreSQL would mistake for a server.
+                # The data stay safe: a new server does not start while the old one's processes use the shared memory.
                 for stale in ("postmaster.pid", f"{_SOCKET_NAME}.lock"):
                     (self._cluster / stale).unlink(missing_ok=True)
                 failure = self._start_server(binaries)
@@ -193,19 +193,19 @@ class EmbeddedPostgres:
             found = marker.read_text(encoding="ascii", errors="replace").strip()
             if found != str(shipped):
                 message = (
-                    f"the data in {self._data_dir} are PostgreSQL {found}'s, and this is PostgreSQL {shipped}: move"
-                    f" them over with pg_dump of version {found} and psql, or set SMP_DATA_DIR to another folder"
+                    f"the data in {self._data_dir} are of PostgreSQL {found}, and this is PostgreSQL {shipped}: move"
+                    f" them with pg_dump of version {found} and psql, or set SMP_DATA_DIR to another folder"
                 )
                 raise DataVersionMismatch(message)
             return
-        # Made aside and renamed: an initdb that is killed half-way never leaves a cluster that looks whole.
+        # The cluster is created under another name: an initdb that is killed never leaves one that looks complete.
         for leftover in self._data_dir.glob("db.new.*"):
             shutil.rmtree(leftover, ignore_errors=True)
         draft = self._data_dir / f"db.new.{os.getpid()}"
         draft.mkdir(mode=0o700)
         if self._account:
             os.chown(draft, self._account.uid, self._account.gid)
-        # One locale on every machine, whatever is installed or set there.
+        # The same locale on every machine, regardless of its settings and installed locales.
         locale = ("--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         access = ("--username=postgres", "--auth-local=trust", "--auth-host=reject")
         try:
@@ -217,12 +217,12 @@ class EmbeddedPostgres:
         draft.rename(self._cluster)
 
     def _start_server(self, binaries: Binaries) -> str:
-        """What went wrong, empty for nothing."""
+        """Start the server, and return the error message, or an empty text for success."""
         if self._log.exists() and self._log.stat().st_size > _LOG_MAX_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
         logged = self._log.stat().st_size if self._log.exists() else 0
         options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-        # Relative paths, for pg_ctl passes them through a shell without quoting what shells expand.
+        # The paths are relative, because pg_ctl passes them through a shell without quoting special characters.
         arguments = ("start", "-D", ".", "-w", "-t", f"{_START_TIMEOUT_S:.0f}", "-l", f"../{self._log.name}")
         try:
             done = binaries.run("pg_ctl", *arguments, "-o", options, cwd=self._cluster, timeout_s=_START_TIMEOUT_S + 10)
@@ -248,7 +248,10 @@ class EmbeddedPostgres:
             raise StopFailed(message)
 
     def _answers(self) -> bool:
-        """Whether a server is ready and talks; the kernel takes connections for one that is about to be dead, too."""
+        """Return whether a server is ready and answers.
+
+        A connection alone proves nothing: the kernel also accepts one for a server that is ending.
+        """
         lines = self._postmaster_file()
         if not lines or lines[-1].strip() != "ready":
             return False
@@ -262,7 +265,7 @@ class EmbeddedPostgres:
                 return False
 
     def _is_alive(self) -> bool:
-        """Whether the process that ``postmaster.pid`` names is the server of this cluster, and no zombie."""
+        """Return whether the process in ``postmaster.pid`` is the server of this cluster, and no zombie."""
         lines = self._postmaster_file()
         if not lines or not lines[0].strip().isdigit():
             return False
@@ -293,5 +296,5 @@ class EmbeddedPostgres:
 
     def _start_failed(self, reason: str) -> EmbeddedPostgresError:
         return StartFailed(
-            f"PostgreSQL in {self._data_dir} did not start; its log is {self._log}, and it said:\n{reason.strip()}"
+            f"PostgreSQL in {self._data_dir} did not start; see its log {self._log}. Its output:\n{reason.strip()}"
         )

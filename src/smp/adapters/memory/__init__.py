@@ -1,6 +1,6 @@
-"""Adapters that keep everything in memory: for the tests of those who build on the use cases.
+"""Adapters that store everything in memory, for tests of code that uses the use cases.
 
-They keep the same contract as the PostgreSQL adapters (one test suite runs over both), locks and races included::
+They fulfil the same contract as the PostgreSQL adapters, including locks and races; one test suite checks both::
 
     import asyncio
     from datetime import UTC, datetime, timedelta
@@ -16,9 +16,9 @@ They keep the same contract as the PostgreSQL adapters (one test suite runs over
     assert [event.type for event in store.events] == ["plan.created"]
 
     before = store.state  # immutable: compare it to prove that nothing changed
-    store.fail_next_commit(StorageUnavailable())  # and be told so
-    asyncio.run(clock.set(datetime(2026, 2, 14, tzinfo=UTC)))  # time passes when you say so
+    store.fail_next_commit(StorageUnavailable())  # the next commit raises this and changes nothing
+    asyncio.run(clock.set(datetime(2026, 2, 14, tzinfo=UTC)))  # time passes only when you set the clock
 
-Readers, throttle, housekeeping and integrity checker are given the same store. Values are immutable, each commit
-replaces the state as a whole, and a transaction that is left without ``commit`` never was.
+Readers, login throttle, retention cleanup and integrity checker get the same store. Values are immutable, and each
+commit replaces the whole state. A transaction without ``commit`` changes nothing.
 """

@@ -1,4 +1,4 @@
-"""What access is decided by, in memory."""
+"""The reader of entitlement snapshots in memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from smp.domain.access import EntitlementSnapshot
 
 
 class MemoryAccessReader(AccessReader):
-    """Standings of the users of a store."""
+    """A reader of the entitlement snapshots of a store's users."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """The user's newest subscription; ``None`` where there never was one."""
+        """Return the snapshot of the user's newest subscription, or ``None`` if the user never subscribed."""
         state = self._store.state
         rows = (row for row in state.subscriptions.values() if row.user_id == user_id)
         newest = max(rows, key=lambda row: (row.starts_at, row.id), default=None)

@@ -1,4 +1,4 @@
-"""API keys to look at, in memory."""
+"""The reader of API keys in memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from smp.application.queries.views import ApiKeyView
 
 
 class MemoryApiKeyReader(ApiKeyReader):
-    """API keys of a store."""
+    """A reader of a store's API keys."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        """The key with this digest, revoked or not."""
+        """Return the key with this digest, revoked or not, or ``None``."""
         return next((key for key in self._store.state.api_keys.values() if key.digest == digest), None)
 
     async def list(self) -> Sequence[ApiKeyView]:
-        """All keys, oldest first."""
+        """Return all keys, oldest first."""
         keys = sorted(self._store.state.api_keys.values(), key=lambda key: (key.created_at, key.id))
         return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in keys]

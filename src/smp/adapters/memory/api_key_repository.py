@@ -1,4 +1,4 @@
-"""API keys in memory."""
+"""The repository of API keys in memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from smp.domain.errors import StorageIntegrityError
 
 
 class MemoryApiKeyRepository(ApiKeyRepository):
-    """API keys inside one transaction."""
+    """The repository of API keys inside one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def add(self, key: ApiKey) -> None:
-        """Keep a new key."""
+        """Insert a new key."""
         with self._transaction.writing():
             await self._transaction.lock("api key digest", key.digest)
             if any(key.id == other.id or key.digest == other.digest for other in self._transaction.api_keys.rows()):
@@ -26,7 +26,7 @@ class MemoryApiKeyRepository(ApiKeyRepository):
             self._transaction.api_keys.put(key.id, key)
 
     async def revoke(self, key_id: UUID, now: datetime) -> bool:
-        """Revoke the key; whether there was one that was not revoked."""
+        """Revoke the key, and return whether there was one that was not revoked yet."""
         await self._transaction.lock("api key", key_id)
         key = self._transaction.api_keys.get(key_id)
         if key is None or key.revoked_at is not None:

@@ -1,4 +1,4 @@
-"""A clock that stands."""
+"""A clock for tests that moves only when it is set."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from smp.domain.errors import ClockCannotGoBack
 
 
 class MemoryClock(SettableClock):
-    """Stands at an instant, aware and in UTC, until it is set to a later one."""
+    """A clock that shows one instant, timezone-aware and in UTC, until it is set to a later one."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
 
     async def now(self) -> datetime:
-        """The instant at which it stands."""
+        """Return the instant that the clock shows."""
         return self._now
 
     async def set(self, now: datetime) -> None:
-        """Stand at ``now``. Raises ClockCannotGoBack."""
+        """Set the clock to ``now``. Raises ClockCannotGoBack."""
         if now < self._now:
             raise ClockCannotGoBack(self._now, now)
         self._now = now

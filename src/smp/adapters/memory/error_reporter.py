@@ -1,4 +1,4 @@
-"""A failure log to look into."""
+"""An error reporter for tests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from smp.application.ports.error_reporter import ErrorReporter
 
 
 class MemoryErrorReporter(ErrorReporter):
-    """Keeps what was reported in ``sweep_failures``: the subscription's id and the failure."""
+    """An error reporter that collects its reports in ``sweep_failures``: subscription id and exception."""
 
     def __init__(self) -> None:
         self.sweep_failures: list[tuple[UUID, Exception]] = []
 
     def expiry_failed(self, subscription_id: UUID, failure: Exception) -> None:
-        """Keep the report."""
+        """Add the report to ``sweep_failures``."""
         self.sweep_failures.append((subscription_id, failure))

@@ -10,7 +10,7 @@ from smp.domain.events import DomainEvent
 
 
 class MemoryEventLog(EventLog):
-    """The events of one transaction."""
+    """The event log inside one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction

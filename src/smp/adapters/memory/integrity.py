@@ -1,4 +1,4 @@
-"""Whether what must always be true of the data is true, in memory."""
+"""Checks of the invariants of the data in memory."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from smp.domain.subscription.lifecycle import LIVE, Status, SubscriptionEventTyp
 from smp.domain.subscription.subscription import Subscription
 
 Check = Callable[[State], Iterator[str]]
-"""Names each thing that breaks the rule."""
+"""A check of one invariant. It yields a description of each violation."""
 
 
 class MemoryIntegrityChecker(IntegrityChecker):
-    """Checks a store. The adapters keep these rules; a state that was put together by hand may not."""
+    """A checker of a store. The adapters keep the invariants, but a state that a test builds may violate them."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def check(self, now: datetime) -> Sequence[CheckResult]:  # noqa: ARG002 - the rules hold at every instant
-        """One finding for each invariant."""
-        return [_finding(name, check, self._store.state) for name, check in CHECKS.items()]
+        """Return one result for each invariant."""
+        return [_check_result(name, check, self._store.state) for name, check in CHECKS.items()]
 
 
-def _finding(name: str, check: Check, state: State) -> CheckResult:
-    wrong = list(check(state))
-    if not wrong:
-        return CheckResult(name, ok=True, detail="as it must be")
-    return CheckResult(name, ok=False, detail=f"{len(wrong)} broken: {wrong[0]}", advice="put the state together anew")
+def _check_result(name: str, check: Check, state: State) -> CheckResult:
+    violations = list(check(state))
+    if not violations:
+        return CheckResult(name, ok=True, detail="no violations")
+    detail = f"{len(violations)} violations, the first: {violations[0]}"
+    return CheckResult(name, ok=False, detail=detail, advice="correct the state that the test builds")
 
 
 def _one_live(state: State) -> Iterator[str]:
@@ -69,10 +70,10 @@ def _dates_fit_status(state: State) -> Iterator[str]:
 
 
 def _dates_fit(row: Subscription) -> bool:
-    is_over = row.status not in LIVE
+    is_final = row.status not in LIVE
+    is_cancelled = row.status is Status.CANCELLED
     in_order = row.ends_at is None or row.starts_at < row.ends_at
-    has_left = row.status is Status.CANCELLED
-    return in_order and is_over == (row.ended_at is not None) and has_left == (row.cancelled_at is not None)
+    return in_order and is_final == (row.ended_at is not None) and is_cancelled == (row.cancelled_at is not None)
 
 
 def _no_gap_in_events(state: State) -> Iterator[str]:
@@ -99,9 +100,9 @@ def _subscriptions_match(state: State) -> Iterator[str]:
 
 def _plans_match(state: State) -> Iterator[str]:
     revised = _last(state, {PlanEventType.CREATED, PlanEventType.REVISED})
-    moved = _last(state, {PlanEventType.CREATED, PlanEventType.ARCHIVED, PlanEventType.RESTORED})
+    changed = _last(state, {PlanEventType.CREATED, PlanEventType.ARCHIVED, PlanEventType.RESTORED})
     revisions = {plan_id: event.data["revision"] for plan_id, event in revised.items()}
-    archived = {plan_id for plan_id, event in moved.items() if event.type is PlanEventType.ARCHIVED}
+    archived = {plan_id for plan_id, event in changed.items() if event.type is PlanEventType.ARCHIVED}
     for plan in state.plans.values():
         if revisions.get(plan.id) != plan.revision.number or plan.is_archived != (plan.id in archived):
             yield f"plan {plan.code}"
@@ -109,8 +110,8 @@ def _plans_match(state: State) -> Iterator[str]:
 
 def _last(state: State, types: Iterable[StrEnum]) -> Mapping[UUID, DomainEvent]:
     """Return the newest event of these types of each subject; the log is in the order of the commits."""
-    wanted = frozenset(types)
-    return {event.subject_id: event for event in state.events.values() if event.type in wanted}
+    matching = frozenset(types)
+    return {event.subject_id: event for event in state.events.values() if event.type in matching}
 
 
 def _unique_names(state: State) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Row locks between the transactions of one store, as a database has them."""
+"""Row locks between the transactions of one store, like those of a database."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 from smp.application.errors import TransactionConflict
 
 WAIT_MAX_S: Final = 5.0
-"""How long a transaction waits for another before it is given up."""
+"""How long a transaction waits for a lock before it fails."""
 
 
 class Locks:
-    """Exclusive and shared locks, held until their owner lets all of its locks go.
+    """Exclusive and shared locks that their owner holds until :meth:`release_all`.
 
-    Who would wait in a circle, or has waited for ``WAIT_MAX_S``, is given up.
+    An owner fails if it would wait in a circle (a deadlock), or has waited for ``WAIT_MAX_S``.
     """
 
     def __init__(self) -> None:
@@ -24,12 +24,12 @@ class Locks:
         self._wake_ups: set[asyncio.Future[None]] = set()
 
     async def take(self, owner: object, key: Hashable, *, shared: bool = False) -> None:
-        """Take the lock as soon as nobody else stands in the way.
+        """Take the lock, and wait for it if other owners hold it.
 
         Raises:
-            TransactionConflict: where ``owner`` would wait for itself in the end, or has waited too long.
+            TransactionConflict: if waiting would be a deadlock, or has taken too long.
         """
-        if self._in_the_way(owner, key, shared=shared):
+        if self._blockers(owner, key, shared=shared):
             self._waiting[owner] = (key, shared)
             try:
                 async with asyncio.timeout(WAIT_MAX_S):
@@ -41,14 +41,14 @@ class Locks:
         self._hold(owner, key, shared=shared)
 
     def take_if_free(self, owner: object, key: Hashable) -> bool:
-        """Take the exclusive lock without waiting; whether it could be had."""
-        if self._in_the_way(owner, key, shared=False):
+        """Take the exclusive lock if it is free, without waiting, and return whether it was."""
+        if self._blockers(owner, key, shared=False):
             return False
         self._hold(owner, key, shared=False)
         return True
 
     def release_all(self, owner: object) -> None:
-        """Let everything go that ``owner`` holds."""
+        """Release all locks of ``owner``."""
         for key in [key for key, owners in self._held.items() if owner in owners]:
             del self._held[key][owner]
             if not self._held[key]:
@@ -61,12 +61,13 @@ class Locks:
         owners = self._held.setdefault(key, {})
         owners[owner] = owners.get(owner, True) and shared
 
-    def _in_the_way(self, owner: object, key: Hashable, *, shared: bool) -> list[object]:
+    def _blockers(self, owner: object, key: Hashable, *, shared: bool) -> list[object]:
+        """Return the other owners whose locks conflict with this one."""
         others = ((other, is_shared) for other, is_shared in self._held.get(key, {}).items() if other is not owner)
         return [other for other, is_shared in others if not (shared and is_shared)]
 
     async def _until_free(self, owner: object, key: Hashable, *, shared: bool) -> None:
-        while blockers := self._in_the_way(owner, key, shared=shared):
+        while blockers := self._blockers(owner, key, shared=shared):
             if any(self._waits_for(blocker, owner) for blocker in blockers):
                 raise TransactionConflict
             wake_up = asyncio.get_running_loop().create_future()
@@ -77,16 +78,16 @@ class Locks:
                 self._wake_ups.discard(wake_up)
 
     def _waits_for(self, waiting: object, owner: object) -> bool:
-        """Whether ``waiting`` waits for ``owner``, directly or through others."""
-        seen: set[object] = set()
-        to_ask = [waiting]
-        while to_ask:
-            asked = to_ask.pop()
-            if asked is owner:
+        """Return whether ``waiting`` waits for ``owner``, directly or through others."""
+        visited: set[object] = set()
+        to_visit = [waiting]
+        while to_visit:
+            other = to_visit.pop()
+            if other is owner:
                 return True
-            if asked in seen or asked not in self._waiting:
+            if other in visited or other not in self._waiting:
                 continue
-            seen.add(asked)
-            key, shared = self._waiting[asked]
-            to_ask.extend(self._in_the_way(asked, key, shared=shared))
+            visited.add(other)
+            key, shared = self._waiting[other]
+            to_visit.extend(self._blockers(other, key, shared=shared))
         return False

@@ -14,7 +14,7 @@ Position = TypeVar("Position", bound=tuple[Any, ...])
 def page_of(
     rows: Iterable[Row], page: PageRequest[Position], position: Callable[[Row], Position], *, descending: bool = False
 ) -> Page[Row, Position]:
-    """The page of ``rows`` in the order of ``position``, which no two rows share."""
+    """Return the page of ``rows``, sorted by ``position``, which is different for every row."""
     ordered = sorted(rows, key=position, reverse=descending)
     after = page.after
     if after is not None:

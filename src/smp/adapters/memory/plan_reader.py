@@ -1,4 +1,4 @@
-"""Plans to look at, in memory."""
+"""The reader of plans in memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from smp.domain.plan.plan import Plan, PlanStatus
 
 
 class MemoryPlanReader(PlanReader):
-    """Plans of a store."""
+    """A reader of a store's plans."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def get(self, plan: str) -> PlanView:
-        """The plan with this code or id. Raises PlanNotFound."""
+        """Return the plan with this code or id. Raises PlanNotFound."""
         return PlanView.of(self._find(plan))
 
     async def list(self, status: PlanStatus | None, page: PageRequest[PlanPosition]) -> Page[PlanView, PlanPosition]:
-        """Plans of this status (``None``: all), cheapest first, then by code."""
+        """Return the plans of this status (``None``: of any), the cheapest first, then by code."""
         found = (plan for plan in self._store.state.plans.values() if status is None or plan.status is status)
         plans = page_of(found, page, lambda plan: (plan.revision.terms.price.amount, plan.code))
         return Page([PlanView.of(plan) for plan in plans.items], plans.next)
 
     async def revisions(self, plan: str, page: PageRequest[RevisionPosition]) -> Page[RevisionView, RevisionPosition]:
-        """The plan's revisions, newest first. Raises PlanNotFound."""
+        """Return the plan's revisions, newest first. Raises PlanNotFound."""
         plan_id = self._find(plan).id
         found = (revision for revision in self._store.state.revisions.values() if revision.plan_id == plan_id)
         revisions = page_of(found, page, lambda revision: (revision.number,), descending=True)

@@ -1,4 +1,4 @@
-"""Plans in memory."""
+"""The repository of plans in memory."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from smp.domain.plan.repository import PlanRepository
 
 
 def find_plan(plans: Mapping[UUID, Plan], plan: str) -> Plan | None:
-    """The plan with this code, or else with this id in its canonical form."""
+    """Return the plan with this code, or else with this id in its canonical form, or ``None``."""
     by_code = next((candidate for candidate in plans.values() if candidate.code == plan), None)
     return by_code or next((candidate for candidate in plans.values() if str(candidate.id) == plan.lower()), None)
 
 
 class MemoryPlanRepository(PlanRepository):
-    """Plans inside one transaction."""
+    """The repository of plans inside one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def get(self, plan: str, *, for_change: bool = False) -> Plan:
-        """The plan with this code or id, locked: shared, or exclusively for a change. Raises PlanNotFound."""
+        """Lock and return the plan with this code or id. The lock is shared, or with ``for_change`` exclusive.
+
+        Raises:
+            PlanNotFound: if there is no such plan.
+        """
         await self._transaction.round_trip()
         found = find_plan(self._transaction.plans.merged(), plan)
         if found is None:
@@ -34,7 +38,7 @@ class MemoryPlanRepository(PlanRepository):
         return self._transaction.plans.get(found.id) or found
 
     async def revision(self, plan_id: UUID, number: int) -> tuple[Plan, PlanRevision]:
-        """The plan and that revision of it. Raises PlanNotFound."""
+        """Return the plan, and its revision with this number. Raises PlanNotFound."""
         await self._transaction.round_trip()
         plan = self._transaction.plans.get(plan_id)
         revision = self._transaction.revisions.get((plan_id, number))
@@ -43,7 +47,7 @@ class MemoryPlanRepository(PlanRepository):
         return plan, revision
 
     async def add(self, plan: Plan) -> None:
-        """Keep a new plan with its first revision and its events. Raises PlanCodeTaken."""
+        """Insert a new plan with its first revision and its events. Raises PlanCodeTaken."""
         with self._transaction.writing():
             await self._transaction.lock("plan code", plan.code)
             if self._transaction.plans.get(plan.id) is not None:
@@ -53,11 +57,11 @@ class MemoryPlanRepository(PlanRepository):
             self._write(plan)
 
     async def save(self, plan: Plan) -> None:
-        """Keep the change: a new revision where there is one, and the events. Raises StaleVersion."""
+        """Update the plan, and insert its new revision, if there is one, and its events. Raises StaleVersion."""
         with self._transaction.writing():
             await self._transaction.lock("plan", plan.id)
-            kept = self._transaction.plans.get(plan.id)
-            if kept is None or kept.version != plan.version - len(plan.events):
+            stored = self._transaction.plans.get(plan.id)
+            if stored is None or stored.version != plan.version - len(plan.events):
                 raise StaleVersion
             self._write(plan)
 

@@ -1,4 +1,4 @@
-"""Forgetting what has served its time, in memory."""
+"""The retention cleanup in memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from smp.domain.user.session import SessionPolicy
 
 
 class MemoryRetentionCleanup(RetentionCleanup):
-    """Tidies a store; rows that a transaction under way holds are left for the next time."""
+    """A retention cleanup of a store. It skips rows that an open transaction has locked."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
-        """Remove up to ``limit`` rows of each kind; how many were removed."""
+        """Delete up to ``limit`` expired rows of each kind, and return how many were deleted."""
         transaction = Transaction(self._store)
         try:
             purged = (

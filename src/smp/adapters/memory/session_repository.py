@@ -1,4 +1,4 @@
-"""Sessions in memory."""
+"""The repository of sessions in memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from smp.domain.user.session import Session, SessionRepository
 
 
 class MemorySessionRepository(SessionRepository):
-    """Sessions inside one transaction."""
+    """The repository of sessions inside one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def add(self, session: Session) -> None:
-        """Keep a new session. Raises UserNotFound where there is no such user."""
+        """Insert a new session. Raises UserNotFound."""
         with self._transaction.writing():
             await self._transaction.lock("session token", session.token_digest)
             if self._transaction.users.get(session.user_id) is None:
@@ -26,7 +26,7 @@ class MemorySessionRepository(SessionRepository):
             self._transaction.sessions.put(session.id, session)
 
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:
-        """End the user's session; whether there was one."""
+        """Delete the user's session, and return whether there was one."""
         await self._transaction.lock("session", session_id)
         found = self._transaction.sessions.get(session_id)
         if found is None or found.user_id != user_id:
@@ -35,14 +35,14 @@ class MemorySessionRepository(SessionRepository):
         return True
 
     async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
-        """End the user's session with this token, where there is one."""
+        """Delete the user's session with this token, if there is one."""
         await self._transaction.round_trip()
         for session in list(self._transaction.sessions.rows()):
             if session.user_id == user_id and session.token_digest == token_digest:
                 await self.remove(user_id, session.id)
 
     async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
-        """End every session of the user, but this one where it is given."""
+        """Delete every session of the user, except the session with the given id."""
         await self._transaction.round_trip()
         for session in list(self._transaction.sessions.rows()):
             if session.user_id == user_id and session.id != but:

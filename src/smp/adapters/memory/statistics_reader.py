@@ -1,4 +1,4 @@
-"""The platform in counts, in memory."""
+"""The reader of statistics in memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from smp.domain.subscription.subscription import Subscription
 
 
 class MemoryStatisticsReader(StatisticsReader):
-    """Counts over a store."""
+    """A reader of a store's statistics."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def figures(self, now: datetime, ending_before: datetime) -> StatisticsSnapshot:
-        """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``."""
+        """Return all counts at ``now``; ``ending`` counts the live subscriptions that end before ``ending_before``."""
         state = self._store.state
         rows = [row.as_of(now) for row in state.subscriptions.values()]
         live = [row for row in rows if row.status in LIVE]

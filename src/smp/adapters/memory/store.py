@@ -1,4 +1,4 @@
-"""What is kept: one immutable state, replaced as a whole by each commit."""
+"""The store of the memory adapters: one immutable state, which each commit replaces."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Key = TypeVar("Key")
 Row = TypeVar("Row")
 
 
-class Counted(StrEnum):
-    """What login attempts are counted by."""
+class ThrottleScope(StrEnum):
+    """The two scopes in which sign-in attempts are counted."""
 
     ACCOUNT = "account"
     SOURCE = "source"
@@ -46,26 +46,26 @@ def _nothing() -> Mapping[Key, Row]:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Every row, by its key; values are immutable, and each table keeps the order in which rows came."""
+    """All rows by their key. Values are immutable, and each table keeps the order of insertion."""
 
     users: Mapping[UUID, User] = field(default_factory=_nothing)
     plans: Mapping[UUID, Plan] = field(default_factory=_nothing)
     revisions: Mapping[tuple[UUID, int], PlanRevision] = field(default_factory=_nothing)
     subscriptions: Mapping[UUID, Subscription] = field(default_factory=_nothing)
     trials: Mapping[tuple[UUID, UUID], UUID] = field(default_factory=_nothing)
-    """The ledger: user and plan, and the subscription that was the trial."""
+    """The trial ledger: user id and plan id, with the id of the subscription that was the trial."""
     sessions: Mapping[UUID, Session] = field(default_factory=_nothing)
     api_keys: Mapping[UUID, ApiKey] = field(default_factory=_nothing)
     events: Mapping[UUID, DomainEvent] = field(default_factory=_nothing)
     outcomes: Mapping[tuple[str, str], StoredOutcome] = field(default_factory=_nothing)
     """By caller and idempotency key."""
-    attempts: Mapping[tuple[Counted, str], Attempts] = field(default_factory=_nothing)
+    attempts: Mapping[tuple[ThrottleScope, str], Attempts] = field(default_factory=_nothing)
 
 
 class MemoryStore:
-    """The storage behind all memory adapters that are given it; for one event loop at a time.
+    """The storage that memory adapters share, for one event loop at a time.
 
-    ``state`` may be read, compared and replaced at will: a test that expects nothing to change compares two of them.
+    Tests may read, compare and replace ``state``: a test that expects no change compares the states before and after.
     """
 
     def __init__(self, state: State | None = None, locks: Locks | None = None) -> None:
@@ -75,14 +75,14 @@ class MemoryStore:
 
     @property
     def events(self) -> tuple[DomainEvent, ...]:
-        """All events, in the order in which they were committed."""
+        """All events, in the order of their commits."""
         return tuple(self.state.events.values())
 
     def fail_next_commit(self, failure: Exception) -> None:
-        """Let the next commit raise ``failure`` and change nothing."""
+        """Make the next commit raise ``failure`` and change nothing."""
         self._commit_failure = failure
 
     def take_commit_failure(self) -> Exception | None:
-        """What the commit under way has to raise, if anything; asked once."""
+        """Return and clear the exception that the present commit has to raise, if any."""
         failure, self._commit_failure = self._commit_failure, None
         return failure

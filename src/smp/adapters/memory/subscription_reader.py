@@ -1,4 +1,4 @@
-"""Subscriptions to look at, in memory."""
+"""The reader of subscriptions in memory."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from smp.domain.user.user import email_key
 
 
 class MemorySubscriptionReader(SubscriptionReader):
-    """Subscriptions of a store, as of the instant that is asked about."""
+    """A reader of a store's subscriptions in their effective state at the given instant."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def current(self, user_id: UUID, now: datetime) -> SubscriptionView | None:
-        """The user's live subscription."""
+        """Return the user's live subscription, or ``None``."""
         live = (row for row in self._of_user(user_id) if row.status_at(now) in LIVE)
         found = next(live, None)
         return None if found is None else _view(self._store.state, found, now)
 
     async def get(self, subscription_id: UUID, now: datetime) -> SubscriptionView | None:
-        """The subscription with this id."""
+        """Return the subscription with this id, or ``None``."""
         found = self._store.state.subscriptions.get(subscription_id)
         return None if found is None else _view(self._store.state, found, now)
 
     async def history(
         self, user_id: UUID, page: PageRequest[HistoryPosition], now: datetime
     ) -> Page[SubscriptionView, HistoryPosition]:
-        """All of the user's subscriptions, newest first."""
+        """Return all of the user's subscriptions, newest first."""
         rows = page_of(self._of_user(user_id), page, lambda row: (row.starts_at, row.id), descending=True)
         return Page([_view(self._store.state, row, now) for row in rows.items], rows.next)
 
     async def list(
         self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
     ) -> Page[SubscriptionView, SubscriptionPosition]:
-        """The subscriptions of all users that the filter lets through."""
+        """Return the subscriptions of all users that match the filter."""
         state = self._store.state
         found = (row for row in state.subscriptions.values() if _is_wanted(state, wanted, row, now))
         rows = page_of(found, page, _by_end if wanted.by_end else _by_id, descending=not wanted.by_end)
         return Page([_view(state, row, now) for row in rows.items], rows.next)
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
-        """The subscription's events, oldest first; empty where there is no such subscription."""
+        """Return the subscription's events, oldest first; none if there is no such subscription."""
         found = _event_views(event for event in self._store.events if event.subject_id == subscription_id)
         return page_of(found, page, lambda event: (event.version,))
 

@@ -1,4 +1,4 @@
-"""Subscriptions in memory."""
+"""The repository of subscriptions in memory."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from smp.domain.subscription.subscription import Subscription
 
 
 class MemorySubscriptionRepository(SubscriptionRepository):
-    """Subscriptions inside one transaction."""
+    """The repository of subscriptions inside one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
-        """The subscription of the user that is written as live, locked."""
+        """Lock and return the user's subscription whose stored status is live, or return ``None``."""
         await self._transaction.round_trip()
-        while (found := self._written_live(user_id)) is not None:
+        while (found := self._stored_live(user_id)) is not None:
             await self._transaction.lock("subscription", found.id)
-            if self._written_live(user_id) == found:
+            if self._stored_live(user_id) == found:
                 return found
         return None
 
     async def claim_overdue(
         self, now: datetime, limit: int, after: OverduePosition | None = None
     ) -> Sequence[Subscription]:
-        """Up to ``limit`` due subscriptions behind ``after`` that nobody else has locked, locked."""
+        """Lock and return up to ``limit`` overdue subscriptions after ``after``; skip locked rows."""
         await self._transaction.round_trip()
-        due = sorted(overdue_position(row) for row in self._rows() if row.is_overdue(now))
+        positions = sorted(overdue_position(row) for row in self._rows() if row.is_overdue(now))
         claimed: list[Subscription] = []
-        for position in due:
+        for position in positions:
             if len(claimed) == limit:
                 break
             row = self._transaction.subscriptions.get(position[1])
-            behind = after is None or position > after
-            if row is not None and behind and self._transaction.lock_if_free("subscription", row.id):
+            is_after = after is None or position > after
+            if row is not None and is_after and self._transaction.lock_if_free("subscription", row.id):
                 claimed.append(row)
         return claimed
 
     async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
-        """Write the trial into the ledger. Raises TrialAlreadyUsed or UserNotFound."""
+        """Record the trial in the trial ledger. Raises TrialAlreadyUsed or UserNotFound."""
         user_id, plan_id = subscription.user_id, subscription.plan_id
         with self._transaction.writing():
             await self._transaction.lock("trials of user", user_id)
@@ -62,30 +62,30 @@ class MemorySubscriptionRepository(SubscriptionRepository):
             self._transaction.trials.put((user_id, plan_id), subscription.id)
 
     async def add(self, subscription: Subscription) -> None:
-        """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
+        """Insert a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
         with self._transaction.writing():
             await self._transaction.lock("subscriptions of user", subscription.user_id)
             self._require_user(subscription.user_id)
             if self._transaction.subscriptions.get(subscription.id) is not None:
                 raise StorageIntegrityError("subscriptions_id_unique")
-            if subscription.is_live and self._written_live(subscription.user_id) is not None:
+            if subscription.is_live and self._stored_live(subscription.user_id) is not None:
                 raise LiveSubscriptionExists(subscription.user_id)
             self._write(subscription)
 
     async def save(self, subscription: Subscription) -> None:
-        """Keep the change and its events. Raises StaleVersion."""
+        """Update the subscription and insert its events. Raises StaleVersion."""
         await self._save([subscription])
 
     async def save_ended(self, ended: Sequence[Subscription]) -> None:
-        """Keep the ends of subscriptions that time has ended, and their events. Raises StaleVersion."""
+        """Update subscriptions after ``apply_expiry``, and insert their events. Raises StaleVersion."""
         await self._save(ended)
 
     async def _save(self, subscriptions: Sequence[Subscription]) -> None:
         with self._transaction.writing():
             for subscription in subscriptions:
                 await self._transaction.lock("subscription", subscription.id)
-                kept = self._transaction.subscriptions.get(subscription.id)
-                if kept is None or kept.version != subscription.version - len(subscription.events):
+                stored = self._transaction.subscriptions.get(subscription.id)
+                if stored is None or stored.version != subscription.version - len(subscription.events):
                     raise StaleVersion
             for subscription in subscriptions:
                 self._write(subscription)
@@ -93,7 +93,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     def _rows(self) -> Iterator[Subscription]:
         return self._transaction.subscriptions.rows()
 
-    def _written_live(self, user_id: UUID) -> Subscription | None:
+    def _stored_live(self, user_id: UUID) -> Subscription | None:
         return next((row for row in self._rows() if row.user_id == user_id and row.is_live), None)
 
     def _require_user(self, user_id: UUID) -> None:
@@ -103,9 +103,9 @@ class MemorySubscriptionRepository(SubscriptionRepository):
     def _write(self, subscription: Subscription) -> None:
         if self._transaction.revisions.get((subscription.plan_id, subscription.revision)) is None:
             raise StorageIntegrityError("subscriptions_revision_exists")
-        kept = self._transaction.subscriptions.get(subscription.id)
-        # Time moves no span; to compare it with all others again would make the expiry job quadratic.
-        if kept is None or kept.span != subscription.span:
+        stored = self._transaction.subscriptions.get(subscription.id)
+        # An expiry does not change the span. Comparing it with all others again would make the expiry job quadratic.
+        if stored is None or stored.span != subscription.span:
             self._require_no_overlap(subscription)
         self._transaction.subscriptions.put(subscription.id, replace(subscription, events=()))
         self._transaction.record(subscription.events)
@@ -117,7 +117,7 @@ class MemorySubscriptionRepository(SubscriptionRepository):
 
 
 def overlap(one: Subscription, other: Subscription) -> bool:
-    """Whether there is an instant in both spans; an empty span has none."""
+    """Return whether both spans contain one instant; an empty span contains none."""
     spans = (one.span, other.span)
     starts_at = max(start for start, _ in spans)
     ends = [end for _, end in spans if end is not None]

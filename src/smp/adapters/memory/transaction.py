@@ -1,4 +1,4 @@
-"""A transaction over the store: its own changes over what is committed, and the locks it holds."""
+"""A transaction on the store: its uncommitted changes and its locks."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from smp.domain.events import DomainEvent
 
 
 class View(Generic[Key, Row]):
-    """One table as the transaction sees it: what others have committed by now, and over it its own changes."""
+    """One table as the transaction sees it: the committed rows, replaced by its uncommitted changes."""
 
     def __init__(self, committed: Callable[[], Mapping[Key, Row]]) -> None:
         self._committed = committed
         self._changes: dict[Key, Row | None] = {}
 
     def get(self, key: Key) -> Row | None:
-        """The row, if there is one."""
+        """Return the row, or ``None``."""
         if key in self._changes:
             return self._changes[key]
         return self._committed().get(key)
 
     def rows(self) -> Iterator[Row]:
-        """All rows."""
+        """Return all rows."""
         return iter(self.merged().values())
 
     def keys(self) -> Iterator[Key]:
-        """The keys of all rows."""
+        """Return the keys of all rows."""
         return iter(self.merged())
 
     def put(self, key: Key, row: Row) -> None:
-        """Write the row."""
+        """Insert or replace the row."""
         self._changes[key] = row
 
     def remove(self, key: Key) -> None:
@@ -44,7 +44,7 @@ class View(Generic[Key, Row]):
         self._changes[key] = None
 
     def merged(self) -> Mapping[Key, Row]:
-        """The whole table."""
+        """Return the whole table."""
         if not self._changes:
             return self._committed()
         rows = dict(self._committed())
@@ -57,15 +57,15 @@ class View(Generic[Key, Row]):
 
 
 class Transaction:
-    """Read committed, as PostgreSQL's default: locks and constraints keep transactions apart, not a snapshot.
+    """A transaction at isolation level READ COMMITTED, PostgreSQL's default: it has locks and no snapshot.
 
-    Every use gives other tasks a turn, as a round trip to a database would, so that races show in memory as well.
+    Every use lets other tasks run, like a round trip to a database, so that races also happen in memory.
     """
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._is_over = False
-        self._is_doomed = False
+        self._is_aborted = False
         self.recorded: list[DomainEvent] = []
         self.users = View(lambda: store.state.users)
         self.plans = View(lambda: store.state.plans)
@@ -79,55 +79,55 @@ class Transaction:
         self.attempts = View(lambda: store.state.attempts)
 
     async def round_trip(self) -> None:
-        """Give others a turn. Raises RuntimeError where the transaction is over."""
+        """Let other tasks run. Raises RuntimeError if the transaction has ended."""
         if self._is_over:
-            raise RuntimeError("this transaction is over; open another one")
+            raise RuntimeError("this transaction has ended; open another one")
         await asyncio.sleep(0)
 
     async def lock(self, *key: Hashable, shared: bool = False) -> None:
-        """Wait for the lock of this name and hold it until the end. Raises TransactionConflict."""
+        """Wait for the lock with this key, and hold it until the transaction ends. Raises TransactionConflict."""
         await self.round_trip()
         await self._store.locks.take(self, key, shared=shared)
 
     def lock_if_free(self, *key: Hashable) -> bool:
-        """Take the lock of this name if it can be had at once."""
+        """Take the lock with this key if it is free, and return whether it was."""
         return self._store.locks.take_if_free(self, key)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Where a write is refused, nothing of this transaction can be committed any more: databases are like that."""
+        """Abort the transaction if the block raises, as a database does after a refused statement."""
         try:
             yield
         except BaseException:
-            self.doom()
+            self.abort()
             raise
 
     def record(self, events: Sequence[DomainEvent]) -> None:
-        """Write the events. Raises StorageIntegrityError where there is one of the same id."""
+        """Insert the events. Raises StorageIntegrityError if an event has the id of another one."""
         for event in events:
             if self.events.get(event.id) is not None:
                 raise StorageIntegrityError("event_log_id_unique")
             self.events.put(event.id, event)
             self.recorded.append(event)
 
-    def doom(self) -> None:
-        """Never let this transaction be committed."""
-        self._is_doomed = True
+    def abort(self) -> None:
+        """Make every later commit of this transaction fail."""
+        self._is_aborted = True
 
     async def commit(self) -> None:
-        """Put the changes into the store, all at once, and let the locks go.
+        """Write all changes into the store at once, and release the locks.
 
         Raises:
-            StorageIntegrityError: where a write was refused before.
+            StorageIntegrityError: if a write was refused before.
         """
         await self.round_trip()
-        if self._is_doomed:
+        if self._is_aborted:
             raise StorageIntegrityError("transaction_aborted")
         changed: dict[str, Any] = {name: view.merged() for name, view in vars(self).items() if isinstance(view, View)}
         self._store.state = replace(self._store.state, **changed)
         self.end()
 
     def end(self) -> None:
-        """Let everything go; what was not committed never was."""
+        """End the transaction: release the locks, and drop changes that were not committed."""
         self._is_over = True
         self._store.locks.release_all(self)

@@ -1,4 +1,4 @@
-"""Transactions in memory."""
+"""The unit of work in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
 class MemoryUnitOfWork(UnitOfWork):
-    """The repositories of one transaction on a store."""
+    """A unit of work on a store."""
 
     def __init__(
         self, store: MemoryStore, transaction: Transaction, key: IdempotencyKey | None, changes: EntitlementChanges
@@ -71,8 +71,8 @@ class MemoryUnitOfWork(UnitOfWork):
         """Make the changes last, with the outcome where there is a key.
 
         Raises:
-            StorageIntegrityError: where a write was refused before.
-            Exception: what :meth:`MemoryStore.fail_next_commit` was given.
+            StorageIntegrityError: if a write was refused before.
+            Exception: the one that :meth:`MemoryStore.fail_next_commit` was given.
         """
         key = self._key
         if key is not None:
@@ -82,7 +82,7 @@ class MemoryUnitOfWork(UnitOfWork):
             self._transaction.outcomes.put((key.caller, key.key), stored)
         failure = self._store.take_commit_failure()
         if failure is not None:
-            self._transaction.doom()
+            self._transaction.abort()
             raise failure
         await self._transaction.commit()
         if change := EntitlementChange.of(self._transaction.recorded):
@@ -90,7 +90,7 @@ class MemoryUnitOfWork(UnitOfWork):
 
 
 class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
-    """Opens transactions on a store; any number of tasks may have one open."""
+    """A factory of units of work on a store. Any number of tasks may have one open."""
 
     def __init__(self, store: MemoryStore, changes: EntitlementChanges = IGNORED) -> None:
         self._store = store
@@ -98,7 +98,7 @@ class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
 
     @asynccontextmanager
     async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[MemoryUnitOfWork]:
-        """A transaction; left without ``commit``, it never was."""
+        """Open a unit of work. Its changes are lost if the block ends without ``commit``."""
         transaction = Transaction(self._store)
         try:
             if key is not None:

@@ -1,4 +1,4 @@
-"""Users to look at, in memory."""
+"""The reader of users in memory."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from smp.domain.user.user import email_key
 
 
 class MemoryUserReader(UserReader):
-    """Users of a store."""
+    """A reader of a store's users."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     async def get(self, user_id: UUID) -> UserView:
-        """The user. Raises UserNotFound."""
+        """Return the user. Raises UserNotFound."""
         user = self._store.state.users.get(user_id)
         if user is None:
             raise UserNotFound(user_id)
         return UserView.of(user)
 
     async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
-        """Users whose email begins so, without regard to case, by the code points of the email's key."""
+        """Return the users whose email begins with the prefix, in any case, sorted by the email's key."""
         prefix = email_key(email_prefix)
         found = (user for user in self._store.state.users.values() if user.email.key.startswith(prefix))
         users = page_of(found, page, lambda user: (user.email.key,))

@@ -1,4 +1,4 @@
-"""Users in memory."""
+"""The repository of users in memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from smp.domain.user.user import User
 
 
 class MemoryUserRepository(UserRepository):
-    """Users inside one transaction."""
+    """The repository of users inside one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
-        """The user, locked where it is to be changed. Raises UserNotFound."""
+        """Return the user; ``for_change`` also locks the row. Raises UserNotFound."""
         if for_change:
             await self._transaction.lock("user", user_id)
         else:
@@ -29,17 +29,17 @@ class MemoryUserRepository(UserRepository):
         return user
 
     async def find_by_email(self, email_key: str) -> User | None:
-        """The user with this email key, if there is one."""
+        """Return the user with this email key, or ``None``."""
         await self._transaction.round_trip()
         return next((user for user in self._transaction.users.rows() if user.email.key == email_key), None)
 
     async def lock_enabled_admins(self) -> int:
-        """How many enabled administrators there are; whoever would change the set waits."""
+        """Lock the set of enabled administrators until the transaction ends, and return their number."""
         await self._lock_admins()
         return sum(user.is_enabled_admin for user in self._transaction.users.rows())
 
     async def add(self, user: User) -> None:
-        """Keep a new user and its events. Raises EmailTaken."""
+        """Insert a new user and its events. Raises EmailTaken."""
         with self._transaction.writing():
             if user.is_enabled_admin:
                 await self._lock_admins()
@@ -52,16 +52,16 @@ class MemoryUserRepository(UserRepository):
             self._transaction.record(user.events)
 
     async def save(self, user: User) -> None:
-        """Keep the user's password hash, role and switch, and the events. Raises StaleVersion."""
+        """Update the user's password hash, role and switch, and insert the events. Raises StaleVersion."""
         with self._transaction.writing():
             await self._transaction.lock("user", user.id)
-            kept = self._transaction.users.get(user.id)
-            if kept is None or kept.version != user.version - len(user.events):
+            stored = self._transaction.users.get(user.id)
+            if stored is None or stored.version != user.version - len(user.events):
                 raise StaleVersion
-            if kept.is_enabled_admin != user.is_enabled_admin:
+            if stored.is_enabled_admin != user.is_enabled_admin:
                 await self._lock_admins()
             changed = replace(
-                kept,
+                stored,
                 password_hash=user.password_hash,
                 role=user.role,
                 disabled=user.disabled,

@@ -20,7 +20,7 @@ def test_the_documented_example_works() -> None:
     """As it stands in the package's docstring, with what it leaves out."""
     text = smp.adapters.memory.__doc__ or ""
     _, _, rest = text.partition("::\n\n")
-    example = textwrap.dedent(rest.partition("\n\nReaders, throttle")[0])
+    example = textwrap.dedent(rest.partition("\n\nReaders")[0])
     names = {
         "CreatePlan": CreatePlan,
         "CreatePlanHandler": CreatePlanHandler,
