@@ -1,4 +1,4 @@
-"""What ``make bench`` runs: each benchmark compares two things in one run, so that its figure is a ratio.
+"""The benchmarks of ``make bench``. Each compares two values of one run, so that its figure is a ratio.
 
-Nothing here is imported by the product. The PostgreSQL is an embedded one of its own, under ``.smp/bench``.
+The product imports nothing from here. The benchmarks use a separate embedded PostgreSQL, under ``.smp/bench``.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, show, and write docs/performance.md."""
+"""``python -m benchmarks``: measure, print the figures, and write docs/performance.md."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BENCHMARKS: Final[Mapping[str, Run]] = {
 
 
 def main() -> int:
-    """Exit code 0 where every target is met, or missed for a reason that is known; 1 where one is not."""
+    """Measure and return the exit code: 0 if every target is met or its miss has a known reason, otherwise 1."""
     arguments = _arguments()
     progress = Progress()
     with open_server() as server:
@@ -67,7 +67,7 @@ async def _measure(bench: Bench, names: list[str]) -> int:
 def _write_page(results: Results) -> None:
     sections = results.all_of(list(BENCHMARKS))
     if sections is None:
-        print(f"{PAGE.relative_to(ROOT)} is written once every part was measured on this machine.")
+        print(f"{PAGE.relative_to(ROOT)} is written when every part has been measured on this machine.")
         return
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(report.markdown(results.machine, sections), encoding="utf-8")
@@ -77,7 +77,7 @@ def _write_page(results: Results) -> None:
 def _warn_if_busy(progress: Progress) -> None:
     load = machine.busy_with()
     if load is not None:
-        progress.step(f"the machine is busy with something else (load {load:.1f}): the figures will be worse for it")
+        progress.step(f"the machine is busy with other work (load {load:.1f}), so the figures will be worse")
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""May this user use this feature now? Over HTTP, with a session, from the database every time."""
+"""The access check: over HTTP, with a session, read from the database every time."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ _COUNTED: Final = 200
 _OK: Final = 200
 
 _HOW: Final = """
-`GET {path}` by {sessions:,} users with a session each, one after the other, on `smp serve` as it comes (one worker,
-ten connections to PostgreSQL) with {subscriptions:,} subscriptions. Nothing is cached: every check reads the session,
-the user and the newest subscription with its plan. It is compared to an empty Litestar handler in a second server with
-the same Granian settings; both are asked in turns ({loader}), and a ratio is the median over neighbouring rounds.
-Server, loader and PostgreSQL share the machine's processors, so the worker's own processor time a request is given too:
-it does not depend on the loader. Round trips are counted by a go-between that reads PostgreSQL's protocol. Once a
-minute a session has its last use written down, which is one more.
+{sessions:,} users with one session each request `GET {path}`, one after the other, from `smp serve` with its default
+settings (one worker, ten connections to PostgreSQL) and {subscriptions:,} subscriptions. Nothing is cached: every
+check reads the session, the user, and the newest subscription with its plan. The check is compared with an empty
+Litestar handler in a second server that has the same Granian settings. The two servers are measured in turns
+({loader}), and a ratio is the median of the ratios of neighbouring rounds.
+
+Server, load generator and PostgreSQL share the processors of the machine, so the worker's processor time for each
+request is given as well: it does not depend on the load generator. A proxy that reads PostgreSQL's protocol counts
+the round trips. Once a minute, SMP records the last use of a session, which is one more round trip.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A server that is asked: its worker, and the processes of PostgreSQL that work for it."""
+    """A server under load: its worker, and the PostgreSQL processes that serve it."""
 
     port: int
     path: str
@@ -49,7 +51,7 @@ class _Target:
     backends_us: list[float] = field(default_factory=list)
 
     def ask(self, cookies: Sequence[str], seconds: float, backends: Sequence[int]) -> None:
-        """One round."""
+        """Measure one round."""
         before, database_before = processes.cpu_s([self.worker]), processes.cpu_s(backends)
         done = load.ask(self.port, self.path, cookies, seconds)
         self.rounds.append(done)
@@ -58,7 +60,7 @@ class _Target:
 
 
 async def run(bench: Bench) -> Section:
-    """Measure it."""
+    """Measure the access check."""
     database = await bench.datasets.database(*_data(bench))
     signed_in = await sign_in(bench.server, database, _SESSIONS)
     bench.progress.step("counting round trips")
@@ -74,7 +76,7 @@ def _data(bench: Bench) -> tuple[datasets.Kind, int]:
 
 
 async def _round_trips(bench: Bench, database: str, signed_in: Sequence[SignedIn]) -> float:
-    """How many a check takes, once its statements are prepared."""
+    """Return the number of round trips of a check whose statements are prepared."""
     async with counted(bench.server.socket_folder) as trips:
         settings = bench.server.settings(database) | {"SMP_DATABASE_URL": trips.url(database)}
         return await asyncio.to_thread(_count, settings, trips, signed_in)
@@ -124,7 +126,7 @@ def _with(path: str, served: tuple[int, int]) -> tuple[int, str, int]:
 
 @contextmanager
 def _serving(command: list[str], settings: dict[str, str], ready: str) -> Iterator[tuple[int, int]]:
-    """The port and the worker of a server that runs in the block, without a sweep that would disturb."""
+    """Run a server in the block, without an expiry job that would disturb, and yield its port and its worker."""
     port = processes.free_port()
     log = FOLDER / f"serve-{port}.log"
     with processes.running(command, settings | {"SMP_PORT": str(port), "SMP_SWEEP_INTERVAL_S": "0"}, log) as process:
@@ -138,7 +140,11 @@ def _section(bench: Bench, trips: float, ours: _Target, theirs: _Target, layers:
     cpu = middle(ours.cpu_us)
     figures = (
         Figure("access check: round trips to PostgreSQL", trips, Unit.COUNT, at_most(2)),
-        Figure("access check: requests a second, of an empty handler's", ratio_of_pairs(*rates), target=at_least(0.12)),
+        Figure(
+            "access check: requests per second, ratio to an empty handler",
+            ratio_of_pairs(*rates),
+            target=at_least(0.12),
+        ),
         Figure("access checks", middle(rates[0]), Unit.PER_SECOND),
         Figure("empty handler", middle(rates[1]), Unit.PER_SECOND),
         Figure("access check: median time", middle([one.p50_ms for one in ours.rounds]), Unit.MILLISECONDS),
@@ -152,13 +158,13 @@ def _section(bench: Bench, trips: float, ours: _Target, theirs: _Target, layers:
 
 
 def _table(layers: Sequence[Layer], whole_us: float) -> Table:
-    """Each layer with what it adds to the one inside it."""
+    """Return each layer with the time that it adds to the layer inside it."""
     rows = []
     inside = 0.0
     for layer in (*layers, Layer("Granian, the event loop under load, and HTTP itself", whole_us)):
         added = max(layer.cpu_us - inside, 0.0)
         inside = max(layer.cpu_us, inside)
         rows.append((layer.name, f"{added:.1f}", f"{100 * added / whole_us:.0f} %"))
-    rows.append(("all of it", f"{whole_us:.1f}", "100 %"))
+    rows.append(("total", f"{whole_us:.1f}", "100 %"))
     title = "Where the worker's processor time goes, from the inside out"
-    return Table(title, ("layer", "µs a check", "part"), tuple(rows))
+    return Table(title, ("layer", "µs per check", "share"), tuple(rows))

@@ -1,4 +1,4 @@
-"""Subscribing: the whole transaction of a use case, compared to pgbench doing the same statements."""
+"""Activation: the whole transaction of a use case, compared with pgbench, which runs the same statements."""
 
 from __future__ import annotations
 
@@ -57,18 +57,19 @@ _OPTIONS: Final = " ".join(
 )
 
 _HOW: Final = """
-Users who never subscribed activate a plan with a price (`activate`: subscription, its span, event, kept answer) or
-start its trial (`trial`: the row in the ledger of trials besides), each with an `Idempotency-Key`, through the use case
-handlers of one process as the container wires them; every commit is flushed to disk. pgbench (`-M prepared`, one
-thread, as many connections) runs the same statements: its script is made from a recording of what the adapter sends,
-two users long, so that it cannot drift. Both run the same number of transactions on fresh users of the same database,
-in turns, and a ratio is the median over neighbouring rounds.
+Users who never subscribed activate a plan with a price (`activate`: it writes the subscription, its span, an event
+and the stored outcome) or start its trial (`trial`: it also writes a row of the trial ledger). Each request has an
+`Idempotency-Key` and goes through the use case handlers of one process, from the container. Every commit is flushed
+to disk. pgbench (`-M prepared`, one thread, the same number of connections) runs the same statements: its script is
+made from a recording of what the adapter sends for two users, so the two cannot differ. Both run the same number of
+transactions on new users of the same database, in turns, and a ratio is the median of the ratios of neighbouring
+rounds.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _UseCase:
-    """A use case that the user with this number runs; ``what`` says in words what it is."""
+    """A use case that the user with a number runs; ``what`` describes it."""
 
     name: str
     what: str
@@ -77,7 +78,7 @@ class _UseCase:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """All rounds of one use case at one number of clients: transactions a second, and our processor time for one."""
+    """All rounds of a use case with a number of clients: transactions per second, and SMP's processor time for one."""
 
     ours: Sequence[float]
     theirs: Sequence[float]
@@ -85,7 +86,7 @@ class _Compared:
 
 
 async def run(bench: Bench) -> Section:
-    """Measure it."""
+    """Measure activations and trials."""
     counter = _Counter()
     wanted = len(_USE_CASES) * (
         2 + len(CLIENTS) * (bench.scale.rounds * 2 * bench.scale.transactions + 2 * max(CLIENTS))
@@ -106,13 +107,13 @@ async def run(bench: Bench) -> Section:
 
 
 class _Counter:
-    """Hands out numbers of users, each once."""
+    """A counter that gives each user's number once."""
 
     def __init__(self) -> None:
         self._next = 1
 
     def take(self, count: int) -> range:
-        """So many that nobody had before."""
+        """Return the next ``count`` numbers."""
         numbers = range(self._next, self._next + count)
         self._next += count
         return numbers
@@ -121,7 +122,7 @@ class _Counter:
 async def _recorded(
     bench: Bench, database: str, use_case: _UseCase, counter: _Counter
 ) -> tuple[Script, Sequence[Sent]]:
-    """The script that does what the use case does, and the statements."""
+    """Return the script that does what the use case does, and the statements."""
     journal = Journal()
     recordings = []
     async with container_of(bench, database, 1, journal) as container:
@@ -150,7 +151,7 @@ async def _compare(
 
 
 async def _rate(container: AsyncContainer, use_case: _UseCase, clients: int, numbers: range) -> tuple[float, float]:
-    """Transactions a second, and microseconds of our processor time for one."""
+    """Return transactions per second, and microseconds of SMP's processor time for one."""
     left = iter(numbers)
 
     async def client() -> None:
@@ -165,12 +166,12 @@ async def _rate(container: AsyncContainer, use_case: _UseCase, clients: int, num
 
 
 async def _pgbench(bench: Bench, database: str, script: Script, clients: int, numbers: range) -> float:
-    """Transactions a second, without the time to connect."""
+    """Return transactions per second, without the time to connect."""
     each = len(numbers) // clients
     with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8") as file:
         file.write(script.text)
         file.flush()
-        said = await bench.server.pgbench(
+        output = await bench.server.pgbench(
             database,
             "--protocol=prepared",
             f"--client={clients}",
@@ -184,9 +185,9 @@ async def _pgbench(bench: Bench, database: str, script: Script, clients: int, nu
             options=_OPTIONS,
             timeout_s=_TIMEOUT_S,
         )
-    rate, failed = _TPS.search(said), _FAILED.search(said)
+    rate, failed = _TPS.search(output), _FAILED.search(output)
     if rate is None or failed is None or int(failed[1]):
-        raise RuntimeError(f"pgbench said:\n{said}")
+        raise RuntimeError(f"pgbench printed:\n{output}")
     return float(rate[1])
 
 
@@ -194,7 +195,7 @@ async def _pgbench(bench: Bench, database: str, script: Script, clients: int, nu
 async def container_of(
     bench: Bench, database: str, clients: int, journal: Journal | None
 ) -> AsyncIterator[AsyncContainer]:
-    """The product's container, with a connection for each client; with a journal, all statements are written down."""
+    """Yield the product's container with a connection for each client. A journal records all statements."""
     environ = bench.server.settings(database, SMP_DATABASE_POOL_SIZE=str(max(clients, 2)))
     settings = load_settings({name: value for name, value in environ.items() if name.startswith("SMP_")})
     pool = await create_pool(bench.server.url(database), PoolSettings(size=clients))
@@ -217,16 +218,16 @@ async def container_of(
 def _figures(use_case: _UseCase, clients: int, compared: _Compared) -> list[Figure]:
     at_once = f"{use_case.name}, {clients} at once"
     return [
-        Figure(f"{at_once}: of pgbench", ratio_of_pairs(compared.ours, compared.theirs), target=at_least(0.5)),
+        Figure(f"{at_once}: ratio to pgbench", ratio_of_pairs(compared.ours, compared.theirs), target=at_least(0.5)),
         Figure(at_once, middle(compared.ours), Unit.PER_SECOND),
         Figure(f"{at_once}: pgbench", middle(compared.theirs), Unit.PER_SECOND),
-        Figure(f"{at_once}: our processor time", middle(compared.cpu_us), Unit.MICROSECONDS),
+        Figure(f"{at_once}: processor time of SMP", middle(compared.cpu_us), Unit.MICROSECONDS),
     ]
 
 
 def _statements(use_case: _UseCase, sent: Sequence[Sent]) -> Table:
     rows = tuple((str(number + 1), _brief(one.sql)) for number, one in enumerate(sent))
-    return Table(f"What `{use_case.name}` sends: {use_case.what}", ("round trip", "statement"), rows)
+    return Table(f"The statements of `{use_case.name}`: {use_case.what}", ("round trip", "statement"), rows)
 
 
 def _brief(sql: str) -> str:
@@ -235,7 +236,7 @@ def _brief(sql: str) -> str:
 
 
 async def activate(container: AsyncContainer, number: int) -> object:
-    """The user with this number activates the common plan."""
+    """Activate the common plan for the user with this number."""
     handler, user_id = await container.get(Handler[ActivateSubscription, SubscriptionOutcome]), numbered_uuid(number)
     key = await _key(container, number)
     return await handler(ActivateSubscription(user_id, _PLAN, idempotency=key), _caller(user_id))
@@ -252,7 +253,7 @@ def _caller(user_id: UUID) -> Caller:
 
 
 async def _key(container: AsyncContainer, number: int) -> IdempotencyKey:
-    """As the HTTP adapter makes it."""
+    """Return the key that the HTTP adapter would make."""
     now = await (await container.get(Clock)).now()
     fingerprint = sha256(b"%d" % number).digest()
     return IdempotencyKey(f"user:{numbered_uuid(number)}", key_of(number), fingerprint, now)
@@ -260,5 +261,5 @@ async def _key(container: AsyncContainer, number: int) -> IdempotencyKey:
 
 _USE_CASES: Final = (
     _UseCase("activate", "a new paid subscription", activate),
-    _UseCase("trial", "a trial, which needs the ledger", _start_trial),
+    _UseCase("trial", "a trial, with its row of the ledger", _start_trial),
 )

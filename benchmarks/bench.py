@@ -1,4 +1,4 @@
-"""What a benchmark works with."""
+"""The parameters of every benchmark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.server import Server
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: the sizes of the data, how often, and for how long."""
+    """The sizes of the data, the number of rounds, and their length."""
 
     platform: int
     due_small: int
@@ -47,7 +47,7 @@ QUICK = Scale(
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The server, the data, and how much of it all."""
+    """The server, the data sets, the progress, and the scale."""
 
     server: Server
     datasets: Datasets

@@ -1,8 +1,8 @@
-"""Large data sets, kept from run to run: a sample that the domain's verbs made, multiplied in SQL.
+"""Large data sets that stay for the next run: a sample, made by the domain code and multiplied in SQL.
 
-Every id of a copy differs from the sample's in its last 32 bits, every email in its beginning; all else is the same.
-Constraints and indexes are taken away for that and put back after, which checks them all, and ``smp doctor`` has to
-find nothing before a data set counts as made.
+The ids of a copy differ from the sample's in their last 32 bits, and the emails in their beginning; all else is equal.
+Constraints and indexes are dropped before the copy and created after it, which checks the data. ``smp doctor`` must
+find nothing wrong before a data set is used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from smp.domain.plan.plan import Plan
 from smp.domain.user.user import User
 
 SAMPLE: Final = 10_000
-"""Users in a sample: so few that the domain makes them in seconds, so many that no two copies' times matter."""
+"""Users in a sample: few enough to be made in seconds, and enough that repeated dates do not matter."""
 
 _LOAD_AT_ONCE: Final = 1_000
 _PREFIX: Final = "bench_"
@@ -40,7 +40,7 @@ _OWN_IDS: Final = frozenset({"id", "user_id", "subscription_id", "subject_id", "
 _ORDERED_BY: Final = ("id", "subscription_id", "user_id")
 _OWN_TEXTS: Final = frozenset({"email", "email_key"})
 
-# Of what hangs on what: foreign keys go first and come back last, keys before the indexes that need none.
+# In the order of dependencies: foreign keys are dropped first and created last; keys come before other indexes.
 _CONSTRAINTS: Final = """
     SELECT conrelid::regclass::text AS "table", quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition,
            contype = 'f' AS is_reference
@@ -61,7 +61,7 @@ _REFERRING: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of data set; ``sample`` makes the part that is multiplied, out of that many stories."""
+    """A kind of data set; ``sample`` makes the part that is multiplied, for a number of users."""
 
     name: str
     sample: Callable[[int], stories.Sample]
@@ -71,32 +71,32 @@ PLATFORM: Final = Kind("platform", stories.platform)
 """Subscriptions of all kinds; four of ten are live."""
 
 LIVE: Final = Kind("live", lambda size: stories.platform(size, only_live=True))
-"""Those of :data:`PLATFORM` that are live, and nothing else."""
+"""The live subscriptions of :data:`PLATFORM`."""
 
 DUE: Final = Kind("due", stories.due)
-"""Subscriptions that are over, and nobody has written so yet."""
+"""Overdue subscriptions: they have ended, and no job has recorded it."""
 
 
 class Datasets:
-    """Hands out databases with data in them; they are nobody's own: copy them before changing subscriptions."""
+    """Databases with data, shared by the benchmarks: copy one before you change subscriptions in it."""
 
     def __init__(self, server: Server, progress: Progress) -> None:
         self._server = server
         self._progress = progress
 
-    async def database(self, kind: Kind, stories_told: int) -> str:
-        """The name of the database with what comes of so many stories; made where it is not there.
+    async def database(self, kind: Kind, size: int) -> str:
+        """Return the name of the database of this kind with ``size`` users, after creating it if it is missing.
 
         Raises:
-            Failed: where ``smp doctor`` finds something wrong with it.
+            Failed: if ``smp doctor`` finds something wrong with it.
         """
-        name = f"{_PREFIX}{kind.name}_{stories_told}_{_digest()}"
+        name = f"{_PREFIX}{kind.name}_{size}_{_digest()}"
         if name not in await self._server.databases():
-            await self._make(kind, stories_told, name)
+            await self._make(kind, size, name)
         return name
 
     async def empty(self, name: str, people: Sequence[User] = (), partitions: int = 0) -> str:
-        """A new database with the plans, and with users who never subscribed."""
+        """Create a database with the plans, and with users who never subscribed, and return its name."""
         database = f"{_PREFIX}{name}"
         await self._server.create(database, partitions)
         await self._load(database, stories.Sample(stories.plans(), people, ()))
@@ -104,23 +104,23 @@ class Datasets:
         return database
 
     async def drop_outdated(self) -> None:
-        """Remove data sets of other versions of this program, and what an interrupted run left."""
+        """Drop data sets of other versions of this program, and the rest of interrupted runs."""
         for name in await self._server.databases():
             if name.startswith(_PREFIX) and not name.endswith(_digest()):
                 await self._server.drop(name)
 
-    async def _make(self, kind: Kind, stories_told: int, name: str) -> None:
+    async def _make(self, kind: Kind, size: int, name: str) -> None:
         draft = f"{_PREFIX}draft"
-        copies = max(stories_told // SAMPLE, 1)
-        self._progress.step(f"making the data set {kind.name} of {stories_told:,} users, once")
+        copies = max(size // SAMPLE, 1)
+        self._progress.step(f"making the data set {kind.name} of {size:,} users, once")
         await self._server.create(draft)
-        sample = kind.sample(min(stories_told, SAMPLE))
+        sample = kind.sample(min(size, SAMPLE))
         await self._load(draft, sample)
         if copies > 1:
             async with self._server.connection(draft) as connection:
                 await _multiply(connection, copies)
         await self._server.execute("VACUUM (FREEZE, ANALYZE)", "CHECKPOINT", database=draft)
-        self._progress.step("asking smp doctor about it")
+        self._progress.step("smp doctor checks it")
         settings = self._server.settings(draft)
         await asyncio.to_thread(processes.run, processes.python("smp.bootstrap", "doctor"), settings, FOLDER / "log")
         await self._server.execute(f"ALTER DATABASE {draft} RENAME TO {name}")
@@ -146,7 +146,7 @@ async def _keep_plans(unit_of_work: PostgresUnitOfWorkFactory, plans: Sequence[P
 
 
 async def _multiply(connection: asyncpg.Connection[Any], copies: int) -> None:
-    """Make of every row so many, the one that is there included."""
+    """Insert copies of every row until there are ``copies`` of each."""
     await connection.execute("SET maintenance_work_mem = '512MB'; SET work_mem = '256MB'")
     async with _loosened(connection):
         for table in _COPIED:
@@ -154,8 +154,10 @@ async def _multiply(connection: asyncpg.Connection[Any], copies: int) -> None:
             values = [_of_copy(column.name, isinstance(column.type, postgresql.UUID)) for column in table.columns]
             order = values[names.index(next(key for key in _ORDERED_BY if key in names))]
             await connection.execute(
-                f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)}"  # noqa: S608 - our names
-                f" FROM {table.name}, generate_series(1, {copies - 1}) AS copy ORDER BY {order}"
+                f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)}"  # noqa: S608 - names of SMP's tables
+                f" FROM {table.name}, generate_series(1, {copies - 1}) AS copy"
+                # Plans are not copied, so neither are their events.
+                f"{' WHERE user_id IS NOT NULL' if 'user_id' in names else ''} ORDER BY {order}"
             )
 
 
@@ -169,7 +171,7 @@ def _of_copy(column: str, is_id: bool) -> str:  # noqa: FBT001 - a fact of the c
 
 @asynccontextmanager
 async def _loosened(connection: asyncpg.Connection[Any]) -> AsyncIterator[None]:
-    """Without keys, references and indexes in the block; afterwards all are there again, and hold."""
+    """Drop keys, foreign keys and indexes, and create them again after the block, which checks the rows."""
     tables = [table.name for table in _COPIED]
     concerned = sorted({*tables, *(row[0] for row in await connection.fetch(_REFERRING, tables))})
     constraints = await connection.fetch(_CONSTRAINTS, concerned)
@@ -190,6 +192,6 @@ async def _loosened(connection: asyncpg.Connection[Any]) -> AsyncIterator[None]:
 
 
 def _digest() -> str:
-    """Of all that decides what a data set is like."""
+    """Return a digest of everything that determines a data set."""
     files = [*sorted(Path(migrations_path()).rglob("*.py")), Path(__file__), Path(stories.__file__)]
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""An empty Litestar handler, served just as ``smp serve`` serves the product: what the access check is compared to."""
+"""An empty Litestar handler, served as ``smp serve`` serves the product. The access check is compared with it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from smp.bootstrap.settings import load_settings
 TARGET = "benchmarks.empty_server:create_app"
 
 
-class StoredResponse(msgspec.Struct):
-    """As little as can be answered."""
+class EmptyResponse(msgspec.Struct):
+    """The smallest response."""
 
     ok: bool
 
 
 @get("/")
-async def empty() -> StoredResponse:
-    """Do nothing."""
-    return StoredResponse(ok=True)
+async def empty() -> EmptyResponse:
+    """Return the smallest response."""
+    return EmptyResponse(ok=True)
 
 
 def create_app() -> Litestar:
-    """What Granian calls in the worker."""
+    """Build the application; Granian calls this in the worker."""
     return Litestar([empty], openapi_config=None, logging_config=None)
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     def with_empty_app(_: str, **options: Any) -> Any:  # noqa: ANN401 - Granian's own
         return original(TARGET, **options)
 
-    # The product's own call, with all of its settings; only what is served is another.
+    # The product's own call with all its settings; only the application is another one.
     granian.server.Server = with_empty_app  # type: ignore[assignment]
     workers.run_workers(load_settings(os.environ))
 

@@ -1,4 +1,4 @@
-"""What a benchmark found, and what was wanted: pure values and their arithmetic."""
+"""Figures, their targets and their arithmetic: pure values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIB: Final = 1024 * 1024
 
 
 class Unit(StrEnum):
-    """What a figure counts, as it is written behind the number."""
+    """The unit of a figure, as it is written after the number."""
 
     RATIO = ""
     PER_SECOND = "/s"
@@ -24,7 +24,7 @@ class Unit(StrEnum):
 
 
 class Bound(StrEnum):
-    """On which side of the target the figure has to be; the target itself is allowed."""
+    """The side of the target on which a figure must be; a figure equal to the target is right."""
 
     AT_LEAST = "at least"
     AT_MOST = "at most"
@@ -32,19 +32,19 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the figure should be."""
+    """The value that a figure should reach or stay below."""
 
     bound: Bound
     value: float
 
     def is_met_by(self, value: float) -> bool:
-        """Whether ``value`` is on the right side, the target itself included."""
+        """Return true if ``value`` is on the right side, or equal."""
         return value >= self.value if self.bound is Bound.AT_LEAST else value <= self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One result; ``reason`` says why a target that was missed is missed."""
+    """One result; ``reason`` says why the target is missed, if it is."""
 
     name: str
     value: float
@@ -54,23 +54,23 @@ class Figure:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met; ``None`` where there is none."""
+        """True if the target is met; ``None`` if there is no target."""
         return None if self.target is None else self.target.is_met_by(self.value)
 
     @property
     def text(self) -> str:
-        """The value for people."""
+        """The value as text."""
         return written(self.value, self.unit)
 
     @property
     def target_text(self) -> str:
-        """The target for people; empty where there is none."""
+        """The target as text; empty if there is none."""
         return "" if self.target is None else f"{self.target.bound} {written(self.target.value, self.unit)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """More to look at: a title, the columns' names, and rows of text."""
+    """A table: a title, the names of the columns, and rows of text."""
 
     title: str
     columns: tuple[str, ...]
@@ -79,7 +79,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one benchmark found: how it measures in words, its figures, and its tables."""
+    """The result of one benchmark: how it measures, its figures, and its tables."""
 
     name: str
     title: str
@@ -89,17 +89,17 @@ class Section:
 
 
 def at_least(value: float) -> Target:
-    """The figure should not be less."""
+    """Return the target of a figure that must not be less."""
     return Target(Bound.AT_LEAST, value)
 
 
 def at_most(value: float) -> Target:
-    """The figure should not be more."""
+    """Return the target of a figure that must not be more."""
     return Target(Bound.AT_MOST, value)
 
 
 def written(value: float, unit: Unit) -> str:
-    """The number with its unit: three significant digits, and whole from a hundred on."""
+    """Format the number with its unit: three significant digits, and a whole number from a hundred on."""
     if unit is Unit.COUNT and value == int(value):
         return f"{int(value):,}"
     size = abs(value)
@@ -110,12 +110,12 @@ def written(value: float, unit: Unit) -> str:
 
 
 def ratio_of_pairs(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of what each round of ours is of the round of theirs beside it.
+    """Return the median of the ratios of neighbouring rounds.
 
-    Rounds that are neighbours in time met the same machine, so a disturbance spoils one pair and not the figure.
+    The machine is in the same state for neighbouring rounds, so a disturbance changes one pair and not the figure.
 
     Raises:
-        ValueError: where there are no pairs, or not as many of one as of the other.
+        ValueError: if there are no rounds, or the numbers of rounds differ.
     """
     if not ours:
         raise ValueError("there are no rounds")
@@ -123,9 +123,13 @@ def ratio_of_pairs(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def middle(values: Sequence[float]) -> float:
-    """The median. Raises ValueError where there is nothing."""
+    """Return the median.
+
+    Raises:
+        ValueError: if there are no values.
+    """
     if not values:
-        raise ValueError("there is nothing to take the median of")
+        raise ValueError("there are no values")
     return median(values)
 
 

@@ -1,4 +1,4 @@
-"""Where the time of an access check goes: the same question put to one layer after the other, from the inside out."""
+"""The time of an access check by layer: the same check is run on each layer, from the inside out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from smp.bootstrap.settings import Settings, load_settings
 from smp.domain.access import AccessDecision
 
 AT_ONCE: Final = CONNECTIONS
-"""Checks under way at the same time, as many as the server is asked over HTTP."""
+"""Concurrent checks: as many as over HTTP."""
 
 _CALLS: Final = 1_600
 _HEADERS: Final = ((b"host", b"127.0.0.1"), (b"user-agent", b"bench"))
@@ -46,14 +46,14 @@ Ask = Callable[[SignedIn], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer, and the processor time of a check in it and all inside it."""
+    """A layer, and the processor time of a check in it and in all layers inside it."""
 
     name: str
     cpu_us: float
 
 
 async def measure(environ: dict[str, str], signed_in: Sequence[SignedIn], rounds: int) -> Sequence[Layer]:
-    """All layers within the process, each the median of rounds that alternate."""
+    """Measure all layers within the process in turns, and return the median of each."""
     settings = load_settings({name: value for name, value in environ.items() if name.startswith("SMP_")})
     async with AsyncExitStack() as stack:
         asked = await _layers(settings, signed_in[0], stack)
@@ -70,7 +70,7 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
     pool = await create_pool(settings.database_url or "")
     stack.push_async_callback(pool.close)
     tokens, sessions, access = SecretsTokenGenerator(), PostgresSessionReader(pool), PostgresAccessReader(pool)
-    # The service closes the container with itself; here its life is the block's.
+    # In the service the application closes the container; here the block does.
     container = build_container(settings, HttpProvider())
     stack.push_async_callback(container.close)
     endpoint = await container.get(AccessEndpoint)
@@ -92,15 +92,15 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
 
     return {
         "asyncpg: two prepared statements on one of ten connections": await _driver(settings, example, stack),
-        "the pool, and rows to values": readers,
-        "use cases: who is it, and may they": use_cases,
+        "the pool, and conversion of rows to values": readers,
+        "the use cases: authentication, access decision": use_cases,
         "the access application: path, cookie, JSON": _asgi(AccessApp(source)),
         "the middlewares: request id, headers, metrics, log": _asgi(build_app(settings, container)),
     }
 
 
 async def _driver(settings: Settings, example: SignedIn, stack: AsyncExitStack) -> Ask:
-    """The statements that the readers send, on bare connections of the driver."""
+    """Return a check that sends the readers' statements on connections of the driver."""
     first, second = await _statements(settings, example)
     url = driver_url(settings.database_url or "")
     connections: asyncio.Queue[asyncpg.Connection[Any]] = asyncio.Queue()
@@ -145,7 +145,7 @@ async def _statements(settings: Settings, example: SignedIn) -> Sequence[Sent]:
 
 
 def _asgi(app: Callable[..., Awaitable[None]]) -> Ask:
-    """The question as a server would hand it over."""
+    """Return a check that calls the application as a server does."""
 
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -176,7 +176,7 @@ def _asgi(app: Callable[..., Awaitable[None]]) -> Ask:
 
 
 async def _cpu_us(ask: Ask, signed_in: Sequence[SignedIn]) -> float:
-    """Processor time of this process for one question, in microseconds."""
+    """Return the processor time of this process for one check, in microseconds."""
     users = cycle(signed_in)
     left = _CALLS
 

@@ -42,22 +42,24 @@ _SHOWN: Final = 10
 _MEASURED_SMALL: Final = 10_000
 
 _HOW: Final = """
-Every combination of the list's filters ({filters}: each set of statuses, without a plan, with a common, a rare
-and one for life, with and without bounds on the end; and those with a user or an email) is asked through the
-PostgreSQL reader, {limit} items a page, on
-{small:,} and on {large:,} subscriptions. "Page {page:,}" is that one, or the last where a filter lets fewer through. A
-figure is the median of {samples} in turns; the table has the worst filters. Few and many are compared where
-both fill the page alike: one with three items costs less than one with fifty, whatever lies behind. A time has noise,
-so what PostgreSQL reads is given, too, by its own count: the blocks of 8 KiB that a page touches.
-Statistics are asked with {large:,} subscriptions, and with only those of them that are live.
+Every combination of the list's filters ({filters}: each set of statuses; without a plan, with a common plan, a rare
+one and one for life; with and without bounds on the end; and those with a user or an email) is requested through the
+PostgreSQL reader, {limit} items for each page, with {small:,} and with {large:,} subscriptions. "Page {page:,}" is
+that page, or the last page if a filter has fewer. A time is the median of {samples} runs in turns. The table shows
+the worst filters.
+
+Few and many subscriptions are compared only where both pages have the same number of items, because a page of three
+items always costs less than one of fifty. Times vary, so the table also has the number of blocks of 8 KiB that
+PostgreSQL reads for a page, by its own count. Statistics are requested with {large:,} subscriptions, and with only
+the live ones of these.
 """
 
 _PLANNED: Final = (
-    "no more is read, as the blocks in the table there show; but with few subscriptions PostgreSQL keeps one plan for a"
-    " prepared statement, with many it plans it for its values at each execution, which takes it half a millisecond"
+    "PostgreSQL reads no more blocks, as the table shows. But with few subscriptions it keeps one plan for a prepared"
+    " statement; with many it makes a plan for the values at each execution, which takes half a millisecond"
 )
 
-# The list by its definition, without any thought of speed: what a filter lets through, in order.
+# The list by its definition, without optimization: the subscriptions that a filter selects, in order.
 _BY_DEFINITION: Final = """
     WITH shown AS (
         SELECT id, ends_at, plan_id, user_id,
@@ -79,7 +81,7 @@ _BY_DEFINITION: Final = """
 
 @dataclass(frozen=True, slots=True)
 class _Costs:
-    """One filter: medians in milliseconds, how many items page 1 has, and the blocks that a page touches."""
+    """The costs of one filter: medians in milliseconds, the items of page 1, and the blocks that a page reads."""
 
     name: str
     small_items: int
@@ -92,23 +94,23 @@ class _Costs:
 
     @property
     def deep_ratio(self) -> float:
-        """What page 10,000 costs of page 1."""
+        """The time of page 10,000, divided by that of page 1."""
         return self.deep_ms / self.first_ms
 
     @property
     def is_alike(self) -> bool:
-        """Whether the page is as long with few subscriptions as with many; otherwise there is less to fetch."""
+        """True if page 1 has the same number of items with few subscriptions as with many."""
         return self.small_items == self.first_items
 
     @property
     def size_ratio(self) -> float:
-        """What a page of many costs of a page of few."""
+        """The time of a page with many subscriptions, divided by that with few."""
         return self.first_ms / self.small_ms
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A database that lists are read from."""
+    """A database from which lists are read."""
 
     reader: PostgresSubscriptionReader
     journal: Journal
@@ -116,7 +118,7 @@ class _Source:
 
 
 async def run(bench: Bench) -> Section:
-    """Measure it."""
+    """Measure lists and statistics."""
     scale = bench.scale
     async with AsyncExitStack() as stack:
         small = await _source(bench, min(_MEASURED_SMALL, scale.platform), stack)
@@ -170,7 +172,7 @@ async def _costs(small: _Source, large: _Source, wanted: SubscriptionFilter, sam
     asked = ((small, first), (large, first), (large, deep))
     times: list[list[float]] = [[] for _ in asked]
     for source, page in asked:
-        # The first five times a statement is planned anew each time.
+        # PostgreSQL plans a prepared statement again for each of its first five executions.
         for _ in range(6):
             await source.reader.list(wanted, page, NOW)
     for _ in range(samples):
@@ -194,12 +196,12 @@ async def _deep(source: _Source, wanted: SubscriptionFilter) -> _Request:
     request = PageRequest(after=position)
     found = await source.reader.list(wanted, request, NOW)
     if [item.id for item in found.items] != [id_ for _, id_ in page]:
-        raise Failed(f"{_name(wanted)}: page {PAGE} is not what the definition of the list says")
+        raise Failed(f"{_name(wanted)}: page {PAGE} differs from the definition of the list")
     return request
 
 
 async def _blocks(source: _Source, wanted: SubscriptionFilter, page: _Request) -> int:
-    """How many blocks PostgreSQL touches, in its buffers or not, for all statements of this page."""
+    """Return the number of blocks that PostgreSQL reads, from its buffers or not, for the statements of this page."""
     source.journal.take()
     await source.reader.list(wanted, page, NOW)
     blocks = 0
@@ -226,7 +228,7 @@ async def _statistics(bench: Bench) -> Sequence[Figure]:
     all_ms, live_ms = (middle(taken) for taken in times)
     return (
         Figure(f"statistics of {scale.platform:,}", all_ms, Unit.MILLISECONDS, at_most(_STATISTICS_MS)),
-        Figure("statistics: with the ended ones, of without", all_ms / live_ms, target=at_most(_SAME)),
+        Figure("statistics: with ended subscriptions, ratio to without", all_ms / live_ms, target=at_most(_SAME)),
     )
 
 
@@ -234,19 +236,23 @@ def _figures(costs: Sequence[_Costs]) -> Sequence[Figure]:
     deep = [one.deep_ratio for one in costs]
     size = [one.size_ratio for one in costs if one.is_alike]
     return (
-        Figure(f"list: page {PAGE:,} of page 1, median of the filters", middle(deep), target=at_most(_SAME)),
-        Figure(f"list: page {PAGE:,} of page 1, worst filter", max(deep), target=at_most(_TWICE)),
+        Figure(f"list: page {PAGE:,}, ratio to page 1, median of the filters", middle(deep), target=at_most(_SAME)),
+        Figure(f"list: page {PAGE:,}, ratio to page 1, worst filter", max(deep), target=at_most(_TWICE)),
         Figure(
-            "list: a page of many of one as long of few, worst filter",
+            "list: many subscriptions, ratio to few, worst filter",
             max(size),
             target=at_most(_TWICE),
             reason=_PLANNED,
         ),
-        Figure("list: a page of many of one as long of few, median", middle(size)),
-        Figure("list: a page of many, median", middle([one.first_ms for one in costs]), Unit.MILLISECONDS),
-        Figure("list: a page of many, worst filter", max(one.first_ms for one in costs), Unit.MILLISECONDS),
+        Figure("list: many subscriptions, ratio to few, median", middle(size)),
         Figure(
-            f"list: blocks of page {PAGE:,} of page 1, worst filter",
+            "list: a page with many subscriptions, median", middle([one.first_ms for one in costs]), Unit.MILLISECONDS
+        ),
+        Figure(
+            "list: a page with many subscriptions, worst filter", max(one.first_ms for one in costs), Unit.MILLISECONDS
+        ),
+        Figure(
+            f"list: blocks of page {PAGE:,}, ratio to page 1, worst filter",
             max(one.deep_blocks / one.first_blocks for one in costs),
         ),
     )
@@ -274,11 +280,11 @@ def _table(costs: Sequence[_Costs]) -> Table:
         "blocks",
         f"page {PAGE:,}: blocks",
     )
-    return Table("The filters whose pages differ most", columns, rows)
+    return Table("The filters with the greatest ratios", columns, rows)
 
 
 def _name(wanted: SubscriptionFilter) -> str:
-    """The filter as a query."""
+    """Return the filter as a query string."""
     parts = [f"status={status.value}" for status in Status if status in wanted.statuses]
     if wanted.plan is not None:
         parts.append(f"plan={wanted.plan}")

@@ -1,4 +1,4 @@
-"""Asking a server as fast as it answers: by wrk where it is installed, otherwise by a process of our own."""
+"""The load generator: wrk if it is installed, otherwise a Python process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks import processes
 
 CONNECTIONS: Final = 32
 
-# The requests are written out before the clock starts, each with another session.
+# The requests are prepared before the measurement starts, each with another session.
 _LUA: Final = """
 local requests = {}
 local at = 0
@@ -39,7 +39,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one round gave: how many requests, in how many seconds, and how long they took, in milliseconds."""
+    """The result of one round: requests, seconds, and response times in milliseconds."""
 
     requests: int
     elapsed_s: float
@@ -48,20 +48,24 @@ class Load:
 
     @property
     def per_second(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return self.requests / self.elapsed_s
 
 
 def loader() -> str:
-    """What asks, for people."""
-    return f"wrk, {CONNECTIONS} connections" if shutil.which("wrk") else f"a Python loader, {CONNECTIONS} connections"
+    """Return the name of the load generator, as the page has it."""
+    return (
+        f"wrk, {CONNECTIONS} connections"
+        if shutil.which("wrk")
+        else f"a Python load generator, {CONNECTIONS} connections"
+    )
 
 
 def ask(port: int, path: str, cookies: Sequence[str], seconds: float) -> Load:
-    """Ask for so long, with one of the cookies after the other.
+    """Send requests for so many seconds, with each cookie in turn.
 
     Raises:
-        Failed: where an answer was no success.
+        Failed: if an answer was not a success.
     """
     with tempfile.TemporaryDirectory(prefix="smp-bench-") as name:
         folder = Path(name)
@@ -69,10 +73,10 @@ def ask(port: int, path: str, cookies: Sequence[str], seconds: float) -> Load:
         (folder / "ask.lua").write_text(_LUA, encoding="ascii")
         command = _command(folder, port, path, seconds)
         done = processes.run(command, processes.environment(), folder / "log")
-    told = json.loads(done.output.strip().splitlines()[-1])
-    if told["failed"] or not told["requests"]:
-        raise processes.Failed(f"{told['failed']} of {told['requests']} answers for {path} were no success")
-    return Load(told["requests"], told["elapsed_us"] / 1e6, told["p50_us"] / 1e3, told["p99_us"] / 1e3)
+    result = json.loads(done.output.strip().splitlines()[-1])
+    if result["failed"] or not result["requests"]:
+        raise processes.Failed(f"{result['failed']} of {result['requests']} answers for {path} were not a success")
+    return Load(result["requests"], result["elapsed_us"] / 1e6, result["p50_us"] / 1e3, result["p99_us"] / 1e3)
 
 
 def _command(folder: Path, port: int, path: str, seconds: float) -> list[str]:

@@ -1,6 +1,6 @@
-"""The loader for machines without wrk: so many connections, each with one request on its way.
+"""The load generator for machines without wrk: connections that each have one request at a time.
 
-Run as ``python -m benchmarks.load_worker PORT PATH COOKIES SECONDS``; prints what wrk is made to print.
+Run as ``python -m benchmarks.load_worker PORT PATH COOKIES SECONDS``. It prints the same JSON as the script for wrk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Asker:
         self.failed = 0
 
     async def run(self, port: int) -> None:
-        """Ask on one connection until the time is over."""
+        """Send requests on one connection until the time is over."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (asked_at := perf_counter()) < self._until:
             writer.write(next(self._requests))
@@ -51,14 +51,14 @@ async def _ask(port: int, path: str, cookies: list[str], seconds: float) -> None
     await asyncio.gather(*(asker.run(port) for _ in range(CONNECTIONS)))
     elapsed_s = perf_counter() - started
     hundredths = quantiles(asker.latencies_s, n=100)
-    told = {
+    result = {
         "requests": len(asker.latencies_s),
         "elapsed_us": elapsed_s * 1e6,
         "failed": asker.failed,
         "p50_us": hundredths[49] * 1e6,
         "p99_us": hundredths[98] * 1e6,
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

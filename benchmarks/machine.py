@@ -1,4 +1,4 @@
-"""The machine that the figures are of."""
+"""The machine on which the figures are measured."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 BUSY: Final = 0.5
-"""Processes that want to run, for each processor, from which on a machine counts as busy with something else."""
+"""The load for each processor from which on a machine counts as busy with other work."""
 
 
 def describe(postgres_version: str) -> str:
-    """In one line: what it computes with, and the versions that matter."""
+    """Return the machine and the versions that matter, in one line."""
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     return (
@@ -22,7 +22,7 @@ def describe(postgres_version: str) -> str:
 
 
 def busy_with() -> float | None:
-    """How many processes wanted to run in the last minute, where that is so many that figures would be spoilt."""
+    """Return the load of the last minute if it would make the figures worse, otherwise ``None``."""
     load = os.getloadavg()[0]
     return load if load > BUSY * len(os.sched_getaffinity(0)) else None
 

@@ -1,8 +1,8 @@
-"""The schema in partitions: each table that several servers would deal out, dealt out inside one.
+"""The schema in partitions: each table that would be sharded over servers is partitioned inside one server.
 
-PostgreSQL asks of a partitioned table what a distributed engine asks of a distributed one: that every unique key and
-every exclusion holds the column that it is dealt out by. So this shows whether the schema, and what the adapter does
-with it, would go along. It is no way to run the platform.
+PostgreSQL requires of a partitioned table what a distributed engine requires of a sharded one: every unique key and
+every exclusion constraint contains the column by which the rows are placed. So this shows that schema and adapter can
+be sharded. It is not a way to run the platform.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from smp.adapters.postgres.tables import DISTRIBUTED_BY
 from smp.adapters.postgres.urls import driver_url
 
 SINCE: Final = 17
-"""The version from which on PostgreSQL takes an exclusion constraint on a partitioned table."""
+"""The first version of PostgreSQL that accepts an exclusion constraint on a partitioned table."""
 
-# As a distributed engine names them: the table's own name with the shard's number behind it.
+# Distributed engines name a shard's keys like this: the name of the key, then the number of the shard.
 _NAME_KEYS: Final = """
     DO $$
     DECLARE part record;
@@ -37,9 +37,9 @@ _TABLE: Final = re.compile(r"(CREATE TABLE (\w+) \(.*?\n    \));", re.DOTALL)
 
 
 def partitioned_sql(partitions: int) -> str:
-    """The migrations' SQL, with so many hash partitions of each table that is dealt out."""
+    """Return the SQL of the migrations with hash partitions for each sharded table."""
 
-    def deal_out(table: re.Match[str]) -> str:
+    def partition(table: re.Match[str]) -> str:
         column = DISTRIBUTED_BY.get(table[2])
         if column is None:
             return table[0]
@@ -50,11 +50,11 @@ def partitioned_sql(partitions: int) -> str:
         )
         return f"{table[1]} PARTITION BY HASH ({column});\n" + "\n".join(parts)
 
-    return _TABLE.sub(deal_out, sql())
+    return _TABLE.sub(partition, sql())
 
 
 async def make_partitioned(url: str, partitions: int) -> None:
-    """Make the schema in partitions, in a database with nothing in it."""
+    """Create the partitioned schema in an empty database."""
     connection = await asyncpg.connect(driver_url(url), timeout=30)
     try:
         await connection.execute(partitioned_sql(partitions))

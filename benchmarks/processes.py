@@ -1,4 +1,4 @@
-"""Processes of ours: started, measured from outside through /proc, and ended by their number."""
+"""Child processes: started, measured through /proc, and ended by their process id."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 class Failed(Exception):
-    """A process that was to be measured did not do what it should."""
+    """A process under measurement failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a process: what it printed, its processor time in seconds, and its greatest size in bytes."""
+    """The result of a process: its output, its processor time in seconds, and its greatest size in bytes."""
 
     output: str
     cpu_s: float
@@ -40,19 +40,19 @@ class Finished:
 
 
 def python(*arguments: str) -> list[str]:
-    """The command that runs a module with this interpreter."""
+    """Return the command that runs a module with this interpreter."""
     return [sys.executable, "-m", *arguments]
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """An environment in which nothing of the caller's own settings is left."""
+    """Return an environment without the caller's settings."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))} | settings
 
 
 @contextmanager
 def running(command: list[str], settings: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, running in the block and stopped after it; what it writes goes to ``log``."""
+    """Run the process in the block, with its output in ``log``, and stop it after the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=dict(settings), stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -64,7 +64,7 @@ def running(command: list[str], settings: Mapping[str, str], log: Path) -> Itera
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End it in order, or, where it does not end, at once."""
+    """Stop the process with SIGTERM, or with SIGKILL if it does not end."""
     family = [process.pid, *children(process.pid)]
     process.terminate()
     try:
@@ -77,10 +77,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def run(command: list[str], settings: Mapping[str, str], log: Path) -> Finished:
-    """Run it to its end, watching its size.
+    """Run the process to its end, and measure its size.
 
     Raises:
-        Failed: where it does not end well.
+        Failed: if its exit code is not 0.
     """
     peak = 0
     before = _cpu_of_ended_s()
@@ -104,7 +104,7 @@ def run(command: list[str], settings: Mapping[str, str], log: Path) -> Finished:
 
 
 def free_port() -> int:
-    """A port of the loopback address on which nobody listens."""
+    """Return a free port of the loopback address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -112,10 +112,10 @@ def free_port() -> int:
 
 
 def wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str) -> float:
-    """Seconds until the path answers with 200.
+    """Wait until the path answers with 200, and return the seconds that it took.
 
     Raises:
-        Failed: where the process ends, or takes longer than a minute.
+        Failed: if the process ends, or needs more than a minute.
     """
     started = time.monotonic()
     while time.monotonic() - started < _START_TIMEOUT_S:
@@ -129,10 +129,10 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str) -> f
 
 
 def worker_of(process: subprocess.Popen[bytes]) -> int:
-    """The number of the one process that answers requests.
+    """Return the id of the worker process.
 
     Raises:
-        Failed: where there is not exactly one.
+        Failed: if there is not exactly one.
     """
     workers = children(process.pid)
     if len(workers) != 1:
@@ -141,7 +141,7 @@ def worker_of(process: subprocess.Popen[bytes]) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The numbers of the processes that this one has started and that have not ended."""
+    """Return the ids of the running child processes."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -152,7 +152,7 @@ def children(pid: int) -> list[int]:
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """Seconds of a processor that these processes have used so far, all of their threads; one that is gone has none."""
+    """Return the processor time of these processes in seconds, with all threads; 0 for one that has ended."""
     ticks = 0
     for pid in pids:
         fields = _stat(pid)
@@ -162,17 +162,17 @@ def cpu_s(pids: Iterable[int]) -> float:
 
 
 def resident_bytes(pid: int) -> int:
-    """How much memory the process holds."""
+    """Return the resident memory of the process."""
     return _status_field(pid, "VmRSS")
 
 
 def peak_bytes(pid: int) -> int:
-    """How much it held at most so far, by the kernel's own count; 0 where it is gone."""
+    """Return the greatest resident memory so far, as the kernel counts it; 0 if the process has ended."""
     return _status_field(pid, "VmHWM")
 
 
 def family_cpu_s(pid: int) -> float:
-    """Seconds of a processor that the process has used, with those that it started, ended or not."""
+    """Return the processor time of the process and its children, running or ended, in seconds."""
     fields = _stat(pid)
     return sum(map(int, fields[11:15])) / _TICKS + cpu_s(children(pid))
 
@@ -192,7 +192,7 @@ def _status(port: int, path: str) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields behind the name, from the state on; none where the process is gone."""
+    """Return the fields after the name, starting with the state; none if the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):

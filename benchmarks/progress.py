@@ -1,4 +1,4 @@
-"""Telling whoever waits what is being done."""
+"""The progress of a run, on standard error."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from time import monotonic
 
 
 class Progress:
-    """Lines on standard error, each with the seconds since the beginning."""
+    """Progress lines, each with the seconds since the start."""
 
     def __init__(self) -> None:
         self._started = monotonic()
         self._part = ""
 
     def part(self, name: str) -> None:
-        """From now on it is about this."""
+        """Set the benchmark that the next lines belong to."""
         self._part = f"{name}: "
 
     def step(self, text: str) -> None:
-        """This begins now."""
+        """Print that a step begins."""
         sys.stderr.write(f"[{monotonic() - self._started:4.0f} s] {self._part}{text}\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What the PostgreSQL adapter really sends: a pool that writes down every statement with its values."""
+"""A pool that records every statement of the PostgreSQL adapter, with its values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smp.adapters.postgres.statements import Connection, Row
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One statement, which is one round trip once it is prepared."""
+    """One statement. A prepared statement is one round trip."""
 
     sql: str
     values: tuple[object, ...]
@@ -20,18 +20,18 @@ class Sent:
 
 @dataclass(slots=True)
 class Journal:
-    """All statements, in their order."""
+    """All statements, in order."""
 
     sent: list[Sent] = field(default_factory=list)
 
     def take(self) -> list[Sent]:
-        """What was written since the last time."""
+        """Return the statements since the last call."""
         taken, self.sent = self.sent, []
         return taken
 
 
 class RecordingPool(PostgresPool):
-    """Another pool, with a journal."""
+    """A pool that records the statements of another pool in a journal."""
 
     def __init__(self, pool: PostgresPool, journal: Journal) -> None:
         self._recorded = pool
@@ -39,7 +39,7 @@ class RecordingPool(PostgresPool):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection whose statements are written down."""
+        """Yield a connection that records its statements."""
         async with self._recorded.connection() as connection:
             yield _RecordingConnection(connection, self._journal)
 

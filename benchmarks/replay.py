@@ -1,7 +1,7 @@
-"""A pgbench script out of what the adapter sent, so that both do the same and cannot drift apart.
+"""A pgbench script made from the adapter's statements, so that both run the same.
 
-A use case is recorded twice, for two users. What was the same both times is a constant; what differed belongs to the
-user and is computed from the user's number, in the statement itself, as pgbench's own variables are numbers only.
+A use case is recorded for two users. A value that is equal in both recordings is a constant. A value that differs
+belongs to the user, and the statement computes it from the user's number, because pgbench's variables are numbers only.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import asyncpg
 from benchmarks.recording import Sent
 
 NUMBER: Final = "n"
-"""The variable of the script that holds the user's number."""
+"""The variable of the script that contains the user's number."""
 
 _PARAMETER: Final = re.compile(r"\$([0-9]+)")
 _ROLES_MAX: Final = 1 << 12
 
 
 class CannotReplay(Exception):
-    """The two recordings differ in a way that no script can follow."""
+    """The two recordings differ in a way that a script cannot reproduce."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The text, and the constants that it names."""
+    """A pgbench script and its constants."""
 
     text: str
     constants: Mapping[str, str]
@@ -42,24 +42,24 @@ class Script:
 
 
 def numbered_uuid(number: int, role: int = 0) -> UUID:
-    """The UUIDv7 of this number; ``role`` tells kinds of ids apart. The script computes the same."""
+    """Return the UUIDv7 of this number and this kind of id (``role``). The script computes the same."""
     return UUID(f"{_uuid_head(role)}{number:012x}")
 
 
 def key_of(number: int) -> str:
-    """The idempotency key of this number; the script computes the same."""
+    """Return the idempotency key of this number. The script computes the same."""
     return f"bench-{number}"
 
 
 async def script_of(
     connection: asyncpg.Connection[Any], first: tuple[int, Sequence[Sent]], second: tuple[int, Sequence[Sent]]
 ) -> Script:
-    """The script of a use case; each recording comes with the number of its user.
+    """Return the script of a use case. Each recording has the number of its user.
 
-    The script wants the variables ``base`` (the first number), ``each`` (numbers for a client) and ``i`` (0).
+    The script needs the variables ``base`` (the first number), ``each`` (numbers for a client) and ``i`` (0).
 
     Raises:
-        CannotReplay: where the statements are not the same, or a value differs that cannot be computed.
+        CannotReplay: if the statements differ, or a value differs that cannot be computed.
     """
     writer = _Writer(connection, first[0], second[0])
     if [sent.sql for sent in first[1]] != [sent.sql for sent in second[1]]:
@@ -79,7 +79,7 @@ class _Writer:
     roles: dict[UUID, int] = field(default_factory=dict)
 
     async def statement(self, one: Sent, other: Sent) -> str:
-        """The statement as a line of the script."""
+        """Return the statement as a line of the script."""
         sql = " ".join(one.sql.split())
         if not one.values:
             return f"{sql};"
@@ -93,7 +93,7 @@ class _Writer:
     async def _expression(self, ours: object, theirs: object, type_: str) -> str:
         if ours is None and theirs is None:
             return "NULL"
-        # The instant and what it stands in are of the first recording: nobody waits for time to go by.
+        # Instants, and values that contain one, are those of the first recording. They need not move on.
         if ours == theirs or isinstance(ours, datetime | dict | bytes):
             return await self._constant(ours, type_)
         if isinstance(ours, UUID):
@@ -123,7 +123,7 @@ class _Writer:
         return _numbered(role)
 
     def _text(self, value: str) -> str:
-        """The text with the user's id and key in it, computed."""
+        """Return the text with its user id and idempotency key computed."""
         known = {
             str(numbered_uuid(self.first)): f"CAST({_numbered(0)} AS text)",
             key_of(self.first): f"'{key_of(0)[:-1]}' || :{NUMBER}",
@@ -140,7 +140,7 @@ def _numbered(role: int) -> str:
 
 
 def _uuid_head(role: int) -> str:
-    """The first 20 of a UUID's 32 digits: an instant, the version, the role, the variant."""
+    """Return the first 20 of a UUID's 32 digits: an instant, the version, the role, the variant."""
     return f"0190000000007{role:03x}8000"
 
 

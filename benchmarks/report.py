@@ -1,4 +1,4 @@
-"""Writing down what was found: for the terminal, and as docs/performance.md."""
+"""The report: text for the terminal, and the page docs/performance.md."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from benchmarks.server import MEMORY
 _INTRODUCTION: Final = """\
 # Performance
 
-Written by `make bench`; do not edit. Every target is a ratio of two things measured in one run on one machine, or a
-limit that one machine has to keep; the machine of these figures stands below. Measure on yours:
+`make bench` writes this page; do not edit it. Every target is a ratio of two values that were measured in one run on
+one machine, or a limit for one machine. The machine of these figures is named below. To measure on your machine:
 
 ```
-make bench                                          # everything, and this page anew
+make bench                                          # everything; writes this page
 .venv/bin/python -m benchmarks --only sweep         # one part: {names}
-.venv/bin/python -m benchmarks --quick              # small data, short rounds: to see that it runs
+.venv/bin/python -m benchmarks --quick              # small data and short rounds, to see that it works
 ```
 
-It brings an embedded PostgreSQL of its own under `.smp/bench`, set up as the one that `smp serve` starts (every commit
-is flushed to disk) but with the memory of a server of one's own ({memory}),
-and keeps the large data sets there for the next time.
-Those are made by the domain's own verbs, multiplied in SQL, checked by every constraint and by `smp doctor`.
+The benchmarks start an embedded PostgreSQL under `.smp/bench`. It has the settings of the one that `smp serve` starts
+(every commit is flushed to disk), except for more memory, as on a dedicated server ({memory}).
+The large data sets stay there for the next run. The domain code creates a sample, and SQL multiplies it. Every
+constraint and `smp doctor` check the result.
 """
 
 
@@ -31,7 +31,7 @@ _MEMORY: Final = ", ".join(f"`{name}` {value}" for name, value in MEMORY.items()
 
 
 def markdown(machine: str, sections: Sequence[Section]) -> str:
-    """The page docs/performance.md."""
+    """Return the page docs/performance.md."""
     names = ", ".join(section.name for section in sections)
     parts = [
         _INTRODUCTION.replace("{names}", names).replace("{memory}", _MEMORY),
@@ -48,7 +48,7 @@ def markdown(machine: str, sections: Sequence[Section]) -> str:
 
 
 def terminal(section: Section) -> str:
-    """One section as plain text."""
+    """Return one section as plain text."""
     lines = [section.title]
     width = max(len(figure.name) for figure in section.figures)
     for figure in section.figures:
@@ -60,7 +60,7 @@ def terminal(section: Section) -> str:
 
 
 def missed(sections: Iterable[Section]) -> list[Figure]:
-    """The figures that are not what they should be."""
+    """Return the figures that miss their targets."""
     return [figure for section in sections for figure in section.figures if figure.is_met is False]
 
 
@@ -69,7 +69,7 @@ def _targets(sections: Sequence[Section]) -> str:
     rows = [(figure.name, figure.target_text, figure.text, _verdict(figure)) for figure in wanted]
     text = _table(("what", "target", "measured", "met"), rows)
     reasons = [f"- {figure.name}: {figure.reason}" for figure in wanted if figure.is_met is False and figure.reason]
-    return text if not reasons else text + "\nWhy those that are missed are:\n\n" + "\n".join(reasons) + "\n"
+    return text if not reasons else text + "\nWhy targets are missed:\n\n" + "\n".join(reasons) + "\n"
 
 
 def _figures(figures: Sequence[Figure]) -> str:

@@ -1,4 +1,4 @@
-"""Counting round trips from outside: a go-between on a Unix socket that reads the protocol as it goes by.
+"""A proxy on a Unix socket that reads PostgreSQL's protocol and counts round trips.
 
 In PostgreSQL's protocol a client waits for the server after a Query, Sync or Flush message, and nowhere else.
 """
@@ -22,19 +22,19 @@ _CHUNK_BYTES: Final = 65_536
 
 @dataclass(slots=True)
 class RoundTrips:
-    """How many there were, and where to connect to have them counted."""
+    """The number of round trips, and the folder of the proxy's socket."""
 
     folder: Path
     count: int = 0
 
     def url(self, database: str) -> str:
-        """The URL of the database of this name, by way of the go-between."""
+        """Return the URL of the database of this name through the proxy."""
         return f"postgresql://postgres@/{database}?host={quote(str(self.folder))}&port=5432"
 
 
 @asynccontextmanager
 async def counted(socket_folder: str) -> AsyncIterator[RoundTrips]:
-    """The go-between to the server that listens in this folder."""
+    """Run a proxy to the server whose socket is in this folder."""
     with tempfile.TemporaryDirectory(prefix="smp-bench-") as folder:
         trips = RoundTrips(Path(folder))
         handlers: set[asyncio.Task[None]] = set()
@@ -46,7 +46,7 @@ async def counted(socket_folder: str) -> AsyncIterator[RoundTrips]:
                 asyncio.create_task(_answers(up_reader, writer)),
             }
             handlers.update(both)
-            # Where one side goes away the other is let go, too.
+            # If one side closes its connection, the other is closed too.
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for end in (writer, up_writer):
                 end.close()
@@ -62,7 +62,7 @@ async def counted(socket_folder: str) -> AsyncIterator[RoundTrips]:
 
 
 async def _requests(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trips: RoundTrips) -> None:
-    """From the client: the start-up message, which has no type, then one typed message after the other."""
+    """Forward the client's messages: the startup message, which has no type, then typed messages."""
     with suppress(asyncio.IncompleteReadError, OSError):
         length = await reader.readexactly(_LENGTH_BYTES)
         writer.write(length + await reader.readexactly(int.from_bytes(length) - _LENGTH_BYTES))

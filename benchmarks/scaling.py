@@ -1,4 +1,4 @@
-"""What more processes and more parts of the database cost: processor time for one check, and for one activation."""
+"""The cost of more processes and of partitions: the processor time of one check and of one activation."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ from smp.domain.access import AccessDecision
 NAME: Final = "scaling"
 WORKERS: Final = (1, 2, 4)
 PARTITIONS: Final = (0, 4, 16)
-"""0 is the schema as it is."""
+"""0 is the schema without partitions."""
 
 _SUBSCRIPTIONS: Final = 20_000
 _SESSIONS: Final = 500
 _CHECKS: Final = 4
-"""For each activation, so that both take about as long."""
+"""Checks for each activation, so that both take about the same time."""
 
 _HOW: Final = """
-More processes: `smp serve` with {workers} workers on one database of {subscriptions:,} subscriptions, asked for
-`GET {path}` in turns ({loader}). They share this machine's processors with the loader and with PostgreSQL, so what is
-told is not how many answers there are but what one costs: the processor time of all workers, and of PostgreSQL's
-processes, for a check. Where it stays the same, twice the processors give twice the answers.
+More processes: `smp serve` with {workers} workers on one database with {subscriptions:,} subscriptions. `GET {path}`
+is requested in turns ({loader}). The processes share the processors of this machine with the load generator and with
+PostgreSQL. Therefore the figure is not the number of answers but the cost of one: the processor time of all workers,
+and of PostgreSQL's processes, for one check. If the cost stays the same, twice the processors give twice the answers.
 
-More parts: the schema as it is, and with every table of a user's dealt out to {partitions} hash partitions by the
-user's id, as a distributed engine deals them out to servers (docs/scaling.md). One process activates a plan for fresh
-users and checks access, {transactions:,} activations a round, in turns. Parts of one server share its log and its
-memory, and its planner looks for the right one at each execution: this is the price of finding it, without any of the
-gain. A ratio is the median over neighbouring rounds.
+More partitions: the normal schema, and the schema with every table that belongs to users in {partitions} hash
+partitions by the user's id, as a distributed engine places rows on servers ([scaling](scaling.md)). One process
+activates a plan for new users and checks access, {transactions:,} activations for each round, in turns. Partitions of
+one server share its log and its memory, and the planner searches for the right partition at each execution. So these
+figures show the cost of partitions without their gain. A ratio is the median of the ratios of neighbouring rounds.
 """
 
 
 @dataclass(slots=True)
 class _Cost:
-    """Microseconds of a processor for one, round by round: the service's, and PostgreSQL's."""
+    """The processor time of one operation in microseconds, for each round: the service's, and PostgreSQL's."""
 
     service_us: list[float] = field(default_factory=list)
     database_us: list[float] = field(default_factory=list)
 
     def add(self, service_s: float, database_s: float, count: int) -> None:
-        """One round."""
+        """Add one round."""
         self.service_us.append(service_s / count * 1e6)
         self.database_us.append(database_s / count * 1e6)
 
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """A service that is asked."""
+    """A service under load."""
 
     port: int
     workers: Sequence[int]
@@ -75,8 +75,8 @@ class _Served:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dealt:
-    """A database in so many partitions, with a process's way to it."""
+class _Partitioned:
+    """A partitioned database, and the container of a process that uses it."""
 
     name: str
     container: AsyncContainer
@@ -86,7 +86,7 @@ class _Dealt:
 
 
 async def run(bench: Bench) -> Section:
-    """Measure both."""
+    """Measure processes and partitions."""
     served = await _ask_processes(bench)
     dealt = await _ask_partitions(bench)
     figures = [*_process_figures(served), *_partition_figures(dealt)]
@@ -98,7 +98,9 @@ async def run(bench: Bench) -> Section:
         partitions=" and ".join(str(count) for count in PARTITIONS if count),
         transactions=_transactions(bench),
     )
-    return Section(NAME, "More processes, more parts", how, tuple(figures), (_by_workers(served), _by_parts(dealt)))
+    return Section(
+        NAME, "More processes, more partitions", how, tuple(figures), (_by_workers(served), _by_partitions(dealt))
+    )
 
 
 async def _ask_processes(bench: Bench) -> dict[int, _Served]:
@@ -132,7 +134,7 @@ def _serving(settings: dict[str, str], workers: int) -> Iterator[_Served]:
     log.unlink()
 
 
-async def _ask_partitions(bench: Bench) -> dict[int, _Dealt]:
+async def _ask_partitions(bench: Bench) -> dict[int, _Partitioned]:
     count, rounds = _transactions(bench), bench.scale.rounds
     people = list(stories.registered(range(1, _SESSIONS + rounds * count + 1), numbered_uuid))
     async with AsyncExitStack() as stack:
@@ -143,7 +145,7 @@ async def _ask_partitions(bench: Bench) -> dict[int, _Dealt]:
             container = await stack.enter_async_context(container_of(bench, name, 2, None))
             for number in range(1, _SESSIONS + 1):
                 await activate(container, number)
-            dealt[partitions] = _Dealt(name, container, await sign_in(bench.server, name, _SESSIONS))
+            dealt[partitions] = _Partitioned(name, container, await sign_in(bench.server, name, _SESSIONS))
         for number in range(rounds):
             bench.progress.step(f"partitions, round {number + 1} of {rounds}")
             first = _SESSIONS + number * count + 1
@@ -154,7 +156,7 @@ async def _ask_partitions(bench: Bench) -> dict[int, _Dealt]:
     return dealt
 
 
-async def _measure(bench: Bench, dealt: _Dealt, numbers: range) -> None:
+async def _measure(bench: Bench, dealt: _Partitioned, numbers: range) -> None:
     authenticate = await dealt.container.get(Handler[Authenticate, Caller])
     check = await dealt.container.get(Handler[CheckAccess, AccessDecision])
     backends = await bench.server.backends(dealt.name)
@@ -175,16 +177,16 @@ def _transactions(bench: Bench) -> int:
 
 def _process_figures(served: dict[int, _Served]) -> Iterator[Figure]:
     alone, many = served[WORKERS[0]].cost, served[WORKERS[-1]].cost
-    of = f"{WORKERS[-1]} workers, of 1"
+    of = f"{WORKERS[-1]} workers, ratio to 1"
     ours = ratio_of_pairs(many.service_us, alone.service_us)
     yield Figure(f"access check: processor time of the service, {of}", ours, target=at_most(1.25))
     theirs = ratio_of_pairs(many.database_us, alone.database_us)
     yield Figure(f"access check: processor time of PostgreSQL, {of}", theirs, target=at_most(1.25))
 
 
-def _partition_figures(dealt: dict[int, _Dealt]) -> Iterator[Figure]:
+def _partition_figures(dealt: dict[int, _Partitioned]) -> Iterator[Figure]:
     whole, parts = dealt[PARTITIONS[0]], dealt[PARTITIONS[-1]]
-    of = f"{PARTITIONS[-1]} partitions, of none"
+    of = f"{PARTITIONS[-1]} partitions, ratio to none"
     pairs = {"access check": (whole.check, parts.check), "activation": (whole.activation, parts.activation)}
     for name, (one, many) in pairs.items():
         yield Figure(f"{name}: processor time of the service, {of}", ratio_of_pairs(many.service_us, one.service_us))
@@ -195,20 +197,20 @@ def _by_workers(served: dict[int, _Served]) -> Table:
     rows = tuple(
         (str(count), *_both(one.cost), f"{middle(one.rates):,.0f}{Unit.PER_SECOND}") for count, one in served.items()
     )
-    columns = ("workers", "service, µs a check", "PostgreSQL, µs a check", "on this machine together")
+    columns = ("workers", "service, µs per check", "PostgreSQL, µs per check", "together on this machine")
     return Table("Processes", columns, rows)
 
 
-def _by_parts(dealt: dict[int, _Dealt]) -> Table:
+def _by_partitions(dealt: dict[int, _Partitioned]) -> Table:
     rows = tuple(
         (str(count) if count else "none", *_both(one.check), *_both(one.activation)) for count, one in dealt.items()
     )
     columns = (
         "partitions",
-        "service, µs a check",
-        "PostgreSQL, µs a check",
-        "service, µs an activation",
-        "PostgreSQL, µs an activation",
+        "service, µs per check",
+        "PostgreSQL, µs per check",
+        "service, µs per activation",
+        "PostgreSQL, µs per activation",
     )
     return Table("Partitions", columns, rows)
 

@@ -24,12 +24,12 @@ CONNECT_TIMEOUT_S: Final = 30.0
 MEMORY: Final[Mapping[str, str]] = MappingProxyType(
     {"shared_buffers": "2GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
 )
-"""What a server of one's own is given, and PostgreSQL's defaults are not: the data fit in, and no checkpoint comes in
-the middle of a measurement. What a commit promises is as always."""
+"""The memory of a dedicated server, not PostgreSQL's defaults. The data fit into it, and no checkpoint runs during
+a measurement. Commits are flushed to disk as always."""
 
 
 class Server:
-    """A server that runs as long as the block of :func:`open_server`."""
+    """A server that runs in the block of :func:`open_server`."""
 
     def __init__(self, url: str, binaries: Binaries) -> None:
         self._url = url
@@ -37,20 +37,20 @@ class Server:
 
     @property
     def socket_folder(self) -> str:
-        """The folder of the Unix socket that it listens at."""
+        """The folder of the server's Unix socket."""
         return parse_qs(urlsplit(self._url).query)["host"][0]
 
     def url(self, database: str) -> str:
-        """The URL of the database of this name."""
+        """Return the URL of the database of this name."""
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{database}"))
 
     def settings(self, database: str, **more: str) -> dict[str, str]:
-        """The environment of a process of ours on this database."""
+        """Return the environment of an SMP process on this database."""
         return environment(SMP_DATABASE_URL=self.url(database), SMP_LOG_LEVEL="warning", **more)
 
     @asynccontextmanager
     async def connection(self, database: str = "postgres") -> AsyncIterator[asyncpg.Connection[Any]]:
-        """A connection without limits on how long anything may take."""
+        """Open a connection without time limits."""
         connection = await asyncpg.connect(self.url(database), timeout=CONNECT_TIMEOUT_S)
         try:
             yield connection
@@ -58,27 +58,27 @@ class Server:
             await connection.close()
 
     async def execute(self, *statements: str, database: str = "postgres") -> None:
-        """Run the statements, each in a transaction of its own."""
+        """Execute the statements, each in a separate transaction."""
         async with self.connection(database) as connection:
             for statement in statements:
                 await connection.execute(statement)
 
-    async def value(self, query: str, *values: object, database: str = "postgres") -> Any:  # noqa: ANN401 - as it comes
-        """The one value that the query gives."""
+    async def value(self, query: str, *values: object, database: str = "postgres") -> Any:  # noqa: ANN401 - any column type
+        """Return the single value of the query."""
         async with self.connection(database) as connection:
             return await connection.fetchval(query, *values)
 
     async def version(self) -> str:
-        """The server's version."""
+        """Return the server's version."""
         return str(await self.value("SHOW server_version"))
 
     async def databases(self) -> set[str]:
-        """The names of all databases."""
+        """Return the names of all databases."""
         async with self.connection() as connection:
             return {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
 
     async def create(self, database: str, partitions: int = 0) -> None:
-        """Make a migrated database, in the place of the one of this name; its tables in partitions where asked for."""
+        """Create a migrated database, partitioned if asked, and replace the one of this name."""
         await self.drop(database)
         await self.execute(f"CREATE DATABASE {database} TEMPLATE template0")
         if partitions:
@@ -87,30 +87,30 @@ class Server:
             await migrate(self.url(database))
 
     async def copy(self, source: str, database: str) -> None:
-        """Make a copy of a database that nobody is connected to."""
+        """Copy a database that has no connections."""
         await self.drop(database)
         await self.execute(f"CREATE DATABASE {database} TEMPLATE {source} STRATEGY file_copy", "CHECKPOINT")
 
     async def drop(self, database: str) -> None:
-        """Remove the database, whoever is connected to it."""
+        """Drop the database, also if it has connections."""
         await self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
     def cpu_s(self) -> float:
-        """Seconds of a processor that the server has used, with all of its processes, ended or not."""
+        """Return the processor time of the server in seconds, with all its processes, running or ended."""
         lines = Path(self.socket_folder, "postmaster.pid").read_text(encoding="utf-8").splitlines()
         return family_cpu_s(int(lines[0]))
 
     async def backends(self, database: str) -> list[int]:
-        """The numbers of the processes that serve connections to this database."""
+        """Return the ids of the processes that serve connections to this database."""
         async with self.connection() as connection:
             rows = await connection.fetch("SELECT pid FROM pg_stat_activity WHERE datname = $1", database)
             return [row[0] for row in rows]
 
     async def pgbench(self, database: str, *arguments: str, options: str, timeout_s: float) -> str:
-        """What pgbench says; ``options`` are settings of its connections.
+        """Return the output of pgbench; ``options`` are settings of its connections.
 
         Raises:
-            RuntimeError: where it fails.
+            RuntimeError: if it fails.
         """
         target = f"host={self.socket_folder} user=postgres dbname={database} options='{options}'"
         command = ("pgbench", "--no-vacuum", *arguments, target)
@@ -122,7 +122,7 @@ class Server:
 
 @contextmanager
 def open_server() -> Iterator[Server]:
-    """The server, started in the benchmarks' own folder, or joined where it runs."""
+    """Start the server in the folder of the benchmarks, or use the one that runs there."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     embedded = EmbeddedPostgres(FOLDER / "postgres")
     url = embedded.start()
@@ -137,7 +137,7 @@ def open_server() -> Iterator[Server]:
 
 
 async def _set_memory(url: str) -> bool:
-    """Give the server its memory; whether that needs a new start."""
+    """Set the server's memory, and return true if it must be restarted."""
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
         for name, value in MEMORY.items():

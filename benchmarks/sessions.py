@@ -18,7 +18,7 @@ from smp.domain.user.session import Session
 
 COOKIE: Final = "smp_session"
 
-# Any of the live ones, but no neighbours.
+# Users with a live subscription, in an order that does not follow the order of the rows.
 _LIVE_USERS: Final = """
     SELECT user_id FROM subscriptions WHERE status IN ('trial', 'active') ORDER BY md5(CAST(id AS text)) LIMIT $1
 """
@@ -33,12 +33,12 @@ class SignedIn:
 
     @property
     def cookie(self) -> str:
-        """The header that the browser would send."""
+        """The cookie header that a browser sends."""
         return f"{COOKIE}={self.token}"
 
 
 async def sign_in(server: Server, database: str, count: int) -> Sequence[SignedIn]:
-    """So many users with a new session each; all sessions that were there are gone."""
+    """Delete all sessions, and create one for each of ``count`` users."""
     tokens, ids, now = SecretsTokenGenerator(), Uuid7IdGenerator(), await SystemClock().now()
     async with server.connection(database) as connection:
         await connection.execute("DELETE FROM sessions")

@@ -1,4 +1,4 @@
-"""How long ``smp serve`` takes to be ready, and how much memory a worker holds."""
+"""The time until ``smp serve`` is ready, and the memory of a worker."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _READY_S: Final = 3
 _MEMORY_MIB: Final = 150
 _REGISTERED: Final = 8
 _OK: Final = 200
-_PASSWORD: Final = "a long enough password"  # noqa: S105 - of accounts that are thrown away
+_PASSWORD: Final = "a long enough password"  # noqa: S105 - for accounts that exist only in the benchmark
 _PATHS: Final = ("/openapi.json", "/docs", "/metrics", "/v1/plans", "/v1/me", "/v1/me/subscriptions", "/v1/me/access")
 
 _HOW: Final = """
-`smp serve` with an embedded PostgreSQL of its own and nothing else set, from the start of Python to the first 200 of
-`/health/ready`: cold on an empty folder (initdb, migrations, the first administrator), then warm, the median of
-{starts}. The worker's memory is its resident size when it is ready, and after it has served one of everything that
-takes memory: registrations and logins (Argon2id, the list of common passwords), the OpenAPI document and its page,
-figures, lists, and access checks at full load.
+`smp serve` with an embedded PostgreSQL and no other settings, from the start of Python to the first 200 of
+`/health/ready`: first cold, with an empty folder (initdb, migrations, the first administrator), then warm, the median
+of {starts} starts. The memory of the worker is its resident size when it is ready, and after it has done everything
+that needs memory: registrations and sign-ins (Argon2id, the list of common passwords), the OpenAPI document and its
+page, metrics, lists, and access checks at full load.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """One start: seconds until ready and until stopped, and the worker's bytes when ready and after work."""
+    """One start: seconds until ready and until stopped, and the worker's memory when ready and after work, in bytes."""
 
     ready_s: float
     stopped_s: float
@@ -45,7 +45,7 @@ class _Start:
 
 
 async def run(bench: Bench) -> Section:
-    """Measure it."""
+    """Measure start, stop and memory."""
     with tempfile.TemporaryDirectory(prefix="start-", dir=FOLDER) as folder:
         bench.progress.step("cold start")
         cold = await asyncio.to_thread(_start, Path(folder), 0)
@@ -78,7 +78,7 @@ def _start(folder: Path, work_s: float) -> _Start:
 
 
 def _work(port: int, worker: int, seconds: float) -> int:
-    """Serve one of everything; the greatest size that was seen after."""
+    """Send requests of every kind, and return the worker's memory after them."""
     cookies = [_register(port, number) for number in range(_REGISTERED)]
     for path in _PATHS:
         _ask(port, "GET", path, cookies[0])
@@ -87,14 +87,18 @@ def _work(port: int, worker: int, seconds: float) -> int:
 
 
 def _register(port: int, number: int) -> str:
-    """A new account, signed in; the session's cookie."""
+    """Register and sign in a new account, and return the session's cookie."""
     account = json.dumps({"email": f"u{number}@bench.example", "password": f"{_PASSWORD} {number}"})
     _ask(port, "POST", "/v1/auth/register", "", account)
     return _ask(port, "POST", "/v1/auth/login", "", account).partition(";")[0]
 
 
 def _ask(port: int, method: str, path: str, cookie: str, body: str | None = None) -> str:
-    """The cookie that the answer sets, empty for none. Raises Failed where it is no success."""
+    """Send a request, and return the cookie that the response sets, or an empty text.
+
+    Raises:
+        Failed: if the status is not a success.
+    """
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Cookie": cookie, "Content-Type": "application/json", "Sec-Fetch-Site": "none"}
     try:

@@ -1,4 +1,4 @@
-"""The sweep: what one ``smp expire`` ends in a second, compared to the same work as one SQL statement."""
+"""The expiry job: subscriptions that ``smp expire`` ends per second, compared with one SQL statement."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ONE_STATEMENT: Final = """
     FROM ended
 """
 
-# All that either way writes, but for the ids of events and how JSON writes an instant.
+# A digest of everything that both ways write, except the ids of events and the format of instants in JSON.
 _LEFT_BEHIND: Final = """
     SELECT sum(hashtextextended(concat_ws('|', s.user_id, s.id, s.status, s.ended_at, s.cancelled_at, s.cancel_at,
                                           s.version, e.type, e.occurred_at, e.actor_type, e.actor_id,
@@ -51,19 +51,20 @@ _LEFT_BEHIND: Final = """
 """
 
 _HOW: Final = """
-`smp expire`, a process of its own as cron would start it, on databases in which {small:,} and {large:,} subscriptions
-are due; a rate counts all of its time but for the start of Python. The one statement (below) ends the same
-subscriptions with the same events in one transaction, without claiming, deciding or anybody being told; what both leave
-in the tables is compared. They run in turns on fresh copies of one database, and the ratio is the median over
-neighbouring rounds. Memory is the process's greatest resident size by the kernel's own count.
+`smp expire` runs as a separate process, as cron starts it, on databases in which {small:,} and {large:,}
+subscriptions are overdue. A rate includes everything except the start of Python. The one statement (below) ends the
+same subscriptions and writes the same events in one transaction, without locking rows, without domain code and
+without reporting progress. The rows that both leave in the tables are compared. They run in turns on fresh copies of
+one database, and the ratio is the median of the ratios of neighbouring rounds. Memory is the greatest resident size
+of the process, as the kernel counts it.
 """
 
 
 @dataclass(slots=True)
 class _Sweeps:
-    """All sweeps of one size: subscriptions a second, ours and the statement's, and of ours what they took.
+    """All runs for one size: subscriptions per second by SMP and by the statement, and the costs of SMP's runs.
 
-    Peaks are bytes; processor time is microseconds a subscription, of the process and of PostgreSQL with all it does.
+    Peaks are in bytes. Processor time is in microseconds per subscription, of the process and of all of PostgreSQL.
     """
 
     due: int
@@ -75,7 +76,7 @@ class _Sweeps:
 
 
 async def run(bench: Bench) -> Section:
-    """Measure it."""
+    """Measure the expiry job."""
     small = await _sweeps(bench, bench.scale.due_small, max(bench.scale.rounds - 2, 1))
     large = await _sweeps(bench, bench.scale.due_large, 1)
     await bench.server.drop(_COPY)
@@ -84,13 +85,15 @@ async def run(bench: Bench) -> Section:
     figures = (
         Figure(name, middle(large.ours), Unit.PER_SECOND, at_least(_RATE), _limit(large)),
         Figure(f"sweep of {small.due:,}", middle(small.ours), Unit.PER_SECOND, at_least(_RATE), _limit(small)),
-        Figure(f"sweep of {small.due:,}: of one SQL statement", _ratio(small), target=at_least(0.25)),
-        Figure(f"{name}: of one SQL statement", _ratio(large), target=at_least(0.25)),
+        Figure(f"sweep of {small.due:,}: ratio to one SQL statement", _ratio(small), target=at_least(0.25)),
+        Figure(f"{name}: ratio to one SQL statement", _ratio(large), target=at_least(0.25)),
         Figure(f"one SQL statement, {large.due:,}", middle(large.theirs), Unit.PER_SECOND),
-        Figure(f"{name}: our processor time, each", middle(large.cpu_us), Unit.MICROSECONDS),
-        Figure(f"{name}: PostgreSQL's processor time, each", middle(large.database_us), Unit.MICROSECONDS),
+        Figure(f"{name}: processor time of SMP, for each", middle(large.cpu_us), Unit.MICROSECONDS),
+        Figure(f"{name}: processor time of PostgreSQL, for each", middle(large.database_us), Unit.MICROSECONDS),
         Figure(f"{name}: greatest memory", peak, Unit.MIBIBYTES, at_most(_PEAK_MIB)),
-        Figure(f"{name}: memory, of a sweep of {small.due:,}", peak * MIB / max(small.peaks), target=at_most(_GROWTH)),
+        Figure(
+            f"{name}: memory, ratio to a sweep of {small.due:,}", peak * MIB / max(small.peaks), target=at_most(_GROWTH)
+        ),
     )
     how = _HOW.format(small=small.due, large=large.due)
     statement = Table("The one statement", ("SQL",), ((f"`{' '.join(_ONE_STATEMENT.split())}`",),))
@@ -102,12 +105,12 @@ def _ratio(sweeps: _Sweeps) -> float:
 
 
 def _limit(sweeps: _Sweeps) -> str:
-    """Why it is not faster, where it comes near what PostgreSQL itself does here; otherwise nothing excuses it."""
+    """Return the reason for a missed target if PostgreSQL itself is the limit, otherwise an empty text."""
     if _ratio(sweeps) < _NEAR:
         return ""
     return (
-        f"PostgreSQL's one statement does {middle(sweeps.theirs):,.0f} a second on this machine, and the sweep"
-        f" {_ratio(sweeps):.2f} of that, with its start of half a second"
+        f"the one statement of PostgreSQL ends {middle(sweeps.theirs):,.0f} per second on this machine; the sweep"
+        f" reaches {_ratio(sweeps):.2f} of that, including its start of half a second"
     )
 
 
@@ -128,15 +131,15 @@ async def _sweeps(bench: Bench, due: int, rounds: int) -> _Sweeps:
 
 
 async def _expire(bench: Bench, sweeps: _Sweeps) -> int:
-    """Sweep by the product; a digest of what it left behind."""
+    """Run ``smp expire``, and return a digest of the rows."""
     command = processes.python("smp.bootstrap", "expire", "--json")
     settings = bench.server.settings(_COPY)
     database_cpu_s = bench.server.cpu_s()
     done = await asyncio.to_thread(processes.run, command, settings, FOLDER / "expire.log")
-    told = json.loads(done.output)
-    if told["expired"] + told["cancelled"] != sweeps.due or told["failed"]:
-        raise processes.Failed(f"smp expire said {told}")
-    sweeps.ours.append(sweeps.due / told["elapsed_s"])
+    report = json.loads(done.output)
+    if report["expired"] + report["cancelled"] != sweeps.due or report["failed"]:
+        raise processes.Failed(f"smp expire reported {report}")
+    sweeps.ours.append(sweeps.due / report["elapsed_s"])
     sweeps.peaks.append(done.peak_bytes)
     sweeps.cpu_us.append(done.cpu_s / sweeps.due * 1e6)
     sweeps.database_us.append((bench.server.cpu_s() - database_cpu_s) / sweeps.due * 1e6)
@@ -144,7 +147,7 @@ async def _expire(bench: Bench, sweeps: _Sweeps) -> int:
 
 
 async def _one_statement(bench: Bench, sweeps: _Sweeps) -> int:
-    """Sweep by the statement; a digest of what it left behind."""
+    """Run the statement, and return a digest of the rows."""
     async with bench.server.connection(_COPY) as connection:
         started = perf_counter()
         await connection.execute(_ONE_STATEMENT, stories.DUE_SINCE)
