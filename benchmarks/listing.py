@@ -25,8 +25,8 @@ from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.application.paging import LIMIT_DEFAULT, PageRequest
+from smp.application.ports.subscription_reader import SubscriptionFilter, SubscriptionPosition
 from smp.application.queries.get_statistics import ENDING_WITHIN
-from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition
 from smp.domain.subscription.lifecycle import Status
 
 NAME: Final = "listing"

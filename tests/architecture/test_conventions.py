@@ -213,7 +213,7 @@ USE_CASES: Final = [
     each
     for package in ("smp.application.commands", "smp.application.queries")
     for each in within(package)
-    if each.name != package and each.name not in {"smp.application.queries.readers", "smp.application.queries.views"}
+    if each.name not in {package, "smp.application.queries.views"}
 ]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from smp.application.paging import PageRequest
-from smp.application.queries.readers import SubscriptionFilter
+from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.domain.errors import PlanNotFound
 from tests.support.builders import IDS, NOW, a_plan, a_user, an_active
 from tests.support.paging import read_all

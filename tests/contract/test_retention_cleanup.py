@@ -62,7 +62,7 @@ async def test_sessions_are_forgotten_when_they_are_over(storage: Storage) -> No
     assert await storage.housekeeping.purge_expired(NOW + 7 * DAY - TICK, SESSIONS, LIMIT) == 0
     assert await storage.housekeeping.purge_expired(NOW + 7 * DAY, SESSIONS, LIMIT) == 1
     assert await left() == {"used"}
-    await storage.sessions.touch(used, NOW + 29 * DAY)
+    await storage.session_activity.record_use(used, NOW + 29 * DAY)
     assert await storage.housekeeping.purge_expired(NOW + 30 * DAY - TICK, SESSIONS, LIMIT) == 0
     assert await storage.housekeeping.purge_expired(NOW + 30 * DAY, SESSIONS, LIMIT) == 1
     assert await left() == set()

@@ -50,7 +50,7 @@ async def test_use_is_written_down(storage: Storage) -> None:
     """Of this session alone."""
     phone, laptop = a_session(ANN, "phone"), a_session(ANN, "laptop")
     await storage.keep(ANN, phone, laptop)
-    await storage.sessions.touch(phone, NOW + DAY)
+    await storage.session_activity.record_use(phone, NOW + DAY)
     assert await storage.sessions.find(ANN.id, phone.token_digest) == (
         replace(phone, last_seen_at=NOW + DAY),
         UserView.of(ANN),
@@ -62,8 +62,8 @@ async def test_use_that_was_seen_before_a_later_one_does_not_hide_it(storage: St
     """Two processes may write in any order: the latest use counts."""
     session = a_session(ANN)
     await storage.keep(ANN, session)
-    await storage.sessions.touch(session, NOW + DAY)
-    await storage.sessions.touch(session, NOW + DAY - TICK)
+    await storage.session_activity.record_use(session, NOW + DAY)
+    await storage.session_activity.record_use(session, NOW + DAY - TICK)
     found = await storage.sessions.find(ANN.id, session.token_digest)
     assert found is not None
     assert found[0].last_seen_at == NOW + DAY
@@ -76,7 +76,7 @@ async def test_a_session_that_was_ended_meanwhile_stays_ended(storage: Storage) 
     async with storage.unit_of_work() as work:
         await work.sessions.remove(ANN.id, session.id)
         await work.commit()
-    await storage.sessions.touch(session, NOW + DAY)
+    await storage.session_activity.record_use(session, NOW + DAY)
     assert await storage.sessions.find(ANN.id, session.token_digest) is None
 
 

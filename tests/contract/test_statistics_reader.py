@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from smp.application.queries.readers import StatisticsSnapshot
+from smp.application.ports.statistics_reader import StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from smp.application.paging import PageRequest
-from smp.application.queries.readers import SubscriptionFilter
+from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.application.queries.views import SubscriptionView
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription

@@ -32,7 +32,7 @@ async def recognise(storage: Storage, ann: User, _: Plan) -> None:
     """By the session's token; its use is written down."""
     session = a_session(ann)
     assert await storage.sessions.find(ann.id, session.token_digest) is not None
-    await storage.sessions.touch(session, NOW + DAY)
+    await storage.session_activity.record_use(session, NOW + DAY)
 
 
 async def check_access(storage: Storage, ann: User, _: Plan) -> None:

@@ -14,7 +14,8 @@ from smp.adapters.postgres.subscription_list import BACKLOG_MAX
 from smp.application.caller import OPERATOR
 from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.paging import PageRequest
-from smp.application.queries.readers import StatisticsSnapshot, SubscriptionFilter
+from smp.application.ports.statistics_reader import StatisticsSnapshot
+from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.domain.subscription.lifecycle import Status
 from tests.support.builders import DAY, NOW, a_cause, a_plan, a_trial, a_user
 from tests.support.postgres_storage import postgres_storage

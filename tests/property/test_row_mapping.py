@@ -31,7 +31,7 @@ from smp.adapters.postgres.mapping import (
     user_row,
     user_view_of,
 )
-from smp.application.ports.api_keys import ApiKey
+from smp.domain.api_key import ApiKey
 from smp.domain.events import Actor, EventMetadata
 from smp.domain.plan.plan import CODE_PATTERN, Plan, PlanRevision, PlanStatus, Terms
 from smp.domain.subscription.lifecycle import Status, SubscriptionEventType

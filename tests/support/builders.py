@@ -11,8 +11,8 @@ from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.caller import ALL_SCOPES, Caller
 from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import UserOutcome
-from smp.application.ports.api_keys import ApiKey
 from smp.application.queries.views import UserView
+from smp.domain.api_key import ApiKey
 from smp.domain.events import SYSTEM, Actor, ActorType, EventMetadata
 from smp.domain.features import FeatureValue, features
 from smp.domain.money import Money

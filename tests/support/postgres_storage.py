@@ -14,6 +14,7 @@ from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
+from smp.adapters.postgres.session_activity import PostgresSessionActivity
 from smp.adapters.postgres.session_reader import PostgresSessionReader
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
@@ -49,6 +50,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         users=PostgresUserReader(pool, lists),
         plans=PostgresPlanReader(pool),
         sessions=PostgresSessionReader(pool),
+        session_activity=PostgresSessionActivity(pool),
         subscriptions=PostgresSubscriptionReader(pool, lists),
         access=PostgresAccessReader(pool),
         statistics=PostgresStatisticsReader(lists),

@@ -23,7 +23,7 @@ from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import RequestInProgress, TooManyAttempts
 from smp.application.idempotency import DuplicateRequest
 from smp.application.paging import PageRequest
-from smp.application.queries.readers import SubscriptionFilter
+from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.domain.errors import (
     EmailTaken,
     LastAdmin,

@@ -12,6 +12,7 @@ from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
 from smp.adapters.memory.retention_cleanup import MemoryRetentionCleanup
+from smp.adapters.memory.session_activity import MemorySessionActivity
 from smp.adapters.memory.session_reader import MemorySessionReader
 from smp.adapters.memory.statistics_reader import MemoryStatisticsReader
 from smp.adapters.memory.store import MemoryStore
@@ -19,22 +20,21 @@ from smp.adapters.memory.subscription_reader import MemorySubscriptionReader
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.errors import StorageUnavailable
-from smp.application.ports.api_keys import ApiKey
+from smp.application.ports.access_reader import AccessReader
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.clock import SettableClock
 from smp.application.ports.entitlement_changes import EntitlementChange, EntitlementChanges
+from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.plan_reader import PlanReader
 from smp.application.ports.retention_cleanup import RetentionCleanup
+from smp.application.ports.session_activity import SessionActivity
+from smp.application.ports.session_reader import SessionReader
+from smp.application.ports.statistics_reader import StatisticsReader
+from smp.application.ports.subscription_reader import SubscriptionReader
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from smp.application.queries.readers import (
-    AccessReader,
-    ApiKeyReader,
-    IntegrityChecker,
-    PlanReader,
-    SessionReader,
-    StatisticsReader,
-    SubscriptionReader,
-    UserReader,
-)
+from smp.application.ports.user_reader import UserReader
+from smp.domain.api_key import ApiKey
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.session import Session
@@ -67,6 +67,7 @@ class Storage:
     users: UserReader
     plans: PlanReader
     sessions: SessionReader
+    session_activity: SessionActivity
     subscriptions: SubscriptionReader
     access: AccessReader
     statistics: StatisticsReader
@@ -125,6 +126,7 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         users=MemoryUserReader(store),
         plans=MemoryPlanReader(store),
         sessions=MemorySessionReader(store),
+        session_activity=MemorySessionActivity(store),
         subscriptions=MemorySubscriptionReader(store),
         access=MemoryAccessReader(store),
         statistics=MemoryStatisticsReader(store),

@@ -190,7 +190,10 @@ class UseCases:
 
     @property
     def authenticate(self) -> AuthenticateHandler:
-        return AuthenticateHandler(self.storage.sessions, self.storage.api_keys, TOKENS, self.storage.clock, SESSIONS)
+        storage = self.storage
+        return AuthenticateHandler(
+            storage.sessions, storage.session_activity, storage.api_keys, TOKENS, storage.clock, SESSIONS
+        )
 
     @property
     def check_access(self) -> CheckAccessHandler:

@@ -13,26 +13,26 @@ from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
 from smp.adapters.memory.retention_cleanup import MemoryRetentionCleanup
+from smp.adapters.memory.session_activity import MemorySessionActivity
 from smp.adapters.memory.session_reader import MemorySessionReader
 from smp.adapters.memory.statistics_reader import MemoryStatisticsReader
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.subscription_reader import MemorySubscriptionReader
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.memory.user_reader import MemoryUserReader
+from smp.application.ports.access_reader import AccessReader
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
+from smp.application.ports.plan_reader import PlanReader
 from smp.application.ports.retention_cleanup import RetentionCleanup
+from smp.application.ports.session_activity import SessionActivity
+from smp.application.ports.session_reader import SessionReader
+from smp.application.ports.statistics_reader import StatisticsReader
+from smp.application.ports.subscription_reader import SubscriptionReader
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.queries.readers import (
-    AccessReader,
-    ApiKeyReader,
-    IntegrityChecker,
-    PlanReader,
-    SessionReader,
-    StatisticsReader,
-    SubscriptionReader,
-    UserReader,
-)
+from smp.application.ports.user_reader import UserReader
 from smp.bootstrap.metrics import Sampler
 
 
@@ -48,6 +48,7 @@ def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: boo
         (MemoryPlanReader, PlanReader),
         (MemoryUserReader, UserReader),
         (MemorySessionReader, SessionReader),
+        (MemorySessionActivity, SessionActivity),
         (MemorySubscriptionReader, SubscriptionReader),
         (MemoryAccessReader, AccessReader),
         (MemoryStatisticsReader, StatisticsReader),

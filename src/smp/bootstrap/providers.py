@@ -17,6 +17,7 @@ from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
+from smp.adapters.postgres.session_activity import PostgresSessionActivity
 from smp.adapters.postgres.session_reader import PostgresSessionReader
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
@@ -54,18 +55,27 @@ from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.execution import Handler
 from smp.application.expiry import ExpiryRun
 from smp.application.password_policy import PasswordPolicy
+from smp.application.ports.access_reader import AccessReader
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.backoff import Backoff
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.common_passwords import CommonPasswords
 from smp.application.ports.entitlement_changes import EntitlementChanges, IgnoredEntitlementChanges
 from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.id_generator import IdGenerator
+from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
+from smp.application.ports.plan_reader import PlanReader
 from smp.application.ports.retention_cleanup import RetentionCleanup
+from smp.application.ports.session_activity import SessionActivity
+from smp.application.ports.session_reader import SessionReader
+from smp.application.ports.statistics_reader import StatisticsReader
+from smp.application.ports.subscription_reader import SubscriptionReader
 from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.ports.user_reader import UserReader
 from smp.application.queries.authenticate import AuthenticateHandler
 from smp.application.queries.check_access import CheckAccessHandler
 from smp.application.queries.get_current_subscription import GetCurrentSubscriptionHandler
@@ -83,16 +93,6 @@ from smp.application.queries.list_subscription_events import ListSubscriptionEve
 from smp.application.queries.list_subscription_history import ListSubscriptionHistoryHandler
 from smp.application.queries.list_subscriptions import ListSubscriptionsHandler
 from smp.application.queries.list_users import ListUsersHandler
-from smp.application.queries.readers import (
-    AccessReader,
-    ApiKeyReader,
-    IntegrityChecker,
-    PlanReader,
-    SessionReader,
-    StatisticsReader,
-    SubscriptionReader,
-    UserReader,
-)
 from smp.application.queries.run_diagnostics import RunDiagnosticsHandler
 from smp.bootstrap.execution import ExecutionPath, ResultObservers, UseCaseTracing, interface_of
 from smp.bootstrap.settings import Payments, Settings
@@ -160,6 +160,7 @@ class PostgresProvider(Provider):
     plans = provide(PostgresPlanReader, provides=PlanReader)
     users = provide(PostgresUserReader, provides=UserReader)
     sessions = provide(PostgresSessionReader, provides=SessionReader)
+    session_activity = provide(PostgresSessionActivity, provides=SessionActivity)
     subscriptions = provide(PostgresSubscriptionReader, provides=SubscriptionReader)
     access = provide(PostgresAccessReader, provides=AccessReader)
     statistics = provide(PostgresStatisticsReader, provides=StatisticsReader)

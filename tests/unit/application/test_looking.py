@@ -13,6 +13,7 @@ from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
 from smp.application.commands.start_trial import StartTrial
 from smp.application.paging import PageRequest
+from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.application.queries.check_access import CheckAccess
 from smp.application.queries.get_current_subscription import GetCurrentSubscription
 from smp.application.queries.get_statistics import GetStatistics
@@ -23,7 +24,6 @@ from smp.application.queries.list_subscription_events import ListSubscriptionEve
 from smp.application.queries.list_subscription_history import ListSubscriptionHistory
 from smp.application.queries.list_subscriptions import ListSubscriptions
 from smp.application.queries.list_users import ListUsers
-from smp.application.queries.readers import SubscriptionFilter
 from smp.application.queries.run_diagnostics import RunDiagnostics
 from smp.application.queries.views import AccessView, PlanCount, Revenue, UserView
 from smp.domain.access import AccessDecision, Reason

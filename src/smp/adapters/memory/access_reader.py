@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from smp.adapters.memory.store import MemoryStore
-from smp.application.queries.readers import AccessReader
+from smp.application.ports.access_reader import AccessReader
 from smp.domain.access import EntitlementSnapshot
 
 

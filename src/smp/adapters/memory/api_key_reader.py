@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smp.adapters.memory.store import MemoryStore
-from smp.application.ports.api_keys import ApiKey
-from smp.application.queries.readers import ApiKeyReader
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.queries.views import ApiKeyView
+from smp.domain.api_key import ApiKey
 
 
 class MemoryApiKeyReader(ApiKeyReader):

@@ -7,7 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
-from smp.application.ports.api_keys import ApiKey, ApiKeyRepository
+from smp.application.ports.api_key_repository import ApiKeyRepository
+from smp.domain.api_key import ApiKey
 from smp.domain.errors import StorageIntegrityError
 
 

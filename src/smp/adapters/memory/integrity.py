@@ -13,7 +13,7 @@ from uuid import UUID
 
 from smp.adapters.memory.store import MemoryStore, State
 from smp.adapters.memory.subscription_repository import overlap
-from smp.application.queries.readers import IntegrityChecker
+from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.queries.views import CheckResult
 from smp.domain.events import DomainEvent
 from smp.domain.plan.events import PlanEventType

@@ -6,7 +6,7 @@ from smp.adapters.memory.paging import page_of
 from smp.adapters.memory.plan_repository import find_plan
 from smp.adapters.memory.store import MemoryStore
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import PlanPosition, PlanReader, RevisionPosition
+from smp.application.ports.plan_reader import PlanPosition, PlanReader, RevisionPosition
 from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.errors import PlanNotFound
 from smp.domain.plan.plan import Plan, PlanStatus

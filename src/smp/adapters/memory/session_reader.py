@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
 
 from smp.adapters.memory.paging import page_of
 from smp.adapters.memory.store import MemoryStore
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import SessionPosition, SessionReader
+from smp.application.ports.session_reader import SessionPosition, SessionReader
 from smp.application.queries.views import UserView
 from smp.domain.user.session import Session
 
@@ -27,14 +24,6 @@ class MemorySessionReader(SessionReader):
         of_user = (session for session in state.sessions.values() if session.user_id == user_id)
         found = next((session for session in of_user if session.token_digest == token_digest), None)
         return None if found is None else (found, UserView.of(state.users[user_id]))
-
-    async def touch(self, session: Session, now: datetime) -> None:
-        """Set the session's ``last_seen_at`` to ``now``; a session that was revoked since stays revoked."""
-        state = self._store.state
-        stored = state.sessions.get(session.id)
-        if stored is not None and stored.last_seen_at < now:
-            touched = {**state.sessions, session.id: replace(stored, last_seen_at=now)}
-            self._store.state = replace(state, sessions=MappingProxyType(touched))
 
     async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
         """Return the user's sessions, ended or not, newest first."""

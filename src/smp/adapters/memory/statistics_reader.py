@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from smp.adapters.memory.store import MemoryStore, State
-from smp.application.queries.readers import StatisticsReader, StatisticsSnapshot
+from smp.application.ports.statistics_reader import StatisticsReader, StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.subscription.lifecycle import LIVE, Status
 from smp.domain.subscription.subscription import Subscription

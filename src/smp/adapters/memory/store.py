@@ -13,7 +13,7 @@ from uuid import UUID
 from smp.adapters.memory.locks import Locks
 from smp.application.attempt_limits import Attempts
 from smp.application.outcomes import Outcome
-from smp.application.ports.api_keys import ApiKey
+from smp.domain.api_key import ApiKey
 from smp.domain.events import DomainEvent
 from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.subscription.subscription import Subscription

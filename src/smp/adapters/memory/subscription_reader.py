@@ -10,7 +10,7 @@ from smp.adapters.memory.paging import page_of
 from smp.adapters.memory.plan_repository import find_plan
 from smp.adapters.memory.store import MemoryStore, State
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import (
+from smp.application.ports.subscription_reader import (
     EventPosition,
     HistoryPosition,
     SubscriptionFilter,

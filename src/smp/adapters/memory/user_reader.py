@@ -7,7 +7,7 @@ from uuid import UUID
 from smp.adapters.memory.paging import page_of
 from smp.adapters.memory.store import MemoryStore
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import UserPosition, UserReader
+from smp.application.ports.user_reader import UserPosition, UserReader
 from smp.application.queries.views import UserView
 from smp.domain.errors import UserNotFound
 from smp.domain.user.user import email_key

@@ -8,7 +8,7 @@ from uuid import UUID
 from smp.adapters.postgres.mapping import features_of, instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.application.queries.readers import AccessReader
+from smp.application.ports.access_reader import AccessReader
 from smp.domain.access import EntitlementSnapshot
 
 # Spans of one user do not overlap: the subscription that began last is the live one, where one is.

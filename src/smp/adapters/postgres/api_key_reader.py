@@ -8,9 +8,9 @@ from typing import Final
 from smp.adapters.postgres.mapping import api_key_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.application.ports.api_keys import ApiKey
-from smp.application.queries.readers import ApiKeyReader
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.queries.views import ApiKeyView
+from smp.domain.api_key import ApiKey
 
 _FIND: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys WHERE digest = :digest")
 _LIST: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys ORDER BY created_at, id")

@@ -12,7 +12,8 @@ from smp.adapters.postgres.mapping import api_key_row
 from smp.adapters.postgres.statements import Statement
 from smp.adapters.postgres.tables import api_keys
 from smp.adapters.postgres.transaction import Transaction
-from smp.application.ports.api_keys import ApiKey, ApiKeyRepository
+from smp.application.ports.api_key_repository import ApiKeyRepository
+from smp.domain.api_key import ApiKey
 
 _ADD: Final = Statement(insert(api_keys))
 _REVOKE: Final = Statement(

@@ -16,7 +16,7 @@ from smp.adapters.postgres.invariant import CHECK_TIMEOUT_S, Invariant
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.transaction import Transaction, open_transaction
-from smp.application.queries.readers import IntegrityChecker
+from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.queries.views import CheckResult
 
 LATENESS: Final = timedelta(hours=1)

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from smp.adapters.postgres.tables import subscriptions
-from smp.application.ports.api_keys import ApiKey
 from smp.application.queries.views import PlanReference, RevisionView, SubscriptionView, UserView
+from smp.domain.api_key import ApiKey
 from smp.domain.events import Actor, ActorType
 from smp.domain.features import Features
 from smp.domain.money import Money

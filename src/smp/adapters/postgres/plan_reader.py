@@ -15,7 +15,7 @@ from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, sql
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import PlanPosition, PlanReader, RevisionPosition
+from smp.application.ports.plan_reader import PlanPosition, PlanReader, RevisionPosition
 from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.errors import PlanNotFound
 from smp.domain.plan.plan import PlanStatus

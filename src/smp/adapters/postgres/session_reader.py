@@ -11,7 +11,7 @@ from smp.adapters.postgres.paging import page_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import SessionPosition, SessionReader
+from smp.application.ports.session_reader import SessionPosition, SessionReader
 from smp.application.queries.views import UserView
 from smp.domain.user.session import Session
 from smp.domain.user.user import Role
@@ -22,12 +22,6 @@ _FIND: Final = sql(
            u.email, u.role, u.disabled, u.created_at AS registered_at
     FROM sessions AS s JOIN users AS u ON u.id = s.user_id
     WHERE s.user_id = :user_id AND s.token_digest = :token_digest
-    """
-)
-_TOUCH: Final = sql(
-    """
-    UPDATE sessions SET last_seen_at = :now
-    WHERE user_id = :user_id AND id = :session_id AND last_seen_at < CAST(:now AS timestamptz)
     """
 )
 _LIST: Final = sql(
@@ -55,10 +49,6 @@ class PostgresSessionReader(SessionReader):
         registered_at = instant_of(row["registered_at"])
         user = UserView(row["user_id"], row["email"], Role(row["role"]), row["disabled"], registered_at)
         return session_of(row), user
-
-    async def touch(self, session: Session, now: datetime) -> None:
-        """Write down that the session was used at ``now``; one that was ended meanwhile stays ended."""
-        await self._pool.run(_TOUCH, user_id=session.user_id, session_id=session.id, now=now)
 
     async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
         """The user's sessions, over or not, newest first."""

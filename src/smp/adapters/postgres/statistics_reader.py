@@ -23,7 +23,7 @@ from smp.adapters.postgres.mapping import money_of, status_of
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
-from smp.application.queries.readers import StatisticsReader, StatisticsSnapshot
+from smp.application.ports.statistics_reader import StatisticsReader, StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
 from smp.domain.period import Period
 from smp.domain.subscription.lifecycle import LIVE, Status

@@ -24,7 +24,7 @@ from smp.adapters.postgres.effective_state import (
 from smp.adapters.postgres.mapping import SUBSCRIPTION_VIEW_SQL, instant_of, plan_id_of
 from smp.adapters.postgres.statements import Statement, sql
 from smp.application.paging import PageRequest
-from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition
+from smp.application.ports.subscription_reader import SubscriptionFilter, SubscriptionPosition
 from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
 from smp.domain.user.user import email_key
 

@@ -14,7 +14,7 @@ from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.subscription_list import BACKLOG, BACKLOG_MAX, FilterShape, list_statement, list_values
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import (
+from smp.application.ports.subscription_reader import (
     EventPosition,
     HistoryPosition,
     SubscriptionFilter,

@@ -12,7 +12,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import sql
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import UserPosition, UserReader
+from smp.application.ports.user_reader import UserPosition, UserReader
 from smp.application.queries.views import UserView
 from smp.domain.errors import UserNotFound
 from smp.domain.text import is_storable

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
-from smp.application.ports.api_keys import ApiKey
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import ApiKeyView
+from smp.domain.api_key import ApiKey
 from smp.domain.errors import ValidationError
 from smp.domain.text import is_storable
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import Outcome
-from smp.application.ports.api_keys import ApiKeyRepository
+from smp.application.ports.api_key_repository import ApiKeyRepository
 from smp.application.ports.event_log import EventLog
 from smp.domain.plan.repository import PlanRepository
 from smp.domain.subscription.repository import SubscriptionRepository

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
 from smp.application.errors import NotAuthenticated
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.clock import Clock
+from smp.application.ports.session_activity import SessionActivity
+from smp.application.ports.session_reader import SessionReader
 from smp.application.ports.token_generator import TokenGenerator
-from smp.application.queries.readers import ApiKeyReader, SessionReader
 from smp.application.queries.views import UserView
 from smp.application.session_token import owner_named_by
 from smp.domain.user.session import Session, SessionPolicy
@@ -27,6 +29,7 @@ class AuthenticateHandler:
     """Role, switch and time-outs are read at every call, so that a change works on the very next request."""
 
     sessions: SessionReader
+    activity: SessionActivity
     api_keys: ApiKeyReader
     tokens: TokenGenerator
     clock: Clock
@@ -50,7 +53,7 @@ class AuthenticateHandler:
         if user.disabled or now >= self.policy.ends_at(session, user.role):
             raise NotAuthenticated
         if self.policy.is_to_be_touched(session, user.role, now):
-            await self.sessions.touch(session, now)
+            await self.activity.record_use(session, now)
         return Caller.of_session(user, session.id)
 
     async def _session(self, token: str) -> tuple[Session, UserView] | None:

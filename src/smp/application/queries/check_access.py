@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.application.caller import Caller
+from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import AccessReader, UserReader
+from smp.application.ports.user_reader import UserReader
 from smp.domain.access import AccessDecision, decide
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import SubscriptionReader, UserReader
+from smp.application.ports.subscription_reader import SubscriptionReader
+from smp.application.ports.user_reader import UserReader
 from smp.application.queries.views import SubscriptionView
 from smp.domain.errors import NoLiveSubscription
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smp.application.caller import Caller
-from smp.application.queries.readers import PlanReader
+from smp.application.ports.plan_reader import PlanReader
 from smp.application.queries.views import PlanView
 
 

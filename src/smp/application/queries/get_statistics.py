@@ -12,7 +12,7 @@ from typing import Final
 
 from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import StatisticsReader
+from smp.application.ports.statistics_reader import StatisticsReader
 from smp.application.queries.views import Revenue, RevisionRevenue, StatisticsView
 
 ENDING_WITHIN: Final = timedelta(days=7)

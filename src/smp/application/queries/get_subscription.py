@@ -7,7 +7,7 @@ from uuid import UUID
 
 from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import SubscriptionReader
+from smp.application.ports.subscription_reader import SubscriptionReader
 from smp.application.queries.views import SubscriptionView
 from smp.application.visibility import require_visible
 

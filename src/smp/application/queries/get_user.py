@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.application.caller import Caller
-from smp.application.queries.readers import UserReader
+from smp.application.ports.user_reader import UserReader
 from smp.application.queries.views import UserView
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smp.application.caller import Caller
-from smp.application.queries.readers import ApiKeyReader
+from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.queries.views import ApiKeyView
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import PlanReader, RevisionPosition
+from smp.application.ports.plan_reader import PlanReader, RevisionPosition
 from smp.application.queries.views import RevisionView
 
 

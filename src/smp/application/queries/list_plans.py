@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import PlanPosition, PlanReader
+from smp.application.ports.plan_reader import PlanPosition, PlanReader
 from smp.application.queries.views import PlanView
 from smp.domain.plan.plan import PlanStatus
 from smp.domain.scopes import Scope

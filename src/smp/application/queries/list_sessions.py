@@ -8,7 +8,8 @@ from uuid import UUID
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import SessionPosition, SessionReader, UserReader
+from smp.application.ports.session_reader import SessionPosition, SessionReader
+from smp.application.ports.user_reader import UserReader
 from smp.application.queries.views import SessionView
 from smp.domain.user.session import SessionPolicy
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import EventPosition, SubscriptionReader
+from smp.application.ports.subscription_reader import EventPosition, SubscriptionReader
 from smp.application.queries.views import EventView
 from smp.application.visibility import require_visible
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import HistoryPosition, SubscriptionReader, UserReader
+from smp.application.ports.subscription_reader import HistoryPosition, SubscriptionReader
+from smp.application.ports.user_reader import UserReader
 from smp.application.queries.views import SubscriptionView
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import SubscriptionFilter, SubscriptionPosition, SubscriptionReader
+from smp.application.ports.subscription_reader import SubscriptionFilter, SubscriptionPosition, SubscriptionReader
 from smp.application.queries.views import SubscriptionView
 
 

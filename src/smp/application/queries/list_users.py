@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
 from smp.application.paging import Page, PageRequest
-from smp.application.queries.readers import UserPosition, UserReader
+from smp.application.ports.user_reader import UserPosition, UserReader
 from smp.application.queries.views import UserView
 from smp.domain.user.user import email_key
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smp.application.caller import Caller
 from smp.application.ports.clock import Clock
-from smp.application.queries.readers import IntegrityChecker
+from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.queries.views import CheckResult
 
 

@@ -14,8 +14,8 @@ from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PostgresPool
 from smp.application.ports.clock import Clock
 from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.ports.plan_reader import PlanReader
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.queries.readers import PlanReader
 from smp.bootstrap.demo.catalogue import LANDMARK, Offer, catalogue
 from smp.bootstrap.demo.scenarios import SEED, Story, stories
 from smp.bootstrap.demo.seeded_random import SeededRandom

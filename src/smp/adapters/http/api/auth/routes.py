@@ -35,8 +35,8 @@ from smp.application.commands.revoke_sessions import RevokeSessions
 from smp.application.execution import Handler
 from smp.application.outcomes import UserOutcome
 from smp.application.paging import Page, PageRequest
+from smp.application.ports.session_reader import SessionPosition
 from smp.application.queries.list_sessions import ListSessions
-from smp.application.queries.readers import SessionPosition
 from smp.application.queries.views import SessionView
 from smp.domain.errors import SessionNotFound
 

@@ -27,10 +27,10 @@ from smp.application.commands.update_plan import UpdatePlan
 from smp.application.execution import Handler
 from smp.application.outcomes import PlanOutcome
 from smp.application.paging import Page, PageRequest
+from smp.application.ports.plan_reader import PlanPosition, RevisionPosition
 from smp.application.queries.get_plan import GetPlan
 from smp.application.queries.list_plan_revisions import ListPlanRevisions
 from smp.application.queries.list_plans import ListPlans
-from smp.application.queries.readers import PlanPosition, RevisionPosition
 from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.plan.plan import PlanStatus
 

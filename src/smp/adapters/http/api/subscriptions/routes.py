@@ -49,13 +49,18 @@ from smp.application.commands.start_trial import StartTrial
 from smp.application.execution import Handler
 from smp.application.outcomes import SubscriptionOutcome
 from smp.application.paging import Page, PageRequest
+from smp.application.ports.subscription_reader import (
+    EventPosition,
+    HistoryPosition,
+    SubscriptionFilter,
+    SubscriptionPosition,
+)
 from smp.application.preconditions import VersionPrecondition
 from smp.application.queries.get_current_subscription import GetCurrentSubscription
 from smp.application.queries.get_subscription import GetSubscription
 from smp.application.queries.list_subscription_events import ListSubscriptionEvents
 from smp.application.queries.list_subscription_history import ListSubscriptionHistory
 from smp.application.queries.list_subscriptions import ListSubscriptions
-from smp.application.queries.readers import EventPosition, HistoryPosition, SubscriptionFilter, SubscriptionPosition
 from smp.application.queries.views import EventView, SubscriptionView
 from smp.domain.errors import SubscriptionNotFound
 from smp.domain.subscription.lifecycle import Status

@@ -23,10 +23,11 @@ from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.execution import Handler
 from smp.application.outcomes import UserOutcome
 from smp.application.paging import Page, PageRequest
+from smp.application.ports.session_reader import SessionPosition
+from smp.application.ports.user_reader import UserPosition
 from smp.application.queries.get_user import GetUser
 from smp.application.queries.list_sessions import ListSessions
 from smp.application.queries.list_users import ListUsers
-from smp.application.queries.readers import SessionPosition, UserPosition
 from smp.application.queries.views import SessionView, UserView
 from smp.domain.errors import SessionNotFound
 

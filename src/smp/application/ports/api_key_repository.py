@@ -1,23 +1,13 @@
-"""API keys: how services are known."""
+"""Storing API keys."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """The key of a service; only the SHA-256 of the secret is kept."""
-
-    id: UUID
-    name: str
-    digest: bytes
-    created_at: datetime
-    revoked_at: datetime | None = None
+from smp.domain.api_key import ApiKey
 
 
 class ApiKeyRepository(Protocol):

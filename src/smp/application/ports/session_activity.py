@@ -1,0 +1,17 @@
+"""Recording that sessions are used."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import datetime
+from typing import Protocol
+
+from smp.domain.user.session import Session
+
+
+class SessionActivity(Protocol):
+    """Records the last use of sessions."""
+
+    @abstractmethod
+    async def record_use(self, session: Session, now: datetime) -> None:
+        """Record that the session was used at ``now``; one that has ended since stays ended."""

@@ -1,0 +1,18 @@
+"""The API key of a service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """The key of a service; only the SHA-256 of the secret is kept."""
+
+    id: UUID
+    name: str
+    digest: bytes
+    created_at: datetime
+    revoked_at: datetime | None = None
