@@ -15,18 +15,21 @@ from dishka import AsyncContainer, Provider, Scope
 from dishka.exception_base import DishkaError
 
 import smp.application.commands
+import smp.application.jobs
 import smp.application.ports
 import smp.application.queries
 from smp.adapters.memory.clock import MemoryClock
 from smp.adapters.memory.store import MemoryStore
 from smp.application.authorization import PERMISSIONS
 from smp.application.commands.set_test_clock import SetTestClockHandler
+from smp.application.jobs import outcome
 from smp.application.ports.api_key_repository import ApiKeyRepository
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.event_log import EventLog
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.ports.use_case_tracer import UseCaseTracer
+from smp.application.queries import views
 from smp.application.queries.get_test_clock import GetTestClockHandler
 from smp.bootstrap.container import build_container
 from smp.bootstrap.execution import interface_of, use_case_of
@@ -58,7 +61,7 @@ def classes_of(module: ModuleType) -> Iterator[type[Any]]:
 def handlers() -> list[type[Any]]:
     return [
         found
-        for package in (smp.application.commands, smp.application.queries)
+        for package in (smp.application.commands, smp.application.jobs, smp.application.queries)
         for module in modules_of(package)
         for found in classes_of(module)
         if found.__name__.endswith("Handler")
@@ -94,9 +97,9 @@ def test_there_are_as_many_handlers_as_files() -> None:
     """So that the tests below look at all of them: one a use case, in a file of its own."""
     files = [
         module
-        for package in (smp.application.commands, smp.application.queries)
+        for package in (smp.application.commands, smp.application.jobs, smp.application.queries)
         for module in modules_of(package)
-        if module.__name__ != "smp.application.queries.views"
+        if module not in (views, outcome)
     ]
     assert len(handlers()) == len(files)
 

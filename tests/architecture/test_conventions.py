@@ -45,18 +45,20 @@ CLOCKS_AND_DICE: Final = frozenset(
         "uuid.uuid4",
     }
 )
-RANDOM_MODULES: Final = frozenset({"random", "secrets", "uuid_utils"})
+SECRET_MODULES: Final = frozenset({"secrets", "uuid_utils"})
+CORE: Final = ("smp.domain.", "smp.application.")
 
 MAY_ASK: Final = "smp.adapters.system"
 MIGRATOR: Final = "smp.adapters.postgres.migrator"
 
 
 def asks_the_machine(of: Module) -> Iterable[str]:
-    """Clock, ids and randomness have ports; only the adapters of those may ask the machine."""
+    """Clock, ids and secrets have ports, whose adapters alone may ask the machine; the core has no randomness."""
     if of.name.startswith(MAY_ASK):
         return
+    banned = SECRET_MODULES | {"random"} if of.name.startswith(CORE) else SECRET_MODULES
     for node, name in [*uses(of), *imports(of)]:
-        if name in CLOCKS_AND_DICE or name.partition(".")[0] in RANDOM_MODULES:
+        if name in CLOCKS_AND_DICE or name.partition(".")[0] in banned:
             yield f"{of.at(node)} asks the machine: {name}"
 
 

@@ -59,7 +59,7 @@ def core_dataclasses() -> list[type[Any]]:
     return found
 
 
-MUTABLE: Final = {"SweepOutcome"}
+MUTABLE: Final = {"ExpiryOutcome"}
 """What a sweep counts while it goes on; progress is told from it."""
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from smp.application.caller import OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.start_trial import StartTrial
 from smp.application.commands.update_plan import PlanPatch, UpdatePlan
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from tests.support.builders import ADMIN_CALLER, DAY, a_plan, a_session, a_user, caller_of, some_terms
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases

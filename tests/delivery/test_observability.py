@@ -118,7 +118,7 @@ def traffic(port: int) -> None:
 
 def is_settled(told: Told) -> bool:
     """Return whether both workers have reported their gauges and one has swept."""
-    swept = told("smp_sweeps_total", outcome="succeeded")
+    swept = told("smp_job_runs_total", job_name="expire", outcome="succeeded")
     return told("smp_database_pool_size") == 20 and told("smp_subscriptions", status="active") == 1 and swept >= 1
 
 

@@ -23,6 +23,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[st
         SMP_ADMIN_EMAIL="root@example.com",
         SMP_ADMIN_PASSWORD=PASSWORD,
         SMP_SWEEP_INTERVAL_S="0",
+        SMP_PURGE_INTERVAL_S="0",
         SMP_LOG_LEVEL="warning",
     )
 

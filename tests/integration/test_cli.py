@@ -387,7 +387,17 @@ def test_expire_with_nothing_due_changes_nothing(run: Run) -> None:
     assert answer.out.startswith("0 subscriptions ended (0 expired, 0 cancelled) in ")
     document = run("expire", "--json").document
     assert document.pop("elapsed_s") >= 0
-    assert document == {"expired": 0, "cancelled": 0, "forgotten": 0, "failed": []}
+    assert document == {"expired": 0, "cancelled": 0, "failed": []}
+
+
+# --- purge --------------------------------------------------------------------------------------------------------
+
+
+def test_purge_says_how_many_rows_it_deleted_of_each_kind(run: Run) -> None:
+    assert run("purge").out.startswith("0 rows deleted in ")
+    document = run("purge", "--json").document
+    assert document.pop("elapsed_s") >= 0
+    assert document == {"idempotency_keys": 0, "sessions": 0, "login_attempts": 0}
 
 
 def test_two_expire_at_once_share_the_work(run: Run, environ: dict[str, str], database_url: str) -> None:

@@ -12,7 +12,7 @@ from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.subscription_list import BACKLOG_MAX
 from smp.application.caller import OPERATOR
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.paging import PageRequest
 from smp.application.ports.statistics_reader import StatisticsSnapshot
 from smp.application.ports.subscription_reader import SubscriptionFilter

@@ -16,9 +16,9 @@ from dishka import AsyncContainer, Provider, Scope
 from smp.application.caller import OPERATOR
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_api_key import CreateApiKey, NewApiKey
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.execution import Handler
-from smp.application.expiry import SweepOutcome
+from smp.application.expiry import ExpiryOutcome
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.outcomes import UserOutcome
 from smp.application.ports.clock import SettableClock
 from smp.application.ports.password_hasher import PasswordHasher
@@ -77,7 +77,7 @@ class Platform:
 
     async def sweep(self) -> None:
         """What `smp expire` does."""
-        await (await self.container.get(Handler[ExpireDueSubscriptions, SweepOutcome]))(
+        await (await self.container.get(Handler[ExpireDueSubscriptions, ExpiryOutcome]))(
             ExpireDueSubscriptions(), OPERATOR
         )
 
@@ -102,6 +102,7 @@ async def serving(database_url: str, *overrides: Provider, **settings: str) -> A
     environ: Mapping[str, str] = {
         "SMP_DATABASE_URL": database_url,
         "SMP_SWEEP_INTERVAL_S": "0",
+        "SMP_PURGE_INTERVAL_S": "0",
         "SMP_TEST_CLOCK": "0" if settings.get("SMP_ENV") == "production" else "1",
     } | settings
     loaded = load_settings(environ)

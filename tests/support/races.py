@@ -14,7 +14,6 @@ from smp.application.caller import ANONYMOUS, OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_plan import CreatePlan
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.register_user import RegisterUser
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.start_trial import StartTrial, TrialScope
@@ -22,6 +21,7 @@ from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import RequestInProgress, TooManyAttempts
 from smp.application.idempotency import DuplicateRequest
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.paging import PageRequest
 from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.domain.errors import (

@@ -17,7 +17,6 @@ from smp.application.commands.change_password import ChangePasswordHandler
 from smp.application.commands.create_admin import CreateAdminHandler
 from smp.application.commands.create_api_key import CreateApiKeyHandler
 from smp.application.commands.create_plan import CreatePlanHandler
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
 from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
 from smp.application.commands.register_user import RegisterUserHandler
@@ -32,6 +31,8 @@ from smp.application.commands.start_trial import StartTrialHandler, TrialScope
 from smp.application.commands.update_plan import UpdatePlanHandler
 from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.expiry import ExpiryRun
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptionsHandler
+from smp.application.jobs.purge_expired import PurgeExpiredHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import SettableClock
 from smp.application.ports.password_hasher import PasswordHasher
@@ -179,10 +180,12 @@ class UseCases:
         return ExpireDueSubscriptionsHandler(self.expiry)
 
     @property
+    def purge(self) -> PurgeExpiredHandler:
+        return PurgeExpiredHandler(self.storage.housekeeping, SESSIONS, self.storage.clock)
+
+    @property
     def expiry(self) -> ExpiryRun:
-        return ExpiryRun(
-            self.storage.unit_of_work, self.storage.clock, IDS, self.storage.housekeeping, SESSIONS, self.failures
-        )
+        return ExpiryRun(self.storage.unit_of_work, self.storage.clock, IDS, self.failures)
 
     @property
     def set_test_clock(self) -> SetTestClockHandler:

@@ -20,7 +20,6 @@ from smp.application.commands.change_password import ChangePassword
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_api_key import CreateApiKey
 from smp.application.commands.create_plan import CreatePlan
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.log_in import LogIn
 from smp.application.commands.log_out import LogOut
 from smp.application.commands.register_user import RegisterUser
@@ -35,6 +34,8 @@ from smp.application.commands.start_trial import StartTrial
 from smp.application.commands.update_plan import UpdatePlan
 from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import Forbidden, NotAuthenticated
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.jobs.purge_expired import PurgeExpired
 from smp.application.queries.authenticate import Authenticate
 from smp.application.queries.check_access import CheckAccess
 from smp.application.queries.get_current_subscription import GetCurrentSubscription
@@ -144,6 +145,7 @@ PERMISSIONS: Final[Mapping[type[Any], Permission]] = MappingProxyType(
         GetTestClock: only(Scope.ADMIN),
         SetTestClock: only(Scope.ADMIN),
         ExpireDueSubscriptions: only(Scope.ADMIN),
+        PurgeExpired: only(Scope.ADMIN),
         RunDiagnostics: only(Scope.ADMIN),
     }
 )

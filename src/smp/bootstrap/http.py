@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -25,19 +25,16 @@ from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.caller import Caller
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.errors import StorageUnavailable
 from smp.application.execution import Handler
-from smp.application.expiry import SweepOutcome
-from smp.application.ports.id_generator import IdGenerator
 from smp.application.queries.authenticate import Authenticate
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase
 from smp.bootstrap.heap import freeze_startup_objects
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.metrics import MetricsProvider, Sampler
+from smp.bootstrap.periodic_jobs import periodic_jobs
 from smp.bootstrap.settings import Settings, load_settings
-from smp.bootstrap.sweep_loop import SweepLoop, SweepObserver
 from smp.bootstrap.tracing import are_traces_wanted, start_traces
 
 READINESS_LIMIT_S: Final = 0.95
@@ -149,14 +146,9 @@ def build_app(settings: Settings, container: AsyncContainer, *lifespans: Abstrac
 
 @asynccontextmanager
 async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterator[None]:
-    """Ready handlers, and beside them the sweep and who looks how all is."""
+    """Run the jobs and sample the metrics while the service answers."""
     try:
-        sweep: AbstractAsyncContextManager[None] = nullcontext()
-        if settings.sweep_interval_s:
-            expire = await container.get(Handler[ExpireDueSubscriptions, SweepOutcome])
-            observer = await container.get(SweepObserver)
-            sweep = SweepLoop(expire, await container.get(IdGenerator), settings.sweep_interval_s, observer).running()
-        async with (await container.get(Sampler)).running(), sweep:
+        async with (await container.get(Sampler)).running(), periodic_jobs(container, settings):
             _log.info("ready", address=settings.address)
             yield
     finally:

@@ -21,7 +21,7 @@ from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.subscription_counts import PostgresSubscriptionCounts
 from smp.adapters.prometheus import definitions
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import AccessMetrics, ExpiryMetrics, PoolMetrics, ReplicaMetrics, RequestMetrics
+from smp.adapters.prometheus.observers import AccessMetrics, JobMetrics, PoolMetrics, ReplicaMetrics, RequestMetrics
 from smp.adapters.prometheus.ports import (
     InstrumentedLoginThrottle,
     InstrumentedPasswordHasher,
@@ -37,7 +37,7 @@ from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.check_access import CheckAccess
 from smp.bootstrap.execution import ResultObservers
-from smp.bootstrap.sweep_loop import SweepObserver
+from smp.bootstrap.periodic_jobs import JOBS, JobObserver
 from smp.domain.subscription.lifecycle import Status
 
 SAMPLE_EVERY_S: Final = 5.0
@@ -88,12 +88,16 @@ class MetricsProvider(Provider):
     metrics = provide(Metrics)
     exposition = alias(source=Metrics, provides=Exposition)
     requests = provide(RequestMetrics, provides=RequestObserver)
-    sweeps = provide(ExpiryMetrics, provides=SweepObserver)
     units_of_work = decorate(InstrumentedUnitOfWorkFactory, provides=UnitOfWorkFactory)
     throttle = decorate(InstrumentedLoginThrottle, provides=LoginThrottle)
     passwords = decorate(InstrumentedPasswordHasher, provides=PasswordHasher)
     payments = decorate(InstrumentedPaymentGateway, provides=PaymentGateway)
     counts = provide(PostgresSubscriptionCounts)
+
+    @provide
+    def jobs(self, metrics: Metrics) -> JobObserver:
+        """The counts of every job."""
+        return JobMetrics(metrics, {job.name: job.outcome.counts for job in JOBS})
 
     @provide(override=True)
     def observers(self, metrics: Metrics) -> ResultObservers:

@@ -38,7 +38,6 @@ from smp.application.commands.change_password import ChangePasswordHandler
 from smp.application.commands.create_admin import CreateAdminHandler
 from smp.application.commands.create_api_key import CreateApiKeyHandler
 from smp.application.commands.create_plan import CreatePlanHandler
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptionsHandler
 from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
 from smp.application.commands.register_user import RegisterUserHandler
@@ -54,6 +53,8 @@ from smp.application.commands.update_plan import UpdatePlanHandler
 from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.execution import Handler
 from smp.application.expiry import ExpiryRun
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptionsHandler
+from smp.application.jobs.purge_expired import PurgeExpiredHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
@@ -224,6 +225,7 @@ HANDLERS: Final[tuple[type[Any], ...]] = (
     RevokeSessionsHandler,
     RevokeSessionHandler,
     ExpireDueSubscriptionsHandler,
+    PurgeExpiredHandler,
     LogInHandler,
     LogOutHandler,
     RegisterUserHandler,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType
+from uuid import UUID
 
 import pytest
 
@@ -14,12 +15,12 @@ from smp.adapters.memory.subscription_repository import MemorySubscriptionReposi
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWork, MemoryUnitOfWorkFactory
 from smp.application import expiry
 from smp.application.caller import OPERATOR
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.commands.set_test_clock import SetTestClock
 from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.expiry import SweepOutcome
+from smp.application.expiry import ExpiryOutcome
 from smp.application.idempotency import IdempotencyKey
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.errors import ClockCannotGoBack, ValidationError
 from smp.domain.events import SYSTEM
@@ -31,13 +32,10 @@ from tests.support.builders import (
     NOW,
     TICK,
     a_cause,
-    a_key,
     a_plan,
-    a_session,
     a_trial,
     a_user,
     an_active,
-    an_outcome,
     some_terms,
 )
 from tests.support.refusals import refused
@@ -65,7 +63,7 @@ def statuses(store: MemoryStore) -> list[Status]:
 async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """On an empty platform, and one instant before an end."""
     before = store.state
-    assert await use_cases.expire(SWEEP, OPERATOR) == SweepOutcome()
+    assert await use_cases.expire(SWEEP, OPERATOR) == ExpiryOutcome()
     assert store.state == before
     await keep_trials(storage, 1)
     await use_cases.clock.set(TRIAL_END - TICK)
@@ -111,19 +109,6 @@ async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypat
     assert told[-1] == 7
 
 
-async def test_other_things_are_tidied_away(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Answers, sessions and counts of attempts that have served their time."""
-    ann = a_user()
-    await storage.keep(ann, a_session(ann))
-    async with storage.unit_of_work(a_key()) as work:
-        await work.commit(an_outcome())
-    await storage.throttle.attempt("ann", "1.2.3.4", NOW)
-    assert (await use_cases.expire(SWEEP, OPERATOR)).purged == 0
-    await use_cases.clock.set(NOW + 100 * DAY)
-    assert (await use_cases.expire(SWEEP, OPERATOR)).purged == 4
-    assert (store.state.sessions, store.state.outcomes, store.state.attempts) == ({}, {}, {})
-
-
 async def test_a_bad_row_costs_itself_only(
     store: MemoryStore, storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,53 +126,75 @@ async def test_a_bad_row_costs_itself_only(
     assert [row.id for row in store.state.subscriptions.values() if row.status is Status.TRIAL] == [bad.id]
 
 
-async def test_lanes_that_meet_the_same_bad_row_report_it_once(
+async def test_a_bad_row_is_reported_once_even_if_two_batches_meet_it(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
     """One comes by after the other has let it go."""
     (bad,) = await keep_trials(storage, 1)
     row = replace(store.state.subscriptions[bad.id], revision=99)
     store.state = replace(store.state, subscriptions=MappingProxyType({bad.id: row}))
-    outcome = SweepOutcome()
+    outcome = ExpiryOutcome()
     new_metadata = EventMetadataFactory(IDS, SYSTEM, TRIAL_END)
     for _ in range(2):
-        await use_cases.expiry._sweep(new_metadata, outcome, SWEEP.progress)
+        await use_cases.expiry._end_all(new_metadata, outcome, SWEEP.progress)
     assert (outcome.ended, outcome.failed) == (0, {bad.id})
     assert len(use_cases.failures.sweep_failures) == 1
 
 
-class GivesUp(MemorySubscriptionRepository):
-    """A repository whose set-wise writes are given up in favour of others."""
+class ConflictingRepository(MemorySubscriptionRepository):
+    """A repository that gives up every batch of several rows, and every write of the row ``conflicting``."""
 
-    async def save_ended(self, subscriptions: Sequence[Subscription]) -> None:
-        """Only one at a time."""
-        if len(subscriptions) > 1:
+    conflicting: UUID | None = None
+
+    async def save_ended(self, ended: Sequence[Subscription]) -> None:
+        """Raise a conflict for more than one."""
+        if len(ended) > 1:
             raise TransactionConflict
-        await super().save_ended(subscriptions)
+        await super().save_ended(ended)
+
+    async def save(self, subscription: Subscription) -> None:
+        """Raise a conflict for that row."""
+        if subscription.id == self.conflicting:
+            raise TransactionConflict
+        await super().save(subscription)
 
 
-class GivesUpFactory(UnitOfWorkFactory):
+class ConflictingUnitOfWorkFactory(UnitOfWorkFactory):
     """Opens transactions with that repository."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, conflicting: UUID | None = None) -> None:
         self._sound = MemoryUnitOfWorkFactory(store)
+        self._conflicting = conflicting
 
     @asynccontextmanager
-    async def __call__(self, request: IdempotencyKey | None = None) -> AsyncIterator[MemoryUnitOfWork]:
+    async def __call__(self, idempotency: IdempotencyKey | None = None) -> AsyncIterator[MemoryUnitOfWork]:
         """A transaction."""
-        async with self._sound(request) as work:
-            work._subscriptions = GivesUp(work._transaction)
+        async with self._sound(idempotency) as work:
+            repository = ConflictingRepository(work._transaction)
+            repository.conflicting = self._conflicting
+            work._subscriptions = repository
             yield work
 
 
-async def test_a_batch_that_is_given_up_is_done_one_by_one(store: MemoryStore, storage: Storage) -> None:
-    """Nothing is left, and nothing counted twice."""
+async def test_a_batch_that_conflicts_is_repeated_one_by_one(store: MemoryStore, storage: Storage) -> None:
+    """Every subscription is ended and counted once."""
     await keep_trials(storage, 5)
-    cases = UseCases.over(replace(storage, unit_of_work=GivesUpFactory(store)))
+    cases = UseCases.over(replace(storage, unit_of_work=ConflictingUnitOfWorkFactory(store)))
     await cases.clock.set(TRIAL_END)
     outcome = await cases.expire(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (5, set())
     assert set(statuses(store)) == {Status.EXPIRED}
+
+
+async def test_a_row_that_keeps_conflicting_does_not_stop_the_job(store: MemoryStore, storage: Storage) -> None:
+    """The others are ended, and the row is reported."""
+    trials = await keep_trials(storage, 5)
+    factory = ConflictingUnitOfWorkFactory(store, trials[1].id)
+    cases = UseCases.over(replace(storage, unit_of_work=factory))
+    await cases.clock.set(TRIAL_END)
+    outcome = await cases.expire(SWEEP, OPERATOR)
+    assert (outcome.ended, outcome.failed) == (4, {trials[1].id})
+    assert [subscription_id for subscription_id, _ in cases.failures.sweep_failures] == [trials[1].id]
 
 
 async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:

@@ -13,9 +13,9 @@ import rich_click as click
 from smp.adapters.cli.output import counted, print_json, print_line
 from smp.adapters.cli.runtime import CliServices
 from smp.application.caller import OPERATOR
-from smp.application.commands.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.execution import Handler
-from smp.application.expiry import SweepOutcome
+from smp.application.expiry import ExpiryOutcome
+from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 
 _REPORT_EVERY_S = 0.1
 
@@ -33,14 +33,13 @@ def expire_command(runtime: CliServices) -> click.Command:
         at once and share the work. Exit code 1 if a subscription could not be ended; the log says which.
         """
         started = monotonic()
-        outcome = asyncio.run(_sweep(runtime))
+        outcome = asyncio.run(_expire(runtime))
         elapsed_s = monotonic() - started
         if as_json:
             print_json(
                 {
                     "expired": outcome.expired,
                     "cancelled": outcome.cancelled,
-                    "forgotten": outcome.purged,
                     "failed": sorted(str(subscription_id) for subscription_id in outcome.failed),
                     "elapsed_s": round(elapsed_s, 3),
                 }
@@ -52,9 +51,9 @@ def expire_command(runtime: CliServices) -> click.Command:
     return expire
 
 
-async def _sweep(runtime: CliServices) -> SweepOutcome:
+async def _expire(runtime: CliServices) -> ExpiryOutcome:
     async with runtime.use_cases() as use_cases:
-        handler = await use_cases.get(Handler[ExpireDueSubscriptions, SweepOutcome])
+        handler = await use_cases.get(Handler[ExpireDueSubscriptions, ExpiryOutcome])
         with _Meter() as meter:
             return await handler(ExpireDueSubscriptions(meter), OPERATOR)
 
@@ -66,7 +65,7 @@ class _Meter:
         self._shown_at = monotonic()
         self._showing = False
 
-    def __call__(self, outcome: SweepOutcome) -> None:
+    def __call__(self, outcome: ExpiryOutcome) -> None:
         now = monotonic()
         if sys.stderr.isatty() and now - self._shown_at >= _REPORT_EVERY_S:
             self._shown_at = now
@@ -84,10 +83,10 @@ class _Meter:
                 sys.stderr.flush()
 
 
-def _summary(outcome: SweepOutcome, elapsed_s: float) -> str:
+def _summary(outcome: ExpiryOutcome, elapsed_s: float) -> str:
     text = (
         f"{counted(outcome.ended, 'subscription')} ended ({outcome.expired:,} expired, {outcome.cancelled:,} cancelled)"
-        f" in {elapsed_s:.1f} s; {counted(outcome.purged, 'expired row')} purged"
+        f" in {elapsed_s:.1f} s"
     )
     if outcome.failed:
         text += f"; {counted(len(outcome.failed), 'subscription')} could not be ended: see the log, and run smp doctor"

@@ -16,6 +16,7 @@ from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
 from smp.adapters.cli.migrate import migrate_command
 from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
+from smp.adapters.cli.purge import purge_command
 from smp.adapters.cli.restore import restore_command
 from smp.adapters.cli.runtime import CliServices
 from smp.adapters.cli.serve import serve_command
@@ -55,6 +56,7 @@ def build_program(runtime: CliServices) -> click.Group:
     smp.add_command(serve_command(runtime))
     smp.add_command(migrate_command(runtime))
     smp.add_command(expire_command(runtime))
+    smp.add_command(purge_command(runtime))
     smp.add_command(admin_commands(runtime))
     smp.add_command(api_key_commands(runtime))
     smp.add_command(demo_command(runtime))

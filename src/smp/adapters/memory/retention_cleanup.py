@@ -10,7 +10,7 @@ from smp.adapters.memory.login_throttle import LIMITS
 from smp.adapters.memory.store import Key, MemoryStore, Row
 from smp.adapters.memory.transaction import Transaction, View
 from smp.application.idempotency import RETENTION
-from smp.application.ports.retention_cleanup import RetentionCleanup
+from smp.application.ports.retention_cleanup import PurgedRows, RetentionCleanup
 from smp.domain.user.session import SessionPolicy
 
 
@@ -20,27 +20,27 @@ class MemoryRetentionCleanup(RetentionCleanup):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
-        """Delete up to ``limit`` expired rows of each kind, and return how many were deleted."""
+    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
+        """Delete up to ``limit`` expired rows of each kind."""
         transaction = Transaction(self._store)
         try:
-            purged = (
-                self._forget_answers(transaction, now, limit)
-                + self._forget_sessions(transaction, now, sessions, limit)
-                + self._forget_attempts(transaction, now, limit)
+            purged = PurgedRows(
+                idempotency_keys=self._purge_answers(transaction, now, limit),
+                sessions=self._purge_sessions(transaction, now, sessions, limit),
+                login_attempts=self._purge_attempts(transaction, now, limit),
             )
             await transaction.commit()
         finally:
             transaction.end()
         return purged
 
-    def _forget_answers(self, transaction: Transaction, now: datetime, limit: int) -> int:
+    def _purge_answers(self, transaction: Transaction, now: datetime, limit: int) -> int:
         old = (key for key, kept in self._store.state.outcomes.items() if now - kept.received_at > RETENTION)
         return _remove(
             transaction.outcomes, (key for key in old if transaction.lock_if_free("idempotency key", *key)), limit
         )
 
-    def _forget_sessions(self, transaction: Transaction, now: datetime, policy: SessionPolicy, limit: int) -> int:
+    def _purge_sessions(self, transaction: Transaction, now: datetime, policy: SessionPolicy, limit: int) -> int:
         state = self._store.state
         over = (
             session.id
@@ -49,7 +49,7 @@ class MemoryRetentionCleanup(RetentionCleanup):
         )
         return _remove(transaction.sessions, (key for key in over if transaction.lock_if_free("session", key)), limit)
 
-    def _forget_attempts(self, transaction: Transaction, now: datetime, limit: int) -> int:
+    def _purge_attempts(self, transaction: Transaction, now: datetime, limit: int) -> int:
         old = (key for key, known in self._store.state.attempts.items() if LIMITS[key[0]].is_expired(known, now))
         return _remove(transaction.attempts, (key for key in old if transaction.lock_if_free(*key)), limit)
 

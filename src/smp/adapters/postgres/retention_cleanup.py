@@ -1,4 +1,4 @@
-"""Forgetting what has served its time, in PostgreSQL."""
+"""Deleting rows whose retention time is over, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from smp.adapters.postgres.login_throttle import LIMITS
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.idempotency import RETENTION
-from smp.application.ports.retention_cleanup import RetentionCleanup
+from smp.application.ports.retention_cleanup import PurgedRows, RetentionCleanup
 from smp.domain.user.session import SessionPolicy
 
-# Each deletes what it could lock at once, and leaves what others hold for the next time.
-_ANSWERS: Final = sql(
+# Each statement skips the rows that another transaction has locked.
+_KEYS: Final = sql(
     """
     DELETE FROM idempotency_keys AS kept USING (
         SELECT caller, key FROM idempotency_keys WHERE created_at < :outdated_before
@@ -31,7 +31,7 @@ _SESSIONS: Final = """
 """
 _UNUSED: Final = "s.last_seen_at <= :unused_since"
 _TOO_OLD: Final = "s.created_at <= :opened_before"
-# Two statements for users, whose sessions are found by either of two indexes; one for the few administrators.
+# Users need two statements, one for each index; the few administrators need one.
 _UNUSED_OF_USERS: Final = sql(_SESSIONS.format(role="user", is_over=_UNUSED))
 _TOO_OLD_OF_USERS: Final = sql(_SESSIONS.format(role="user", is_over=_TOO_OLD))
 _OVER_OF_ADMINS: Final = sql(_SESSIONS.format(role="admin", is_over=f"({_UNUSED} OR {_TOO_OLD})"))
@@ -40,22 +40,25 @@ _ATTEMPTS: Final = sql(
     DELETE FROM login_throttle AS kept USING (
         SELECT key FROM login_throttle
         WHERE last_attempt_at <= :quiet_since AND starts_with(key, :kind) LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS forgotten
-    WHERE kept.key = forgotten.key
+    ) AS expired
+    WHERE kept.key = expired.key
     """
 )
 
 
 class PostgresRetentionCleanup(RetentionCleanup):
-    """Each kind in statements of their own; safe to run many at once."""
+    """Deletes each kind in its own statements, each in its own transaction."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> int:
-        """Remove up to ``limit`` rows of each kind; how many were removed. Raises StorageUnavailable."""
-        answers = await self._pool.run(_ANSWERS, outdated_before=now - RETENTION, limit=limit)
-        return answers + await self._sessions(now, sessions, limit) + await self._attempts(now, limit)
+    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
+        """Delete up to ``limit`` rows of each kind. Raises StorageUnavailable."""
+        return PurgedRows(
+            idempotency_keys=await self._pool.run(_KEYS, outdated_before=now - RETENTION, limit=limit),
+            sessions=await self._sessions(now, sessions, limit),
+            login_attempts=await self._attempts(now, limit),
+        )
 
     async def _sessions(self, now: datetime, policy: SessionPolicy, limit: int) -> int:
         admin = {"unused_since": now - policy.admin.idle, "opened_before": now - policy.admin.absolute}

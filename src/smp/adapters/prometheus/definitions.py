@@ -48,6 +48,7 @@ class Family:
 
 
 _LATENCIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_RUNS_S: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 _WAITS_S: Final = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 2.0)
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
@@ -153,23 +154,28 @@ PAYMENTS: Final = Family(
     " `invalid`: no such payment method.",
     {"outcome": ("charged", "declined", "required", "unavailable", "invalid")},
 )
-SWEEPS: Final = Family(
-    "smp_sweeps_total",
+JOB_RUNS: Final = Family(
+    "smp_job_runs_total",
     Kind.COUNTER,
-    "Sweeps inside `smp serve` (`SMP_SWEEP_INTERVAL_S`); what `smp expire` does elsewhere shows in"
-    " `smp_sweep_lag_seconds`.",
-    {"outcome": ("succeeded", "failed")},
+    "Runs of the jobs inside `smp serve`: `expire` (`SMP_SWEEP_INTERVAL_S`) and `purge` (`SMP_PURGE_INTERVAL_S`)."
+    " The commands of the same names are not counted.",
+    {"job_name": (), "outcome": ("succeeded", "failed")},
 )
-SWEPT: Final = Family(
-    "smp_sweep_subscriptions_total",
+JOB_TIME: Final = Family(
+    "smp_job_duration_seconds", Kind.HISTOGRAM, "Time of one run.", {"job_name": ()}, buckets_s=_RUNS_S
+)
+JOB_ITEMS: Final = Family(
+    "smp_job_items_total",
     Kind.COUNTER,
-    "Subscriptions that those sweeps ended, and those that they could not.",
-    {"outcome": ("expired", "cancelled", "failed")},
+    "Things that those runs handled. `expire`: subscriptions `expired` or `cancelled`, and `failed` ones that could not"
+    " be ended. `purge`: deleted rows by kind, `idempotency_keys`, `sessions` and `login_attempts`.",
+    {"job_name": (), "kind": ()},
 )
-SWEPT_AT: Final = Family(
-    "smp_sweep_last_success_timestamp_seconds",
+JOB_SUCCEEDED_AT: Final = Family(
+    "smp_job_last_success_timestamp_seconds",
     Kind.GAUGE,
-    "When the last of those sweeps succeeded, in Unix time; 0 for never.",
+    "When the last of those runs succeeded, in Unix time; 0 for never.",
+    {"job_name": ()},
     workers=Workers.GREATEST_EVER,
 )
 SWEEP_LAG: Final = Family(
@@ -225,9 +231,10 @@ FAMILIES: Final = (
     PASSWORDS,
     PASSWORDS_REFUSED,
     PAYMENTS,
-    SWEEPS,
-    SWEPT,
-    SWEPT_AT,
+    JOB_RUNS,
+    JOB_TIME,
+    JOB_ITEMS,
+    JOB_SUCCEEDED_AT,
     SWEEP_LAG,
     OVERDUE,
     SUBSCRIPTIONS,

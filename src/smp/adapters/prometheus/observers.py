@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -9,18 +10,18 @@ from prometheus_client import Counter, Histogram
 from smp.adapters.prometheus.definitions import (
     ACCESS_DECISIONS,
     DATABASE_ERRORS,
+    JOB_ITEMS,
+    JOB_RUNS,
+    JOB_SUCCEEDED_AT,
+    JOB_TIME,
     METHODS,
     POOL_TIMEOUTS,
     POOL_WAIT,
     REPLICA_READS,
     REQUEST_TIME,
     REQUESTS,
-    SWEEPS,
-    SWEPT,
-    SWEPT_AT,
 )
 from smp.adapters.prometheus.metrics import Metrics
-from smp.application.expiry import SweepOutcome
 from smp.domain.access import AccessDecision, Reason
 
 _METHODS: Final = frozenset(METHODS)
@@ -96,24 +97,30 @@ class AccessMetrics:
         self._decisions[decision.reason].inc()
 
 
-class ExpiryMetrics:
-    """Counts sweeps and what they ended."""
+class JobMetrics:
+    """Counts the runs of each job and what they did."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, jobs: Mapping[str, Mapping[str, int]]) -> None:
+        """Start every series of ``jobs``, the counts of each job by its name: an increase from 0 can be seen then."""
         self._metrics = metrics
-        self._swept_at = metrics.gauge(SWEPT_AT)
+        for job, counts in jobs.items():
+            self._add(job, dict.fromkeys(counts, 0))
+            for outcome in ("succeeded", "failed"):
+                metrics.counter(JOB_RUNS, job, outcome)
+            metrics.gauge(JOB_SUCCEEDED_AT, job)
 
-    def swept(self, outcome: SweepOutcome) -> None:
-        """One went through; rows that could not be ended are part of it."""
-        for word, n in (
-            ("expired", outcome.expired),
-            ("cancelled", outcome.cancelled),
-            ("failed", len(outcome.failed)),
-        ):
-            self._metrics.counter(SWEPT, word).inc(n)
-        self._metrics.counter(SWEEPS, "succeeded").inc()
-        self._swept_at.set_to_current_time()
+    def succeeded(self, job: str, counts: Mapping[str, int], elapsed_s: float) -> None:
+        """A run ended; things that it could not handle are in its counts."""
+        self._add(job, counts)
+        self._metrics.counter(JOB_RUNS, job, "succeeded").inc()
+        self._metrics.histogram(JOB_TIME, job).observe(elapsed_s)
+        self._metrics.gauge(JOB_SUCCEEDED_AT, job).set_to_current_time()
 
-    def failed(self) -> None:
-        """One was broken off."""
-        self._metrics.counter(SWEEPS, "failed").inc()
+    def failed(self, job: str, elapsed_s: float) -> None:
+        """A run stopped with an error."""
+        self._metrics.counter(JOB_RUNS, job, "failed").inc()
+        self._metrics.histogram(JOB_TIME, job).observe(elapsed_s)
+
+    def _add(self, job: str, counts: Mapping[str, int]) -> None:
+        for kind, n in counts.items():
+            self._metrics.counter(JOB_ITEMS, job, kind).inc(n)

@@ -74,7 +74,7 @@ class _Narrator:
         self._offers = offers
         self._now = now
         # Ever more users came: the younger half of the history has about two thirds of them.
-        at = _whole_seconds(now - HISTORY * self._dice.fraction() ** 1.6)
+        at = _whole_seconds(now - HISTORY * self._dice.random() ** 1.6)
         user_id = self._dice.id_at(at)
         self._actor = Actor(ActorType.USER, user_id)
         self._user = User.register(user_id, Email(email_of(number)), password_hash, Role.USER, self._metadata(at))

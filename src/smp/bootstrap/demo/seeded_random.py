@@ -1,57 +1,37 @@
-"""Chance that always falls the same way, so that two demonstrations of one instant are equal."""
+"""Random choices that depend on the seed only, so that two demonstrations of one instant are equal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
+from random import Random
 from typing import TypeVar
 from uuid import UUID
 
 Choice = TypeVar("Choice")
 
-_FRACTION_BITS = 53
 
-
-class SeededRandom:
-    """A sequence of draws that ``seed`` alone determines."""
-
-    def __init__(self, seed: str) -> None:
-        self._seed = seed.encode()
-        self._draws = 0
-
-    def fraction(self) -> float:
-        """From 0 up to, but without, 1."""
-        return (self._draw() >> (256 - _FRACTION_BITS)) / (1 << _FRACTION_BITS)
+class SeededRandom(Random):
+    """Random values of the kinds that the demonstration needs; the seed alone determines their sequence."""
 
     def chance(self, percent: float) -> bool:
-        """True that often."""
-        return self.fraction() * 100 < percent
+        """Return true in this percentage of calls."""
+        return self.random() * 100 < percent
 
     def choose(self, choices: Sequence[tuple[int, Choice]]) -> Choice:
-        """One of the choices, each as often as its weight says."""
-        rest = self._draw() % sum(weight for weight, _ in choices)
-        for weight, choice in choices:
-            if rest < weight:
-                return choice
-            rest -= weight
-        raise AssertionError("the rest is less than the sum of all weights")
+        """Return one of the choices; each has a weight."""
+        return self.choices([choice for _, choice in choices], [weight for weight, _ in choices])[0]
 
     def between(self, low: datetime, high: datetime) -> datetime:
-        """An instant after ``low`` and before ``high``, to the second where there is room."""
-        offset = (high - low) * (0.02 + 0.96 * self.fraction())
+        """Return an instant after ``low`` and before ``high``, in whole seconds after ``low`` if there is room."""
+        offset = (high - low) * self.uniform(0.02, 0.98)
         return low + (timedelta(seconds=int(offset.total_seconds())) or offset)
 
     def span(self, low: timedelta, high: timedelta) -> timedelta:
-        """From ``low`` to ``high``, to the second."""
-        return low + timedelta(seconds=int((high - low).total_seconds() * self.fraction()))
+        """Return a time from ``low`` to ``high``, in whole seconds more than ``low``."""
+        return low + timedelta(seconds=int((high - low).total_seconds() * self.random()))
 
     def id_at(self, at: datetime) -> UUID:
-        """A UUIDv7 (RFC 9562, section 5.7) of that instant."""
+        """Return a UUIDv7 (RFC 9562, section 5.7) of that instant."""
         milliseconds = int(at.timestamp() * 1_000)
-        bits = self._draw()
-        return UUID(int=milliseconds << 80 | 7 << 76 | (bits >> 128 & 0xFFF) << 64 | 2 << 62 | bits & (1 << 62) - 1)
-
-    def _draw(self) -> int:
-        self._draws += 1
-        return int.from_bytes(sha256(self._seed + b"/%d" % self._draws).digest())
+        return UUID(int=milliseconds << 80 | 7 << 76 | self.getrandbits(12) << 64 | 2 << 62 | self.getrandbits(62))

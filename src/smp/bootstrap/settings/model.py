@@ -54,6 +54,7 @@ class Settings:
     test_clock: bool
     trial_scope: TrialScope
     sweep_interval_s: int
+    purge_interval_s: int
     log_format: LogFormat
     log_level: LogLevel
     password_length_min: int

@@ -145,6 +145,13 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "How often each worker runs the expiry job; with 0, never: run `smp expire` instead.",
     ),
     Variable(
+        "SMP_PURGE_INTERVAL_S",
+        "purge_interval_s",
+        kinds.seconds(0, _DAY_S),
+        3_600,
+        "How often each worker deletes rows that are no longer needed; with 0, never: run `smp purge` instead.",
+    ),
+    Variable(
         "SMP_LOG_FORMAT",
         "log_format",
         kinds.choice(LogFormat),

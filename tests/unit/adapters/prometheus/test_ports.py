@@ -6,7 +6,7 @@ import pytest
 
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.prometheus.metrics import Metrics
-from smp.adapters.prometheus.observers import ExpiryMetrics
+from smp.adapters.prometheus.observers import JobMetrics
 from smp.adapters.prometheus.ports import (
     InstrumentedLoginThrottle,
     InstrumentedPasswordHasher,
@@ -14,8 +14,9 @@ from smp.adapters.prometheus.ports import (
 )
 from smp.application.attempt_limits import ACCOUNT_LIMIT
 from smp.application.errors import Overloaded, StorageUnavailable, TooManyAttempts, TransactionConflict
-from smp.application.expiry import SweepOutcome
+from smp.application.expiry import ExpiryOutcome
 from smp.application.idempotency import DuplicateRequest
+from smp.application.ports.retention_cleanup import PurgedRows
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.user.user import User
 from tests.support.builders import IDS, NOW, a_key, a_user, an_outcome
@@ -97,18 +98,27 @@ async def test_a_password_without_a_place_is_counted(metrics: Metrics) -> None:
     assert told(metrics)("smp_password_hashes_refused_total") == 2
 
 
-def test_sweeps_are_counted_with_what_they_ended(metrics: Metrics) -> None:
-    sweeps = ExpiryMetrics(metrics)
-    assert told(metrics)("smp_sweep_last_success_timestamp_seconds") == 0
-    sweeps.failed()
-    assert told(metrics)("smp_sweep_last_success_timestamp_seconds") == 0
-    sweeps.swept(SweepOutcome(expired=3, cancelled=2, failed={IDS.new()}))
-    sweeps.swept(SweepOutcome(expired=1))
+def test_runs_of_jobs_are_counted_with_what_they_did(metrics: Metrics) -> None:
+    jobs = JobMetrics(metrics, {"expire": ExpiryOutcome().counts, "purge": PurgedRows().counts})
+    assert told(metrics)("smp_job_last_success_timestamp_seconds", job_name="expire") == 0
+    jobs.failed("expire", 2.0)
+    assert told(metrics)("smp_job_last_success_timestamp_seconds", job_name="expire") == 0
+    jobs.succeeded("expire", ExpiryOutcome(expired=3, cancelled=2, failed={IDS.new()}).counts, 0.2)
+    jobs.succeeded("expire", ExpiryOutcome(expired=1).counts, 0.05)
     figures = told(metrics)
     ended = {
-        word: figures("smp_sweep_subscriptions_total", outcome=word) for word in ("expired", "cancelled", "failed")
+        kind: figures("smp_job_items_total", job_name="expire", kind=kind)
+        for kind in ("expired", "cancelled", "failed")
     }
     assert ended == {"expired": 4, "cancelled": 2, "failed": 1}
-    assert figures("smp_sweeps_total", outcome="succeeded") == 2
-    assert figures("smp_sweeps_total", outcome="failed") == 1
-    assert figures("smp_sweep_last_success_timestamp_seconds") > 1.7e9
+    assert figures("smp_job_runs_total", job_name="expire", outcome="succeeded") == 2
+    assert figures("smp_job_runs_total", job_name="expire", outcome="failed") == 1
+    assert figures("smp_job_duration_seconds_sum", job_name="expire") == 2.25
+    assert figures("smp_job_last_success_timestamp_seconds", job_name="expire") > 1.7e9
+
+
+def test_every_job_has_its_series_before_its_first_run(metrics: Metrics) -> None:
+    JobMetrics(metrics, {"purge": PurgedRows().counts})
+    figures = told(metrics)
+    assert figures("smp_job_runs_total", job_name="purge", outcome="failed") == 0
+    assert figures("smp_job_items_total", job_name="purge", kind="sessions") == 0

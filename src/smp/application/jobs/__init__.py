@@ -1,0 +1,1 @@
+"""Use cases that the platform runs by itself at an interval: a frozen command and its handler in each file."""
