@@ -1,4 +1,4 @@
-"""The source of the platform as the architecture tests look at it: parsed once, module by module."""
+"""The parsed modules of the source, for the architecture tests."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ class Module:
 
     @property
     def place(self) -> str:
-        """The file as a reader finds it."""
+        """The path of the file in the repository."""
         return self.path.relative_to(ROOT).as_posix()
 
     def at(self, node: ast.AST) -> str:
-        """The line of the node as a reader finds it."""
+        """Return path and line of the node."""
         return f"{self.place}:{getattr(node, 'lineno', 1)}"
 
     def functions(self) -> Iterator[Function]:
-        """Every function and method, those inside others too."""
+        """Yield every function and method, nested ones too."""
         return (node for node in ast.walk(self.tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
     def classes(self) -> Iterator[ast.ClassDef]:
-        """The classes that the module defines at its top."""
+        """Yield the classes at the top level of the module."""
         return (node for node in self.tree.body if isinstance(node, ast.ClassDef))
 
 
 def module(name: str, path: Path, text: str) -> Module:
-    """The module of this text."""
+    """Return the module with this text."""
     return Module(name, path, text, ast.parse(text))
 
 
 @cache
 def modules() -> tuple[Module, ...]:
-    """Every module under ``src/``."""
+    """Return every module under ``src/``."""
     return tuple(_read(path) for path in sorted(SRC.rglob("*.py")))
 
 
@@ -60,22 +60,22 @@ def _read(path: Path) -> Module:
 
 
 def within(package: str) -> list[Module]:
-    """The modules of a package, itself included."""
+    """Return the package and its modules."""
     return [each for each in modules() if each.name == package or each.name.startswith(f"{package}.")]
 
 
 def imports(of: Module) -> Iterator[tuple[ast.AST, str]]:
-    """Every import wherever it stands, as the dotted name of what is imported, with its node."""
+    """Yield every import, nested ones too: its node, and the dotted name of the imported object."""
     for node in ast.walk(of.tree):
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # A dot of a relative import stands for the platform itself.
+            # A relative import has no module name; it imports from the platform.
             yield from ((node, f"{node.module or 'smp'}.{alias.name}") for alias in node.names)
 
 
 def uses(of: Module) -> Iterator[tuple[ast.AST, str]]:
-    """What the module reads of others, as full dotted names: ``dt.datetime.now`` is ``datetime.datetime.now``."""
+    """Yield each use of an imported name, as a full dotted name: ``dt.datetime.now`` is ``datetime.datetime.now``."""
     known = _imported_names(of)
     for node in ast.walk(of.tree):
         if isinstance(node, (ast.Name, ast.Attribute)):
@@ -99,7 +99,7 @@ def _imported_names(of: Module) -> Mapping[str, str]:
 
 
 def _dotted(node: ast.AST) -> str:
-    """``a.b.c`` of such an expression; empty for any other."""
+    """Return ``a.b.c`` for such an expression, and an empty text for any other."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

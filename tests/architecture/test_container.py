@@ -1,4 +1,4 @@
-"""The container has everything, once, and nothing that it should not."""
+"""The container provides every handler and port once, and refuses mistakes."""
 
 from __future__ import annotations
 
@@ -79,22 +79,22 @@ def ports() -> list[type[Any]]:
 
 
 def innermost(handler: Any) -> type[Any]:  # noqa: ANN401 - a decorator, or the handler
-    """The class of the handler inside all decorators."""
+    """Return the class of the handler inside all decorators."""
     while hasattr(handler, "handler"):
         handler = handler.handler
     return type(handler)
 
 
-async def get(container: AsyncContainer, part: type[Any]) -> Any:  # noqa: ANN401 - whatever it is
-    """The part, from a container that is closed again."""
+async def get(container: AsyncContainer, part: type[Any]) -> Any:  # noqa: ANN401 - any part
+    """Return the part from the container, and close the container."""
     try:
         return await container.get(part)
     finally:
         await container.close()
 
 
-def test_there_are_as_many_handlers_as_files() -> None:
-    """So that the tests below look at all of them: one a use case, in a file of its own."""
+def test_every_use_case_file_has_one_handler() -> None:
+    """So the tests below see all handlers."""
     files = [
         module
         for package in (smp.application.commands, smp.application.jobs, smp.application.queries)
@@ -105,13 +105,13 @@ def test_there_are_as_many_handlers_as_files() -> None:
 
 
 @pytest.mark.parametrize("handler", handlers(), ids=lambda handler: handler.__name__)
-async def test_every_handler_is_provided(handler: type[Any]) -> None:
+async def test_the_container_provides_every_handler(handler: type[Any]) -> None:
     executed = await get(build_container(settings(SMP_TEST_CLOCK="1")), interface_of(handler))
     assert innermost(executed) is handler
 
 
 def test_every_use_case_has_a_permission_and_every_permission_a_use_case() -> None:
-    """A new use case that is not in the table cannot be run by anyone."""
+    """No caller can run a use case that is not in the table."""
     assert {use_case_of(handler)[0] for handler in handlers()} == set(PERMISSIONS)
 
 
@@ -128,34 +128,33 @@ async def test_every_port_has_an_adapter(port: type[Any]) -> None:
     assert port in type(adapter).__mro__
 
 
-async def test_nobody_can_set_the_clock_where_the_settings_do_not_allow_it() -> None:
+async def test_the_clock_cannot_be_set_unless_the_settings_allow_it() -> None:
     for part in (interface_of(SetTestClockHandler), interface_of(GetTestClockHandler), SettableClock):
         with pytest.raises(DishkaError):
             await get(build_container(settings()), part)
 
 
-async def test_the_clock_that_is_told_is_the_one_that_is_set() -> None:
+async def test_the_clock_that_is_set_is_the_clock_that_is_read() -> None:
     container = build_container(settings(SMP_TEST_CLOCK="1"))
     assert await container.get(Clock) is await container.get(SettableClock)
     await container.close()
 
 
 @pytest.mark.parametrize("test_clock", ["0", "1"])
-async def test_there_is_one_of_each(test_clock: str) -> None:
-    """All is in the application's scope: handlers share their ports."""
+async def test_all_handlers_share_one_instance_of_a_port(test_clock: str) -> None:
     container = build_container(settings(SMP_TEST_CLOCK=test_clock))
     first, second = [await container.get(port) for port in (UnitOfWorkFactory, UnitOfWorkFactory)]
     assert first is second
     await container.close()
 
 
-def test_building_it_opens_nothing() -> None:
-    """Not even an event loop is there, and no database answers at that address."""
+def test_building_the_container_connects_to_nothing() -> None:
+    """There is no event loop here, and no database at that address."""
     build_container(settings())
 
 
-async def test_what_it_opened_it_closes() -> None:
-    """Threads that hash end with the container; what is left of a test would warn."""
+async def test_closing_the_container_ends_its_tasks_and_threads() -> None:
+    """A thread that is left would cause a warning, and warnings are errors."""
     container = build_container(settings())
     for port in ports():
         if port is not SettableClock:
@@ -165,17 +164,16 @@ async def test_what_it_opened_it_closes() -> None:
     assert asyncio.all_tasks() <= before
 
 
-def test_a_part_cannot_be_replaced_by_mistake() -> None:
-    """Two for one port are an error, unless the second one says that it replaces the first."""
+def test_a_second_adapter_for_a_port_is_an_error_unless_it_is_marked_as_a_replacement() -> None:
     provider = Provider(scope=Scope.APP)
     provider.provide(lambda: None, provides=IdGenerator)
     with pytest.raises(DishkaError):
         build_container(settings(), provider)
 
 
-def test_a_replacement_must_replace_something() -> None:
+def test_a_replacement_for_a_port_without_an_adapter_is_an_error() -> None:
     class Unknown:
-        """Nobody provides it."""
+        """A port without an adapter."""
 
     provider = Provider(scope=Scope.APP)
     provider.provide(lambda: Unknown(), provides=Unknown, override=True)  # noqa: PLW0108 - a factory, not a class
@@ -184,8 +182,7 @@ def test_a_replacement_must_replace_something() -> None:
 
 
 @pytest.mark.parametrize("test_clock", [False, True])
-async def test_it_runs_on_memory_alone(*, test_clock: bool) -> None:
-    """With the overrides that are shipped no database is asked for, and the HTTP service is whole."""
+async def test_the_whole_service_runs_on_memory_without_a_database(*, test_clock: bool) -> None:
     on_memory = memory_provider(MemoryStore(), MemoryClock(NOW), test_clock=test_clock)
     chosen = settings(SMP_TEST_CLOCK=str(int(test_clock)), SMP_SWEEP_INTERVAL_S="0")
     container = build_container(chosen, HttpProvider(), on_memory, memory_http_provider())

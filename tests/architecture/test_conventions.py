@@ -1,4 +1,4 @@
-"""The house rules that a machine can see in the source."""
+"""The house rules that can be checked in the source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONG_FILES: Final[Mapping[str, int]] = {
 
 Rule = Callable[[Module], Iterable[str]]
 
-CLOCKS_AND_DICE: Final = frozenset(
+CLOCKS_AND_RANDOMNESS: Final = frozenset(
     {
         "datetime.datetime.now",
         "datetime.datetime.utcnow",
@@ -48,29 +48,29 @@ CLOCKS_AND_DICE: Final = frozenset(
 SECRET_MODULES: Final = frozenset({"secrets", "uuid_utils"})
 CORE: Final = ("smp.domain.", "smp.application.")
 
-MAY_ASK: Final = "smp.adapters.system"
+SYSTEM_ADAPTERS: Final = "smp.adapters.system"
 MIGRATOR: Final = "smp.adapters.postgres.migrator"
 
 
-def asks_the_machine(of: Module) -> Iterable[str]:
+def reads_clock_or_randomness(of: Module) -> Iterable[str]:
     """Clock, ids and secrets have ports, whose adapters alone may ask the machine; the core has no randomness."""
-    if of.name.startswith(MAY_ASK):
+    if of.name.startswith(SYSTEM_ADAPTERS):
         return
     banned = SECRET_MODULES | {"random"} if of.name.startswith(CORE) else SECRET_MODULES
     for node, name in [*uses(of), *imports(of)]:
-        if name in CLOCKS_AND_DICE or name.partition(".")[0] in banned:
-            yield f"{of.at(node)} asks the machine: {name}"
+        if name in CLOCKS_AND_RANDOMNESS or name.partition(".")[0] in banned:
+            yield f"{of.at(node)} reads clock or randomness: {name}"
 
 
 def hides_imports(of: Module) -> Iterable[str]:
-    """An import for types only is missing when dishka resolves hints."""
+    """An import that exists only for the type checker is missing when dishka resolves type hints."""
     for node, name in [*uses(of), *imports(of)]:
         if name.endswith("TYPE_CHECKING"):
             yield f"{of.at(node)} imports for types only"
 
 
 def leaves_work(of: Module) -> Iterable[str]:
-    """No note to do it later, and no body that only pretends."""
+    """No note about unfinished work, and no empty body."""
     for number, line in enumerate(of.text.splitlines(), 1):
         if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", line):
             yield f"{of.place}:{number} leaves work"
@@ -88,7 +88,7 @@ def _is_nothing(statement: ast.stmt) -> bool:
 
 
 def runs_sqlalchemy(of: Module) -> Iterable[str]:
-    """SQLAlchemy writes statements; the driver runs them. Alembic alone needs an engine."""
+    """SQLAlchemy compiles statements, and the driver runs them. Only Alembic needs an engine."""
     if of.name == MIGRATOR:
         return
     for node, name in imports(of):
@@ -97,13 +97,13 @@ def runs_sqlalchemy(of: Module) -> Iterable[str]:
 
 
 def lacks_docstring(of: Module) -> Iterable[str]:
-    """Every module says what it is."""
+    """Every module has a docstring."""
     if not ast.get_docstring(of.tree):
-        yield f"{of.place} does not say what it is"
+        yield f"{of.place} has no docstring"
 
 
 def has_long_function(of: Module) -> Iterable[str]:
-    """A function fits on a screen, with those defined in it."""
+    """A function fits on a screen, nested functions included."""
     for function in of.functions():
         lines = (function.end_lineno or function.lineno) - function.lineno + 1
         if lines > max(FUNCTION_LINES_MAX, LONG_FUNCTIONS.get(f"{of.name}.{function.name}", 0)):
@@ -111,14 +111,14 @@ def has_long_function(of: Module) -> Iterable[str]:
 
 
 def is_long(of: Module) -> Iterable[str]:
-    """A file has one reason to change, and fits into a few screens."""
+    """A file fits into a few screens."""
     lines = of.text.count("\n")
     if lines > max(FILE_LINES_MAX, LONG_FILES.get(of.name, 0)):
         yield f"{of.place} has {lines} lines"
 
 
 RULES: Final = (
-    asks_the_machine,
+    reads_clock_or_randomness,
     hides_imports,
     leaves_work,
     runs_sqlalchemy,
@@ -129,19 +129,17 @@ RULES: Final = (
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_source_keeps_the_rule(rule: Rule) -> None:
-    """In every module."""
+def test_every_module_keeps_the_rule(rule: Rule) -> None:
     assert [complaint for each in modules() for complaint in rule(each)] == []
 
 
-def test_the_rules_have_something_to_look_at() -> None:
-    """A path that moved would make every rule hold."""
+def test_the_rules_see_the_modules_of_the_source() -> None:
+    """If a path moved, no rule could fail."""
     assert len(modules()) > 100
     assert {"smp.domain.money", "smp.adapters.system.clock", "smp.application.commands"} <= {m.name for m in modules()}
 
 
-def test_the_lists_of_long_files_and_functions_have_no_entry_too_many() -> None:
-    """What was split is taken off the list."""
+def test_the_lists_of_long_files_and_functions_have_no_outdated_entry() -> None:
     long_files = {each.name for each in modules() if each.text.count("\n") > FILE_LINES_MAX}
     functions = {f"{each.name}.{function.name}" for each in modules() for function in each.functions()}
     assert set(LONG_FILES) - long_files == set()
@@ -151,15 +149,15 @@ def test_the_lists_of_long_files_and_functions_have_no_entry_too_many() -> None:
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
-        (asks_the_machine, "from datetime import datetime\nx = datetime.now()"),
-        (asks_the_machine, "import datetime as dt\nx = dt.datetime.utcnow()"),
-        (asks_the_machine, "from datetime import date as d\nx = d.today"),
-        (asks_the_machine, "from time import time\nx = time()"),
-        (asks_the_machine, "import time\ndef f():\n    return time.time()"),
-        (asks_the_machine, "from uuid import uuid4 as new\nx = new()"),
-        (asks_the_machine, "def f():\n    import random\n    return random.random()"),
-        (asks_the_machine, "from secrets import token_hex"),
-        (asks_the_machine, "import os\nx = os.urandom(3)"),
+        (reads_clock_or_randomness, "from datetime import datetime\nx = datetime.now()"),
+        (reads_clock_or_randomness, "import datetime as dt\nx = dt.datetime.utcnow()"),
+        (reads_clock_or_randomness, "from datetime import date as d\nx = d.today"),
+        (reads_clock_or_randomness, "from time import time\nx = time()"),
+        (reads_clock_or_randomness, "import time\ndef f():\n    return time.time()"),
+        (reads_clock_or_randomness, "from uuid import uuid4 as new\nx = new()"),
+        (reads_clock_or_randomness, "def f():\n    import random\n    return random.random()"),
+        (reads_clock_or_randomness, "from secrets import token_hex"),
+        (reads_clock_or_randomness, "import os\nx = os.urandom(3)"),
         (hides_imports, "from typing import TYPE_CHECKING"),
         (hides_imports, "import typing\nif typing.TYPE_CHECKING:\n    import x"),
         (leaves_work, "x = 1  # TODO: more"),
@@ -176,31 +174,29 @@ def test_the_lists_of_long_files_and_functions_have_no_entry_too_many() -> None:
         (is_long, "x = 1\n" * 301),
     ],
 )
-def test_a_breach_is_seen(rule: Rule, text: str) -> None:
-    """Each rule can fail."""
+def test_each_rule_finds_a_breach(rule: Rule, text: str) -> None:
     assert list(rule(module("smp.domain.bad", ROOT / "src/smp/domain/bad.py", text)))
 
 
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
-        (asks_the_machine, "def f(now):\n    return now.now()"),
-        (asks_the_machine, "import time\nx = time.monotonic()"),
-        (asks_the_machine, "from datetime import datetime\nx = datetime.fromisoformat"),
+        (reads_clock_or_randomness, "def f(now):\n    return now.now()"),
+        (reads_clock_or_randomness, "import time\nx = time.monotonic()"),
+        (reads_clock_or_randomness, "from datetime import datetime\nx = datetime.fromisoformat"),
         (leaves_work, 'def f():\n    """It does nothing, and says so."""'),
         (runs_sqlalchemy, "from sqlalchemy import Table, select"),
         (has_long_function, "def f():\n" + "    x = 1\n" * 49),
         (is_long, "x = 1\n" * 300),
     ],
 )
-def test_what_is_fine_is_left_alone(rule: Rule, text: str) -> None:
-    """No rule sees what is not there."""
+def test_no_rule_complains_about_correct_code(rule: Rule, text: str) -> None:
     assert list(rule(module("smp.domain.good", ROOT / "src/smp/domain/good.py", text))) == []
 
 
 @pytest.mark.parametrize("package", ["smp.domain", "smp.application"])
-def test_the_core_imports_the_standard_library_and_itself(package: str) -> None:
-    """Wherever the import stands; the application may know the domain, the domain nobody."""
+def test_domain_and_application_import_only_the_standard_library_and_inner_layers(package: str) -> None:
+    """Imports inside functions count too. The application may import the domain."""
     own = {"smp.domain"} if package == "smp.domain" else {"smp.domain", "smp.application"}
     foreign = [
         f"{each.at(node)} imports {name}"
@@ -220,13 +216,13 @@ USE_CASES: Final = [
 
 
 def snake_case(name: str) -> str:
-    """``StartTrial`` is ``start_trial``."""
+    """Return ``start_trial`` for ``StartTrial``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name.rpartition(".")[2])
-def test_a_use_case_is_one_file(use_case: Module) -> None:
-    """One handler, and the command or query that it handles, for which the file is named: the folder lists features."""
+def test_a_use_case_is_one_file_with_one_handler_and_the_name_of_its_command(use_case: Module) -> None:
+    """So the list of files is the list of features."""
     names = [each.name for each in use_case.classes()]
     handlers = [name for name in names if name.endswith("Handler")]
     assert len(handlers) == 1
@@ -242,7 +238,7 @@ def test_a_use_case_is_one_file(use_case: Module) -> None:
 
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name.rpartition(".")[2])
 def test_a_handler_fits_on_a_screen(use_case: Module) -> None:
-    """Its lines of code: docstrings and blank lines are not counted."""
+    """Docstrings, comments and blank lines are not counted."""
     handlers = [each for each in use_case.classes() if each.name.endswith("Handler")]
     assert [
         code_lines(use_case, handler) for handler in handlers if code_lines(use_case, handler) > HANDLER_LINES_MAX
@@ -250,7 +246,7 @@ def test_a_handler_fits_on_a_screen(use_case: Module) -> None:
 
 
 def code_lines(of: Module, node: ast.ClassDef) -> int:
-    """How many lines of the class hold code."""
+    """Return the number of lines of code in the class."""
     documented = (
         each for each in ast.walk(node) if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
     )
@@ -267,8 +263,7 @@ def code_lines(of: Module, node: ast.ClassDef) -> int:
     )
 
 
-def test_lines_of_code_are_counted_as_said() -> None:
-    """Neither docstrings nor comments nor blank lines."""
+def test_docstrings_comments_and_blank_lines_are_not_counted() -> None:
     text = (
         'class A:\n    """One\n    two.\n    """\n\n    # why\n    x = 1\n\n'
         '    def f(self):\n        """It."""\n        return 2\n'

@@ -1,4 +1,4 @@
-"""House rules about what the modules declare: errors, commands, queries, secrets."""
+"""House rules about errors, commands, queries, and fields with secrets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from smp.domain.errors import DomainError
 from tests.architecture.source import modules, within
 
 SECRET: Final = re.compile(r"password|secret|token|api_key$|database_url|dsn")
-"""What a field that must not be printed is called …"""
-TOLD: Final = re.compile(r"password_(length|blocklist)|token_digest|tokens?_(per|max)")
-"""… and what only sounds like it."""
+"""The names of fields that must not be printed …"""
+NOT_SECRET: Final = re.compile(r"password_(length|blocklist)|token_digest|tokens?_(per|max)")
+"""… and similar names of fields that may be printed."""
 
 
 def leaves(root: type[Exception]) -> Iterator[type[Exception]]:
-    """The classes under ``root`` that nobody goes on from."""
+    """Yield the subclasses of ``root`` that have no subclasses."""
     for subclass in root.__subclasses__():
         if subclass.__subclasses__():
             yield from leaves(subclass)
@@ -32,13 +32,13 @@ def leaves(root: type[Exception]) -> Iterator[type[Exception]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def everything() -> None:
-    """Import the core whole, so that no subclass is missed."""
+    """Import the whole core, so that every subclass exists."""
     for each in [*within("smp.domain"), *within("smp.application")]:
         importlib.import_module(each.name)
 
 
-def test_every_refusal_has_a_code_of_its_own() -> None:
-    """A slug that callers can rely on; no two refusals share one."""
+def test_every_refusal_has_a_unique_code() -> None:
+    """Callers rely on this slug."""
     found = [*leaves(DomainError), *leaves(ApplicationError)]
     codes = {each.__name__: getattr(each, "code", "") for each in found}
     assert len(found) > 20
@@ -47,7 +47,7 @@ def test_every_refusal_has_a_code_of_its_own() -> None:
 
 
 def core_dataclasses() -> list[type[Any]]:
-    """Every dataclass that the core defines."""
+    """Return every dataclass that the core defines."""
     found = []
     for each in [*within("smp.domain"), *within("smp.application")]:
         members = vars(importlib.import_module(each.name)).values()
@@ -60,11 +60,11 @@ def core_dataclasses() -> list[type[Any]]:
 
 
 MUTABLE: Final = {"ExpiryOutcome"}
-"""What a sweep counts while it goes on; progress is told from it."""
+"""The counts of a running expiry job, from which its progress is reported."""
 
 
 def test_values_commands_queries_and_handlers_are_frozen_and_have_slots() -> None:
-    """Nobody changes them in passing, or misspells a field of theirs in silence."""
+    """Code cannot change them by accident, and a misspelt field is an error."""
     found = core_dataclasses()
     assert len(found) > 80
     loose = [each.__name__ for each in found if not each.__dataclass_params__.frozen or "__slots__" not in vars(each)]
@@ -72,16 +72,15 @@ def test_values_commands_queries_and_handlers_are_frozen_and_have_slots() -> Non
     assert all("__slots__" in vars(each) for each in found)
 
 
-def test_commands_and_queries_are_dataclasses() -> None:
-    """What a handler is asked has a type that names it."""
+def test_every_handler_has_a_command_or_query_that_is_a_dataclass() -> None:
     asked = {each.__name__ for each in core_dataclasses()}
     handlers = {name.removesuffix("Handler") for name in asked if name.endswith("Handler")}
     assert len(handlers) > 35
     assert handlers <= asked
 
 
-def test_secrets_are_not_printed() -> None:
-    """In no repr, and so in no log line and no traceback, of any dataclass of the platform."""
+def test_no_dataclass_prints_a_secret_in_its_repr() -> None:
+    """So no secret is in a log line or a traceback."""
     printed = []
     for each in modules():
         if each.name.endswith("__main__"):
@@ -91,11 +90,14 @@ def test_secrets_are_not_printed() -> None:
                 printed += [
                     f"{each.name}.{member.__name__}.{field.name}"
                     for field in dataclasses.fields(member)
-                    if SECRET.search(field.name) and not TOLD.search(field.name) and field.repr and is_plain(field.type)
+                    if SECRET.search(field.name)
+                    and not NOT_SECRET.search(field.name)
+                    and field.repr
+                    and is_plain(field.type)
                 ]
     assert printed == []
 
 
 def is_plain(type_: object) -> bool:
-    """Whether a field of this type would be printed as it is; a port or a policy is not the secret itself."""
+    """Return true if a field of this type contains the secret itself, unlike a port or a policy."""
     return bool(re.match(r"(str|bytes)\b", str(type_)))

@@ -1,4 +1,4 @@
-"""The documents: every link leads somewhere, and the two READMEs keep in step."""
+"""Every link between documents has a target, and the two READMEs have the same structure."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ CODE: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
 def links(document: Path) -> Iterator[str]:
-    """Those to files of this repository."""
+    """Yield the links to files of this repository."""
     for target in LINK.findall(CODE.sub("", document.read_text(encoding="utf-8"))):
         if not re.match(r"[a-z]+:", target):
             yield target
 
 
 def anchors(document: Path) -> set[str]:
-    """The names of its sections, as GitHub makes them."""
+    """Return the anchors of its sections, as GitHub generates them."""
     text = CODE.sub("", document.read_text(encoding="utf-8"))
     named = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
     return named | set(ANCHOR.findall(text))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_leads_to_an_existing_file_and_section(document: Path) -> None:
     for link in links(document):
         name, _, anchor = link.partition("#")
         target = (document.parent / name).resolve() if name else document
@@ -47,8 +47,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert anchor in anchors(target), f"{link}: there is no such section"
 
 
-def test_both_readmes_have_the_same_parts() -> None:
-    """As many sections, blocks of code, rows and links, in the same order; the commands of both are run elsewhere."""
+def test_both_readmes_have_the_same_sections_code_blocks_rows_and_links() -> None:
+    """Another test runs the commands of both."""
     shapes = []
     for name in ("README.md", "README.ru.md"):
         text = (ROOT / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is drawn from the code is what stands in ``docs/``."""
+"""The generated pages in ``docs/`` are up to date."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_document_is_what_the_code_draws(name: str) -> None:
-    """Else somebody changed one and not the other."""
+def test_a_generated_page_is_what_the_code_generates(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == render(name), f"run: {COMMAND}"
 
 
-def test_every_document_is_written(tmp_path: Path) -> None:
-    """Each whole, with the notice that it is generated, and ending in one newline."""
+def test_every_generated_page_begins_with_a_notice_and_ends_with_one_newline(tmp_path: Path) -> None:
     write_documents(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(DOCUMENTS)
     for name in DOCUMENTS:
@@ -31,15 +29,13 @@ def test_every_document_is_written(tmp_path: Path) -> None:
         assert not text.endswith("\n\n")
 
 
-def test_the_diagram_has_every_move_and_no_other() -> None:
-    """One arrow for each row of the table, and one out of each final status."""
+def test_the_diagram_has_one_arrow_for_each_transition_and_each_final_status() -> None:
     arrows = re.findall(r"^    (\S+) --> (\S+?)(?::|$)", lifecycle(), re.MULTILINE)
     moves = [("[*]" if move.source is None else move.source.value, move.target.value) for move in TRANSITIONS]
     assert arrows == [*moves, ("expired", "[*]"), ("cancelled", "[*]")]
 
 
-def test_the_tables_have_every_cell() -> None:
-    """A row for each action with a column for each status, and a row for each move with its event."""
+def test_the_tables_have_a_row_for_each_action_and_each_transition() -> None:
     text = lifecycle()
     for action in Action:
         (row,) = re.findall(rf"^\| `{action}` (\|(?: (?:refused|`\w+`) \|){{{len(Status) + 1}}})$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Who imports whom, and that importing does nothing else."""
+"""The import contracts, and the rule that an import has no side effects."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ def lint_imports(folder: Path, source: Path, cache: Path) -> subprocess.Complete
     )
 
 
-def test_the_contracts_are_kept(tmp_path: Path) -> None:
-    """Dependencies point inward, adapters do not know each other, the core knows the standard library only."""
+def test_the_source_keeps_the_import_contracts(tmp_path: Path) -> None:
+    """Dependencies point inward, adapters do not import each other, and the core imports only the standard library."""
     run = lint_imports(ROOT, SRC, tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "3 kept, 0 broken" in run.stdout
 
 
-def test_a_breach_of_each_contract_is_found(tmp_path: Path) -> None:
-    """The contracts can fail: with a wrong import for each, all three are broken."""
+def test_a_breach_of_each_import_contract_is_found(tmp_path: Path) -> None:
     shutil.copytree(SRC / "smp", tmp_path / "src" / "smp", ignore=shutil.ignore_patterns("static", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     domain = tmp_path / "src/smp/domain"
@@ -55,8 +54,8 @@ import importlib, os, sys, traceback
 found = []
 
 
-def at_import_by_us():
-    """The line of ours that runs now, unless it merely imports something of others which does it."""
+def line_at_import():
+    """Return the line of the platform that is running, or None if it only imports another package that acts."""
     frame = sys._getframe(2)
     while frame is not None:
         if "importlib" in frame.f_code.co_filename:
@@ -68,7 +67,7 @@ def at_import_by_us():
 
 
 def note(what):
-    place = at_import_by_us()
+    place = line_at_import()
     if place is not None:
         found.append(f"{place} {what}")
 
@@ -104,7 +103,7 @@ print(*found, sep="\\n", end="")
 
 
 def import_all(names: list[str], *paths: Path) -> list[str]:
-    """Import the modules in a process of their own; what they did besides."""
+    """Import the modules in a separate process, and return their side effects."""
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", IMPORT_ALL, *names],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
@@ -117,8 +116,8 @@ def import_all(names: list[str], *paths: Path) -> list[str]:
     return run.stdout.splitlines()
 
 
-def test_importing_opens_nothing_and_reads_no_environment() -> None:
-    """No module does anything when it is imported; a ``__main__`` is run, not imported."""
+def test_importing_a_module_opens_nothing_and_reads_no_environment() -> None:
+    """A ``__main__`` module is run, not imported."""
     assert import_all([each.name for each in modules() if not each.name.endswith("__main__")], SRC) == []
 
 
@@ -133,8 +132,7 @@ def test_importing_opens_nothing_and_reads_no_environment() -> None:
         ("import subprocess\nsubprocess.run(['true'])", "subprocess.Popen"),
     ],
 )
-def test_a_module_that_does_something_is_found(tmp_path: Path, text: str, word: str) -> None:
-    """The watch sees each of these."""
+def test_each_side_effect_of_an_import_is_found(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "smp").mkdir()
     (tmp_path / "smp/__init__.py").write_text("")
     (tmp_path / "smp/doer.py").write_text(text)

@@ -1,4 +1,4 @@
-"""The prose of the source, the documents and the messages: words that readers trip over are not used.
+"""The prose of source, documents and messages: some words are avoided because readers stumble over them.
 
 ``avoided_words_left.txt`` lists the files that still have some, with how many; it may only become shorter.
 """

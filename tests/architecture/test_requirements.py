@@ -1,4 +1,4 @@
-"""The locked requirements are what pyproject.toml asks for, complete, with hashes, and what is installed here."""
+"""The locked requirements match pyproject.toml and the installed packages, are complete, and have hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 
-# What each file holds beside the runtime's own dependencies: (extras, dependency groups). The last is without those.
+# The extras and dependency groups in each file, in addition to the runtime's dependencies, which the last file omits.
 FILES = {
     "requirements.txt": (("otel",), ()),
     "requirements-embedded.txt": (("embedded", "otel"), ()),
@@ -30,7 +30,7 @@ APART = "requirements-build.txt"
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One ``name==version`` of a file."""
+    """One ``name==version`` line of a file."""
 
     name: NormalizedName
     version: Version
@@ -67,7 +67,7 @@ def declared(extras: Iterable[str], groups: Iterable[str], *, runtime: bool = Tr
 
 
 def members(groups: Mapping[str, list[Any]], name: str) -> list[str]:
-    """The group's requirements, those of included groups too (PEP 735)."""
+    """Return the requirements of the group and of its included groups (PEP 735)."""
     texts: list[str] = []
     for entry in groups[name]:
         texts += [entry] if isinstance(entry, str) else members(groups, entry["include-group"])
@@ -75,7 +75,7 @@ def members(groups: Mapping[str, list[Any]], name: str) -> list[str]:
 
 
 def complaints(text: str, wanted: Iterable[Requirement]) -> list[str]:
-    """What is wrong with a file of this text, for these requirements, judged by the distributions installed here."""
+    """Return what is wrong with a file of this text, for these requirements and the installed distributions."""
     found = [f"names an address: {line.strip()}" for line in text.splitlines() if "://" in line]
     pinned = {pin.name: pin for pin in pins(text) if pin.applies}
     found += [f"{pin.name} has no hashes" for pin in pins(text) if pin.hashes == 0]
@@ -97,7 +97,7 @@ def complaints(text: str, wanted: Iterable[Requirement]) -> list[str]:
             waiting += dependencies(*node)
 
     reached = {name for name, _ in walked}
-    found += [f"{name} is wanted by nothing" for name in pinned if name not in reached]
+    found += [f"{name} is not required by anything" for name in pinned if name not in reached]
     for name in sorted(reached & pinned.keys()):
         if (installed := version_here(name)) != pinned[name].version:
             found.append(f"{name} is pinned at {pinned[name].version}, installed is {installed}")
@@ -105,7 +105,7 @@ def complaints(text: str, wanted: Iterable[Requirement]) -> list[str]:
 
 
 def dependencies(name: NormalizedName, extras: frozenset[str]) -> list[Requirement]:
-    """What the installed distribution requires, here, with these extras; its markers are settled already."""
+    """Return what the installed distribution requires on this machine with these extras; markers are evaluated."""
     try:
         texts = distribution(name).requires or []
     except PackageNotFoundError:
@@ -126,7 +126,7 @@ def version_here(name: str) -> Version | None:
 
 
 def without(text: str, name: str) -> str:
-    """The file without this pin and its hashes."""
+    """Return the file without this pin and its hashes."""
     shorter = re.sub(rf"(?m)^{re.escape(name)}==.*\n(?:    --hash=.*\n)+", "", text)
     assert shorter != text
     return shorter
@@ -138,13 +138,13 @@ def runtime() -> str:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_file_is_what_pyproject_asks_for(file: str) -> None:
+def test_a_requirements_file_contains_what_pyproject_declares(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     assert complaints(text, declared(*FILES[file], runtime=file != APART)) == [], "run: make lock"
 
 
-def test_the_files_agree_on_every_version() -> None:
-    """Whoever goes from one set to another, as setting up for tests does, changes no version."""
+def test_all_requirements_files_have_the_same_version_of_a_package() -> None:
+    """Installing a second file on top of a first one changes no version."""
     versions: dict[tuple[str, str], set[Version]] = {}
     for file in FILES:
         for each in pins((ROOT / file).read_text(encoding="utf-8")):
@@ -153,7 +153,7 @@ def test_the_files_agree_on_every_version() -> None:
 
 
 @pytest.mark.parametrize("name", ["msgspec", "httpcore"], ids=["declared", "through-another"])
-def test_a_pin_that_was_removed_is_missed(runtime: str, name: str) -> None:
+def test_a_missing_pin_is_found(runtime: str, name: str) -> None:
     found = complaints(without(runtime, name), declared(("otel",), ()))
     assert found
     assert all(name in each and "not pinned" in each for each in found)
@@ -165,9 +165,9 @@ def test_a_pin_outside_the_declared_range_is_found(runtime: str) -> None:
     assert any("litestar is pinned at 1.0, installed is 2" in each for each in found)
 
 
-def test_a_pin_that_nothing_wants_is_found(runtime: str) -> None:
+def test_a_pin_that_nothing_requires_is_found(runtime: str) -> None:
     stray = "pytest==9.2.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
-    assert complaints(runtime + stray, declared(("otel",), ())) == ["pytest is wanted by nothing"]
+    assert complaints(runtime + stray, declared(("otel",), ())) == ["pytest is not required by anything"]
     elsewhere = stray.replace(" \\", " ; sys_platform == 'plan9' \\")
     assert complaints(runtime + elsewhere, declared(("otel",), ())) == []
 
@@ -177,7 +177,7 @@ def test_a_pin_without_hashes_is_found(runtime: str) -> None:
     assert complaints(text, declared(("otel",), ())) == ["msgspec has no hashes"]
 
 
-def test_an_address_is_found(runtime: str) -> None:
+def test_an_index_address_is_found(runtime: str) -> None:
     assert complaints("# from https://packages.invalid/simple\n" + runtime, declared(("otel",), ())) == [
         "names an address: # from https://packages.invalid/simple"
     ]
