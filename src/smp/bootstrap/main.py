@@ -9,13 +9,13 @@ from asyncio import CancelledError
 
 from smp.adapters.cli.program import run_program
 from smp.bootstrap.runtime import ProcessServices
-from smp.bootstrap.signals import EXIT_TERMINATED, Terminated, stop_again, terminate
+from smp.bootstrap.signals import EXIT_TERMINATED, Terminated, signal_again, terminate
 
 
 def main() -> None:
-    """Run the command that the arguments name, by this process's environment; ends the process."""
+    """Run the command that the arguments name, then end the process."""
     signal.signal(signal.SIGTERM, terminate)
-    sys.unraisablehook = stop_again
+    sys.unraisablehook = signal_again
     try:
         code = run_program(ProcessServices(os.environ), sys.argv[1:])
     except (Terminated, CancelledError):

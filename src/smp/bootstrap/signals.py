@@ -1,8 +1,9 @@
-"""Being told to stop."""
+"""Handling of SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -12,24 +13,24 @@ from types import FrameType
 from typing import Final
 
 EXIT_TERMINATED: Final = 128 + signal.SIGTERM
-"""As a shell calls the end by SIGTERM; ``smp serve``, which is meant to be stopped so, ends with 0."""
+"""The exit code of a command that SIGTERM ended, as in a shell; ``smp serve`` exits with 0 instead."""
 
-_A_MOMENT_S: Final = 0.01
+_SIGNAL_AGAIN_AFTER_S: Final = 0.01
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Terminated(BaseException):
-    """SIGTERM came; not an Exception, so that nothing that handles errors takes it for one."""
+    """SIGTERM arrived; not an Exception, so that error handling does not catch it."""
 
 
 def terminate(_signal: int, _frame: FrameType | None) -> None:
-    """The handler of SIGTERM: leave by way of every ``finally``.
+    """Handle SIGTERM: end the program and run every ``finally``.
 
-    Where an event loop runs its tasks are cancelled, so that what is awaited ends with CancelledError: an exception
-    could come up in any callback of the loop, which would log it and go on.
+    While an event loop runs, its tasks are cancelled instead. An exception could be raised in a callback of the loop,
+    which would log it and continue.
 
     Raises:
-        Terminated: where none runs.
+        Terminated: if no event loop runs.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -38,14 +39,14 @@ def terminate(_signal: int, _frame: FrameType | None) -> None:
     loop.call_soon_threadsafe(_cancel_all, loop)
 
 
-def stop_again(lost: sys.UnraisableHookArgs) -> None:
-    """The hook for exceptions that nobody can catch, as those in what the garbage collector calls.
+def signal_again(lost: sys.UnraisableHookArgs) -> None:
+    """Handle an exception that cannot be caught, as ``sys.unraisablehook``.
 
-    Where that is Terminated, stop once more, in a moment: now it would be lost again. All else is reported as ever.
+    Such exceptions are raised in callbacks of the garbage collector. If SIGTERM arrived during one, send it once more
+    from a thread: sent from here it would be lost again. Any other exception is reported as usual.
     """
     if isinstance(lost.exc_value, Terminated):
-        signal.signal(signal.SIGALRM, terminate)
-        signal.setitimer(signal.ITIMER_REAL, _A_MOMENT_S)
+        threading.Timer(_SIGNAL_AGAIN_AFTER_S, os.kill, (os.getpid(), signal.SIGTERM)).start()
     else:
         sys.__unraisablehook__(lost)
 
@@ -57,22 +58,22 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 @contextmanager
 def stop_deferred() -> Iterator[None]:
-    """Let a stop that comes in the block take effect at its end: what is in it is done whole, or fails by itself.
+    """Delay SIGTERM and SIGINT until the end of the block, so that the block is done completely or fails by itself.
 
-    Handlers are Python's business in the main thread only; in any other the block runs as it is.
+    Python handles signals in the main thread only; in any other thread the block runs unchanged.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    arrived: list[int] = []
     handlers = {number: signal.getsignal(number) for number in _STOPS}
-    # Not the process's signal mask, which the programs that are started in the block would inherit.
+    # The process's signal mask would do as well, but programs that are started in the block would inherit it.
     for number in _STOPS:
-        signal.signal(number, lambda stop, _frame: came.append(stop))
+        signal.signal(number, lambda stop, _frame: arrived.append(stop))
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if came:
-            signal.raise_signal(came[0])
+        if arrived:
+            signal.raise_signal(arrived[0])

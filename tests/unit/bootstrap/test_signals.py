@@ -1,4 +1,4 @@
-"""A stop that comes at a bad moment takes effect at a good one."""
+"""A stop takes effect at a safe moment, and is never lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smp.bootstrap.signals import Terminated, stop_again, stop_deferred, terminate
+from smp.bootstrap.signals import Terminated, signal_again, stop_deferred, terminate
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +23,8 @@ def handled() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def done_in_spite_of(stop: signal.Signals, effect: type[BaseException]) -> bool:
-    """Whether a block ran to its end though the stop came in it; the stop has its effect then."""
+def block_completes_despite(stop: signal.Signals, effect: type[BaseException]) -> bool:
+    """Whether a deferring block ran to its end after the stop arrived in it; the stop takes effect afterwards."""
     done = False
 
     def run() -> None:
@@ -38,22 +38,22 @@ def done_in_spite_of(stop: signal.Signals, effect: type[BaseException]) -> bool:
     return done
 
 
-def test_what_is_in_the_block_is_done_whole() -> None:
-    assert done_in_spite_of(signal.SIGTERM, Terminated)
+def test_sigterm_waits_for_the_end_of_the_block() -> None:
+    assert block_completes_despite(signal.SIGTERM, Terminated)
 
 
-def test_ctrl_c_waits_as_well() -> None:
-    assert done_in_spite_of(signal.SIGINT, KeyboardInterrupt)
+def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
+    assert block_completes_despite(signal.SIGINT, KeyboardInterrupt)
 
 
-def test_afterwards_a_stop_takes_effect_at_once() -> None:
+def test_after_the_block_a_stop_takes_effect_at_once() -> None:
     with stop_deferred():
         pass
     with pytest.raises(Terminated):
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_failure_of_the_block_gives_way_to_the_stop() -> None:
+def test_a_stop_takes_precedence_over_an_error_of_the_block() -> None:
     def fail() -> None:
         with stop_deferred():
             signal.raise_signal(signal.SIGTERM)
@@ -63,14 +63,14 @@ def test_a_failure_of_the_block_gives_way_to_the_stop() -> None:
         fail()
 
 
-@pytest.mark.parametrize("comes_in", ["a task", "a callback"])
-def test_an_event_loop_is_left_by_way_of_its_tasks(comes_in: str) -> None:
-    """Also where the stop comes in a callback: an exception there would be logged, and the loop go on."""
+@pytest.mark.parametrize("arrives_in", ["a task", "a callback"])
+def test_a_stop_cancels_the_tasks_of_an_event_loop(arrives_in: str) -> None:
+    """Also a stop that arrives in a callback, where an exception would be logged and the loop would continue."""
     cleaned: list[str] = []
 
     async def work() -> None:
         try:
-            if comes_in == "a callback":
+            if arrives_in == "a callback":
                 asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
             else:
                 signal.raise_signal(signal.SIGTERM)
@@ -88,8 +88,8 @@ def test_an_event_loop_is_left_by_way_of_its_tasks(comes_in: str) -> None:
     assert cleaned == ["work"]
 
 
-def test_a_stop_in_what_the_garbage_collector_calls_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "unraisablehook", stop_again)
+def test_a_stop_during_a_callback_of_the_garbage_collector_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", signal_again)
     kept: set[str] = {"something"}
 
     def collect() -> None:
@@ -103,10 +103,10 @@ def test_a_stop_in_what_the_garbage_collector_calls_is_not_lost(monkeypatch: pyt
         collect()
 
 
-def test_whatever_else_nobody_can_catch_is_reported(
+def test_any_other_uncatchable_exception_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "unraisablehook", stop_again)
+    monkeypatch.setattr(sys, "unraisablehook", signal_again)
 
     def fail(_: object) -> None:
         raise ValueError("lost")
@@ -118,7 +118,7 @@ def test_whatever_else_nobody_can_catch_is_reported(
     assert "ValueError: lost" in capsys.readouterr().err
 
 
-def test_in_another_thread_nothing_is_deferred_and_nothing_breaks() -> None:
+def test_in_another_thread_the_block_runs_unchanged() -> None:
     ran: list[bool] = []
 
     def run() -> None:
