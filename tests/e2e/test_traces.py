@@ -1,4 +1,4 @@
-"""Traces of a real service, sent to a collector that is there, that is away, and that says nothing."""
+"""Traces of a running service, sent to a collector that runs, that is away, and that does not answer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PASSWORD: Final = "correct horse battery staple"
 CALLERS_TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
 CALLERS_SPAN: Final = "b7ad6b7169203331"
 INTERNAL, SERVER, CLIENT = 1, 2, 3
-STOP_S: Final = 15.0
-"""Far less than the client library would wait for a collector, which is half a minute; far more than a stop takes."""
+STOP_LIMIT_S: Final = 15.0
+"""Far below the half minute that the client library would wait for a collector, and far above the time of a stop."""
 
 
 def tracing(environ: Mapping[str, str], database_url: str, endpoint: str) -> dict[str, str]:
-    """The environment of a service that sends its traces there, soon."""
+    """Return the environment of a service that sends its traces to ``endpoint``, without delay."""
     return {
         **environ,
         "SMP_DATABASE_URL": database_url,
@@ -42,7 +42,7 @@ def tracing(environ: Mapping[str, str], database_url: str, endpoint: str) -> dic
 
 @contextmanager
 def traced(environ: Mapping[str, str], database_url: str, folder: Path) -> Iterator[tuple[Service, Collector]]:
-    """A service and the collector of its traces."""
+    """Run a service with the collector of its traces."""
     with collecting() as collector, serving(tracing(environ, database_url, collector.endpoint), folder) as service:
         yield service, collector
 
@@ -54,7 +54,7 @@ def children(of: Span, spans: Sequence[Span]) -> Sequence[Span]:
 def test_a_request_its_use_cases_and_their_statements_are_one_tree(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
-    """Under the caller's own span, with what it is and what came of it, and the log has the same id."""
+    """The tree is below the span of the caller; spans have the route and the status; the log has the trace's id."""
     with traced(environ, database_url, folder) as (service, collector):
         with Browser(service.port) as browser:
             browser.log_in(EMAIL, PASSWORD)
@@ -67,6 +67,9 @@ def test_a_request_its_use_cases_and_their_statements_are_one_tree(
         "http.request.method": "GET",
         "http.route": "/v1/me/access/{feature}",
         "http.response.status_code": 200,
+        "network.protocol.version": "1.1",
+        "server.address": root.attributes["server.address"],
+        "server.port": service.port,
         "url.path": "/v1/me/access/export",
         "url.scheme": "http",
         "smp.request_id": "a-request",
@@ -80,18 +83,18 @@ def test_a_request_its_use_cases_and_their_statements_are_one_tree(
         ("CheckAccess", INTERNAL),
     ]
     (standing,) = children(check, spans)
-    assert (standing.name, standing.kind) == ("SELECT subscriptions plans plan_revisions", CLIENT)
+    assert (standing.name, standing.kind) == ("SELECT subscriptions", CLIENT)
     assert standing.attributes["db.system.name"] == "postgresql"
     assert standing.attributes["db.query.text"].startswith("SELECT s.status, s.ends_at")
-    assert next(span.name for span in children(authenticate, spans)) == "SELECT sessions users"
+    assert next(span.name for span in children(authenticate, spans)) == "SELECT sessions"
     assert len(spans) == 3 + len(children(authenticate, spans)) + 1
     lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
     login = next(line for line in lines if line["event"] == "request")
     assert login["trace_id"] == wait_for(collector, "POST /v1/auth/login").trace
 
 
-def test_no_span_has_what_is_secret(environ: dict[str, str], database_url: str, folder: Path) -> None:
-    """Passwords, tokens, addresses, headers, queries: of values there are the path and the request's id."""
+def test_no_span_has_personal_or_secret_values(environ: dict[str, str], database_url: str, folder: Path) -> None:
+    """Spans have no passwords, tokens, addresses, headers or queries; only the path and the id of the request."""
     with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
         account = {"email": "ann.secret@example.com", "password": "a password of mine, and long"}
         assert browser.ask("POST", "/v1/auth/register", account).status == 201
@@ -103,11 +106,11 @@ def test_no_span_has_what_is_secret(environ: dict[str, str], database_url: str, 
         assert browser.ask("PATCH", "/v1/plans/none", {"name": "a name"}).status == 404
         wait_for(collector, "PATCH /v1/plans/{plan}")
         assert service.stop() == 0
-        told = " ".join(f"{span.text} {span.resource}" for span in collector.spans)
+        text = " ".join(f"{span.text} {span.resource}" for span in collector.spans)
         token = str(browser.token)
     assert len(collector.spans) > 40
     secrets = [account["email"], "ann.secret", account["password"], "not the right one", EMAIL, PASSWORD, token]
-    assert [secret for secret in (*secrets, "smp_nothing", "a name") if secret in told] == []
+    assert [secret for secret in (*secrets, "smp_nothing", "a name") if secret in text] == []
     assert {span.attributes.get("error.type") for span in collector.spans} >= {"EmailTaken", "InvalidCredentials"}
     assert not any(span.is_error for span in collector.spans)
 
@@ -115,7 +118,7 @@ def test_no_span_has_what_is_secret(environ: dict[str, str], database_url: str, 
 def test_statements_that_a_replica_answers_have_spans_too(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
-    """Here the replica is the primary itself, which is soon known to be near."""
+    """Here the replica is the primary itself."""
     environ = {**environ, "SMP_DATABASE_REPLICA_URL": database_url}
     with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
         browser.log_in(EMAIL, PASSWORD)
@@ -133,10 +136,8 @@ def test_statements_that_a_replica_answers_have_spans_too(
     assert {tuple(span.name for span in children(each, collector.spans)) for each in lists} == {("SELECT users",)}
 
 
-def test_what_machines_ask_every_few_seconds_has_no_span(
-    environ: dict[str, str], database_url: str, folder: Path
-) -> None:
-    """Health and figures; nor have the statements that the service asks for itself."""
+def test_health_checks_and_metrics_have_no_spans(environ: dict[str, str], database_url: str, folder: Path) -> None:
+    """Neither do the statements that the service sends for them."""
     with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
         for path in ("/health/live", "/health/ready", "/metrics", "/v1/plans"):
             assert browser.ask("GET", path).status == 200
@@ -148,35 +149,35 @@ def test_what_machines_ask_every_few_seconds_has_no_span(
     assert {span.trace for span in collector.spans} == parents
 
 
-@pytest.mark.parametrize("is_there", [False, True], ids=["away", "silent"])
-def test_a_collector_that_is_away_costs_spans_and_nothing_else(
+@pytest.mark.parametrize("is_there", [False, True], ids=["away", "does not answer"])
+def test_without_a_collector_requests_and_stops_are_as_fast_as_ever(
     environ: dict[str, str], database_url: str, folder: Path, *, is_there: bool
 ) -> None:
-    """Requests are answered as ever, and the stop waits for the last spans a second at most."""
+    """Only the spans are lost. A stop waits for the last spans for a second at most."""
     with collecting() as collector:
         collector.answers.clear()
         endpoint = collector.endpoint if is_there else f"http://127.0.0.1:{free_port()}"
         with serving(tracing(environ, database_url, endpoint), folder) as service, Browser(service.port) as browser:
             began = time.monotonic()
             assert all(browser.ask("GET", "/v1/plans").status == 200 for _ in range(100))
-            assert time.monotonic() - began < STOP_S
+            assert time.monotonic() - began < STOP_LIMIT_S
             if is_there:
                 assert collector.asked
             began = time.monotonic()
             assert service.stop() == 0
-            assert time.monotonic() - began < STOP_S
+            assert time.monotonic() - began < STOP_LIMIT_S
     assert collector.spans == [] or is_there
 
 
-def test_where_nobody_asks_for_traces_nothing_of_them_is_there(database_url: str) -> None:
-    """Not even an import; a variable that says "no" is no request."""
+def test_without_traces_neither_the_sdk_nor_the_exporter_is_imported(database_url: str) -> None:
+    """Also if a variable switches them off."""
     program = (
         "import sys, asyncio\n"
         "from smp.bootstrap.http import create_app\n"
         "app = create_app()\n"
         "assert type(app).__name__ == 'Edge', app\n"
-        "ours = ('opentelemetry.sdk', 'smp.adapters.opentelemetry')\n"
-        "print([name for name in sys.modules if name.startswith(ours)])\n"
+        "traces = ('opentelemetry.sdk', 'opentelemetry.exporter', 'smp.adapters.opentelemetry')\n"
+        "print([name for name in sys.modules if name.startswith(traces)])\n"
     )
     for off in ({}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_SDK_DISABLED": "true"}):
         asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"} if off else {}
@@ -185,7 +186,7 @@ def test_where_nobody_asks_for_traces_nothing_of_them_is_there(database_url: str
         assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
-def test_what_cannot_be_had_stops_the_start(environ: dict[str, str], database_url: str) -> None:
+def test_a_protocol_that_is_not_supported_stops_the_start(environ: dict[str, str], database_url: str) -> None:
     asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     refused = run({**environ, "SMP_DATABASE_URL": database_url, **asked}, "serve")
     assert refused.returncode == 2

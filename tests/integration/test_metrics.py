@@ -221,10 +221,9 @@ async def test_a_look_that_fails_costs_itself_only() -> None:
     assert seen[:4] == ["broken", "whole"] * 2
 
 
-async def test_a_pool_tells_who_waits_and_who_waited_in_vain(database_url: str) -> None:
+async def test_the_metrics_of_a_pool_count_waits_and_timeouts(database_url: str) -> None:
     metrics = Metrics()
-    pool = await create_pool(database_url, PoolSettings(size=1, acquire_timeout_s=0.3))
-    pool.set_observer(PoolMetrics(metrics))
+    pool = await create_pool(database_url, PoolSettings(size=1, acquire_timeout_s=0.3), PoolMetrics(metrics))
     async with pool.connection():
         assert (pool.size, pool.in_use, pool.idle, pool.waiting) == (1, 1, 0, 0)
         late = asyncio.create_task(pool.row(sql("SELECT 1")))
@@ -258,11 +257,10 @@ async def test_a_pool_tells_who_waits_and_who_waited_in_vain(database_url: str) 
         ("DO $$ BEGIN RAISE SQLSTATE 'SM001'; END $$", "other"),
     ],
 )
-async def test_what_the_database_refuses_is_counted_by_its_kind(database_url: str, statement: str, kind: str) -> None:
+async def test_an_error_of_the_database_is_counted_by_its_kind(database_url: str, statement: str, kind: str) -> None:
     metrics = Metrics()
-    pool = await create_pool(database_url, PoolSettings(command_timeout_s=0.2))
-    pool.set_observer(PoolMetrics(metrics))
-    with pytest.raises(Exception):  # noqa: B017, PT011 - which one is told by test_postgres_errors.py
+    pool = await create_pool(database_url, PoolSettings(command_timeout_s=0.2), PoolMetrics(metrics))
+    with pytest.raises(Exception):  # noqa: B017, PT011 - test_postgres_errors.py says which one
         await pool.run(sql(statement.replace(":", r"\:")))
     figures = read(metrics.exposition().decode())
     assert figures("smp_database_errors_total", kind=kind) == 1
@@ -272,19 +270,19 @@ async def test_what_the_database_refuses_is_counted_by_its_kind(database_url: st
 
 async def test_a_database_that_cannot_be_reached_is_counted() -> None:
     metrics = Metrics()
-    pool = await create_pool("postgresql://nobody@127.0.0.1:1/nothing")
-    pool.set_observer(PoolMetrics(metrics))
+    pool = await create_pool("postgresql://nobody@127.0.0.1:1/nothing", observer=PoolMetrics(metrics))
     with pytest.raises(StorageUnavailable):
         await pool.row(sql("SELECT 1"))
     assert read(metrics.exposition().decode())("smp_database_errors_total", kind="connection") == 1
     await pool.close()
 
 
-async def test_what_others_raise_in_a_transaction_is_no_error_of_the_database(database_url: str) -> None:
-    """A payment provider that is away, say."""
+async def test_an_error_from_elsewhere_in_a_transaction_is_not_counted(
+    database_url: str,
+) -> None:
+    """For example of a payment provider."""
     metrics = Metrics()
-    pool = await create_pool(database_url)
-    pool.set_observer(PoolMetrics(metrics))
+    pool = await create_pool(database_url, observer=PoolMetrics(metrics))
     for error in (ConnectionResetError(), TimeoutError(), ZeroDivisionError()):
         with pytest.raises(type(error)):
             async with pool.connection():

@@ -10,9 +10,10 @@ from time import monotonic
 from typing import Final
 
 import pytest
+from dishka import Provider, Scope
 
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
-from smp.adapters.postgres.replica_reads import Outcome, ReplicaLimits, ReplicaReads, ReplicaReadsObserver
+from smp.adapters.postgres.replica_reads import ReadSource, ReplicaLimits, ReplicaReads, ReplicaReadsObserver
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.application.errors import StorageUnavailable
@@ -29,19 +30,19 @@ KEPT: Final = sql("SELECT coalesce(max(n), 0) FROM kept")
 HOLD_STILL: Final = sql("SELECT count(*) FROM kept, pg_sleep(CAST(:seconds AS float8))")
 
 
-class Told(ReplicaReadsObserver):
-    """Counts what it hears."""
+class RecordedReads(ReplicaReadsObserver):
+    """An observer that counts reads by their source."""
 
     def __init__(self) -> None:
-        self.reads: Counter[Outcome] = Counter()
+        self.reads: Counter[ReadSource] = Counter()
         self.lag_s: float | None = None
 
-    def read(self, outcome: Outcome) -> None:
-        """One more."""
-        self.reads[outcome] += 1
+    def read(self, source: ReadSource) -> None:
+        """Count it."""
+        self.reads[source] += 1
 
     def seen(self, lag_s: float | None) -> None:
-        """The newest."""
+        """Keep it."""
         self.lag_s = lag_s
 
 
@@ -64,22 +65,24 @@ async def primary(cluster: Cluster) -> AsyncIterator[PostgresPool]:
 @asynccontextmanager
 async def reading(
     primary: PostgresPool, url: str, limits: ReplicaLimits = IMPATIENT
-) -> AsyncIterator[tuple[ReplicaReads, Told]]:
+) -> AsyncIterator[tuple[ReplicaReads, RecordedReads]]:
     """Reads of the replica at ``url``, looked at all the time."""
-    told = Told()
+    recorded = RecordedReads()
     replica = await create_pool(url, PoolSettings(size=4, read_only=True, application_name="smp replica"))
-    async with ReplicaReads(primary, replica, limits).set_observer(told).watching() as reads:
-        yield reads, told
+    async with ReplicaReads(primary, replica, limits, recorded).watching() as reads:
+        yield reads, recorded
     await replica.close()
 
 
-async def until_read_from(reads: ReplicaReads, told: Told, outcome: Outcome = Outcome.REPLICA) -> None:
-    """Until a read has this outcome; every one of them is answered."""
-    deadline, before = monotonic() + 15, told.reads[outcome]
-    while told.reads[outcome] == before:
+async def until_read_from(
+    reads: ReplicaReads, recorded: RecordedReads, source: ReadSource = ReadSource.REPLICA
+) -> None:
+    """Until a read has this source; every one of them is answered."""
+    deadline, before = monotonic() + 15, recorded.reads[source]
+    while recorded.reads[source] == before:
         await reads.row(KEPT)
         await asyncio.sleep(0.02)
-        assert monotonic() < deadline, told.reads
+        assert monotonic() < deadline, recorded.reads
 
 
 async def kept(reads: ReplicaReads) -> int:
@@ -92,17 +95,18 @@ async def kept(reads: ReplicaReads) -> int:
 async def test_lists_are_read_there_and_nothing_else(cluster: Cluster) -> None:
     """Of all that a platform is asked, the standby is asked for three lists; neither a write nor a session."""
     before = len(cluster.asked_of_standby())
-    async with serving(cluster.primary_url, SMP_DATABASE_REPLICA_URL=cluster.standby_url) as platform:
+    recorded = RecordedReads()
+    observing = Provider(scope=Scope.APP)
+    observing.provide(lambda: recorded, provides=ReplicaReadsObserver, override=True)
+    async with serving(cluster.primary_url, observing, SMP_DATABASE_REPLICA_URL=cluster.standby_url) as platform:
         lists = await platform.container.get(ReplicaReads)
-        told = Told()
-        lists.set_observer(told)
         ann, admin = await platform.registered("ann@example.com"), await platform.signed_in()
         await platform.offer()
         await ann.post("/v1/me/subscription/trial", json={"plan": "pro"})
         await ann.post("/v1/me/subscription/activate", json={"plan": "pro"})
         await lists.probe()
-        await until_read_from(lists, told)
-        told.reads.clear()
+        await until_read_from(lists, recorded)
+        recorded.reads.clear()
         for path in (
             "/v1/subscriptions?status=active",
             "/v1/subscriptions?status=expired",
@@ -110,7 +114,7 @@ async def test_lists_are_read_there_and_nothing_else(cluster: Cluster) -> None:
             "/v1/statistics",
         ):
             assert (await admin.get(path)).status_code == 200
-        assert set(told.reads) == {Outcome.REPLICA}
+        assert set(recorded.reads) == {ReadSource.REPLICA}
         mine = (await ann.get("/v1/me/subscription")).json()
         for path in ("/v1/me/access/export", "/v1/me/subscriptions", f"/v1/subscriptions/{mine['id']}/events"):
             assert (await ann.get(path)).status_code == 200
@@ -167,24 +171,24 @@ async def test_nothing_is_written_through_it(cluster: Cluster) -> None:
 
 async def test_it_is_left_when_it_goes_away_and_taken_again(cluster: Cluster, primary: PostgresPool) -> None:
     """No read fails meanwhile; after it has gone it is left alone for a while."""
-    async with reading(primary, cluster.standby_url) as (reads, told):
-        await until_read_from(reads, told)
+    async with reading(primary, cluster.standby_url) as (reads, recorded):
+        await until_read_from(reads, recorded)
         await asyncio.to_thread(cluster.stop_standby)
-        told.reads.clear()
+        recorded.reads.clear()
         for _ in range(20):
             await reads.row(KEPT)
-        assert told.reads == {Outcome.AWAY: 20}
-        assert told.lag_s is None
+        assert recorded.reads == {ReadSource.AWAY: 20}
+        assert recorded.lag_s is None
         await asyncio.to_thread(cluster.start_standby)
-        await until_read_from(reads, told)
-        assert told.lag_s is not None
+        await until_read_from(reads, recorded)
+        assert recorded.lag_s is not None
 
 
 async def test_what_is_read_is_no_older_than_allowed(cluster: Cluster, primary: PostgresPool) -> None:
     """A replica that stopped replaying is read for as long as it may lag, and then left; when it goes on, so it is."""
-    async with reading(primary, cluster.standby_url) as (reads, told):
+    async with reading(primary, cluster.standby_url) as (reads, recorded):
         number = await kept(reads) + 1
-        await until_read_from(reads, told)
+        await until_read_from(reads, recorded)
         cluster.on_standby("SELECT pg_wal_replay_pause()")
         try:
             while cluster.on_standby("SELECT pg_get_wal_replay_pause_state()") != "paused":
@@ -197,42 +201,42 @@ async def test_what_is_read_is_no_older_than_allowed(cluster: Cluster, primary: 
                 assert monotonic() < written_at + IMPATIENT.lag_s + 0.2
                 await asyncio.sleep(0.02)
             assert stale > 0
-            assert told.reads[Outcome.BEHIND] > 0
+            assert recorded.reads[ReadSource.BEHIND] > 0
             await asyncio.sleep(0.1)
-            assert told.lag_s is not None
-            assert told.lag_s > IMPATIENT.lag_s
+            assert recorded.lag_s is not None
+            assert recorded.lag_s > IMPATIENT.lag_s
         finally:
             cluster.on_standby("SELECT pg_wal_replay_resume()")
-        await until_read_from(reads, told)
+        await until_read_from(reads, recorded)
         assert await kept(reads) == number
 
 
 async def test_a_primary_at_rest_makes_no_replica_look_late(cluster: Cluster, primary: PostgresPool) -> None:
     """As the age of the last transaction that was replayed would."""
-    async with reading(primary, cluster.standby_url) as (reads, told):
-        await until_read_from(reads, told)
+    async with reading(primary, cluster.standby_url) as (reads, recorded):
+        await until_read_from(reads, recorded)
         await asyncio.sleep(2 * IMPATIENT.lag_s)
-        told.reads.clear()
+        recorded.reads.clear()
         for _ in range(5):
             await reads.row(KEPT)
-        assert told.reads == {Outcome.REPLICA: 5}
+        assert recorded.reads == {ReadSource.REPLICA: 5}
 
 
 async def test_what_replay_interrupts_is_asked_of_the_primary(cluster: Cluster, primary: PostgresPool) -> None:
     """The standby cancels what stands in the way of the log (40001); the caller hears nothing of it."""
     limits = ReplicaLimits(lag_s=10, look_every_s=0.05)
     cluster.on_primary("INSERT INTO kept VALUES (0)")
-    async with reading(primary, cluster.standby_url, limits) as (reads, told):
-        await until_read_from(reads, told)
-        told.reads.clear()
+    async with reading(primary, cluster.standby_url, limits) as (reads, recorded):
+        await until_read_from(reads, recorded)
+        recorded.reads.clear()
         asked = asyncio.create_task(reads.row(HOLD_STILL, seconds=1.0))
         await asyncio.sleep(0.2)
         cluster.on_primary("ALTER TABLE kept ALTER n SET STATISTICS 10", "TRUNCATE kept", "INSERT INTO kept VALUES (1)")
         row = await asked
         assert row is not None
         assert row[0] == 1
-        assert told.reads == {Outcome.CONFLICT: 1}
-        await until_read_from(reads, told)
+        assert recorded.reads == {ReadSource.CONFLICT: 1}
+        await until_read_from(reads, recorded)
 
 
 async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
@@ -240,8 +244,8 @@ async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
 ) -> None:
     """A migration reaches it a moment later."""
     limits = ReplicaLimits(lag_s=10, look_every_s=0.05)
-    async with reading(primary, cluster.standby_url, limits) as (reads, told):
-        await until_read_from(reads, told)
+    async with reading(primary, cluster.standby_url, limits) as (reads, recorded):
+        await until_read_from(reads, recorded)
         cluster.on_standby("SELECT pg_wal_replay_pause()")
         try:
             cluster.on_primary("CREATE TABLE newest (n bigint)", "INSERT INTO newest VALUES (7)")
@@ -255,20 +259,20 @@ async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
 
 
 async def test_without_it_lists_take_few_of_the_primarys_connections(primary: PostgresPool, cluster: Cluster) -> None:
-    """The rest are for access checks; who does not get one in time is told to come again."""
+    """The rest are for access checks; who does not get one in time is recorded to come again."""
     limits = ReplicaLimits(max_concurrency=2, wait_s=0.1)
-    async with reading(primary, NOWHERE, limits) as (reads, told):
+    async with reading(primary, NOWHERE, limits) as (reads, recorded):
         await reads.probe()
         asked = [asyncio.create_task(reads.row(HOLD_STILL, seconds=0.6)) for _ in range(6)]
         await asyncio.sleep(0.3)
         assert primary.in_use == 2
         answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(answer, StorageUnavailable) for answer in answers) == 4
-    assert set(told.reads) == {Outcome.AWAY}
+    assert set(recorded.reads) == {ReadSource.AWAY}
 
 
 async def test_a_primary_that_takes_no_writes_is_left_and_found_again(cluster: Cluster) -> None:
-    """Writes are told to come again, reads go on, and no connection stays spoilt (25006)."""
+    """Writes are recorded to come again, reads go on, and no connection stays spoilt (25006)."""
     pool = await create_pool(cluster.primary_url)
     users = PostgresUnitOfWorkFactory(pool)
     try:
@@ -318,7 +322,7 @@ async def keep_many(users: PostgresUnitOfWorkFactory) -> None:
 
 
 async def until_kept(users: PostgresUnitOfWorkFactory, name: str) -> None:
-    """As a client would that is told to come again."""
+    """As a client would that is recorded to come again."""
     deadline = monotonic() + 10
     while True:
         try:

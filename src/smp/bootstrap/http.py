@@ -126,7 +126,7 @@ def _app(settings: Settings, *lifespans: AbstractAsyncContextManager[None]) -> A
         return build_app(settings, build_container(settings, HttpProvider()), *lifespans)
     traces = start_traces(settings)
     container = build_container(settings, HttpProvider(), *traces.overrides)
-    return traces.around(build_app(settings, container, traces.lifespan, *lifespans))
+    return traces.middleware(build_app(settings, container, traces.lifespan, *lifespans))
 
 
 def build_app(settings: Settings, container: AsyncContainer, *lifespans: AbstractAsyncContextManager[None]) -> App:

@@ -16,8 +16,8 @@ from smp import __version__
 from smp.adapters.http.health.metrics import Exposition
 from smp.adapters.http.middleware.access_log import RequestObserver
 from smp.adapters.http.settings import UP, Readiness
-from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.replica_reads import ReplicaReads
+from smp.adapters.postgres.pool import PoolObserver, PostgresPool
+from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver
 from smp.adapters.postgres.subscription_counts import PostgresSubscriptionCounts
 from smp.adapters.prometheus import definitions
 from smp.adapters.prometheus.metrics import Metrics
@@ -88,6 +88,8 @@ class MetricsProvider(Provider):
     metrics = provide(Metrics)
     exposition = alias(source=Metrics, provides=Exposition)
     requests = provide(RequestMetrics, provides=RequestObserver)
+    pool_events = provide(PoolMetrics, provides=PoolObserver, override=True)
+    replica_events = provide(ReplicaMetrics, provides=ReplicaReadsObserver, override=True)
     units_of_work = decorate(InstrumentedUnitOfWorkFactory, provides=UnitOfWorkFactory)
     throttle = decorate(InstrumentedLoginThrottle, provides=LoginThrottle)
     passwords = decorate(InstrumentedPasswordHasher, provides=PasswordHasher)
@@ -103,16 +105,6 @@ class MetricsProvider(Provider):
     def observers(self, metrics: Metrics) -> ResultObservers:
         """Counts access decisions."""
         return ResultObservers({CheckAccess: AccessMetrics(metrics)})
-
-    @decorate
-    def pool(self, pool: PostgresPool, metrics: Metrics) -> PostgresPool:
-        """The pool, watched."""
-        return pool.set_observer(PoolMetrics(metrics))
-
-    @decorate
-    def lists(self, lists: ReplicaReads, metrics: Metrics) -> ReplicaReads:
-        """What may be read from a replica, watched."""
-        return lists.set_observer(ReplicaMetrics(metrics))
 
     @provide
     def sampler(

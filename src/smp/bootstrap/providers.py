@@ -14,8 +14,16 @@ from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
-from smp.adapters.postgres.replica_reads import ReplicaReads
+from smp.adapters.postgres.pool import (
+    PLAIN_CONNECTIONS,
+    ConnectionClass,
+    PoolObserver,
+    PoolSettings,
+    PostgresPool,
+    SilentPoolObserver,
+    create_pool,
+)
+from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver, SilentReplicaReadsObserver
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_activity import PostgresSessionActivity
 from smp.adapters.postgres.session_reader import PostgresSessionReader
@@ -170,24 +178,41 @@ class PostgresProvider(Provider):
     throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
     housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
 
+    pool_observer = provide(SilentPoolObserver, provides=PoolObserver)
+    replica_observer = provide(SilentReplicaReadsObserver, provides=ReplicaReadsObserver)
+
     @provide
-    async def pool(self, settings: Settings) -> AsyncIterator[PostgresPool]:
+    def connection_class(self) -> ConnectionClass:
+        """The driver's class of connections."""
+        return PLAIN_CONNECTIONS
+
+    @provide
+    async def pool(
+        self, settings: Settings, observer: PoolObserver, connection_class: ConnectionClass
+    ) -> AsyncIterator[PostgresPool]:
         """Connections, opened when they are needed and closed with the container."""
         if settings.database_url is None:
             raise AssertionError("a container needs a database; see smp.bootstrap.database.open_database")
-        pool = await create_pool(settings.database_url, PoolSettings(size=settings.database_pool_size))
+        pool_settings = PoolSettings(size=settings.database_pool_size)
+        pool = await create_pool(settings.database_url, pool_settings, observer, connection_class)
         yield pool
         await pool.close()
 
     @provide
-    async def lists(self, settings: Settings, pool: PostgresPool) -> AsyncIterator[ReplicaReads]:
-        """Where lists and statistics are read: at the replica, where there is one."""
+    async def lists(
+        self,
+        settings: Settings,
+        pool: PostgresPool,
+        observer: ReplicaReadsObserver,
+        connection_class: ConnectionClass,
+    ) -> AsyncIterator[ReplicaReads]:
+        """The source of lists and statistics: the replica, if there is one."""
         if settings.database_replica_url is None:
             yield ReplicaReads(pool)
             return
         replica_settings = PoolSettings(size=settings.database_pool_size, read_only=True)
-        replica = await create_pool(settings.database_replica_url, replica_settings)
-        async with ReplicaReads(pool, replica).watching() as lists:
+        replica = await create_pool(settings.database_replica_url, replica_settings, connection_class=connection_class)
+        async with ReplicaReads(pool, replica, observer=observer).watching() as lists:
             yield lists
         await replica.close()
 

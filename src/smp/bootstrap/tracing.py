@@ -1,11 +1,12 @@
-"""Traces, where the standard OpenTelemetry environment asks for them; where it does not, nothing of them is there.
+"""Traces, if the environment asks for them; otherwise nothing of OpenTelemetry is imported.
 
-The variables begin with ``OTEL_`` and are not ours: the OpenTelemetry specification says what each of them means.
+The OpenTelemetry specification defines the variables; their names begin with ``OTEL_``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +18,7 @@ from dishka import Provider, Scope
 
 from smp import __version__
 from smp.adapters.http.asgi import App
-from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.replica_reads import ReplicaReads
-from smp.adapters.postgres.statements import Connection
+from smp.adapters.postgres.pool import ConnectionClass
 from smp.adapters.postgres.urls import server_urls
 from smp.bootstrap.execution import UseCaseTracing
 from smp.bootstrap.settings import Settings, SettingsInvalid
@@ -29,22 +28,28 @@ PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PR
 EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 DISABLED: Final = "OTEL_SDK_DISABLED"
 PROTOCOL: Final = "http/protobuf"
+PACKAGES: Final = (
+    "opentelemetry.sdk",
+    "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry.instrumentation.asgi",
+)
+SEMANTIC_CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a process that traces puts around itself: overrides of the container, a layer, and something to close."""
+    """The parts of a process that sends traces: overrides of the container, a middleware, and a lifespan."""
 
     overrides: tuple[Provider, ...]
-    around: Callable[[App], App]
+    middleware: Callable[[App], App]
     lifespan: AbstractAsyncContextManager[None]
 
 
 def are_traces_wanted(environ: Mapping[str, str]) -> bool:
-    """Whether the environment names a place for traces, and does not say that it wants none.
+    """Whether the environment names a destination for traces, and does not switch them off.
 
     Raises:
-        SettingsInvalid: where it asks for what is not here: another exporter or protocol, or packages that are missing.
+        SettingsInvalid: if it asks for another exporter or protocol, or if the packages are not installed.
     """
     exporter = environ.get(EXPORTER, "").strip().lower()
     if environ.get(DISABLED, "").strip().lower() == "true" or exporter == "none":
@@ -54,19 +59,21 @@ def are_traces_wanted(environ: Mapping[str, str]) -> bool:
     problems = [f"{EXPORTER} must be otlp or none, not {exporter!r}"] if exporter not in {"", "otlp"} else []
     given = next((name for name in PROTOCOLS if environ.get(name, "").strip()), None)
     if given is not None and environ[given].strip() != PROTOCOL:
-        problems.append(f"{given} must be {PROTOCOL}, which collectors take on port 4318, not {environ[given]!r}")
-    if find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None:
-        problems.append("traces are asked for by OTEL_ variables and need more packages: install smp[otel]")
+        problems.append(f"{given} must be {PROTOCOL}, which collectors accept on port 4318, not {environ[given]!r}")
+    if not all(map(_is_installed, PACKAGES)):
+        problems.append("OTEL_ variables ask for traces, which need more packages: install smp[otel]")
     if problems:
         raise SettingsInvalid(tuple(problems))
     return True
 
 
 def start_traces(settings: Settings) -> Traces:
-    """Begin to send spans of this process. :func:`are_traces_wanted` must have said yes."""
-    # Imported here only: whoever does not trace does not pay for it, nor needs the packages.
+    """Start sending the spans of this process; only if :func:`are_traces_wanted`."""
+    # The instrumentation reports the stable names of attributes only if asked.
+    os.environ.setdefault(SEMANTIC_CONVENTIONS, "http")
+    # Imported here, so that a process without traces neither needs nor imports the packages.
     from smp.adapters.opentelemetry.requests import TracedApp  # noqa: PLC0415
-    from smp.adapters.opentelemetry.statements import TracedConnection  # noqa: PLC0415
+    from smp.adapters.opentelemetry.statements import traced_connection_class  # noqa: PLC0415
     from smp.adapters.opentelemetry.tracing import Tracing  # noqa: PLC0415
     from smp.adapters.opentelemetry.use_cases import OpenTelemetryUseCaseTracer  # noqa: PLC0415
 
@@ -78,18 +85,9 @@ def start_traces(settings: Settings) -> Traces:
     use_cases = UseCaseTracing(OpenTelemetryUseCaseTracer(tracer))
     provider.provide(lambda: use_cases, provides=UseCaseTracing, override=True)
 
-    def with_spans(connection: Connection) -> Connection:
-        return TracedConnection(connection, tracer, database)
-
-    def pool_with_spans(pool: PostgresPool) -> PostgresPool:
-        return pool.set_connection_factory(with_spans)
-
-    def lists_with_spans(lists: ReplicaReads) -> ReplicaReads:
-        return lists.set_connection_factory(with_spans)
-
-    provider.decorate(pool_with_spans, provides=PostgresPool)
-    provider.decorate(lists_with_spans, provides=ReplicaReads)
-    return Traces((provider,), lambda app: TracedApp(app, tracer), _closing(tracing.close))
+    connection_class = ConnectionClass(traced_connection_class(tracer, database))
+    provider.provide(lambda: connection_class, provides=ConnectionClass, override=True)
+    return Traces((provider,), lambda app: TracedApp(app, tracing.provider), _closing(tracing.close))
 
 
 @asynccontextmanager
@@ -98,3 +96,10 @@ async def _closing(close: Callable[[], None]) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(close)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # its parent is missing
+        return False

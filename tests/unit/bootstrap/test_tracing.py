@@ -1,4 +1,4 @@
-"""When traces are wanted: what the OpenTelemetry specification says of its variables, and what is to be had here."""
+"""Traces are wanted as the OpenTelemetry specification defines its variables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
         ),
     ],
 )
-def test_the_environment_asks_for_them_or_does_not(environ: dict[str, str], *, wanted: bool) -> None:
+def test_the_standard_variables_decide_whether_traces_are_sent(environ: dict[str, str], *, wanted: bool) -> None:
     assert are_traces_wanted(environ) is wanted
 
 
@@ -45,24 +45,27 @@ def test_the_environment_asks_for_them_or_does_not(environ: dict[str, str], *, w
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER must be otlp or none, not 'zipkin'"),
         (
             {**HERE, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, which collectors take on port 4318, not 'grpc'",
+            "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, which collectors accept on port 4318, not 'grpc'",
         ),
         (
-            {**HERE, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "json"},
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL must be http/protobuf, which collectors take on port 4318, not 'json'",
+            {**HERE, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "x"},
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL must be http/protobuf, which collectors accept on port 4318, not 'x'",
         ),
     ],
 )
-def test_what_is_not_to_be_had_is_refused(environ: dict[str, str], said: str) -> None:
-    """Rather than to send nothing, and let people wonder."""
+def test_an_exporter_or_protocol_that_is_not_supported_is_refused(environ: dict[str, str], said: str) -> None:
+    """Otherwise nothing would be sent, without an explanation."""
     with pytest.raises(SettingsInvalid) as refused:
         are_traces_wanted(environ)
     assert refused.value.problems == (said,)
 
 
-def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["all", "opentelemetry.sdk", "opentelemetry.instrumentation.asgi"])
+def test_missing_packages_are_reported_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     def find_spec(name: str) -> ModuleSpec | None:
-        return None if name.startswith("opentelemetry") else importlib.util.find_spec(name)
+        if name.startswith("opentelemetry.") and missing == "all":
+            raise ModuleNotFoundError  # as for a module of a package that is missing
+        return None if name.startswith(missing) else importlib.util.find_spec(name)
 
     monkeypatch.setattr(tracing, "find_spec", find_spec)
     assert are_traces_wanted({}) is False

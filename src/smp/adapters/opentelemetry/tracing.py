@@ -1,4 +1,4 @@
-"""Where spans are made and where they go; all that can be set is set by the standard ``OTEL_`` variables."""
+"""The source and the destination of spans, configured by the standard ``OTEL_`` variables."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer
 
 FLUSH_LIMIT_S: Final = 1.0
-"""How long a stop waits for the last spans to be sent. A collector that is there takes them at once."""
+"""The time that a stop waits for the last spans to be sent; a collector that runs accepts them at once."""
 
 _NAME: Final = "smp"
 
 
 class Tracing:
-    """Sends spans in batches from a thread of its own. A collector that is away costs spans, and nothing else."""
+    """A sender of spans, in batches and in a separate thread. Without a collector spans are lost, and nothing else."""
 
     def __init__(self, version: str) -> None:
-        ours = {SERVICE_NAME: _NAME, SERVICE_VERSION: version}
-        resource = Resource.create({**ours, **OTELResourceDetector().detect().attributes})
-        # Left to itself it would wait for the collector when the interpreter ends.
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self.tracer: Tracer = self._provider.get_tracer(_NAME, version)
+        resource_attributes = {SERVICE_NAME: _NAME, SERVICE_VERSION: version}
+        resource = Resource.create({**resource_attributes, **OTELResourceDetector().detect().attributes})
+        # Its own exit handler would wait for the collector when the interpreter ends.
+        self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self.tracer: Tracer = self.provider.get_tracer(_NAME, version)
 
     def close(self) -> None:
-        """Send what is left, for so long; it blocks meanwhile."""
-        # The client library waits half a minute for a collector that is away; its thread does not keep a process alive.
-        last = Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        """Send the last spans; blocks for :data:`FLUSH_LIMIT_S` at most."""
+        # The client library waits half a minute for a collector that is away; a daemon thread does not delay the exit.
+        last = Thread(target=self.provider.shutdown, name="last spans", daemon=True)
         last.start()
         last.join(FLUSH_LIMIT_S)

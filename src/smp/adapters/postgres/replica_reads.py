@@ -18,7 +18,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 import structlog
 
-from smp.adapters.postgres.pool import PostgresPool, Wrap
+from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.domain.errors import StorageIntegrityError
@@ -39,7 +39,7 @@ Result = TypeVar("Result")
 _log = structlog.stdlib.get_logger("smp.replica")
 
 
-class Outcome(StrEnum):
+class ReadSource(StrEnum):
     """Who answered, and why not the replica."""
 
     REPLICA = "replica"
@@ -52,12 +52,22 @@ class ReplicaReadsObserver(Protocol):
     """Hears of every read, and of every look at the replica."""
 
     @abstractmethod
-    def read(self, outcome: Outcome) -> None:
-        """A read was answered; by the primary unless the outcome says otherwise."""
+    def read(self, source: ReadSource) -> None:
+        """A read was answered; by the primary unless the source says otherwise."""
 
     @abstractmethod
     def seen(self, lag_s: float | None) -> None:
         """The replica's data are at most so many seconds old; ``None`` where that is not known."""
+
+
+class SilentReplicaReadsObserver(ReplicaReadsObserver):
+    """An observer for processes without metrics."""
+
+    def read(self, source: ReadSource) -> None:
+        """Ignore it."""
+
+    def seen(self, lag_s: float | None) -> None:
+        """Ignore it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,11 @@ class ReplicaReads:
     """
 
     def __init__(
-        self, primary: PostgresPool, replica: PostgresPool | None = None, limits: ReplicaLimits = LIMITS
+        self,
+        primary: PostgresPool,
+        replica: PostgresPool | None = None,
+        limits: ReplicaLimits = LIMITS,
+        observer: ReplicaReadsObserver | None = None,
     ) -> None:
         self._primary = primary
         self._replica = replica
@@ -97,20 +111,9 @@ class ReplicaReads:
         self._marks: deque[tuple[float, int]] = deque(maxlen=int(limits.lag_s / limits.look_every_s) + 2)
         self._as_of: float | None = None
         self._rests_until = 0.0
-        self._why_not: Outcome | None = Outcome.BEHIND  # until it was looked at
+        self._why_not: ReadSource | None = ReadSource.BEHIND  # until it was looked at
         self._last_logged = ""
-        self._observer: ReplicaReadsObserver | None = None
-
-    def set_observer(self, observer: ReplicaReadsObserver) -> Self:
-        """These reads, with somebody who hears of them."""
-        self._observer = observer
-        return self
-
-    def set_connection_factory(self, wrap: Wrap) -> Self:
-        """These reads, over connections to the replica that are wrapped as the primary's are."""
-        if self._replica is not None:
-            self._replica.set_connection_factory(wrap)
-        return self
+        self._observer: ReplicaReadsObserver = observer or SilentReplicaReadsObserver()
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """All rows that the statement gives. Raises StorageUnavailable."""
@@ -160,14 +163,13 @@ class ReplicaReads:
 
     def _judge(self) -> None:
         lag_s = self.lag_s
-        if self._observer is not None:
-            self._observer.seen(lag_s)
+        self._observer.seen(lag_s)
         allowed_s = self._limits.lag_s if self._why_not is None else self._limits.lag_s / 2
         if lag_s is not None and lag_s <= allowed_s:
             self._why_not = None
             self._say(_READ_FROM)
         else:
-            self._why_not = Outcome.BEHIND
+            self._why_not = ReadSource.BEHIND
             # At the first looks nothing is known where the primary is busy: worth no alarm.
             proven_at = self._marks[0][0] if self._as_of is None and self._marks else self._as_of
             if proven_at is not None and _now() - proven_at > self._limits.lag_s:
@@ -176,11 +178,10 @@ class ReplicaReads:
     def _leave(self) -> None:
         """Read the primary until the replica answers again, and for some seconds at least."""
         self._say("the replica does not answer; the primary is read instead")
-        self._why_not, self._as_of = Outcome.AWAY, None
+        self._why_not, self._as_of = ReadSource.AWAY, None
         self._marks.clear()
         self._rests_until = _now() + self._limits.cooldown_s
-        if self._observer is not None:
-            self._observer.seen(None)
+        self._observer.seen(None)
 
     async def _watch(self) -> None:
         while True:
@@ -193,23 +194,23 @@ class ReplicaReads:
     async def _read(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         if self._replica is None:
             return await ask(self._primary)
-        outcome = self._why_not
-        if outcome is None and (self.lag_s or 0) > self._limits.lag_s:
-            outcome = Outcome.BEHIND  # since the last look
-        if outcome is None:
+        source = self._why_not
+        if source is None and (self.lag_s or 0) > self._limits.lag_s:
+            source = ReadSource.BEHIND  # since the last look
+        if source is None:
             try:
                 answer = await ask(self._replica)
             except (TransactionConflict, StorageIntegrityError):
-                outcome = Outcome.CONFLICT
+                source = ReadSource.CONFLICT
             except StorageUnavailable:
                 if self._is_full:
                     raise  # it has more to do than it can, and the primary has enough of its own
                 self._leave()
-                outcome = Outcome.AWAY
+                source = ReadSource.AWAY
             else:
-                self._tell(Outcome.REPLICA)
+                self._observer.read(ReadSource.REPLICA)
                 return answer
-        self._tell(outcome)
+        self._observer.read(source)
         return await self._ask_primary(ask)
 
     async def _ask_primary(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
@@ -236,10 +237,6 @@ class ReplicaReads:
             _log.info(what)
         else:
             _log.warning(what, lag_limit_s=self._limits.lag_s)
-
-    def _tell(self, outcome: Outcome) -> None:
-        if self._observer is not None:
-            self._observer.read(outcome)
 
 
 async def _place(pool: PostgresPool, statement: Statement) -> int:
