@@ -1,7 +1,8 @@
-"""The throttle's SQL counts as the rule says, attempt by attempt."""
+"""The throttle counts attempts in PostgreSQL as the rule says."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,7 @@ import pytest
 from smp.adapters.postgres.login_throttle import LIMITS, PostgresLoginThrottle
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
+from smp.adapters.postgres.transaction import open_transaction
 from smp.application.attempt_limits import AttemptLimit, Attempts
 from smp.application.errors import TooManyAttempts
 from tests.support.builders import NOW, TICK
@@ -18,15 +20,17 @@ KEPT: Final = sql(
     "SELECT attempts, last_attempt_at, blocked_until FROM login_throttle WHERE starts_with(key, CAST(:kind AS text))"
 )
 
+BLOCK: Final = sql("UPDATE login_throttle SET blocked_until = :until WHERE starts_with(key, 'source')")
+
 
 @pytest.mark.parametrize("kind", ["account", "source"])
 async def test_every_attempt_is_counted_by_the_rule(pool: PostgresPool, kind: str) -> None:
-    """Through the free ones, each doubling of the wait up to the longest, and the quiet that makes it forget."""
+    """Free attempts first, then each wait is twice the one before, up to the longest; a quiet time resets the count."""
     throttle, limit = PostgresLoginThrottle(pool), LIMITS[kind]
     expected: Attempts | None = None
     now, longest = NOW, timedelta()
     for number in range(limit.burst + 9):
-        # The other one is new each time, so that it is never in the way.
+        # The other key is new each time, so that it never blocks.
         account, source = ("ann", f"source {number}") if kind == "account" else (f"account {number}", "here")
         if expected is not None and expected.blocked_until is not None:
             with pytest.raises(TooManyAttempts) as refused:
@@ -47,14 +51,29 @@ async def rows_of(pool: PostgresPool, kind: str) -> list[Attempts]:
 
 
 def later(now: datetime, limit: AttemptLimit) -> datetime:
-    """When the quiet has been long enough, and no wait is left."""
+    """Return an instant at which the count is reset and no wait is left."""
     return now + max(limit.expires_after, limit.longest_wait + timedelta(seconds=1))
 
 
-async def test_what_is_kept_tells_nothing(pool: PostgresPool) -> None:
-    """Neither the account nor the source can be read from the table."""
+async def test_the_table_has_neither_accounts_nor_sources_in_plain_text(pool: PostgresPool) -> None:
+    """Only their digests are stored."""
     await PostgresLoginThrottle(pool).attempt("ann@example.com", "192.0.2.1", NOW)
     keys = [row["key"] for row in await pool.rows(sql("SELECT key FROM login_throttle ORDER BY key"))]
     assert [key.partition(":")[0] for key in keys] == ["account", "source"]
     assert all(len(key.partition(":")[2]) == 64 for key in keys)
     assert "ann" not in "".join(keys)
+
+
+async def test_an_attempt_that_the_source_refuses_does_not_count_for_the_account(pool: PostgresPool) -> None:
+    """Also if another attempt blocks the source between the check and the count."""
+    throttle = PostgresLoginThrottle(pool)
+    await throttle.attempt("bob", "here", NOW)
+    async with open_transaction(pool) as other:
+        await other.run(BLOCK, until=NOW + timedelta(minutes=1))
+        attempt = asyncio.create_task(throttle.attempt("ann", "here", NOW))
+        while len(await rows_of(pool, "account")) < 2:
+            await asyncio.sleep(0.01)
+        await other.commit()
+    with pytest.raises(TooManyAttempts):
+        await attempt
+    assert len(await rows_of(pool, "account")) == 1

@@ -16,7 +16,8 @@ from smp import __version__
 from smp.adapters.http.health.metrics import Exposition
 from smp.adapters.http.middleware.access_log import RequestObserver
 from smp.adapters.http.settings import UP, Readiness
-from smp.adapters.postgres.pool import PoolObserver, PostgresPool
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.pool_observer import PoolObserver
 from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver
 from smp.adapters.postgres.subscription_counts import PostgresSubscriptionCounts
 from smp.adapters.prometheus import definitions

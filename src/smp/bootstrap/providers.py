@@ -17,12 +17,11 @@ from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import (
     PLAIN_CONNECTIONS,
     ConnectionClass,
-    PoolObserver,
     PoolSettings,
     PostgresPool,
-    SilentPoolObserver,
     create_pool,
 )
+from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
 from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver, SilentReplicaReadsObserver
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_activity import PostgresSessionActivity

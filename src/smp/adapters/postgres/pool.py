@@ -7,13 +7,12 @@ cancelled statement, and reaches the primary among several hosts. It also needs 
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from types import MappingProxyType
-from typing import Final, NewType, Protocol
+from typing import Final, NewType
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute as Role
@@ -21,15 +20,13 @@ from asyncpg.connect_utils import SessionAttribute as Role
 from smp.adapters.postgres.error_kinds import ErrorKind, kind_of, kind_of_translated
 from smp.adapters.postgres.errors import Translated
 from smp.adapters.postgres.host_selector import HostSelector
+from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
 from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
 
 STATEMENT_TIMEOUT_MS: Final = 5_000
 LOCK_TIMEOUT_MS: Final = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 10_000
-
-IDLE_LIFETIME_S: Final = 300.0
-"""A connection that was unused for this long is closed: a firewall may have dropped it."""
 
 _READ_ONLY: Final = MappingProxyType({"default_transaction_read_only": "on"})
 _PREPARED_STATEMENTS: Final = 500
@@ -42,7 +39,8 @@ class PoolSettings:
     """The size of a pool, the name of its connections in PostgreSQL, and its time limits.
 
     A ``read_only`` pool connects to any server, a standby too, and PostgreSQL refuses every write; any other pool
-    connects to the primary only.
+    connects to the primary only. A connection that was unused for ``idle_lifetime_s`` is not used again, because a
+    firewall may have dropped it.
     """
 
     size: int = 10
@@ -51,35 +49,7 @@ class PoolSettings:
     connect_timeout_s: float = 2.0
     acquire_timeout_s: float = 0.9
     command_timeout_s: float = 2.0
-
-
-class PoolObserver(Protocol):
-    """An observer of the events of a pool."""
-
-    @abstractmethod
-    def acquired(self, waited_s: float) -> None:
-        """A caller got a connection after waiting so long."""
-
-    @abstractmethod
-    def exhausted(self) -> None:
-        """A caller got none in time."""
-
-    @abstractmethod
-    def failed(self, kind: ErrorKind) -> None:
-        """A statement, or opening a connection, failed with this kind of error."""
-
-
-class SilentPoolObserver(PoolObserver):
-    """An observer for processes without metrics."""
-
-    def acquired(self, waited_s: float) -> None:
-        """Ignore it."""
-
-    def exhausted(self) -> None:
-        """Ignore it."""
-
-    def failed(self, kind: ErrorKind) -> None:
-        """Ignore it."""
+    idle_lifetime_s: float = 300.0
 
 
 ConnectionClass = NewType("ConnectionClass", type)
@@ -103,6 +73,7 @@ class PostgresPool:
     ) -> None:
         self._connect = connect
         self._acquire_timeout_s = settings.acquire_timeout_s
+        self._idle_lifetime_s = settings.idle_lifetime_s
         self._size = settings.size
         self._slots = asyncio.Semaphore(settings.size)
         self._idle: list[tuple[Connection, float]] = []
@@ -218,7 +189,7 @@ class PostgresPool:
             connection, idle_since = self._idle.pop()
             if connection.is_closed():
                 continue
-            if now - idle_since < IDLE_LIFETIME_S:
+            if now - idle_since < self._idle_lifetime_s:
                 return connection
             self._discard(connection)
         return None
