@@ -29,7 +29,7 @@ INVARIANTS: Final = (
     *EVENT_INVARIANTS,
     Invariant(
         "one_live_subscription_a_user",
-        f"SELECT 'user ' || user_id FROM subscriptions WHERE {LIVE_PREDICATE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608
+        f"SELECT 'user ' || user_id FROM subscriptions WHERE {LIVE_PREDICATE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608 - constants
     ),
     Invariant(
         "no_overlap_of_subscriptions",
@@ -41,7 +41,7 @@ INVARIANTS: Final = (
             FROM (SELECT *, coalesce(ended_at, {ACCESS_ENDS_AT_SQL}, 'infinity') AS ends FROM subscriptions) AS spans
             WHERE starts_at < ends
         ) AS ordered WHERE starts_at < ends_before
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants
     ),
     Invariant(
         "spans_fit_subscriptions",
@@ -49,7 +49,7 @@ INVARIANTS: Final = (
         SELECT 'subscription ' || coalesce(s.id, c.subscription_id)
         FROM subscriptions AS s FULL JOIN subscription_spans AS c ON c.user_id = s.user_id AND c.subscription_id = s.id
         WHERE s.id IS NULL OR c.subscription_id IS NULL OR c.span <> {SPAN_SQL}
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants
     ),
     Invariant(
         "trial_ends_with_its_period",
@@ -69,7 +69,7 @@ INVARIANTS: Final = (
         f"""
         SELECT 'subscription ' || id FROM subscriptions WHERE status = 'expired'
         AND (ended_at IS NULL OR ended_at IS DISTINCT FROM {ACCESS_ENDS_AT_SQL} OR cancelled_at IS NOT NULL)
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants
     ),
     Invariant(
         "cancelled_ended_when_cancelled",
@@ -80,7 +80,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         "live_has_not_ended",
-        f"SELECT 'subscription ' || id FROM subscriptions WHERE {LIVE_PREDICATE}"  # noqa: S608
+        f"SELECT 'subscription ' || id FROM subscriptions WHERE {LIVE_PREDICATE}"  # noqa: S608 - constants
         " AND (ended_at IS NOT NULL OR cancelled_at IS NOT NULL)",
     ),
     Invariant(
@@ -182,7 +182,7 @@ _FUTURE_ANSWERS: Final = Invariant(
     "the clocks of the machines differ, or the test clock was removed; delete these rows",
 )
 _LATE: Final = sql(
-    f"SELECT count(*) FROM subscriptions WHERE {OVERDUE_PREDICATE}",  # noqa: S608
+    f"SELECT count(*) FROM subscriptions WHERE {OVERDUE_PREDICATE}",  # noqa: S608 - constants
     CHECK_TIMEOUT_S,
 )
 _ADMINS: Final = sql("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")

@@ -71,8 +71,8 @@ _CHANGED: Final = """
         RETURNING id, revision, amount
     )
 """
-_SAVE: Final = sql(f"{_CHANGED}, inserted_events AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
-_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), inserted_events AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608
+_SAVE: Final = sql(f"{_CHANGED}, inserted_events AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608 - constants
+_SAVE_REVISED: Final = sql(f"{_CHANGED}, revised AS ({_REVISED}), inserted_events AS ({_EVENTS}) SELECT id FROM saved")  # noqa: S608 - constants
 
 
 class PostgresPlanRepository(PlanRepository):

@@ -176,7 +176,7 @@ def _overdue(shape: FilterShape) -> str:
     # Read in the order of their index and sorted afterwards. The planner overestimates how many there are, because it
     # takes being live and being over for independent; the limit makes it use the index.
     limit = "" if shape.has_backlog else f"LIMIT {BACKLOG_MAX}"
-    overdue = f"(SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} {limit}) AS overdue"  # noqa: S608
+    overdue = f"(SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} {limit}) AS overdue"  # noqa: S608 - constants
     return _cut(shape, ended_as_wanted, overdue)
 
 
@@ -200,4 +200,4 @@ def _page_of(shape: FilterShape, begin: tuple[str, str]) -> list[str]:
 
 
 def _limited(source: str, conditions: list[str], order: str) -> str:
-    return f"(SELECT * FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :limit)"  # noqa: S608
+    return f"(SELECT * FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :limit)"  # noqa: S608 - constants
