@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from smp.adapters.postgres.errors import ErrorContext, Translated, translation
+from smp.adapters.postgres.errors import ErrorContext, translate, translate_driver_errors
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Statement, sql
@@ -37,7 +37,7 @@ from tests.support.proxies import Proxy, proxy_to
 from tests.support.storage import RecordedChanges, Thing, add
 
 ANN: Final = UUID(int=1)
-FACTS: Final = ErrorContext(ANN, "pro")
+CONTEXT: Final = ErrorContext(ANN, "pro")
 ONE: Final = sql("SELECT 1 AS one")
 BACKENDS: Final = sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
 OPEN_TRANSACTIONS: Final = sql(
@@ -128,10 +128,10 @@ async def test_what_the_server_raises_is_translated(
             await connection.execute(raising(sqlstate, constraint))
     finally:
         await connection.close()
-    translated = translation(raised.value, FACTS)
+    translated = translate(raised.value, CONTEXT)
     assert type(translated) is expected
     in_doubt = OutcomeUnknown if expected is StorageUnavailable else expected
-    assert type(translation(raised.value, FACTS, committing=True)) is in_doubt
+    assert type(translate(raised.value, CONTEXT, committing=True)) is in_doubt
 
 
 def test_refusals_carry_the_facts() -> None:
@@ -140,7 +140,7 @@ def test_refusals_carry_the_facts() -> None:
     def of(constraint: str) -> object:
         error = asyncpg.UniqueViolationError("duplicate")
         error.constraint_name = constraint
-        return translation(error, FACTS)
+        return translate(error, CONTEXT)
 
     assert isinstance(live := of("subscriptions_one_live"), LiveSubscriptionExists)
     assert live.user_id == ANN
@@ -166,17 +166,17 @@ def test_refusals_carry_the_facts() -> None:
 )
 def test_a_lost_connection_is_storage_unavailable(error: Exception) -> None:
     """However it was lost; while committing the outcome is unknown."""
-    assert type(translation(error)) is StorageUnavailable
-    assert type(translation(error, committing=True)) is OutcomeUnknown
+    assert type(translate(error)) is StorageUnavailable
+    assert type(translate(error, committing=True)) is OutcomeUnknown
 
 
 def test_what_is_not_the_drivers_passes() -> None:
     """Errors of ours, and defects, come out as they went in."""
-    assert translation(ValueError()) is None
-    assert translation(EmailTaken()) is None
-    with pytest.raises(ZeroDivisionError), Translated():
+    assert translate(ValueError()) is None
+    assert translate(EmailTaken()) is None
+    with pytest.raises(ZeroDivisionError), translate_driver_errors():
         raise ZeroDivisionError
-    with pytest.raises(asyncio.CancelledError), Translated():
+    with pytest.raises(asyncio.CancelledError), translate_driver_errors():
         raise asyncio.CancelledError
 
 

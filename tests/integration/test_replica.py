@@ -23,7 +23,7 @@ from tests.support.builders import a_user
 from tests.support.http_platform import serving
 from tests.support.replication import Cluster, running_cluster
 
-IMPATIENT: Final = ReplicaLimits(lag_s=0.8, look_every_s=0.05, look_timeout_s=0.5, cooldown_s=0.3)
+IMPATIENT: Final = ReplicaLimits(lag_s=0.8, probe_every_s=0.05, probe_timeout_s=0.5, cooldown_s=0.3)
 LISTS: Final = ("/v1/subscriptions?status=active", "/v1/subscriptions?status=expired", "/v1/users", "/v1/statistics")
 NOWHERE: Final = "postgresql://postgres@127.0.0.1:1/postgres"
 KEPT: Final = sql("SELECT coalesce(max(n), 0) FROM kept")
@@ -224,7 +224,7 @@ async def test_a_primary_at_rest_makes_no_replica_look_late(cluster: Cluster, pr
 
 async def test_what_replay_interrupts_is_asked_of_the_primary(cluster: Cluster, primary: PostgresPool) -> None:
     """The standby cancels what stands in the way of the log (40001); the caller hears nothing of it."""
-    limits = ReplicaLimits(lag_s=10, look_every_s=0.05)
+    limits = ReplicaLimits(lag_s=10, probe_every_s=0.05)
     cluster.on_primary("INSERT INTO kept VALUES (0)")
     async with reading(primary, cluster.standby_url, limits) as (reads, recorded):
         await until_read_from(reads, recorded)
@@ -243,7 +243,7 @@ async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
     cluster: Cluster, primary: PostgresPool
 ) -> None:
     """A migration reaches it a moment later."""
-    limits = ReplicaLimits(lag_s=10, look_every_s=0.05)
+    limits = ReplicaLimits(lag_s=10, probe_every_s=0.05)
     async with reading(primary, cluster.standby_url, limits) as (reads, recorded):
         await until_read_from(reads, recorded)
         cluster.on_standby("SELECT pg_wal_replay_pause()")

@@ -1,4 +1,4 @@
-"""What went wrong with the database, in few words: for counting, where no use case needs to know."""
+"""Kinds of database errors, for metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smp.domain.errors import DomainError
 
 
 class ErrorKind(StrEnum):
-    """By class of SQLSTATE (PostgreSQL, appendix A), and by what the driver meets before there is one."""
+    """A kind of error: a class of SQLSTATE (PostgreSQL, appendix A), or an error of the driver without one."""
 
     CONFLICT = "conflict"
     CONNECTION = "connection"
@@ -47,7 +47,7 @@ _BY_CLASS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
         "40": ErrorKind.CONFLICT,
         "42": ErrorKind.STATEMENT,
         "53": ErrorKind.RESOURCES,
-        "57": ErrorKind.SERVER,  # it is stopped, or starts
+        "57": ErrorKind.SERVER,  # it is starting or stopping
         "58": ErrorKind.SERVER,
         "XX": ErrorKind.SERVER,
     }
@@ -55,7 +55,7 @@ _BY_CLASS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
 
 
 def kind_of(raised: BaseException) -> ErrorKind | None:
-    """The kind of what was raised while the driver was asked; ``None`` where that is no failure of the database."""
+    """Return the kind of an error of the driver; ``None`` for any other error."""
     if isinstance(raised, asyncpg.PostgresError):
         sqlstate = str(raised.sqlstate)
         return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], ErrorKind.OTHER)
@@ -71,9 +71,9 @@ def kind_of(raised: BaseException) -> ErrorKind | None:
 
 
 def kind_of_translated(error: BaseException) -> ErrorKind | None:
-    """The kind of what ``error`` was translated from; ``None`` where it did not come from the driver.
+    """Return the kind of the driver's error that ``error`` translates; ``None`` if there is none.
 
-    What a use case meets elsewhere inside its transaction, such as a payment provider that is away, is none of it.
+    An error from elsewhere inside a transaction, such as a payment provider that is away, has no kind.
     """
     if isinstance(error, StorageUnavailable | OutcomeUnknown | DomainError) and error.__cause__ is not None:
         return kind_of(error.__cause__)

@@ -1,7 +1,6 @@
-"""The one place where the driver's errors become the domain's and the application's.
+"""The translation of the driver's errors to those of the domain and the application.
 
-They are told apart by SQLSTATE, by the name of the constraint, and by whether COMMIT was already on its way; never by
-their text.
+It depends on the SQLSTATE, the name of the constraint, and whether COMMIT was sent; never on the text.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from smp.domain.errors import (
 
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
-    """What a refusal of the statement at hand would have to name."""
+    """The values that a refusal of a statement names."""
 
     user_id: UUID | None = None
     plan: str = ""
@@ -39,11 +38,11 @@ NO_CONTEXT: Final = ErrorContext()
 
 _Refusal = Callable[[UUID, str], DomainError]
 
-# What a constraint that concurrent callers can run into means to them; any other is a defect or a damaged row.
+# Constraints that concurrent callers can violate; a violation of any other is a defect or a damaged row.
 _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
     {
         "subscriptions_one_live": lambda user_id, _: LiveSubscriptionExists(user_id),
-        # By the clock of a server that lags behind, the one that another server has just ended is still live.
+        # A subscription that another server has just ended is still live by the clock of a server that lags behind.
         "subscriptions_no_overlap": lambda user_id, _: LiveSubscriptionExists(user_id),
         "trials_once_per_plan": TrialAlreadyUsed,
         "trials_once_per_user": TrialAlreadyUsed,
@@ -53,22 +52,22 @@ _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
     }
 )
 
-# Where a table is dealt out to shards, a shard's constraint is called as the table's, with a number behind the name.
+# The constraints of a shard have the names of the table's constraints, with a number at the end.
 _SHARD: Final = re.compile("(?<=[a-z])_[0-9]+$")
 _INTEGRITY: Final = "23"
 _GIVEN_UP: Final = frozenset(
     {
         "40001",  # serialization failure
         "40P01",  # deadlock
-        "55P03",  # a lock was not to be had within lock_timeout
-        "0A000",  # the schema was migrated since the statement was prepared; the driver prepares it anew next time
+        "55P03",  # a lock was not free within lock_timeout
+        "0A000",  # the schema was migrated after the statement was prepared; the driver prepares it again next time
     }
 )
-# Connections, authorisation at the door, resources, operator intervention, system errors.
+# Connections, authorization of a connection, resources, operator intervention, system errors.
 _UNAVAILABLE_CLASSES: Final = ("08", "28", "53", "57", "58")
 _UNAVAILABLE: Final = frozenset(
     {
-        "25006",  # read only: a standby answers where the primary was
+        "25006",  # read only: a standby answers at the address of the primary
         "25P03",  # idle in transaction for too long
         "25P04",  # the transaction took too long (PostgreSQL 17)
         "3D000",  # no such database
@@ -77,26 +76,29 @@ _UNAVAILABLE: Final = frozenset(
 )
 
 
-def translation(
-    error: Exception, facts: ErrorContext = NO_CONTEXT, *, committing: bool = False
+def translate(
+    error: Exception, context: ErrorContext = NO_CONTEXT, *, committing: bool = False
 ) -> DomainError | StorageUnavailable | OutcomeUnknown | None:
-    """What ``error`` means to a use case; ``None`` where it is not of the driver or the network.
+    """Return the meaning of ``error`` for a use case; ``None`` if it is not an error of the driver or the network.
 
-    ``committing`` says that COMMIT was sent before ``error`` came: a lost connection then leaves the outcome open.
+    With ``committing``, COMMIT was sent before ``error``, so the outcome after a lost connection is unknown.
     """
-    translated = _translation(error, facts)
+    translated = _translate(error, context)
     if committing and isinstance(translated, StorageUnavailable) and not isinstance(translated, TransactionConflict):
         return OutcomeUnknown()
     return translated
 
 
-class Translated:
-    """Around statements, and nothing else: what the driver raises inside comes out translated."""
+class translate_driver_errors:  # noqa: N801 - read as a function, as contextlib's context managers are
+    """A context manager for statements: an error of the driver inside it is raised as its translation.
 
-    __slots__ = ("_committing", "_facts")
+    A class, because a generator costs several times as much, and every statement runs inside one.
+    """
 
-    def __init__(self, facts: ErrorContext = NO_CONTEXT, *, committing: bool = False) -> None:
-        self._facts = facts
+    __slots__ = ("_committing", "_context")
+
+    def __init__(self, context: ErrorContext = NO_CONTEXT, *, committing: bool = False) -> None:
+        self._context = context
         self._committing = committing
 
     def __enter__(self) -> None:
@@ -105,18 +107,18 @@ class Translated:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        """Raise the translation in the place of what the driver raised."""
+        """Raise the translation of an error of the driver."""
         if isinstance(error, Exception):
-            translated = translation(error, self._facts, committing=self._committing)
+            translated = translate(error, self._context, committing=self._committing)
             if translated is not None:
                 raise translated from error
 
 
-def _translation(error: Exception, facts: ErrorContext) -> DomainError | StorageUnavailable | None:
+def _translate(error: Exception, context: ErrorContext) -> DomainError | StorageUnavailable | None:
     if isinstance(error, asyncpg.PostgresError):
-        return _by_sqlstate(error, facts)
+        return _by_sqlstate(error, context)
     if isinstance(error, asyncpg.DataError):
-        return StorageIntegrityError("data")  # what the driver itself could not put into a column
+        return StorageIntegrityError("data")  # the driver cannot send the value
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return TransactionConflict()
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
@@ -124,10 +126,10 @@ def _translation(error: Exception, facts: ErrorContext) -> DomainError | Storage
     return None
 
 
-def _by_sqlstate(error: asyncpg.PostgresError, facts: ErrorContext) -> DomainError | StorageUnavailable:
+def _by_sqlstate(error: asyncpg.PostgresError, context: ErrorContext) -> DomainError | StorageUnavailable:
     sqlstate = str(error.sqlstate)
     if sqlstate.startswith(_INTEGRITY):
-        return _by_constraint(_SHARD.sub("", str(error.constraint_name or sqlstate)), facts)
+        return _by_constraint(_SHARD.sub("", str(error.constraint_name or sqlstate)), context)
     if sqlstate in _GIVEN_UP:
         return TransactionConflict()
     if sqlstate in _UNAVAILABLE or sqlstate.startswith(_UNAVAILABLE_CLASSES):
@@ -135,12 +137,12 @@ def _by_sqlstate(error: asyncpg.PostgresError, facts: ErrorContext) -> DomainErr
     return StorageIntegrityError(sqlstate)
 
 
-def _by_constraint(name: str, facts: ErrorContext) -> DomainError:
+def _by_constraint(name: str, context: ErrorContext) -> DomainError:
     if name == "user_emails_pkey":
         return EmailTaken()
     if name == "plans_code_key":
-        return PlanCodeTaken(facts.plan)
+        return PlanCodeTaken(context.plan)
     refusal = _BY_CONSTRAINT.get(name)
-    if refusal is None or facts.user_id is None:
+    if refusal is None or context.user_id is None:
         return StorageIntegrityError(name)
-    return refusal(facts.user_id, facts.plan)
+    return refusal(context.user_id, context.plan)

@@ -1,4 +1,4 @@
-"""The servers that a URL names, and a connection to the one that is wanted."""
+"""Connecting to one of the hosts that a database URL names."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from smp.adapters.postgres.urls import server_urls
 
 
 class HostSelector:
-    """One server, or several of which one is the primary; who that is may change, and then the others are asked.
+    """A selector of the host that has a role, such as the primary; the role may move to another host at any time.
 
-    A server that does not answer at all may take all the time that a caller has; so the next caller begins with the
-    next server, and everybody with the one that answered last.
+    A host that does not answer may take all the time that a caller has. So a caller begins with the host that answered
+    last, or after a host that hung, with the next one.
     """
 
     def __init__(self, url: str, role: Role) -> None:
-        """``role`` is wanted of a server where the URL says nothing of ``target_session_attrs``. Raises ValueError."""
+        """``role`` applies if the URL has no ``target_session_attrs``. Raises ValueError."""
         self._urls = server_urls(url)
         self._role = None if "target_session_attrs=" in url else role
         self._first = 0
 
     async def connect(self, timeout_s: float, **options: Any) -> asyncpg.Connection[Any]:  # noqa: ANN401 - the driver's
-        """A connection to the first server that has the role; each has so many seconds.
+        """Connect to the first host that has the role; each host has ``timeout_s`` to answer.
 
         Raises:
-            asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError, OSError: as the last server did.
+            asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError, OSError: the last host's error.
         """
-        asked = [(self._first + index) % len(self._urls) for index in range(len(self._urls))]
-        for index in asked:
-            # Written down first: where it hangs, this call is cancelled and comes back no more.
+        indexes = [(self._first + index) % len(self._urls) for index in range(len(self._urls))]
+        for index in indexes:
+            # Set before the attempt: if the host hangs, this call is cancelled and never returns.
             self._first = (index + 1) % len(self._urls)
             try:
                 connection = await self._open(index, timeout_s, options)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                if index == asked[-1]:
+                if index == indexes[-1]:
                     raise
             else:
                 self._first = index

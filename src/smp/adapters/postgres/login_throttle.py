@@ -1,4 +1,4 @@
-"""The brake on guessing passwords, in PostgreSQL."""
+"""A limit on failed logins, kept in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from smp.application.errors import TooManyAttempts
 from smp.application.ports.login_throttle import LoginThrottle
 
 LIMITS: Final[Mapping[str, AttemptLimit]] = MappingProxyType({"account": ACCOUNT_LIMIT, "source": SOURCE_LIMIT})
-"""By the word that a key begins with."""
+"""The limits, by the first word of a key."""
 
 _FIND: Final = sql(
     "SELECT key, attempts, last_attempt_at, blocked_until FROM login_throttle WHERE key = ANY (CAST(:keys AS text[]))"
 )
-# AttemptLimit.counted as one statement: the row's lock is held for its length, and never while a client is slow. It
-# writes nothing where the row is blocked.
+# AttemptLimit.counted as one statement, so that the row's lock is held only while it runs. It writes nothing if the row
+# is blocked.
 _COUNT: Final = sql(
     """
     INSERT INTO login_throttle AS kept (key, attempts, last_attempt_at) VALUES (:key, 1, :now)
@@ -55,37 +55,37 @@ _TAKE_OFF: Final = sql(
 
 
 class PostgresLoginThrottle(LoginThrottle):
-    """Counts in one row for each account and each source, by statements that each are whole.
+    """A throttle with one row for each account and each source; each change is one statement.
 
-    A row's key is the SHA-256 of the account or the source: nothing that a client wrote is kept.
+    The key of a row is the SHA-256 digest of the account or the source, so that neither is stored.
     """
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def attempt(self, account: str, source: str, now: datetime) -> None:
-        """Count an attempt. Raises TooManyAttempts, with the longer wait of the two, and counts nothing then."""
+        """Count an attempt, or raise TooManyAttempts with the longer wait of the two, and count nothing."""
         account_key, source_key = _key("account", account), _key("source", source)
-        # A flood is turned away here already, without a lock that everybody would queue for.
+        # Most attempts of a flood are refused here, without waiting for the lock of a row.
         await self._refuse_blocked([account_key, source_key], now)
         if not await self._count(account_key, now):
             await self._refuse_blocked([account_key, source_key], now)
-            raise TooManyAttempts(1)  # it was blocked a moment ago
+            raise TooManyAttempts(1)  # another attempt has blocked it in the meantime
         if not await self._count(source_key, now):
             await self._pool.run(_TAKE_OFF, keys=[account_key], expired=[])
             await self._refuse_blocked([account_key, source_key], now)
             raise TooManyAttempts(1)
 
     async def succeeded(self, account: str, source: str) -> None:
-        """Forget the account's failures, and take this attempt off the source."""
+        """Reset the account, and take this attempt off the source."""
         await self._pool.run(_TAKE_OFF, keys=[_key("source", source)], expired=[_key("account", account)])
 
     async def cancel(self, account: str, source: str) -> None:
-        """Take this attempt off both."""
+        """Take this attempt off the account and the source."""
         await self._pool.run(_TAKE_OFF, keys=[_key("account", account), _key("source", source)], expired=[])
 
     async def _refuse_blocked(self, keys: list[str], now: datetime) -> None:
-        """Raise TooManyAttempts where one of them has to wait."""
+        """Raise TooManyAttempts if one of the keys has to wait."""
         waits_s = [0]
         for row in await self._pool.rows(_FIND, keys=keys):
             known = Attempts(row["attempts"], instant_of(row["last_attempt_at"]), instant_if_any(row["blocked_until"]))
@@ -94,7 +94,7 @@ class PostgresLoginThrottle(LoginThrottle):
             raise TooManyAttempts(max(waits_s))
 
     async def _count(self, key: str, now: datetime) -> bool:
-        """Count an attempt; whether it was let through."""
+        """Count an attempt; return whether it is allowed."""
         limit = _limit(key)
         counted = await self._pool.run(
             _COUNT,

@@ -1,6 +1,6 @@
-"""The schema: which one this program needs, which one a database has, and the way from the second to the first.
+"""Migration of the schema to the revision that this program needs.
 
-Alembic is imported where it is needed only: it doubles the time that a process takes to start.
+Alembic is imported inside functions, because its import doubles the start time of a process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute as Role
 from sqlalchemy import Connection
 
-from smp.adapters.postgres.errors import Translated, translation
+from smp.adapters.postgres.errors import translate, translate_driver_errors
 from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.pool import PostgresPool
@@ -34,12 +34,12 @@ Progress = Callable[[str], None]
 
 
 def head() -> str:
-    """The revision of the schema that this program works on."""
+    """Return the revision of the schema that this program needs."""
     return _HEAD
 
 
 async def current(pool: PostgresPool) -> str | None:
-    """The revision of the database's schema; ``None`` where it was never migrated. Raises StorageUnavailable."""
+    """Return the revision of the database's schema; ``None`` if it was never migrated. Raises StorageUnavailable."""
     known = await pool.row(_HAS_VERSION)
     if known is None or not known[0]:
         return None
@@ -48,24 +48,24 @@ async def current(pool: PostgresPool) -> str | None:
 
 
 async def migrate(url: str, progress: Progress | None = None, to: str = "head") -> None:
-    """Bring the database at ``url`` to the revision ``to``, all or nothing; ``progress`` is called for each one.
+    """Migrate the database at ``url`` to the revision ``to``, all or nothing; calls ``progress`` for each applied one.
 
-    Any number of processes may do this at once: one migrates, the others wait for it and find nothing to do.
+    Any number of processes may do this at the same time: one migrates, and the others wait and find nothing to do.
 
     Raises:
-        StorageUnavailable: where the database does not answer.
-        TransactionConflict: where another migration, or a lock on a table, was waited for in vain.
+        StorageUnavailable: if the database does not answer.
+        TransactionConflict: if another migration, or a lock on a table, is not free in time.
     """
     await _run(url, "upgrade", to, progress)
 
 
 async def undo(url: str, revision: str = "base") -> None:
-    """Take the database back to ``revision``; the data of what is undone are lost. Raises as :func:`migrate`."""
+    """Downgrade the database to ``revision``; data of later revisions are lost. Raises as :func:`migrate`."""
     await _run(url, "downgrade", revision, None)
 
 
 def sql() -> str:
-    """The SQL of all migrations, for those who would rather read it, or run it by other means."""
+    """Return the SQL of all migrations."""
     from alembic import command  # noqa: PLC0415 - see above
 
     output = io.StringIO()
@@ -80,7 +80,7 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
     servers = HostSelector(url, Role.primary)
 
     async def connect() -> asyncpg.Connection[Any]:
-        with Translated():
+        with translate_driver_errors():
             return await servers.connect(_CONNECT_TIMEOUT_S)
 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
@@ -95,7 +95,7 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
 
 
 def _apply(connection: Connection, direction: str, revision: str, progress: Progress | None) -> None:
-    """Alembic's command in the transaction that is open on ``connection``."""
+    """Run Alembic's command in the open transaction of ``connection``."""
     from alembic import command  # noqa: PLC0415 - see above
     from alembic.runtime.migration import MigrationInfo  # noqa: PLC0415
 
@@ -108,25 +108,25 @@ def _apply(connection: Connection, direction: str, revision: str, progress: Prog
     (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
 
 
-def _config(output: io.StringIO) -> Any:  # noqa: ANN401 - a class of Alembic's, imported late
+def _config(output: io.StringIO) -> Any:  # noqa: ANN401 - a class of Alembic, which is imported late
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     config = Config(output_buffer=output)
-    # Alembic's options interpolate "%".
+    # Alembic interpolates "%" in its options.
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
     return config
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What keeps a migration from being tried comes out translated; what is wrong with one comes out as it is."""
+    """Translate errors that prevent a migration from running; an error of a migration itself is raised unchanged."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - see above
 
     try:
         yield
     except DBAPIError as error:
         metadata = getattr(error.orig, "__cause__", None)
-        translated = translation(metadata) if isinstance(metadata, Exception) else None
+        translated = translate(metadata) if isinstance(metadata, Exception) else None
         if isinstance(translated, StorageUnavailable):
             raise translated from error
         raise

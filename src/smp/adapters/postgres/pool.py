@@ -18,7 +18,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute as Role
 
 from smp.adapters.postgres.error_kinds import ErrorKind, kind_of, kind_of_translated
-from smp.adapters.postgres.errors import Translated
+from smp.adapters.postgres.errors import translate_driver_errors
 from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
 from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
@@ -124,19 +124,19 @@ class PostgresPool:
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return all rows of the statement, which runs in a separate transaction. Raises StorageUnavailable."""
         async with self.connection() as connection:
-            with Translated():
+            with translate_driver_errors():
                 return await statement.rows(connection, **values)
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
         """Return the first row of the statement, which runs in a separate transaction. Raises StorageUnavailable."""
         async with self.connection() as connection:
-            with Translated():
+            with translate_driver_errors():
                 return await statement.row(connection, **values)
 
     async def run(self, statement: Statement, /, **values: object) -> int:
         """Run the statement in a separate transaction; return how many rows it wrote. Raises StorageUnavailable."""
         async with self.connection() as connection:
-            with Translated():
+            with translate_driver_errors():
                 return await statement.run(connection, **values)
 
     async def close(self) -> None:
@@ -155,7 +155,7 @@ class PostgresPool:
 
     async def _acquire(self) -> Connection:
         started_at = perf_counter()
-        with Translated():
+        with translate_driver_errors():
             if self._slots.locked():
                 await self._wait_for_slot()
             else:

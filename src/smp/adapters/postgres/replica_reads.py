@@ -1,8 +1,8 @@
-"""Reads that may be a little stale, from a replica as long as it is there and near, otherwise from the primary.
+"""Reads that may be slightly stale: from a replica while it answers and lags little, otherwise from the primary.
 
-How near it is, is measured by what both servers agree on, their place in the write-ahead log: a replica that has
-replayed the place at which the primary was a second ago shows the data of a second ago at least. No clocks are
-compared; a primary on which nothing happens makes no replica look late; one that is cut off is noticed.
+The lag is measured by positions in the write-ahead log: a replica that has replayed the position at which the primary
+was a second ago has the data of a second ago or newer. So no clocks are compared, an idle primary does not make a
+replica look late, and a replica that is cut off is noticed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log = structlog.stdlib.get_logger("smp.replica")
 
 
 class ReadSource(StrEnum):
-    """Who answered, and why not the replica."""
+    """The source of a read: the replica, or the primary with the reason."""
 
     REPLICA = "replica"
     AWAY = "away"
@@ -49,15 +49,15 @@ class ReadSource(StrEnum):
 
 
 class ReplicaReadsObserver(Protocol):
-    """Hears of every read, and of every look at the replica."""
+    """An observer of reads and of probes of the replica."""
 
     @abstractmethod
     def read(self, source: ReadSource) -> None:
-        """A read was answered; by the primary unless the source says otherwise."""
+        """A read was sent to this source."""
 
     @abstractmethod
     def seen(self, lag_s: float | None) -> None:
-        """The replica's data are at most so many seconds old; ``None`` where that is not known."""
+        """A probe found that the replica's data are at most so many seconds old; ``None`` if that is unknown."""
 
 
 class SilentReplicaReadsObserver(ReplicaReadsObserver):
@@ -72,16 +72,16 @@ class SilentReplicaReadsObserver(ReplicaReadsObserver):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaLimits:
-    """How far a replica may lag, how often it is looked at, and what the primary bears when it is not used.
+    """The limits of a replica, and of the primary while the replica is not used.
 
-    ``rest_s`` is how long a replica that did not answer is left alone; one that lagged too far is taken again when it
-    lags less than half of what it may. ``at_once`` reads of the primary are under way at most while the replica is not
-    used, so that lists never take the connections that access checks need; others wait for ``wait_s``.
+    A replica that did not answer is not used for ``cooldown_s``; one that lagged more than ``lag_s`` is used again when
+    it lags less than half of that. While the replica is not used, at most ``max_concurrency`` reads run on the primary,
+    so that lists do not take the connections that access checks need; others wait for ``wait_s``.
     """
 
     lag_s: float = 10.0
-    look_every_s: float = 1.0
-    look_timeout_s: float = 0.5
+    probe_every_s: float = 1.0
+    probe_timeout_s: float = 0.5
     cooldown_s: float = 5.0
     max_concurrency: int = 2
     wait_s: float = 0.9
@@ -91,10 +91,10 @@ LIMITS: Final = ReplicaLimits()
 
 
 class ReplicaReads:
-    """Where lists and statistics are read. Without a replica all is read from the primary, and nothing is watched.
+    """The source of lists and statistics; without a replica, the primary.
 
-    What the replica could not answer, for it went away, or gave the statement up in favour of what it replays, or does
-    not know the newest schema yet, is asked of the primary at once.
+    A read that fails on the replica is repeated on the primary at once. The replica may be gone, may have cancelled the
+    statement in favour of replay, or may not have the newest schema yet.
     """
 
     def __init__(
@@ -108,29 +108,29 @@ class ReplicaReads:
         self._replica = replica
         self._limits = limits
         self._instead = asyncio.Semaphore(limits.max_concurrency)
-        self._marks: deque[tuple[float, int]] = deque(maxlen=int(limits.lag_s / limits.look_every_s) + 2)
+        self._marks: deque[tuple[float, int]] = deque(maxlen=int(limits.lag_s / limits.probe_every_s) + 2)
         self._as_of: float | None = None
         self._rests_until = 0.0
-        self._why_not: ReadSource | None = ReadSource.BEHIND  # until it was looked at
+        self._why_not: ReadSource | None = ReadSource.BEHIND  # until the first probe
         self._last_logged = ""
         self._observer: ReplicaReadsObserver = observer or SilentReplicaReadsObserver()
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
-        """All rows that the statement gives. Raises StorageUnavailable."""
+        """Return all rows of the statement. Raises StorageUnavailable."""
         return await self._read(lambda pool: pool.rows(statement, **values))
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
-        """The first row that the statement gives. Raises StorageUnavailable."""
+        """Return the first row of the statement. Raises StorageUnavailable."""
         return await self._read(lambda pool: pool.row(statement, **values))
 
     @property
     def lag_s(self) -> float | None:
-        """How old the replica's data are at most; ``None`` where that is not known."""
+        """The greatest age of the replica's data; ``None`` if it is unknown."""
         return None if self._as_of is None else _now() - self._as_of
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Self]:
-        """Looks at the replica again and again while the context is open."""
+        """Probe the replica regularly while the context is open."""
         if self._replica is None:
             yield self
             return
@@ -143,17 +143,17 @@ class ReplicaReads:
                 await task
 
     async def probe(self) -> None:
-        """See how near the replica is; decides whether it is read from until the next look."""
+        """Measure the lag, and decide whether the replica is used until the next probe."""
         if self._replica is None or _now() < self._rests_until:
             return
-        # Without the primary's place the replica's data only grow older.
+        # Without the primary's position the replica's data only grow older.
         with suppress(StorageUnavailable, StorageIntegrityError):
-            self._marks.append((_now(), await _place(self._primary, _WRITTEN)))
+            self._marks.append((_now(), await _position(self._primary, _WRITTEN)))
         if self._is_full:
             return
         try:
-            async with asyncio.timeout(self._limits.look_timeout_s):
-                replayed = await _place(self._replica, _REPLAYED)
+            async with asyncio.timeout(self._limits.probe_timeout_s):
+                replayed = await _position(self._replica, _REPLAYED)
         except (StorageUnavailable, StorageIntegrityError, TimeoutError):
             self._leave()
             return
@@ -167,17 +167,17 @@ class ReplicaReads:
         allowed_s = self._limits.lag_s if self._why_not is None else self._limits.lag_s / 2
         if lag_s is not None and lag_s <= allowed_s:
             self._why_not = None
-            self._say(_READ_FROM)
+            self._log_change(_READ_FROM)
         else:
             self._why_not = ReadSource.BEHIND
-            # At the first looks nothing is known where the primary is busy: worth no alarm.
+            # The lag is unknown at the first probes if the primary is busy, which is no reason to warn.
             proven_at = self._marks[0][0] if self._as_of is None and self._marks else self._as_of
             if proven_at is not None and _now() - proven_at > self._limits.lag_s:
-                self._say("the replica is too far behind; the primary is read instead")
+                self._log_change("the replica is too far behind; the primary is read instead")
 
     def _leave(self) -> None:
-        """Read the primary until the replica answers again, and for some seconds at least."""
-        self._say("the replica does not answer; the primary is read instead")
+        """Use the primary until the replica answers again, and for ``cooldown_s`` at least."""
+        self._log_change("the replica does not answer; the primary is read instead")
         self._why_not, self._as_of = ReadSource.AWAY, None
         self._marks.clear()
         self._rests_until = _now() + self._limits.cooldown_s
@@ -187,16 +187,16 @@ class ReplicaReads:
         while True:
             try:
                 await self.probe()
-            except Exception:  # noqa: BLE001 - the loop must outlive everything that one look can meet
-                _log.exception("the replica could not be looked at; it will be tried again")
-            await asyncio.sleep(self._limits.look_every_s)
+            except Exception:  # noqa: BLE001 - the loop must outlive every error of a probe
+                _log.exception("the probe of the replica failed; the next one follows")
+            await asyncio.sleep(self._limits.probe_every_s)
 
     async def _read(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         if self._replica is None:
             return await ask(self._primary)
         source = self._why_not
         if source is None and (self.lag_s or 0) > self._limits.lag_s:
-            source = ReadSource.BEHIND  # since the last look
+            source = ReadSource.BEHIND  # since the last probe
         if source is None:
             try:
                 answer = await ask(self._replica)
@@ -204,7 +204,7 @@ class ReplicaReads:
                 source = ReadSource.CONFLICT
             except StorageUnavailable:
                 if self._is_full:
-                    raise  # it has more to do than it can, and the primary has enough of its own
+                    raise  # the replica is overloaded, and the primary must not take its reads
                 self._leave()
                 source = ReadSource.AWAY
             else:
@@ -228,8 +228,8 @@ class ReplicaReads:
     def _is_full(self) -> bool:
         return self._replica is not None and self._replica.in_use == self._replica.size
 
-    def _say(self, what: str) -> None:
-        """Once, and again only when something else was said."""
+    def _log_change(self, what: str) -> None:
+        """Log a state when it changes."""
         if what == self._last_logged:
             return
         self._last_logged = what
@@ -239,13 +239,13 @@ class ReplicaReads:
             _log.warning(what, lag_limit_s=self._limits.lag_s)
 
 
-async def _place(pool: PostgresPool, statement: Statement) -> int:
-    """A place in the write-ahead log. Raises StorageUnavailable where there is none."""
+async def _position(pool: PostgresPool, statement: Statement) -> int:
+    """Read a position in the write-ahead log. Raises StorageUnavailable if there is none."""
     row = await pool.row(statement)
     if row is None or row[0] is None:
         raise StorageUnavailable
-    place: int = row[0]
-    return place
+    position: int = row[0]
+    return position
 
 
 def _now() -> float:

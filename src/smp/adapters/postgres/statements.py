@@ -1,7 +1,8 @@
-"""Statements: SQLAlchemy writes them once, the driver runs them.
+"""SQL statements, compiled once and run by the driver.
 
-SQLAlchemy's own execution costs several times what the driver does, so a statement is compiled on its first use to
-SQL with numbered parameters, and from then on only the values are put in order.
+Most statements are written as SQL text with ``:names`` for parameters; those that are composed are SQLAlchemy Core
+expressions. SQLAlchemy compiles both on first use to SQL with numbered parameters. After that only the values are put
+in order, because SQLAlchemy's own execution costs several times as much as the driver's.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = Record
-"""One row; its columns by name."""
+"""A row; columns are read by name."""
 
 _JSONB_VERSION: Final = b"\x01"  # what PostgreSQL's binary form of jsonb begins with; the rest is the text
 
 
 class Connection(Protocol):
-    """What is needed of the driver's connections; every call raises what the driver raises."""
+    """A connection of the driver; every call raises the driver's errors."""
 
     async def fetch(self, query: str, /, *args: object, timeout: float | None = None) -> list[Row]:  # noqa: ASYNC109 - the driver's
-        """All rows."""
+        """Return all rows."""
 
-    async def fetchrow(self, query: str, /, *args: object, timeout: float | None = None) -> Row | None:  # noqa: ASYNC109 - …
-        """The first row."""
+    async def fetchrow(self, query: str, /, *args: object, timeout: float | None = None) -> Row | None:  # noqa: ASYNC109 - the driver's
+        """Return the first row."""
 
-    async def execute(self, query: str, /, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 - …
-        """The command's tag."""
+    async def execute(self, query: str, /, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 - the driver's
+        """Return the command's tag."""
 
     async def copy_records_to_table(
         self,
@@ -43,9 +44,9 @@ class Connection(Protocol):
         *,
         records: Iterable[Sequence[object]],
         columns: Sequence[str],
-        timeout: float,  # noqa: ASYNC109 - …
+        timeout: float,  # noqa: ASYNC109 - the driver's
     ) -> str:
-        """The command's tag."""
+        """Return the command's tag."""
 
     def is_closed(self) -> bool:
         """Whether it can no longer be used."""
@@ -54,15 +55,15 @@ class Connection(Protocol):
         """Whether a transaction is open on it."""
 
     async def close(self) -> None:
-        """Close it in good order: cancel what runs, and say good-bye."""
+        """Cancel the running statement, then close the connection in an orderly way."""
 
     def terminate(self) -> None:
-        """Close it at once, whatever it does."""
+        """Close the connection at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """The statement as the driver takes it; ``names`` are the parameters in their order."""
+    """A statement in the driver's form; ``names`` are the parameters in order."""
 
     sql: str
     names: tuple[str, ...]
@@ -70,9 +71,9 @@ class _Compiled:
 
 
 class Statement:
-    """One statement; values are given by the names of its parameters, each of them and no other.
+    """A statement; it takes one value for each of its parameters, by name.
 
-    ``timeout_s`` overrides the connection's limit on how long an answer may take.
+    ``timeout_s`` replaces the connection's time limit for an answer.
     """
 
     def __init__(self, clause: ClauseElement, timeout_s: float | None = None) -> None:
@@ -81,26 +82,26 @@ class Statement:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The parameters that want a value."""
+        """The parameters that need a value."""
         return frozenset(self._compiled.names) - frozenset(self._compiled.constants)
 
     async def rows(self, connection: Connection, /, **values: object) -> list[Row]:
-        """All rows that it gives."""
+        """Return all rows."""
         return await connection.fetch(self._compiled.sql, *self._in_order(values), timeout=self._timeout_s)
 
     async def row(self, connection: Connection, /, **values: object) -> Row | None:
-        """The first row that it gives."""
+        """Return the first row."""
         return await connection.fetchrow(self._compiled.sql, *self._in_order(values), timeout=self._timeout_s)
 
     async def run(self, connection: Connection, /, **values: object) -> int:
-        """How many rows it wrote."""
+        """Run it, and return how many rows it wrote."""
         tag = await connection.execute(self._compiled.sql, *self._in_order(values), timeout=self._timeout_s)
         return int(tag.rpartition(" ")[2])
 
     def _in_order(self, values: dict[str, object]) -> list[object]:
         compiled = self._compiled
         if len(values) + len(compiled.constants) != len(compiled.names):
-            raise TypeError(f"the statement wants {sorted(self.names)}, not {sorted(values)}")
+            raise TypeError(f"the statement needs {sorted(self.names)}, not {sorted(values)}")
         return [values[name] if name in values else compiled.constants[name] for name in compiled.names]
 
     @cached_property
@@ -113,12 +114,12 @@ class Statement:
 
 
 def sql(written: str, timeout_s: float | None = None) -> Statement:
-    """A statement written out, with ``:names`` for its parameters."""
+    """Make a statement from SQL text with ``:names`` for its parameters."""
     return Statement(text(written), timeout_s)
 
 
 async def set_codecs(connection: asyncpg.Connection[Any]) -> None:
-    """Let the connection read and write ``jsonb`` as Python values."""
+    """Make the connection read and write ``jsonb`` as Python values."""
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from smp.adapters.postgres.errors import NO_CONTEXT, ErrorContext, Translated
+from smp.adapters.postgres.errors import NO_CONTEXT, ErrorContext, translate_driver_errors
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Connection, Row, Statement
 from smp.application.errors import StorageUnavailable, TransactionConflict
@@ -34,29 +34,29 @@ class Transaction:
 
     async def begin(self) -> None:
         """Open it. Raises StorageUnavailable."""
-        with Translated():
+        with translate_driver_errors():
             await self._connection.execute("BEGIN")
 
-    async def rows(self, statement: Statement, facts: ErrorContext = NO_CONTEXT, /, **values: object) -> list[Row]:
-        """All rows that the statement gives; ``facts`` are what a refusal would have to name."""
-        with Translated(facts):
+    async def rows(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> list[Row]:
+        """All rows that the statement gives; ``context`` are what a refusal would have to name."""
+        with translate_driver_errors(context):
             return await statement.rows(self._connection, **values)
 
-    async def row(self, statement: Statement, facts: ErrorContext = NO_CONTEXT, /, **values: object) -> Row | None:
-        """The first row that the statement gives; ``facts`` are what a refusal would have to name."""
-        with Translated(facts):
+    async def row(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> Row | None:
+        """The first row that the statement gives; ``context`` are what a refusal would have to name."""
+        with translate_driver_errors(context):
             return await statement.row(self._connection, **values)
 
-    async def run(self, statement: Statement, facts: ErrorContext = NO_CONTEXT, /, **values: object) -> int:
-        """How many rows the statement wrote; ``facts`` are what a refusal would have to name."""
-        with Translated(facts):
+    async def run(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> int:
+        """How many rows the statement wrote; ``context`` are what a refusal would have to name."""
+        with translate_driver_errors(context):
             return await statement.run(self._connection, **values)
 
     async def copy(
         self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]], timeout_s: float
     ) -> None:
         """Write many rows by COPY."""
-        with Translated():
+        with translate_driver_errors():
             await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=timeout_s)
 
     def mark_aborted(self) -> None:
@@ -75,7 +75,7 @@ class Transaction:
         if self._is_aborted:
             raise StorageIntegrityError("transaction_aborted")
         self._refuse_lost()
-        with Translated(committing=True):
+        with translate_driver_errors(committing=True):
             tag = await self._connection.execute("COMMIT")
         # PostgreSQL answers COMMIT in a failed transaction politely, with the tag of what it did instead.
         if tag != _COMMITTED:
@@ -85,12 +85,12 @@ class Transaction:
     async def roll_back(self) -> None:
         """Undo it. Raises StorageUnavailable, and then the server has undone it, or will."""
         self._refuse_lost()
-        with Translated():
+        with translate_driver_errors():
             await self._connection.execute("ROLLBACK")
 
     def _refuse_lost(self) -> None:
         """Nothing can be sent on a connection that is known to be lost. Raises StorageUnavailable."""
-        with Translated():
+        with translate_driver_errors():
             is_lost = self._connection.is_closed()
         if is_lost:
             raise StorageUnavailable

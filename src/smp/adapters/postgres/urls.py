@@ -1,4 +1,4 @@
-"""URLs of databases: of one server, or of several of which one is the primary."""
+"""URLs of databases with one host or several."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WITHOUT_VARIABLE: Final = ("sslpassword", "service")
 
 
 def driver_url(url: str) -> str:
-    """The URL as the driver reads it: without SQLAlchemy's name for the driver. Raises ValueError where it is none."""
+    """Return the URL without SQLAlchemy's name for the driver. Raises ValueError if it is not a database URL."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         raise ValueError("the database URL must begin with postgresql://")
@@ -31,17 +31,17 @@ def driver_url(url: str) -> str:
 
 
 def server_urls(url: str) -> Sequence[str]:
-    """The URL once for each server that it names, in its order.
+    """Return one URL for each host that the URL names, in their order.
 
-    Servers are named as libpq has it: ``postgresql://user@one:5432,two:5432/name``, or in the query,
-    ``postgresql://user@/name?host=one,two&port=5432,5432``, where one port may stand for all.
+    Hosts are named as in libpq: ``postgresql://user@one:5432,two:5432/name``, or in the query,
+    ``postgresql://user@/name?host=one,two&port=5432,5432``, where one port may apply to all.
 
     Raises:
-        ValueError: where it is no URL.
+        ValueError: if it is not a database URL.
     """
     netloc, rest = _NETLOC.split(driver_url(url), maxsplit=1)[1:]
     account, at, hosts = netloc.rpartition("@")
-    # Each server's is parsed by itself: the parser of newer Pythons takes brackets only right behind the account.
+    # Each is parsed separately: the parser of newer Pythons accepts brackets only directly after the account.
     urls = [f"postgresql://{account}{at}{host}{rest}" for host in hosts.split(",")]
     parts = [urlsplit(each) for each in urls]
     query = parse_qs(parts[0].query)
@@ -53,9 +53,9 @@ def server_urls(url: str) -> Sequence[str]:
 def _by_query(parts: SplitResult, query: dict[str, list[str]], hosts: Sequence[str]) -> Sequence[str]:
     ports = query.get("port", ["5432"])[-1].split(",")
     if len(ports) not in {1, len(hosts)}:
-        raise ValueError("the database URL has another number of ports than of hosts")
+        raise ValueError("the database URL must have one port, or one for each host")
     return [
-        # Not urlunsplit, which leaves out the slashes before an empty host.
+        # urlunsplit would leave out the slashes before an empty host.
         f"postgresql://{parts.netloc}{parts.path}?{urlencode(query | {'host': [host], 'port': [port]}, doseq=True)}"
         for host, port in zip_longest(hosts, ports, fillvalue=ports[0])
     ]
