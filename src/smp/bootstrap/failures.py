@@ -1,4 +1,4 @@
-"""What people are told of errors: one clear line that says what to do."""
+"""Messages for errors of commands: one line that says what happened and what to do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CAUSES_MAX = 10
 
 
 def explain(error: Exception, database: str) -> Failure:
-    """What a person is told of ``error``; ``database`` names the one that was used, without secrets."""
+    """Explain ``error``; ``database`` names the database in use, without secrets."""
     if isinstance(error, SettingsInvalid):
         return Failure(error.problems, EXIT_ASKED_WRONGLY)
     if isinstance(error, ValidationError):
@@ -48,8 +48,8 @@ def explain(error: Exception, database: str) -> Failure:
 def _trouble(error: Exception, database: str) -> str | None:
     if isinstance(error, DomainError | TransactionConflict | OutcomeUnknown):
         return f"{error}{_ADVICE.get(type(error), '')}"
-    if (told := database_trouble(error, database)) is not None:
-        return told
+    if (message := database_trouble(error, database)) is not None:
+        return message
     if isinstance(error, ApplicationError):
         return str(error)
     if isinstance(error, PermissionError):
@@ -60,7 +60,7 @@ def _trouble(error: Exception, database: str) -> str | None:
 
 
 def database_trouble(error: BaseException, database: str) -> str | None:
-    """What is wrong with the database, found in ``error`` or what caused it; ``None`` where it is not that."""
+    """Explain an error of the database, found in ``error`` or its causes; ``None`` if there is none."""
     storage = False
     for cause in _causes(error):
         storage = storage or isinstance(cause, StorageUnavailable)
@@ -92,7 +92,7 @@ def _by_sqlstate(sqlstate: str, cause: BaseException, database: str) -> str:
 
 
 def _is_away(error: OSError) -> bool:
-    """Whether nobody answered, as against something being wrong with the way there."""
+    """Whether the server did not answer; otherwise the address or the network is wrong."""
     away = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.ETIMEDOUT, errno.EPIPE, None}
     return isinstance(error, TimeoutError | ConnectionError) or error.errno in away
 
@@ -103,7 +103,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         if current is None:
             return
         yield current
-        # SQLAlchemy keeps what the driver raised in an attribute.
+        # SQLAlchemy keeps the driver's error in an attribute.
         current = current.__cause__ or getattr(current, "orig", None) or current.__context__
 
 

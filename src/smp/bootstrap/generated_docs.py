@@ -1,4 +1,4 @@
-"""Documents that are drawn from the code: ``python -m smp.bootstrap.generated_docs`` writes them anew.
+"""Documents that are generated from the code; ``python -m smp.bootstrap.generated_docs`` writes them.
 
 A test holds the files against :data:`DOCUMENTS`; another generated document is another line there.
 """

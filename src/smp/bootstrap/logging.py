@@ -132,7 +132,7 @@ def _without_secrets(key: object, value: object, depth: int) -> object:  # noqa:
 
 
 def _one_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Nobody can forge a line of the console log: what follows a line end is indented, which no line of ours is."""
+    """Indent text after a line end, so that a value cannot forge a line of the console log."""
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             event[key] = "\n".join(map(_escaped, value.splitlines())) if key == "exception" else _escaped(value)

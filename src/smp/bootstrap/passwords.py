@@ -6,5 +6,5 @@ from smp.adapters.system.token_generator import SecretsTokenGenerator
 
 
 def new_password() -> str:
-    """256 random bits, as a session token has them: nobody guesses it, and no policy refuses it."""
+    """Generate a password of 256 random bits, as in a session token; every password policy accepts it."""
     return SecretsTokenGenerator().new()

@@ -56,7 +56,7 @@ class ProcessServices(CliServices):
         ]
 
     def explain(self, error: Exception) -> Failure:
-        """What a person is told of ``error``."""
+        """Explain ``error``."""
         from smp.bootstrap.database import describe
         from smp.bootstrap.failures import explain
 
@@ -95,7 +95,7 @@ class ProcessServices(CliServices):
                 await container.close()
 
     def serve(self, reporter: StartupReporter) -> None:
-        """Answer requests until told to stop."""
+        """Answer requests until a stop."""
         from smp.bootstrap.serve import serve
 
         serve(self._settings(), reporter)

@@ -1,4 +1,4 @@
-"""``smp serve``: getting the database ready, then running the workers until told to stop."""
+"""``smp serve``: prepare the database, then run the workers until a stop."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from smp.bootstrap.workers import run_workers, share_metrics
 from smp.domain.errors import EmailTaken
 
 FIRST_ADMIN_EMAIL: Final = "admin@localhost"
-"""The first administrator of a development platform, where the settings name none."""
+"""The first administrator of a development platform whose settings name none."""
 
 _log = structlog.stdlib.get_logger("smp.serve")
 
 
 class LogStartupReporter(StartupReporter):
-    """Tells the log, for nobody sits at the terminal."""
+    """A reporter that writes to the log, for production."""
 
     def notice(self, text: str) -> None:
-        """As a line of level warning."""
+        """Log a warning."""
         _log.warning(text)
 
     def admin_created(self, email: str, generated_password: str | None) -> None:
-        """Without the password: a log is kept. None is generated in production."""
+        """Log the email address only: a log must not have a password. None is generated in production."""
         if generated_password is not None:
             raise AssertionError("a generated password would be lost")
         _log.info("first administrator made", email=email)
 
     def starting(self, address: str, database: str) -> None:
-        """Where to look."""
+        """Log the address and the database."""
         _log.info("starting", address=address, database=database)
 
 
@@ -54,9 +54,9 @@ def serve(settings: Settings, reporter: StartupReporter) -> None:
     """Answer requests until SIGTERM or SIGINT; then finish those under way, and return.
 
     Raises:
-        SettingsInvalid, PortUnavailable, EmbeddedPostgresError, SchemaMismatch, StorageUnavailable: where it
+        SettingsInvalid, PortUnavailable, EmbeddedPostgresError, SchemaMismatch, StorageUnavailable: if it
             cannot start.
-        WorkersFailed: where the workers ended by themselves.
+        WorkersFailed: if the workers ended by themselves.
     """
     reporter = LogStartupReporter() if settings.environment is Environment.PRODUCTION else reporter
     _check_blocklist(settings)
@@ -76,8 +76,8 @@ def _check_blocklist(settings: Settings) -> None:
     try:
         CommonPasswordList(settings.password_blocklist).load()
     except (OSError, ValueError) as error:
-        told = f"SMP_PASSWORD_BLOCKLIST names {settings.password_blocklist}, which cannot be used: {error}"
-        raise SettingsInvalid((told,)) from error
+        problem = f"SMP_PASSWORD_BLOCKLIST names {settings.password_blocklist}, which cannot be used: {error}"
+        raise SettingsInvalid((problem,)) from error
 
 
 async def _prepare(settings: Settings, reporter: StartupReporter) -> None:

@@ -68,8 +68,8 @@ def run_workers(settings: Settings) -> None:
     from granian.server import Server  # noqa: PLC0415
 
     if sys.platform == "linux":
-        # Workers are copies of this process. From Python 3.14 on they would begin anew: what is set up for copies
-        # (register_at_fork, the socket that holds the port) would not reach them, and the memory would double.
+        # Workers are copies of this process. From Python 3.14 on they would not be by default: they would lack
+        # what copies inherit (register_at_fork, the socket that holds the port), and need twice the memory.
         multiprocessing.set_start_method("fork", force=True)
     server = Server(
         "smp.bootstrap.http:create_app",

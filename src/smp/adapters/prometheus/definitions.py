@@ -41,7 +41,7 @@ class Family:
 
     name: str
     kind: Kind
-    tells: str
+    help: str
     labels: Mapping[str, Sequence[str]] = field(default_factory=lambda: _NO_LABELS)
     workers: Workers = Workers.ADDED
     buckets_s: Sequence[float] = ()
@@ -150,7 +150,7 @@ PASSWORDS_REFUSED: Final = Family(
 PAYMENTS: Final = Family(
     "smp_payments_total",
     Kind.COUNTER,
-    "Charges asked of the payment gateway. `required`: nobody can be charged here; `unavailable`: no answer;"
+    "Charges asked of the payment gateway. `required`: there is no payment provider; `unavailable`: no answer;"
     " `invalid`: no such payment method.",
     {"outcome": ("charged", "declined", "required", "unavailable", "invalid")},
 )
@@ -181,8 +181,8 @@ JOB_SUCCEEDED_AT: Final = Family(
 SWEEP_LAG: Final = Family(
     "smp_sweep_lag_seconds",
     Kind.GAUGE,
-    "How long the oldest subscription that is over, and not yet written so, has been over; 0 for none. Whoever sweeps:"
-    " it is read from the database. No answer depends on it, but events are as late.",
+    "How long the oldest subscription that the expiry job has not ended yet has been over; 0 for none. It is read from"
+    " the database, so it covers all processes. No answer depends on it, but events are as late.",
     workers=Workers.NEWEST,
 )
 OVERDUE: Final = Family(
@@ -241,7 +241,7 @@ FAMILIES: Final = (
     READY,
     BUILD,
 )
-"""All of ours, in the order of the documentation."""
+"""All metrics of SMP, in the order of the documentation."""
 
 PROCESS_FAMILIES: Final = (
     Family("process_cpu_seconds_total", Kind.COUNTER, "Processor time, of all workers."),
@@ -251,7 +251,7 @@ PROCESS_FAMILIES: Final = (
     Family("process_max_fds", Kind.GAUGE, "File descriptors that one worker may have."),
     Family("process_start_time_seconds", Kind.GAUGE, "When the oldest worker started, in Unix time."),
 )
-"""What the client library tells of processes, on Linux."""
+"""The metrics of processes that the client library has on Linux."""
 
 
 def metrics_markdown() -> str:
@@ -260,18 +260,18 @@ def metrics_markdown() -> str:
         [
             "# Metrics",
             "",
-            "What `/metrics` tells Prometheus, for all workers of one `smp serve` together. How to read them, alerts,",
+            "The metrics at `/metrics`, for all workers of one `smp serve` together. How to read them, alerts,",
             "dashboard and traces: [observability](observability.md). No label has a value that a caller made: there",
             "is no series for a user, an address or a plan. A histogram has the series `…_bucket` (with `le`),",
             "`…_sum` and `…_count`.",
             "",
-            "| metric | type | labels | what it tells |",
+            "| metric | type | labels | meaning |",
             "| --- | --- | --- | --- |",
             *_rows(FAMILIES),
             "",
             "On Linux also, of the worker processes:",
             "",
-            "| metric | type | labels | what it tells |",
+            "| metric | type | labels | meaning |",
             "| --- | --- | --- | --- |",
             *_rows(PROCESS_FAMILIES),
             "",
@@ -285,4 +285,4 @@ def _rows(families: Iterable[Family]) -> Iterable[str]:
             f"`{label}`" + (f": {', '.join(f'`{value}`' for value in values)}" if values else "")
             for label, values in family.labels.items()
         )
-        yield f"| `{family.name}` | {family.kind} | {labels or 'none'} | {family.tells} |"
+        yield f"| `{family.name}` | {family.kind} | {labels or 'none'} | {family.help} |"

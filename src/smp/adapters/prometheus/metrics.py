@@ -19,7 +19,7 @@ class Metrics:
     media_type: Final = "text/plain; version=0.0.4"
 
     def __init__(self) -> None:
-        # When a series began is a second series of the text format for each of them, which nobody asks for.
+        # The creation time of each series would double the number of series in the text format.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._families: dict[str, Counter | Gauge | Histogram] = {
@@ -52,10 +52,10 @@ class Metrics:
 def _registered(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
     labels = tuple(family.labels)
     if family.kind is Kind.COUNTER:
-        return Counter(family.name, family.tells, labels, registry=registry)
+        return Counter(family.name, family.help, labels, registry=registry)
     if family.kind is Kind.GAUGE:
-        return Gauge(family.name, family.tells, labels, registry=registry, multiprocess_mode=family.workers.value)
-    return Histogram(family.name, family.tells, labels, registry=registry, buckets=family.buckets_s)
+        return Gauge(family.name, family.help, labels, registry=registry, multiprocess_mode=family.workers.value)
+    return Histogram(family.name, family.help, labels, registry=registry, buckets=family.buckets_s)
 
 
 def _of(kind: type[Series], family: Counter | Gauge | Histogram, labels: tuple[str, ...]) -> Series:

@@ -1,4 +1,4 @@
-"""Those who hear of what happens, and count it."""
+"""Observers that count events."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ReplicaMetrics:
         self._metrics.counter(REPLICA_READS, outcome).inc()
 
     def seen(self, lag_s: float | None) -> None:
-        """The replica was looked at; its lag is told as other states are, by who looks at them."""
+        """Ignore it: the lag is a gauge, which is sampled."""
 
 
 class AccessMetrics:

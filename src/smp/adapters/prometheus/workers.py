@@ -52,7 +52,7 @@ class ProcessMetrics(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """One figure of each kind; a process that ends meanwhile is left out."""
+        """One figure of each kind; a process that ends during this is left out."""
         found: dict[str, list[Metric]] = {}
         for pid in self._pids():
             for metric in _of_process(pid):
@@ -66,7 +66,7 @@ class ProcessMetrics(Collector):
 
 
 class _Living(Collector):
-    """Tells nothing, but has the dead forgotten before the others are asked."""
+    """A collector without metrics that removes ended processes before the others are collected."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Argon2id in threads of its own, a bounded number at a time."""
+"""Argon2id in separate threads, a limited number at a time."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Argon2Cost:
 
 
 class Argon2PasswordHasher(PasswordHasher):
-    """Argon2id (RFC 9106), ``concurrency`` at once and ``queue`` waiting; whoever comes then is told to come later.
+    """Argon2id (RFC 9106): ``concurrency`` hashes at a time, ``queue`` more wait, and any further one is refused.
 
-    So at most ``concurrency`` times ``cost.memory_kib`` is in use, and nobody waits longer than ``queue`` hashes take.
+    So at most ``concurrency`` times ``cost.memory_kib`` is in use, and a caller waits for ``queue`` hashes at most.
     Passwords are compared in Unicode normalization form C (UAX #15), so that a word typed on two systems is one word.
     """
 
@@ -100,7 +100,7 @@ class Argon2PasswordHasher(PasswordHasher):
             except VerifyMismatchError:
                 return Verification(matches=False)
             except (Argon2Error, InvalidHashError, UnicodeEncodeError):
-                pass  # No hash, so nobody's password either: go on and take the time.
+                pass  # Not a hash, so no password matches; continue, so that it takes as long.
         with suppress(Argon2Error):
             self._argon2.verify(self._nobodys_hash, password)
         return Verification(matches=False)
@@ -116,7 +116,7 @@ class Argon2PasswordHasher(PasswordHasher):
         except BaseException:
             self._give_place_back()
             raise
-        # The place is given back when the thread is done, also where the caller has gone away meanwhile.
+        # The slot is released when the thread is done, even if the caller was cancelled.
         future.add_done_callback(lambda _: self._give_place_back())
         return await asyncio.wrap_future(future)
 
@@ -136,6 +136,6 @@ def _bytes(password: str) -> bytes:
 
 
 def _unmatchable_hash(cost: Argon2Cost) -> str:
-    """A hash of this cost that nobody has a password for: verifying against it takes as long and fails."""
+    """Return a hash of this cost that no password matches; verification takes as long as with a real one."""
     salt, digest = (b64encode(bytes(length)).decode().rstrip("=") for length in (SALT_BYTES, HASH_BYTES))
     return f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}${salt}${digest}"

@@ -8,7 +8,7 @@ from smp.application.ports.clock import Clock
 
 
 class SystemClock(Clock):
-    """Tells the machine's time; that machines agree is left to NTP."""
+    """The clock of the machine; NTP keeps the clocks of several machines together."""
 
     async def now(self) -> datetime:
         """The present instant, aware and in UTC, to the microsecond."""

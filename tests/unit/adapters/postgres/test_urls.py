@@ -45,9 +45,9 @@ def test_a_url_names_its_servers_in_their_order(url: str, servers: Sequence[str]
     assert server_urls(url) == servers
 
 
-def test_every_server_has_a_port_or_all_have_one() -> None:
-    """Two ports for three servers are a slip."""
-    with pytest.raises(ValueError, match="number of ports"):
+def test_hosts_have_one_port_each_or_one_for_all() -> None:
+    """Two ports for three hosts are refused."""
+    with pytest.raises(ValueError, match="one port, or one for each host"):
         server_urls("postgresql:///d?host=a,b,c&port=1,2")
 
 
