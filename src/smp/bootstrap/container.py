@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dishka import STRICT_VALIDATION, AsyncContainer, Provider, make_async_container
 
+from smp.bootstrap.postgres_provider import PostgresProvider
 from smp.bootstrap.providers import (
     ClockProvider,
-    PostgresProvider,
     SettingsProvider,
     SystemProvider,
     TestClockProvider,

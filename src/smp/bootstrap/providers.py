@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 from dishka import AnyOf, Provider, Scope, decorate, from_context, provide
 
 from smp.adapters.payments.none import NoPayments
 from smp.adapters.payments.simulated import SimulatedPayments
-from smp.adapters.postgres.access_reader import PostgresAccessReader
-from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
-from smp.adapters.postgres.integrity import PostgresIntegrityChecker
-from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
-from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import (
-    PLAIN_CONNECTIONS,
-    ConnectionClass,
-    PoolSettings,
     PostgresPool,
-    create_pool,
 )
-from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
-from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver, SilentReplicaReadsObserver
-from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
-from smp.adapters.postgres.session_activity import PostgresSessionActivity
-from smp.adapters.postgres.session_reader import PostgresSessionReader
-from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
-from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.adapters.postgres.test_clock import PostgresTestClock
-from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
-from smp.adapters.postgres.user_reader import PostgresUserReader
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.adapters.system.backoff import JitteredBackoff
@@ -63,27 +45,15 @@ from smp.application.expiry import ExpiryRun
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptionsHandler
 from smp.application.jobs.purge_expired import PurgeExpiredHandler
 from smp.application.password_policy import PasswordPolicy
-from smp.application.ports.access_reader import AccessReader
-from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.backoff import Backoff
 from smp.application.ports.clock import Clock, SettableClock
 from smp.application.ports.common_passwords import CommonPasswords
 from smp.application.ports.entitlement_changes import EntitlementChanges, IgnoredEntitlementChanges
 from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.id_generator import IdGenerator
-from smp.application.ports.integrity_checker import IntegrityChecker
-from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
-from smp.application.ports.plan_reader import PlanReader
-from smp.application.ports.retention_cleanup import RetentionCleanup
-from smp.application.ports.session_activity import SessionActivity
-from smp.application.ports.session_reader import SessionReader
-from smp.application.ports.statistics_reader import StatisticsReader
-from smp.application.ports.subscription_reader import SubscriptionReader
 from smp.application.ports.token_generator import TokenGenerator
-from smp.application.ports.unit_of_work import UnitOfWorkFactory
-from smp.application.ports.user_reader import UserReader
 from smp.application.queries.authenticate import AuthenticateHandler
 from smp.application.queries.check_access import CheckAccessHandler
 from smp.application.queries.get_current_subscription import GetCurrentSubscriptionHandler
@@ -158,62 +128,6 @@ class SystemProvider(Provider):
     def payments(self, settings: Settings) -> PaymentGateway:
         """Who takes the money."""
         return SimulatedPayments() if settings.payments is Payments.SIMULATED else NoPayments()
-
-
-class PostgresProvider(Provider):
-    """Everything that is kept in PostgreSQL, over one pool, and what may be stale over a replica's."""
-
-    scope = Scope.APP
-    unit_of_work = provide(PostgresUnitOfWorkFactory, provides=UnitOfWorkFactory)
-    plans = provide(PostgresPlanReader, provides=PlanReader)
-    users = provide(PostgresUserReader, provides=UserReader)
-    sessions = provide(PostgresSessionReader, provides=SessionReader)
-    session_activity = provide(PostgresSessionActivity, provides=SessionActivity)
-    subscriptions = provide(PostgresSubscriptionReader, provides=SubscriptionReader)
-    access = provide(PostgresAccessReader, provides=AccessReader)
-    statistics = provide(PostgresStatisticsReader, provides=StatisticsReader)
-    api_keys = provide(PostgresApiKeyReader, provides=ApiKeyReader)
-    integrity = provide(PostgresIntegrityChecker, provides=IntegrityChecker)
-    throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
-    housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
-
-    pool_observer = provide(SilentPoolObserver, provides=PoolObserver)
-    replica_observer = provide(SilentReplicaReadsObserver, provides=ReplicaReadsObserver)
-
-    @provide
-    def connection_class(self) -> ConnectionClass:
-        """The driver's class of connections."""
-        return PLAIN_CONNECTIONS
-
-    @provide
-    async def pool(
-        self, settings: Settings, observer: PoolObserver, connection_class: ConnectionClass
-    ) -> AsyncIterator[PostgresPool]:
-        """Connections, opened when they are needed and closed with the container."""
-        if settings.database_url is None:
-            raise AssertionError("a container needs a database; see smp.bootstrap.database.open_database")
-        pool_settings = PoolSettings(size=settings.database_pool_size)
-        pool = await create_pool(settings.database_url, pool_settings, observer, connection_class)
-        yield pool
-        await pool.close()
-
-    @provide
-    async def lists(
-        self,
-        settings: Settings,
-        pool: PostgresPool,
-        observer: ReplicaReadsObserver,
-        connection_class: ConnectionClass,
-    ) -> AsyncIterator[ReplicaReads]:
-        """The source of lists and statistics: the replica, if there is one."""
-        if settings.database_replica_url is None:
-            yield ReplicaReads(pool)
-            return
-        replica_settings = PoolSettings(size=settings.database_pool_size, read_only=True)
-        replica = await create_pool(settings.database_replica_url, replica_settings, connection_class=connection_class)
-        async with ReplicaReads(pool, replica, observer=observer).watching() as lists:
-            yield lists
-        await replica.close()
 
 
 class ClockProvider(Provider):
