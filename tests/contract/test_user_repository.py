@@ -7,7 +7,7 @@ import pytest
 
 from smp.domain.errors import EmailTaken, StaleVersion, StorageIntegrityError, UserNotFound
 from smp.domain.user.user import Email, Role, User
-from tests.support.builders import IDS, PASSWORD, a_user, an_admin
+from tests.support.builders import IDS, PASSWORD, a_cause, a_user, an_admin
 from tests.support.storage import Storage
 from tests.support.waiting import made_to_wait
 
@@ -22,7 +22,7 @@ async def disable(storage: Storage, user_id: UUID) -> None:
     """Disable the user in a transaction of its own."""
     async with storage.unit_of_work() as work:
         user = await work.users.get(user_id, for_change=True)
-        await work.users.save(user.with_access(user.role, disabled=True))
+        await work.users.save(user.change_access(user.role, disabled=True, new_metadata=a_cause))
         await work.commit()
 
 
@@ -78,15 +78,30 @@ async def test_saving_keeps_password_role_and_switch_alone(storage: Storage) -> 
     ann = a_user()
     await storage.keep(ann)
     changed = replace(
-        ann.with_password("another hash").with_access(Role.ADMIN, disabled=True),
+        replace(ann, events=())
+        .change_password("another hash", a_cause())
+        .change_access(Role.ADMIN, disabled=True, new_metadata=a_cause),
         email=Email("eve@example.com"),
-        events=(),
     )
     async with storage.unit_of_work() as work:
         await work.users.save(changed)
         await work.commit()
-    assert await fetch(storage, ann.id) == replace(changed, email=ann.email)
-    assert await storage.event_types() == ["user.registered"]
+    assert await fetch(storage, ann.id) == replace(changed, email=ann.email, events=())
+    assert await storage.event_types() == [
+        "user.registered",
+        "user.password_changed",
+        "user.role_changed",
+        "user.disabled",
+    ]
+
+
+async def test_a_user_that_was_changed_since_cannot_be_saved(storage: Storage) -> None:
+    ann = a_user()
+    await storage.keep(ann)
+    await disable(storage, ann.id)
+    async with storage.unit_of_work() as work:
+        with pytest.raises(StaleVersion):
+            await work.users.save(replace(ann, events=()).change_password("another hash", a_cause()))
 
 
 async def test_an_unknown_user_cannot_be_saved(storage: Storage) -> None:
@@ -99,7 +114,7 @@ async def test_an_unknown_user_cannot_be_saved(storage: Storage) -> None:
 async def test_enabled_admins_are_counted(storage: Storage) -> None:
     """Disabled ones and users do not count; changes of one's own do."""
     await storage.keep(a_user(), an_admin(), an_admin("b@example.com"))
-    disabled = an_admin("c@example.com").with_access(Role.ADMIN, disabled=True)
+    disabled = replace(an_admin("c@example.com"), disabled=True)
     async with storage.unit_of_work() as work:
         assert await work.users.lock_enabled_admins() == 2
         await work.users.add(disabled)
@@ -115,7 +130,7 @@ async def test_a_user_that_is_to_be_changed_is_protected(storage: Storage) -> No
     async with storage.unit_of_work() as work:
         user = await work.users.get(ann.id, for_change=True)
         async with made_to_wait(disable(storage, ann.id)):
-            await work.users.save(user.with_password("another hash"))
+            await work.users.save(user.change_password("another hash", a_cause()))
             await work.commit()
     kept = await fetch(storage, ann.id)
     assert (kept.password_hash, kept.disabled) == ("another hash", True)

@@ -111,25 +111,25 @@ class UseCases:
 
     @property
     def log_out(self) -> LogOutHandler:
-        return LogOutHandler(self.storage.unit_of_work)
+        return LogOutHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
     def change_password(self) -> ChangePasswordHandler:
         return ChangePasswordHandler(
-            self.storage.unit_of_work, self.storage.clock, self.hasher, self.storage.throttle, self.policy
+            self.storage.unit_of_work, self.storage.clock, IDS, self.hasher, self.storage.throttle, self.policy
         )
 
     @property
     def change_user_access(self) -> UpdateUserAccessHandler:
-        return UpdateUserAccessHandler(self.storage.unit_of_work)
+        return UpdateUserAccessHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
     def end_session(self) -> RevokeSessionHandler:
-        return RevokeSessionHandler(self.storage.unit_of_work)
+        return RevokeSessionHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
     def end_other_sessions(self) -> RevokeSessionsHandler:
-        return RevokeSessionsHandler(self.storage.unit_of_work)
+        return RevokeSessionsHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
     def create_api_key(self) -> CreateApiKeyHandler:
@@ -137,7 +137,7 @@ class UseCases:
 
     @property
     def revoke_api_key(self) -> RevokeApiKeyHandler:
-        return RevokeApiKeyHandler(self.storage.unit_of_work, self.storage.clock)
+        return RevokeApiKeyHandler(self.storage.unit_of_work, self.storage.clock, IDS)
 
     @property
     def create_plan(self) -> CreatePlanHandler:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
+
+
+class ApiKeyEventType(StrEnum):
+    """The types of API key events."""
+
+    CREATED = "api_key.created"
+    REVOKED = "api_key.revoked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from smp.adapters.memory.store import MemoryStore
@@ -107,7 +109,7 @@ async def test_only_the_first_admin_is_made_where_asked(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
     """Users and disabled administrators do not count."""
-    await storage.keep(a_user(), an_admin("disabled@example.com").with_access(Role.ADMIN, disabled=True))
+    await storage.keep(a_user(), replace(an_admin("disabled@example.com"), disabled=True))
     first = CreateAdmin("root@example.com", PASSWORD, only_the_first=True)
     assert await use_cases.create_admin(first, OPERATOR) is not None
     before = store.state

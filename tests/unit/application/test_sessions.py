@@ -157,7 +157,7 @@ async def test_an_outdated_hash_is_made_anew(store: MemoryStore, storage: Storag
 
 
 @pytest.mark.parametrize(
-    "change", [lambda user: user.with_password("x"), lambda user: user.with_access(Role.USER, disabled=True)]
+    "change", [lambda user: replace(user, password_hash="x"), lambda user: replace(user, disabled=True)]
 )
 async def test_what_changed_meanwhile_counts(
     store: MemoryStore, storage: Storage, change: Callable[[User], User]
@@ -248,7 +248,7 @@ async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: M
 
     async def meanwhile() -> None:
         async with storage.unit_of_work() as work:
-            await work.users.save(ann.with_password("changed elsewhere"))
+            await work.users.save(replace(ann, password_hash="changed elsewhere"))
             await work.commit()
 
     with pytest.raises(InvalidCredentials):

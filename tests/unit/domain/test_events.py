@@ -4,9 +4,11 @@ from enum import StrEnum
 
 import pytest
 
+from smp.domain.api_key import ApiKeyEventType
 from smp.domain.events import SubjectType
 from smp.domain.plan.events import PlanEventType
 from smp.domain.subscription.lifecycle import SubscriptionEventType
+from smp.domain.user.session import SessionEventType
 from smp.domain.user.user import UserEventType
 from tests.unit.domain.samples import NOW, PLAN_ID, metadata
 
@@ -17,6 +19,8 @@ from tests.unit.domain.samples import NOW, PLAN_ID, metadata
         (SubscriptionEventType, SubjectType.SUBSCRIPTION),
         (PlanEventType, SubjectType.PLAN),
         (UserEventType, SubjectType.USER),
+        (SessionEventType, SubjectType.SESSION),
+        (ApiKeyEventType, SubjectType.API_KEY),
     ],
 )
 def test_an_event_type_begins_with_the_type_of_its_subject(types: type[StrEnum], subject_type: SubjectType) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
 from smp.domain.user.user import Email, Role, User
-from tests.unit.domain.samples import START, USER, USER_ID, metadata
+from tests.unit.domain.samples import NOW, START, USER, USER_ID, metadata
 
 
 def user(role: Role = Role.USER) -> User:
@@ -38,13 +37,36 @@ def test_a_new_account_is_enabled_and_announced(role: Role) -> None:
 )
 def test_who_can_run_the_platform(role: Role, *, disabled: bool, can: bool) -> None:
     """An administrator who is enabled."""
-    assert user().with_access(role, disabled=disabled).is_enabled_admin is can
+    assert replace(user(), role=role, disabled=disabled).is_enabled_admin is can
 
 
-def test_changes_touch_only_what_they_name() -> None:
-    """A new password or other access leaves the rest, and the old value, as it was."""
-    before = user()
-    assert before.with_password("other") == replace(before, password_hash="other")
-    assert before.with_access(Role.ADMIN, disabled=True) == replace(before, role=Role.ADMIN, disabled=True)
-    assert (before.password_hash, before.role, before.disabled) == ("hash", Role.USER, False)
-    assert replace(before, id=UUID(int=8)) != before
+def test_a_changed_password_is_an_event_without_data() -> None:
+    before = replace(user(), events=())
+    changed = before.change_password("other", metadata(NOW))
+    (event,) = changed.events
+    assert (event.type, event.version, event.user_id, event.data) == ("user.password_changed", 2, before.id, {})
+    assert replace(changed, events=()) == replace(before, password_hash="other", version=2)
+
+
+def test_a_new_hash_of_the_same_password_is_no_event() -> None:
+    before = replace(user(), events=())
+    assert before.with_rehashed_password("other") == replace(before, password_hash="other")
+
+
+def test_role_and_disabling_are_an_event_each_with_before_and_after() -> None:
+    before = replace(user(), events=())
+    changed = before.change_access(Role.ADMIN, disabled=True, new_metadata=lambda: metadata(NOW))
+    assert [(event.type, event.version, event.data) for event in changed.events] == [
+        ("user.role_changed", 2, {"before": {"role": "user"}, "after": {"role": "admin"}}),
+        ("user.disabled", 3, {"before": {"disabled": False}, "after": {"disabled": True}}),
+    ]
+    assert replace(changed, events=()) == replace(before, role=Role.ADMIN, disabled=True, version=3)
+    (enabled,) = (
+        replace(changed, events=()).change_access(Role.ADMIN, disabled=False, new_metadata=lambda: metadata(NOW)).events
+    )
+    assert (enabled.type, enabled.version) == ("user.enabled", 4)
+
+
+def test_access_that_is_as_it_was_makes_no_event() -> None:
+    before = replace(user(), events=())
+    assert before.change_access(before.role, disabled=False, new_metadata=lambda: metadata(NOW)) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
@@ -34,19 +35,18 @@ class MemorySessionRepository(SessionRepository):
         self._transaction.sessions.remove(session_id)
         return True
 
-    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
-        """Delete the user's session with this token, if there is one."""
-        await self._transaction.round_trip()
-        for session in list(self._transaction.sessions.rows()):
-            if session.user_id == user_id and session.token_digest == token_digest:
-                await self.remove(user_id, session.id)
+    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> Sequence[UUID]:
+        """Delete the user's session with this token, and return its id, if there was one."""
+        return await self._remove(user_id, lambda session: session.token_digest == token_digest)
 
-    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
-        """Delete every session of the user, except the session with the given id."""
+    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> Sequence[UUID]:
+        """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
+        return await self._remove(user_id, lambda session: session.id != but)
+
+    async def _remove(self, user_id: UUID, is_wanted: Callable[[Session], bool]) -> Sequence[UUID]:
         await self._transaction.round_trip()
-        for session in list(self._transaction.sessions.rows()):
-            if session.user_id == user_id and session.id != but:
-                await self.remove(user_id, session.id)
+        found = [row.id for row in self._transaction.sessions.rows() if row.user_id == user_id and is_wanted(row)]
+        return [session_id for session_id in found if await self.remove(user_id, session_id)]
 
     @staticmethod
     def _is_same(one: Session, other: Session) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -18,9 +19,11 @@ _of_user = delete(sessions).where(sessions.c.user_id == bindparam("user_id"))
 
 _ADD: Final = Statement(insert(sessions))
 _REMOVE: Final = Statement(_of_user.where(sessions.c.id == bindparam("session_id")))
-_REMOVE_BY_DIGEST: Final = Statement(_of_user.where(sessions.c.token_digest == bindparam("token_digest")))
-_REMOVE_ALL: Final = Statement(_of_user)
-_REMOVE_OTHERS: Final = Statement(_of_user.where(sessions.c.id != bindparam("session_id")))
+_REMOVE_BY_DIGEST: Final = Statement(
+    _of_user.where(sessions.c.token_digest == bindparam("token_digest")).returning(sessions.c.id)
+)
+_REMOVE_ALL: Final = Statement(_of_user.returning(sessions.c.id))
+_REMOVE_OTHERS: Final = Statement(_of_user.where(sessions.c.id != bindparam("session_id")).returning(sessions.c.id))
 
 
 class PostgresSessionRepository(SessionRepository):
@@ -37,13 +40,15 @@ class PostgresSessionRepository(SessionRepository):
         """End the user's session; whether there was one."""
         return await self._transaction.run(_REMOVE, user_id=user_id, session_id=session_id) == 1
 
-    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
-        """End the user's session with this token, where there is one."""
-        await self._transaction.run(_REMOVE_BY_DIGEST, user_id=user_id, token_digest=token_digest)
+    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> Sequence[UUID]:
+        """Delete the user's session with this token, and return its id, if there was one."""
+        rows = await self._transaction.rows(_REMOVE_BY_DIGEST, user_id=user_id, token_digest=token_digest)
+        return [row["id"] for row in rows]
 
-    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
-        """End every session of the user, but this one where it is given."""
+    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> Sequence[UUID]:
+        """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
         if but is None:
-            await self._transaction.run(_REMOVE_ALL, user_id=user_id)
+            rows = await self._transaction.rows(_REMOVE_ALL, user_id=user_id)
         else:
-            await self._transaction.run(_REMOVE_OTHERS, user_id=user_id, session_id=but)
+            rows = await self._transaction.rows(_REMOVE_OTHERS, user_id=user_id, session_id=but)
+        return [row["id"] for row in rows]

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
 from smp.application.errors import InvalidCredentials, Overloaded
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.clock import Clock
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher, Verification
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.session_revocation import record_revoked
+from smp.domain.user.session import RevocationReason
 from smp.domain.user.user import User
 
 
@@ -29,6 +33,7 @@ class ChangePasswordHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
+    ids: IdGenerator
     hasher: PasswordHasher
     throttle: LoginThrottle
     policy: PasswordPolicy
@@ -50,12 +55,14 @@ class ChangePasswordHandler:
             raise InvalidCredentials
         await self.throttle.succeeded(user.email.key, command.source)
         password_hash = await self.hasher.hash(command.new_password)
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             current = await work.users.get(user.id, for_change=True)
             if current.password_hash != user.password_hash:
                 raise InvalidCredentials
-            await work.users.save(current.with_password(password_hash))
-            await work.sessions.remove_all(user.id, but=caller.session_id)
+            await work.users.save(current.change_password(password_hash, new_metadata()))
+            revoked = await work.sessions.remove_all(user.id, but=caller.session_id)
+            await record_revoked(work, user.id, revoked, RevocationReason.PASSWORD_CHANGED, new_metadata)
             await work.commit()
 
     async def _verify(self, user: User, command: ChangePassword) -> Verification:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from smp.application.caller import Caller
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import ApiKeyView
-from smp.domain.api_key import ApiKey
+from smp.domain.api_key import ApiKey, ApiKeyEventType
 from smp.domain.errors import ValidationError
 from smp.domain.text import is_storable
 
@@ -46,8 +47,10 @@ class CreateApiKeyHandler:
         if not command.name.strip() or len(command.name) > NAME_MAX or not is_storable(command.name):
             raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
         secret = f"smp_{self.tokens.new()}"
-        key = ApiKey(self.ids.new(), command.name, self.tokens.digest(secret), await self.clock.now())
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
+        key = ApiKey(self.ids.new(), command.name, self.tokens.digest(secret), new_metadata.at)
         async with self.unit_of_work() as work:
             await work.api_keys.add(key)
+            await work.events.record([new_metadata().event(ApiKeyEventType.CREATED, key.id, {"name": key.name})])
             await work.commit()
         return NewApiKey(ApiKeyView(key.id, key.name, key.created_at, None), secret)

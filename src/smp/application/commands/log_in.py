@@ -7,6 +7,7 @@ from datetime import datetime
 
 from smp.application.caller import Caller
 from smp.application.errors import InvalidCredentials, Overloaded
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.ports.clock import Clock
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
@@ -14,9 +15,11 @@ from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from smp.application.queries.views import UserView
+from smp.application.session_revocation import record_revoked
 from smp.application.session_token import new_session_token, owner_named_by
-from smp.domain.user.session import Session, SessionPolicy
-from smp.domain.user.user import User, email_key
+from smp.domain.events import Actor, ActorType
+from smp.domain.user.session import RevocationReason, Session, SessionPolicy
+from smp.domain.user.user import Role, User, email_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +89,24 @@ class LogInHandler:
         )
         async with self.unit_of_work() as work:
             if command.presented_token is not None:
-                await self._end(work, command.presented_token)
+                await self._end(work, command.presented_token, _metadata_of(self.ids, user, now))
             current = await work.users.get(user.id, for_change=True)
             if current.disabled or current.password_hash != user.password_hash:
                 raise InvalidCredentials
             if rehashed is not None:
-                await work.users.save(current.with_password(rehashed))
+                await work.users.save(current.with_rehashed_password(rehashed))
             await work.sessions.add(session)
             await work.commit()
         return LoggedIn(UserView.of(current), token, now, now + self.policy.of(current.role).absolute)
 
-    async def _end(self, work: UnitOfWork, token: str) -> None:
-        """Whoever's it is."""
+    async def _end(self, work: UnitOfWork, token: str, new_metadata: EventMetadataFactory) -> None:
+        """End the session with this token, regardless of its owner."""
         owner = owner_named_by(token)
         if owner is not None:
-            await work.sessions.remove_by_digest(owner, self.tokens.digest(token))
+            revoked = await work.sessions.remove_by_digest(owner, self.tokens.digest(token))
+            await record_revoked(work, owner, revoked, RevocationReason.LOGIN, new_metadata)
+
+
+def _metadata_of(ids: IdGenerator, user: User, now: datetime) -> EventMetadataFactory:
+    actor_type = ActorType.ADMIN if user.role is Role.ADMIN else ActorType.USER
+    return EventMetadataFactory(ids, Actor(actor_type, user.id), now)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.application.caller import Caller
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.ports.clock import Clock
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.domain.api_key import ApiKeyEventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,14 @@ class RevokeApiKeyHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
+    ids: IdGenerator
 
     async def __call__(self, command: RevokeApiKey, caller: Caller) -> bool:
         """Revoke it; whether there was such a key that was not revoked."""
-        now = await self.clock.now()
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
-            revoked = await work.api_keys.revoke(command.key_id, now)
+            revoked = await work.api_keys.revoke(command.key_id, new_metadata.at)
+            if revoked:
+                await work.events.record([new_metadata().event(ApiKeyEventType.REVOKED, command.key_id, {})])
             await work.commit()
         return revoked

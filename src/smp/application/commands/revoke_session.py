@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.application.caller import Caller
+from smp.application.event_metadata import EventMetadataFactory
+from smp.application.ports.clock import Clock
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.session_revocation import record_revoked
 from smp.domain.errors import SessionNotFound
+from smp.domain.user.session import RevocationReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,15 @@ class RevokeSessionHandler:
     """Somebody else's session is as unknown as none."""
 
     unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: IdGenerator
 
     async def __call__(self, command: RevokeSession, caller: Caller) -> None:
         """End it. Raises SessionNotFound."""
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             if not await work.sessions.remove(command.user_id, command.session_id):
                 raise SessionNotFound(command.session_id)
+            revoked = [command.session_id]
+            await record_revoked(work, command.user_id, revoked, RevocationReason.REVOKED, new_metadata)
             await work.commit()

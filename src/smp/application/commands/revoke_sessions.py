@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.application.caller import Caller
+from smp.application.event_metadata import EventMetadataFactory
+from smp.application.ports.clock import Clock
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.session_revocation import record_revoked
+from smp.domain.user.session import RevocationReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,14 @@ class RevokeSessionsHandler:
     """The sessions end on the server at once, for every process."""
 
     unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: IdGenerator
 
     async def __call__(self, command: RevokeSessions, caller: Caller) -> None:
         """End them. Raises UserNotFound."""
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             user = await work.users.get(command.user_id)
-            await work.sessions.remove_all(user.id, but=caller.session_id if command.keep_current else None)
+            revoked = await work.sessions.remove_all(user.id, but=caller.session_id if command.keep_current else None)
+            await record_revoked(work, user.id, revoked, RevocationReason.REVOKED, new_metadata)
             await work.commit()

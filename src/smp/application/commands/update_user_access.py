@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from smp.application.caller import Caller
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.outcomes import UserOutcome
+from smp.application.ports.clock import Clock
+from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.views import UserView
+from smp.application.session_revocation import record_revoked
 from smp.domain.errors import LastAdmin
+from smp.domain.user.session import RevocationReason
 from smp.domain.user.user import Role
 
 
@@ -27,6 +32,8 @@ class UpdateUserAccessHandler:
     """Works on that user's very next request; disabling ends all sessions."""
 
     unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: IdGenerator
 
     async def __call__(self, command: UpdateUserAccess, caller: Caller) -> UserOutcome:
         """The user as it now is.
@@ -35,19 +42,22 @@ class UpdateUserAccessHandler:
             UserNotFound: where there is none.
             LastAdmin: where nobody could run the platform any more.
         """
+        new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             # Administrators first, then the user: two who demote each other meet here and not in a deadlock.
             enabled_admins = await work.users.lock_enabled_admins()
             user = await work.users.get(command.user_id, for_change=True)
-            changed = user.with_access(
+            changed = user.change_access(
                 user.role if command.role is None else command.role,
                 disabled=user.disabled if command.disabled is None else command.disabled,
+                new_metadata=new_metadata,
             )
             if user.is_enabled_admin and not changed.is_enabled_admin and enabled_admins == 1:
                 raise LastAdmin
-            if changed != user:
+            if changed.events:
                 await work.users.save(changed)
                 if changed.disabled:
-                    await work.sessions.remove_all(user.id)
+                    revoked = await work.sessions.remove_all(user.id)
+                    await record_revoked(work, user.id, revoked, RevocationReason.USER_DISABLED, new_metadata)
             await work.commit()
         return UserOutcome(UserView.of(changed))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -31,6 +33,23 @@ class Session:
     last_seen_at: datetime
     source: str
     user_agent: str
+
+
+class SessionEventType(StrEnum):
+    """The types of session events. Login is no event, nor is the end of a session by time."""
+
+    REVOKED = "session.revoked"
+
+
+class RevocationReason(StrEnum):
+    """Why a session was ended before its time."""
+
+    LOGIN = "login"
+    """The browser that presented it signed in again."""
+    LOGOUT = "logout"
+    REVOKED = "revoked"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+    USER_DISABLED = "user_disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +93,9 @@ class SessionRepository(Protocol):
         """Delete the user's session, and return whether there was one."""
 
     @abstractmethod
-    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> None:
-        """Delete the user's session with this token, if there is one."""
+    async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> Sequence[UUID]:
+        """Delete the user's session with this token, and return its id, if there was one."""
 
     @abstractmethod
-    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> None:
-        """Delete every session of the user, except the session with the given id."""
+    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> Sequence[UUID]:
+        """Delete every session of the user, except the given one, and return the ids of the deleted ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -60,6 +61,10 @@ class UserEventType(StrEnum):
     """The types of user events."""
 
     REGISTERED = "user.registered"
+    PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - a name
+    ROLE_CHANGED = "user.role_changed"
+    DISABLED = "user.disabled"
+    ENABLED = "user.enabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,27 @@ class User:
         """Whether this user can run the platform now."""
         return self.role is Role.ADMIN and not self.disabled
 
-    def with_password(self, password_hash: str) -> User:
-        """Return the account with another password hash."""
+    def change_password(self, password_hash: str, metadata: EventMetadata) -> User:
+        """Return the account with another password."""
+        return replace(self, password_hash=password_hash)._record(UserEventType.PASSWORD_CHANGED, metadata, {})
+
+    def with_rehashed_password(self, password_hash: str) -> User:
+        """Return the account with a new hash of the same password, which is no event."""
         return replace(self, password_hash=password_hash)
 
-    def with_access(self, role: Role, *, disabled: bool) -> User:
-        """Return the account with this role, enabled or disabled."""
-        return replace(self, role=role, disabled=disabled)
+    def change_access(self, role: Role, *, disabled: bool, new_metadata: Callable[[], EventMetadata]) -> User:
+        """Return the account with this role, enabled or disabled; each of the two changes is an event."""
+        user = self
+        if role is not self.role:
+            data: dict[str, object] = {"before": {"role": self.role.value}, "after": {"role": role.value}}
+            user = replace(user, role=role)._record(UserEventType.ROLE_CHANGED, new_metadata(), data)
+        if disabled is not self.disabled:
+            type_ = UserEventType.DISABLED if disabled else UserEventType.ENABLED
+            data = {"before": {"disabled": self.disabled}, "after": {"disabled": disabled}}
+            user = replace(user, disabled=disabled)._record(type_, new_metadata(), data)
+        return user
+
+    def _record(self, type_: UserEventType, metadata: EventMetadata, data: Mapping[str, object]) -> User:
+        version = self.version + 1
+        event = metadata.event(type_, self.id, data, user_id=self.id, version=version)
+        return replace(self, version=version, events=(*self.events, event))
