@@ -116,7 +116,7 @@ async def test_terms_are_those_it_was_made_under(storage: Storage) -> None:
     assert view is not None
     assert view.plan == PlanReference(PRO.id, "pro", "Pro Plus", 1)
     assert (view.price, view.features) == (PRO.revision.terms.price, PRO.revision.terms.features)
-    assert (await storage.access.standing(ANN.id)) == EntitlementSnapshot(
+    assert (await storage.access.snapshot(ANN.id)) == EntitlementSnapshot(
         Status.ACTIVE, active.ends_at, None, "pro", PRO.revision.terms.features
     )
 
@@ -176,20 +176,20 @@ async def test_events_are_oldest_first(storage: Storage) -> None:
 
 async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
     """As it was written: whoever decides by it knows the time. None where there never was one."""
-    assert await storage.access.standing(ANN.id) is None
-    assert await storage.access.standing(IDS.new()) is None
+    assert await storage.access.snapshot(ANN.id) is None
+    assert await storage.access.snapshot(IDS.new()) is None
     trial = a_trial(ANN, PRO).cancel_at_period_end(a_cause())
     await storage.keep(trial, an_active(BOB, LIFE))
     features = PRO.revision.terms.features
-    assert await storage.access.standing(ANN.id) == EntitlementSnapshot(
+    assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
         Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features
     )
     await save(storage, kept(trial).cancel_now(a_cause(NOW + DAY)))
-    standing = await storage.access.standing(ANN.id)
-    assert standing == EntitlementSnapshot(Status.CANCELLED, TRIAL_END, None, "pro", features)
+    snapshot = await storage.access.snapshot(ANN.id)
+    assert snapshot == EntitlementSnapshot(Status.CANCELLED, TRIAL_END, None, "pro", features)
     new = an_active(ANN, LIFE, NOW + DAY)
     await storage.keep(new)
-    assert await storage.access.standing(ANN.id) == EntitlementSnapshot(
+    assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
         Status.ACTIVE, None, None, "life", LIFE.revision.terms.features
     )
 
@@ -199,11 +199,11 @@ async def test_features_keep_their_types(storage: Storage) -> None:
     terms = some_terms(yes=True, no=False, one=1, none=0, word="true", largest=2**53 - 1)
     typed = a_plan("typed", terms)
     await storage.keep(typed, an_active(ANN, typed))
-    standing = await storage.access.standing(ANN.id)
+    snapshot = await storage.access.snapshot(ANN.id)
     view = await storage.subscriptions.current(ANN.id, NOW)
-    assert standing is not None
+    assert snapshot is not None
     assert view is not None
-    for features in (standing.features, view.features):
+    for features in (snapshot.features, view.features):
         assert {key: (type(value), value) for key, value in features.items()} == {
             key: (type(value), value) for key, value in terms.features.items()
         }

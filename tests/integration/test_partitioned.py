@@ -37,7 +37,7 @@ async def recognise(storage: Storage, ann: User, _: Plan) -> None:
 
 async def check_access(storage: Storage, ann: User, _: Plan) -> None:
     """As the gate does, after it knows who asks."""
-    assert await storage.access.standing(ann.id) is not None
+    assert await storage.access.snapshot(ann.id) is not None
 
 
 async def look(storage: Storage, ann: User, _: Plan) -> None:

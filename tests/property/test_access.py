@@ -72,11 +72,11 @@ def test_until_is_the_first_instant_at_which_time_changes_the_answer(
     others: list[datetime],
 ) -> None:
     """So a caller may keep an answer until then, and no longer."""
-    standing = EntitlementSnapshot(written, ends_at, ends_at if is_scheduled else None, "pro", values)
+    snapshot = EntitlementSnapshot(written, ends_at, ends_at if is_scheduled else None, "pro", values)
     for asked in others:
-        decision = decide(standing, feature, asked)
+        decision = decide(snapshot, feature, asked)
         for later in others:
             if asked <= later and (decision.until is None or later < decision.until):
-                assert decide(standing, feature, later) == decision
+                assert decide(snapshot, feature, later) == decision
         if decision.until is not None:
-            assert decide(standing, feature, decision.until).status is not decision.status
+            assert decide(snapshot, feature, decision.until).status is not decision.status

@@ -222,13 +222,13 @@ class SubscriptionHistory(RuleBasedStateMachine):
         """Status and access by the instant alone, whether or not a sweep came by."""
         for kept, promise in zip(self.kept, self.promises, strict=True):
             assert kept.status_at(self.now) is promise.status(self.now)
-            standing = EntitlementSnapshot(kept.status, kept.ends_at, kept.cancel_at, "pro", FEATURES)
-            decision = decide(standing, "export", self.now)
+            snapshot = EntitlementSnapshot(kept.status, kept.ends_at, kept.cancel_at, "pro", FEATURES)
+            decision = decide(snapshot, "export", self.now)
             over_at = promise.over_at()
             assert decision.allowed == (over_at is None or self.now < over_at)
             assert decision.allowed == (decision.reason is Reason.GRANTED)
             if over_at is not None:
-                assert not decide(standing, "export", max(over_at, self.now)).allowed
+                assert not decide(snapshot, "export", max(over_at, self.now)).allowed
 
     @invariant()
     def a_reader_sees_what_the_sweep_will_write(self) -> None:

@@ -1,1 +1,1 @@
-"""Use cases: one file each; they own their transactions and know the world by ports alone."""
+"""The use cases, one in each file. They own their transactions, and use everything outside through ports."""

@@ -1,4 +1,4 @@
-"""Who may run which use case: one table, for every driver.
+"""The permissions: one table of who may run which use case, for HTTP, the command line and jobs alike.
 
 A test fails for a use case without a row, and for a row without a use case.
 """
@@ -58,7 +58,7 @@ from smp.domain.scopes import Scope
 
 
 class Audience(Enum):
-    """The callers who need no scope."""
+    """The callers who may run a use case without a scope."""
 
     ANYONE = auto()
     SIGNED_IN = auto()
@@ -81,22 +81,22 @@ SIGNED_IN: Final = Permission(Audience.SIGNED_IN)
 
 
 def anyone_or(scope: Scope) -> Permission:
-    """Anyone; callers with the scope may ask for more, which the use case checks."""
+    """Allow anyone; the use case itself checks the scope of callers who ask for more."""
     return Permission(Audience.ANYONE, scope)
 
 
 def signed_in_or(scope: Scope) -> Permission:
-    """A signed-in user, who sees only what is the user's own, or a caller with the scope."""
+    """Allow a signed-in user, who sees only the user's own data, or a caller with the scope."""
     return Permission(Audience.SIGNED_IN, scope)
 
 
 def owner_or(scope: Scope) -> Permission:
-    """The user whom the command is about, or a caller with the scope."""
+    """Allow the user whom the command is about, or a caller with the scope."""
     return Permission(Audience.OWNER, scope)
 
 
 def only(scope: Scope) -> Permission:
-    """A caller with the scope."""
+    """Allow a caller with the scope."""
     return Permission(Audience.NO_ONE, scope)
 
 
@@ -152,16 +152,16 @@ PERMISSIONS: Final[Mapping[type[Any], Permission]] = MappingProxyType(
 
 
 def authorize(caller: Caller, use_case: type[Any], user_id: UUID | None = None) -> None:
-    """Let the caller run the use case, which is about the user ``user_id`` (``None``: about any user).
+    """Check that the caller may run the use case for the user ``user_id`` (``None``: for any user).
 
     Raises:
-        NotAuthenticated: where the caller is anonymous and more is needed.
-        Forbidden: where the caller is known and may not.
+        NotAuthenticated: if the use case is not for everyone, and the caller is anonymous.
+        Forbidden: if the caller is authenticated, but has no permission.
     """
     permission = PERMISSIONS[use_case]
     audience, user = permission.audience, caller.user
     if audience is Audience.OWNER:
-        # The first comparison is much cheaper, and true for most access checks, which are the hot path.
+        # Most calls are access checks, for which the first comparison, which is much cheaper, is true.
         if user is not None and (user.id is user_id or user.id == user_id):
             return
     elif audience is Audience.ANYONE or (audience is Audience.SIGNED_IN and user is not None):

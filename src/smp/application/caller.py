@@ -28,14 +28,14 @@ class Caller:
 
     @classmethod
     def of_session(cls, user: UserView, session_id: UUID) -> Caller:
-        """The user of this session; an administrator has every scope."""
+        """Return the caller for the user of a session; an administrator has every scope."""
         if user.role is Role.ADMIN:
             return cls(Actor(ActorType.ADMIN, user.id), ALL_SCOPES, user, session_id)
         return cls(Actor(ActorType.USER, user.id), NO_SCOPES, user, session_id)
 
     @classmethod
     def of_service(cls, key_id: UUID) -> Caller:
-        """The service that owns this API key."""
+        """Return the caller for the service with this API key."""
         return cls(Actor(ActorType.SERVICE, key_id), SERVICE_SCOPES)
 
     @property
@@ -59,26 +59,26 @@ class Caller:
 
     @property
     def user_id(self) -> UUID:
-        """The signed-in user's id. Raises as :attr:`known_user`."""
+        """The signed-in user's id. Raises the errors of :attr:`known_user`."""
         return self.known_user.id
 
     def is_user(self, user_id: UUID | None) -> bool:
-        """Whether the caller is this user, signed in."""
+        """Return whether the caller is this user, signed in."""
         return self.user is not None and self.user.id == user_id
 
     def require(self, scope: Scope) -> None:
-        """Let callers with the scope pass.
+        """Check that the caller has the scope.
 
         Raises:
-            NotAuthenticated: for an anonymous caller.
-            Forbidden: for a known caller without the scope.
+            NotAuthenticated: for an anonymous caller without the scope.
+            Forbidden: for any other caller without the scope.
         """
         if scope not in self.scopes:
             raise NotAuthenticated if self.identity is None else Forbidden
 
     @property
     def session(self) -> UUID:
-        """The session that the request came with. Raises as :attr:`known_user`."""
+        """The session of the request. Raises the errors of :attr:`known_user`."""
         if self.session_id is None:
             raise NotAuthenticated if self.identity is None else Forbidden
         return self.session_id
@@ -95,4 +95,4 @@ ANONYMOUS: Final = Caller(None)
 """A visitor without a session or key."""
 
 OPERATOR: Final = Caller(SYSTEM, ALL_SCOPES)
-"""The operator at the command line, and the platform's own jobs."""
+"""The operator at the command line, and the jobs of the platform."""

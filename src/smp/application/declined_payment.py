@@ -1,4 +1,4 @@
-"""A declined payment is stored for its idempotency key, though nothing else took effect."""
+"""The storage of a declined payment for its idempotency key."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from smp.application.ports.unit_of_work import UnitOfWorkFactory
 
 
 async def record_decline(unit_of_work: UnitOfWorkFactory, key: IdempotencyKey | None) -> None:
-    """Store the decline in a second transaction, after that of the use case was rolled back.
+    """Store the decline in a second transaction, after the transaction of the use case was rolled back.
 
     Raises:
-        DuplicateRequest: where a repeat has stored its outcome already.
-        StorageUnavailable, OutcomeUnknown: as the unit of work.
+        DuplicateRequest: if a repeated request has stored its outcome already.
+        StorageUnavailable, OutcomeUnknown: see :class:`UnitOfWorkFactory`.
     """
     if key is None:
         return
-    # A repeat that runs at this moment stores what it finds out itself.
+    # If a repeated request is running now, that request stores its own outcome.
     with suppress(RequestInProgress):
         async with unit_of_work(key) as work:
             await work.commit(PaymentDeclinedOutcome())

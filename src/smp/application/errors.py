@@ -1,4 +1,4 @@
-"""Refusals that are not the domain's: who is calling, how often, and whether the platform can answer at all.
+"""The errors of use cases that are not rules of the domain: authentication, limits and availability.
 
 ApplicationError
 ├── NotAuthenticated
@@ -6,9 +6,9 @@ ApplicationError
 ├── Forbidden
 ├── IdempotencyKeyReused
 ├── RequestInProgress
-└── Unavailable                  try again later; ``retry_after_s`` says when
+└── Unavailable                  try again after ``retry_after_s`` seconds
     ├── TooManyAttempts
-    ├── Busy
+    ├── Overloaded
     ├── PaymentUnavailable
     ├── StorageUnavailable
     │   └── TransactionConflict  the whole use case may be run again at once
@@ -21,22 +21,22 @@ from typing import ClassVar
 
 
 class ApplicationError(Exception):
-    """The root."""
+    """The root of the application's errors."""
 
     code: ClassVar[str]
 
 
 class NotAuthenticated(ApplicationError):
-    """The caller is not known: no session or key, or one that is over, or a disabled user."""
+    """A request without a valid session or API key: there is none, it has ended, or the user is disabled."""
 
     code = "not-authenticated"
 
     def __init__(self) -> None:
-        super().__init__("sign in first")
+        super().__init__("the request has no valid session or API key; sign in, or send an API key")
 
 
 class InvalidCredentials(ApplicationError):
-    """Unknown email, wrong password or disabled user: one answer for all."""
+    """A sign-in with an unknown email, a wrong password, or of a disabled user: one error for all of them."""
 
     code = "invalid-credentials"
 
@@ -45,35 +45,35 @@ class InvalidCredentials(ApplicationError):
 
 
 class Forbidden(ApplicationError):
-    """The caller is known and may not do this."""
+    """A request that this caller has no permission for."""
 
     code = "forbidden"
 
     def __init__(self) -> None:
-        super().__init__("this is for administrators")
+        super().__init__("the caller has no permission for this; ask an administrator")
 
 
 class IdempotencyKeyReused(ApplicationError):
-    """The key was used by this caller with another request."""
+    """An idempotency key that the caller has used for a different request."""
 
     code = "idempotency-key-reused"
 
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used with another request; take a new key")
+        super().__init__("this Idempotency-Key was used for a different request; choose a new key")
 
 
 class RequestInProgress(ApplicationError):
-    """The first request with this key still runs."""
+    """An idempotency key whose first request is still running."""
 
     code = "request-in-progress"
     retry_after_s = 1
 
     def __init__(self) -> None:
-        super().__init__("the first request with this Idempotency-Key still runs")
+        super().__init__("the first request with this Idempotency-Key is still running; repeat it in a second")
 
 
 class Unavailable(ApplicationError):
-    """Cannot be answered now; trying again after ``retry_after_s`` seconds makes sense."""
+    """A request that cannot be answered now, but may be after ``retry_after_s`` seconds."""
 
     code = "service-unavailable"
 
@@ -83,50 +83,50 @@ class Unavailable(ApplicationError):
 
 
 class TooManyAttempts(Unavailable):
-    """Too many failed logins for the account or from the source."""
+    """Too many failed sign-ins to the account, or from the source."""
 
     code = "too-many-attempts"
 
     def __init__(self, retry_after_s: int) -> None:
-        super().__init__("too many failed attempts; wait before the next one", retry_after_s)
+        super().__init__(f"too many failed attempts to sign in; try again in {retry_after_s} s", retry_after_s)
 
 
 class Overloaded(Unavailable):
-    """A bounded queue is full."""
+    """A queue of bounded length that is full."""
 
     code = "busy"
 
 
 class PaymentUnavailable(Unavailable):
-    """The payment provider does not answer; nothing was charged and nothing changed."""
+    """A payment provider that does not answer. Nothing was charged or changed."""
 
     code = "payment-unavailable"
 
     def __init__(self) -> None:
-        super().__init__("the payment provider does not answer; nothing was charged and nothing changed", 5)
+        super().__init__("the payment provider does not answer, so nothing was charged or changed; try again later", 5)
 
 
 class StorageUnavailable(Unavailable):
-    """The database does not answer; nothing changed."""
+    """A database that does not answer. Nothing was changed."""
 
     def __init__(self) -> None:
-        super().__init__("the database does not answer; nothing was changed", 2)
+        super().__init__("the database does not answer, so nothing was changed; try again later", 2)
 
 
 class TransactionConflict(StorageUnavailable):
-    """The database gave the transaction up in favour of another; nothing changed, run the use case again."""
+    """A transaction that the database rolled back because of another one. Run the use case again."""
 
 
 class OutcomeUnknown(Unavailable):
-    """The request may have taken effect: the connection broke during the commit, or its outcome cannot be read."""
+    """A request that may have taken effect: the connection broke during the commit, or the outcome is unreadable."""
 
     code = "outcome-unknown"
 
     def __init__(
         self,
         detail: str = (
-            "the database was lost while committing, so the outcome is unknown; "
-            "repeat the request with the same Idempotency-Key, or look before you repeat"
+            "the connection to the database broke during the commit, so the change may have been made or not; "
+            "repeat the request with the same Idempotency-Key, or check the state first"
         ),
     ) -> None:
         super().__init__(detail, 2)

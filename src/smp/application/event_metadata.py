@@ -1,4 +1,4 @@
-"""Making causes: the instant, the actor and a new event id."""
+"""The factory of event metadata."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from smp.domain.events import Actor, EventMetadata
 
 @dataclass(frozen=True, slots=True)
 class EventMetadataFactory:
-    """Gives a cause with a fresh event id at each call; instant and actor stay."""
+    """A factory of metadata with one instant and one actor, and a new event id for each call."""
 
     ids: IdGenerator
     actor: Actor
     at: datetime
 
     def __call__(self) -> EventMetadata:
-        """A new cause."""
+        """Return metadata with a new event id."""
         return EventMetadata(self.at, self.actor, self.ids.new())

@@ -1,7 +1,7 @@
-"""One execution path for every use case, whichever driver asks: the handler, and the decorators around it.
+"""The execution path of every use case: its handler, and the decorators around it.
 
 From the outside in: a span, authorization, the replay of an idempotent request, retries, and the handler. The container
-composes them once (see :mod:`smp.bootstrap.execution`); HTTP, the command line and the jobs are given the result.
+composes them once (see :mod:`smp.bootstrap.execution`), for HTTP, the command line and the jobs alike.
 """
 
 from __future__ import annotations
@@ -24,54 +24,54 @@ Command = TypeVar("Command")
 Result = TypeVar("Result")
 
 ATTEMPTS: Final = 3
-"""How often a use case is run while the database gives its transaction up in favour of another."""
+"""How many times a use case is run in all, if the database rolls its transaction back because of another one."""
 
 
 class Handler(Protocol[Command_contra, Result_co]):
-    """Runs one use case."""
+    """The code that runs one use case."""
 
     @abstractmethod
     async def __call__(self, command: Command_contra, caller: Caller, /) -> Result_co:
-        """Run it for the caller. Raises what the use case refuses."""
+        """Run the use case for the caller. Raises the errors of the use case."""
 
 
 @dataclass(frozen=True, slots=True)
 class WithSpan(Generic[Command, Result]):
-    """Runs the use case inside a span of its name."""
+    """A decorator that runs the use case inside a span with its name."""
 
     handler: Handler[Command, Result]
     name: str
     tracer: UseCaseTracer
 
     async def __call__(self, command: Command, caller: Caller) -> Result:
-        """The result. Raises as the use case."""
+        """Run the use case. Raises its errors."""
         with self.tracer.span(self.name):
             return await self.handler(command, caller)
 
 
 @dataclass(frozen=True, slots=True)
 class WithAuthorization(Generic[Command, Result]):
-    """Runs the use case where the caller may, by the table of permissions."""
+    """A decorator that runs the use case if the table of permissions allows it."""
 
     handler: Handler[Command, Result]
     use_case: type[Any]
     is_about_user: bool
 
     async def __call__(self, command: Command, caller: Caller) -> Result:
-        """The result. Raises NotAuthenticated, Forbidden, and as the use case."""
+        """Run the use case. Raises NotAuthenticated, Forbidden, and the errors of the use case."""
         authorize(caller, self.use_case, cast("Any", command).user_id if self.is_about_user else None)
         return await self.handler(command, caller)
 
 
 @dataclass(frozen=True, slots=True)
 class WithObserver(Generic[Command, Result]):
-    """Passes every result to an observer, which counts it; an error is no result."""
+    """A decorator that passes every result, but no error, to an observer, which counts it."""
 
     handler: Handler[Command, Result]
     observe: Callable[[Result], None]
 
     async def __call__(self, command: Command, caller: Caller) -> Result:
-        """The result. Raises as the use case."""
+        """Run the use case. Raises its errors."""
         result = await self.handler(command, caller)
         self.observe(result)
         return result
@@ -79,31 +79,34 @@ class WithObserver(Generic[Command, Result]):
 
 @dataclass(frozen=True, slots=True)
 class WithReplay(Generic[Command, Result]):
-    """Answers a repeat of an idempotent request with the outcome of the first."""
+    """A decorator that answers a repeated idempotent request with the outcome of the first one."""
 
     handler: Handler[Command, Result]
 
     async def __call__(self, command: Command, caller: Caller) -> Result:
-        """The result, or the stored one marked as replayed. Raises as the use case, and as it did for the first."""
+        """Run the use case, or return the stored outcome, marked as replayed.
+
+        Raises the errors of the use case, and for a repeated request the stored error.
+        """
         try:
             return await self.handler(command, caller)
         except DuplicateRequest as duplicate:
-            # The fingerprint of the request is that of the first, so the outcome is of this use case.
+            # Both requests have the same fingerprint, so the outcome has the type of this use case.
             return cast("Result", replay(duplicate.outcome))
 
 
 @dataclass(frozen=True, slots=True)
 class WithRetries(Generic[Command, Result]):
-    """Runs the use case again, whole, where the database gave its transaction up."""
+    """A decorator that runs the whole use case again after a conflict of transactions."""
 
     handler: Handler[Command, Result]
     backoff: Backoff
 
     async def __call__(self, command: Command, caller: Caller) -> Result:
-        """The result.
+        """Run the use case. Raises its errors.
 
         Raises:
-            TransactionConflict: where every attempt ended in a conflict; otherwise as the use case.
+            TransactionConflict: if every attempt ended in a conflict.
         """
         for attempt in range(1, ATTEMPTS):
             try:

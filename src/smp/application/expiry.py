@@ -1,4 +1,4 @@
-"""Writing what time has done: the ends of subscriptions, with one event each."""
+"""The expiry run: it stores the final status of overdue subscriptions, with one event each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONCURRENCY: Final = 2
 
 @dataclass(slots=True)
 class ExpiryOutcome(JobOutcome):
-    """What a run has ended so far, and what it could not end."""
+    """The subscriptions that a run has ended so far, and those that it could not end."""
 
     expired: int = 0
     cancelled: int = 0
@@ -36,7 +36,7 @@ class ExpiryOutcome(JobOutcome):
 
     @property
     def ended(self) -> int:
-        """How many subscriptions it ended."""
+        """The number of subscriptions that the run has ended."""
         return self.expired + self.cancelled
 
     @property
@@ -60,10 +60,10 @@ def ignore_progress(_: ExpiryOutcome) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryRun:
-    """One run over all subscriptions that time has ended by now.
+    """One run over all overdue subscriptions.
 
-    Runs share the work, because each batch is locked and others skip what is locked. A batch that cannot be written is
-    repeated one by one, so that a bad row affects only itself.
+    Several runs share the work, because each locks its batches and skips locked rows. If a batch cannot be written, its
+    subscriptions are processed one by one, so that a bad row affects only itself.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -72,7 +72,7 @@ class ExpiryRun:
     failures: ErrorReporter
 
     async def run(self, progress: Progress = ignore_progress) -> ExpiryOutcome:
-        """Return what was ended and what could not be. Raises StorageUnavailable."""
+        """End all overdue subscriptions. Raises StorageUnavailable."""
         new_metadata = EventMetadataFactory(self.ids, SYSTEM, await self.clock.now())
         outcome = ExpiryOutcome()
         try:
@@ -92,7 +92,7 @@ class ExpiryRun:
     async def _end_batch(
         self, new_metadata: EventMetadataFactory, after: OverduePosition | None, outcome: ExpiryOutcome
     ) -> Sequence[Subscription]:
-        """End the next batch behind ``after``; return the subscriptions that were overdue, empty at the end."""
+        """End the next batch after the position ``after``, and return it; it is empty at the end."""
         overdue: Sequence[Subscription] = ()
         try:
             async with self.unit_of_work() as work:

@@ -1,8 +1,9 @@
-"""Idempotent requests: the outcome is stored in the transaction of its effect, so that a repeat gets it again.
+"""Idempotent requests: the outcome is stored with its effect, so that a repeated request gets the same outcome.
 
-A command carries the :class:`IdempotencyKey` of its caller, if there is one, to the unit of work. On entering, the unit
-of work reads the key; on committing, it stores the outcome with the effect: both or neither. Only what took effect is
-stored, and a declined payment; a refusal changed nothing, so its repeat is decided again.
+A command passes the caller's :class:`IdempotencyKey`, if there is one, to the unit of work. The unit of work reads the
+key when it is opened, and stores the outcome when it commits: effect and outcome in one transaction. Only the outcome
+of a request that took effect is stored, and a declined payment. Any other error changed nothing, so a repeated request
+is processed again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from smp.application.outcomes import Outcome, PaymentDeclinedOutcome, PlanOutcom
 from smp.domain.errors import PaymentDeclined
 
 RETENTION: Final = timedelta(hours=24)
-"""How long an outcome is given again."""
+"""How long an outcome is stored."""
 
 KEY_LENGTH_MAX: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A request that must take effect once: named by ``caller`` and ``key``, identified by ``fingerprint``."""
+    """The identity of a request that must take effect only once.
+
+    The caller chooses the key. The ``fingerprint`` detects that a key is used again for a different request.
+    """
 
     caller: str
     key: str
@@ -31,12 +35,12 @@ class IdempotencyKey:
 
     @property
     def expired_before(self) -> datetime:
-        """Outcomes of requests that were received before this instant are no longer given."""
+        """The instant before which the outcomes of requests have expired."""
         return self.received_at - RETENTION
 
 
 class DuplicateRequest(Exception):
-    """The request took effect before, with this outcome."""
+    """A request that took effect before, with this outcome."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__("the request took effect before")
@@ -44,7 +48,7 @@ class DuplicateRequest(Exception):
 
 
 class ReplayedPaymentDeclined(PaymentDeclined):
-    """The error of the first request, given to a repeat."""
+    """The error of the first request, raised again for a repeated one."""
 
 
 def replay(outcome: Outcome) -> UserOutcome | PlanOutcome | SubscriptionOutcome:

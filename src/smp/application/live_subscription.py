@@ -1,4 +1,4 @@
-"""The user's live subscription inside a transaction, with what it is bound to."""
+"""The live subscription of a user, as commands change it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smp.domain.subscription.subscription import Subscription
 
 @dataclass(frozen=True, slots=True)
 class LiveSubscription:
-    """A live subscription, protected from others until the transaction ends, and its plan and revision."""
+    """A live subscription, locked until the transaction ends, with its plan and revision."""
 
     subscription: Subscription
     plan: Plan
@@ -27,12 +27,12 @@ class LiveSubscription:
     async def of(
         cls, work: UnitOfWork, user_id: UUID, now: datetime, expected: VersionPrecondition | None
     ) -> LiveSubscription:
-        """The one that is live at ``now``.
+        """Lock and return the user's subscription that is live at ``now``.
 
         Raises:
-            UserNotFound: where there is no such user.
-            NoLiveSubscription: where nothing is live, also where only the sweep is late.
-            StaleVersion: where it is not as expected.
+            UserNotFound: if there is no such user.
+            NoLiveSubscription: if the user has none, or only an overdue one.
+            StaleVersion: if it does not have the expected version.
         """
         subscription = await work.subscriptions.find_open_for_update(user_id)
         if subscription is None or subscription.is_overdue(now):
@@ -43,13 +43,13 @@ class LiveSubscription:
         return cls(subscription, plan, revision)
 
     async def save(self, work: UnitOfWork, changed: Subscription, now: datetime) -> SubscriptionOutcome:
-        """Save the change, if it is one, and commit."""
+        """Save the subscription if it was changed, and commit. Returns the outcome."""
         if changed.events:
             await work.subscriptions.save(changed)
         return await self.commit(work, changed, now)
 
     async def commit(self, work: UnitOfWork, changed: Subscription, now: datetime) -> SubscriptionOutcome:
-        """Commit a change that was saved already; the outcome is stored for the idempotency key, if there is one."""
+        """Commit a change that was saved already, with its outcome, which is returned."""
         outcome = SubscriptionOutcome(SubscriptionView.bound_to(changed, self.plan, self.revision, now))
         await work.commit(outcome)
         return outcome

@@ -1,6 +1,6 @@
-"""The results of commands that may be stored for an idempotency key and given again.
+"""The results of commands, which can be stored for an idempotency key.
 
-Adapters store them under the name of their class: an outcome of a class that was renamed can no longer be read.
+Adapters store the name of the class: after a class is renamed, its stored outcomes can no longer be read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SubscriptionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PaymentDeclinedOutcome:
-    """The payment was declined; nothing was charged and nothing changed."""
+    """A declined payment. Nothing was charged or changed."""
 
 
 Outcome = UserOutcome | PlanOutcome | SubscriptionOutcome | PaymentDeclinedOutcome

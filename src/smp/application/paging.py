@@ -1,4 +1,4 @@
-"""Keyset paging: a page, and the position behind its last item in the list's total order."""
+"""Keyset paging: a page, and the position of its last item in the order of the list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Position = TypeVar("Position")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest(Generic[Position]):
-    """Up to ``limit`` items behind ``after`` (``None``: from the beginning)."""
+    """A request for up to ``limit`` items after the position ``after`` (``None``: from the beginning)."""
 
     limit: int = LIMIT_DEFAULT
     after: Position | None = None
@@ -23,7 +23,7 @@ class PageRequest(Generic[Position]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item, Position]):
-    """The items, and the position to go on from; ``None`` on the last page."""
+    """The items of a page, and the position after which the next page starts; ``None`` on the last page."""
 
     items: Sequence[Item]
     next: Position | None

@@ -1,4 +1,4 @@
-"""Which passwords are taken."""
+"""The rules for passwords."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ LENGTH_FLOOR: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """By length in code points and a list of common ones; nothing is trimmed, anything Unicode is fine.
+    """The rules for passwords: a minimum length in code points, and not on the list of common ones.
 
-    After NIST SP 800-63B-4, section 3.1.1.2: no rules of composition, no expiry.
+    All Unicode characters are allowed, and nothing is trimmed. There are no rules about kinds of characters, and
+    passwords do not expire. Source: NIST SP 800-63B-4, section 3.1.1.2.
     """
 
     common: CommonPasswords
     length_min: int
 
     def check(self, password: str, pointer: str = "/password") -> None:
-        """Let a good password pass.
+        """Check the password.
 
         Raises:
-            ValidationError: at ``pointer`` with the reason.
+            ValidationError: at ``pointer``, if the password is not allowed.
         """
         if not self.length_min <= len(password) <= LENGTH_MAX:
             raise ValidationError(pointer, f"must have {self.length_min} to {LENGTH_MAX} characters")
         if not is_unicode(password):
-            raise ValidationError(pointer, "must be made of characters; a lone surrogate is none")
+            raise ValidationError(pointer, "must be valid Unicode, without lone surrogates")
         if self.common.contains(password):
-            raise ValidationError(pointer, "is on the list of common passwords; choose another")
+            raise ValidationError(pointer, "must not be one of the common passwords; choose another one")

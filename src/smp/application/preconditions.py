@@ -1,4 +1,4 @@
-"""What a caller expects to find (RFC 9110, section 13.1.1)."""
+"""Preconditions: the versions that a caller accepts (RFC 9110, section 13.1.1)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from smp.domain.errors import StaleVersion
 
 @dataclass(frozen=True, slots=True)
 class VersionPrecondition:
-    """The versions that the caller accepts; ``None``: any, as long as there is something."""
+    """The versions that the caller accepts; ``None`` accepts any version of something that exists."""
 
     versions: frozenset[int] | None
 
     def check(self, version: int | None) -> None:
-        """Compare with the present version; ``None`` where there is nothing.
+        """Compare the precondition with the present version; ``version`` is ``None`` if there is nothing.
 
         Raises:
-            StaleVersion: where it is not one of those expected.
+            StaleVersion: if the version is not an accepted one.
         """
         if version is None or (self.versions is not None and version not in self.versions):
             raise StaleVersion
 
 
 def require_version(expected: VersionPrecondition | None, version: int | None) -> None:
-    """Compare where anything is expected. Raises StaleVersion."""
+    """Check the precondition, if there is one. Raises StaleVersion."""
     if expected is not None:
         expected.check(version)

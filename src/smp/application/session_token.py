@@ -1,7 +1,7 @@
-"""The token of a session: the user's id, and 256 random bits behind it.
+"""Session tokens: the user's id, followed by 256 random bits.
 
-The id is no secret, for the token's owner knows it; it says where the session is kept. A database that is spread over
-several servers by user asks one of them, and not all. What proves the owner is the digest of the whole token.
+The id says where the session is stored: a database that is partitioned by user looks in one partition instead of all.
+It is no secret. Only the digest of the whole token authenticates the user.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _ID_LENGTH: Final = 32
 
 
 def new_session_token(user_id: UUID, tokens: TokenGenerator) -> str:
-    """A new token for a session of this user, safe in a cookie."""
+    """Return a new token for a session of this user. It has only characters that a cookie allows."""
     return f"{user_id.hex}{tokens.new()}"
 
 
 def owner_named_by(token: str) -> UUID | None:
-    """The user whose session it would be; ``None`` where it is no token of ours. Proves nothing."""
+    """Return the id of the user in the token, or ``None`` if it has another form. This does not verify the token."""
     try:
         return UUID(hex=token[:_ID_LENGTH])
     except ValueError:

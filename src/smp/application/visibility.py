@@ -1,4 +1,4 @@
-"""Which subscriptions a caller may see: shared by the queries that learn the owner only by reading."""
+"""The rule of which subscriptions a caller may see, for queries that get the owner only from the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smp.domain.scopes import Scope
 
 
 def require_visible(found: SubscriptionView | None, subscription_id: UUID, caller: Caller) -> SubscriptionView:
-    """Return the subscription where the caller owns it or may read all.
+    """Return the subscription if the caller owns it or may read all subscriptions.
 
     Raises:
         SubscriptionNotFound: where there is none, or it belongs to another user.

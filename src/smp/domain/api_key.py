@@ -17,7 +17,7 @@ class ApiKeyEventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The key of a service; only the SHA-256 of the secret is kept."""
+    """The API key of a service. Only the SHA-256 digest of its secret is stored."""
 
     id: UUID
     name: str

@@ -1,4 +1,4 @@
-"""Scopes: what an API key, or an administrator, is allowed to do."""
+"""Scopes: the permissions of API keys and administrators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """A permission that is granted to a caller; ``ADMIN`` stands for the management of the platform itself."""
+    """The permissions that a caller can have; ``ADMIN`` allows to manage the platform itself."""
 
     ACCESS_READ = "access:read"
     USERS_READ = "users:read"

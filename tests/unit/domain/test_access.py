@@ -15,7 +15,7 @@ TICK = timedelta(microseconds=1)
 FEATURES = features({"export": True, "seats": 5, "support": "priority", "sso": False, "quota": 0, "note": ""})
 
 
-def standing(
+def snapshot(
     status: Status, ends_at: datetime | None = FIRST_END, cancel_at: datetime | None = None
 ) -> EntitlementSnapshot:
     """Of a subscriber of the plan ``pro``."""
@@ -44,7 +44,7 @@ def test_who_never_subscribed() -> None:
 )
 def test_live_subscribers(status: Status, feature: str, value: FeatureValue | None, *, allowed: bool) -> None:
     """A trial gives what a paid subscription gives; a value of false or 0 is told and denied."""
-    assert decide(standing(status), feature, NOW) == AccessDecision(
+    assert decide(snapshot(status), feature, NOW) == AccessDecision(
         allowed=allowed,
         value=value,
         reason=Reason.GRANTED if allowed else Reason.FEATURE_NOT_IN_PLAN,
@@ -67,10 +67,10 @@ def test_at_ends_at_exactly_it_is_over(
     now: datetime, written: Status, cancel_at: datetime | None, over: Status, reason: Reason
 ) -> None:
     """Though no sweep came by and the row still says that it is live."""
-    assert decide(standing(written, cancel_at=cancel_at), "export", now) == AccessDecision(
+    assert decide(snapshot(written, cancel_at=cancel_at), "export", now) == AccessDecision(
         allowed=False, value=None, reason=reason, status=over, plan="pro", until=None
     )
-    before = decide(standing(written, cancel_at=cancel_at), "export", FIRST_END - TICK)
+    before = decide(snapshot(written, cancel_at=cancel_at), "export", FIRST_END - TICK)
     assert (before.allowed, before.status, before.until) == (True, written, FIRST_END)
 
 
@@ -84,11 +84,11 @@ def test_at_ends_at_exactly_it_is_over(
 )
 def test_what_was_ended_gives_nothing_at_any_instant(now: datetime, written: Status, reason: Reason) -> None:
     """Also before the end that it would have had."""
-    decision = decide(standing(written), "export", now)
+    decision = decide(snapshot(written), "export", now)
     assert (decision.allowed, decision.reason, decision.status) == (False, reason, written)
 
 
 def test_for_life() -> None:
     """There is no instant at which it stops."""
-    decision = decide(standing(Status.ACTIVE, None), "export", LATER)
+    decision = decide(snapshot(Status.ACTIVE, None), "export", LATER)
     assert (decision.allowed, decision.until) == (True, None)

@@ -15,7 +15,7 @@ class MemoryAccessReader(AccessReader):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
+    async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
         """Return the snapshot of the user's newest subscription, or ``None`` if the user never subscribed."""
         state = self._store.state
         rows = (row for row in state.subscriptions.values() if row.user_id == user_id)

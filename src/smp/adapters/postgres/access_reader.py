@@ -31,7 +31,7 @@ class PostgresAccessReader(AccessReader):
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
+    async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
         """The user's newest subscription; ``None`` where there never was one."""
         row = await self._pool.row(_STANDING, user_id=user_id)
         if row is None:

@@ -1,1 +1,1 @@
-"""Use cases that change something: a frozen command and its handler in each file."""
+"""The commands: use cases that change something. Each file has a frozen command and its handler."""

@@ -1,4 +1,4 @@
-"""Subscribe for money: anew, or out of a trial."""
+"""Activate a paid (or free) subscription, from nothing or from a trial."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from smp.domain.subscription.subscription import Subscription
 
 @dataclass(frozen=True, slots=True)
 class ActivateSubscription:
-    """The user, or an administrator for the user, subscribes to the plan with this code or id."""
+    """The command to subscribe the user to the plan with this code or id."""
 
     user_id: UUID
     plan: str
@@ -35,7 +35,7 @@ class ActivateSubscription:
 
 @dataclass(frozen=True, slots=True)
 class ActivateSubscriptionHandler:
-    """Nothing changes unless the charge succeeded; the charge is the last thing before the commit."""
+    """The handler of :class:`ActivateSubscription`. Without a successful charge nothing changes."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -43,14 +43,14 @@ class ActivateSubscriptionHandler:
     payments: PaymentGateway
 
     async def __call__(self, command: ActivateSubscription, caller: Caller) -> SubscriptionOutcome:
-        """The new subscription, or the converted trial.
+        """Create an active subscription, or convert the trial.
 
         Raises:
-            UserNotFound, PlanNotFound: where there is none.
-            LiveSubscriptionExists: where the user has an active subscription.
-            PlanArchived: where the plan takes no new subscriptions and the trial is not of this plan.
-            PaymentRefused, PaymentUnavailable: where the charge did not succeed.
-            StaleVersion: where the trial is not as expected.
+            UserNotFound, PlanNotFound: if there is no such user or plan.
+            LiveSubscriptionExists: if the user has an active subscription.
+            PlanArchived: if the plan takes no new subscriptions, and the user does not try this plan.
+            PaymentRefused, PaymentUnavailable: if the charge did not succeed.
+            StaleVersion: if the trial does not have the expected version.
         """
         try:
             return await self._activate(command, caller)
@@ -101,11 +101,14 @@ class ActivateSubscriptionHandler:
 
 
 def _reference(command: ActivateSubscription, subscription: Subscription) -> str:
-    """The same again where a request is repeated after its commit failed, so that nobody pays twice."""
+    """Return the reference of the charge: the same for a request that is repeated after a failed commit.
+
+    With one reference, the provider charges only once.
+    """
     key = command.idempotency
     if subscription.converted_at is not None or key is None:
         return f"{subscription.id}/{subscription.version}"
-    # A subscription that was not committed left no id to go by: the repeat makes another.
+    # A subscription that was not committed has left no id: the repeated request creates one with another id.
     return f"{key.caller}/{key.key}/{key.fingerprint.hex()}"
 
 

@@ -26,14 +26,14 @@ class ArchivePlan:
 
 @dataclass(frozen=True, slots=True)
 class ArchivePlanHandler:
-    """Running subscriptions are untouched and can be renewed."""
+    """The handler of :class:`ArchivePlan`. Existing subscriptions continue and can be renewed."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: ArchivePlan, caller: Caller) -> PlanOutcome:
-        """The plan as it now is. Raises PlanNotFound or StaleVersion."""
+        """Archive the plan. Raises PlanNotFound or StaleVersion."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:
             plan = await work.plans.get(command.plan, for_change=True)

@@ -1,4 +1,4 @@
-"""End a subscription, now or when its period ends."""
+"""Cancel a subscription, now or at the end of its period."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smp.application.preconditions import VersionPrecondition
 
 
 class CancelAt(StrEnum):
-    """When the cancellation takes effect."""
+    """The times at which a cancellation can take effect."""
 
     NOW = "now"
     PERIOD_END = "period_end"
@@ -26,7 +26,7 @@ class CancelAt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CancelSubscription:
-    """The user, or an administrator for the user, cancels the live subscription."""
+    """The command to cancel the user's live subscription."""
 
     user_id: UUID
     at: CancelAt = CancelAt.NOW
@@ -36,18 +36,23 @@ class CancelSubscription:
 
 @dataclass(frozen=True, slots=True)
 class CancelSubscriptionHandler:
-    """At the period's end it keeps giving access until then and can be resumed; now is final."""
+    """The handler of :class:`CancelSubscription`.
+
+    After a cancellation at period end, access stays until then, and the subscription can be resumed. A cancellation now
+    is final.
+    """
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: CancelSubscription, caller: Caller) -> SubscriptionOutcome:
-        """The subscription as it now is.
+        """Cancel the subscription.
 
         Raises:
-            UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
-            IllegalTransition: at the period's end of a subscription for life.
+            UserNotFound, NoLiveSubscription: if there is no such user or subscription.
+            StaleVersion: if the subscription does not have the expected version.
+            IllegalTransition: if a subscription for life is cancelled at period end.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:

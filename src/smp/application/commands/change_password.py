@@ -1,4 +1,4 @@
-"""Change one's password."""
+"""Change the caller's password."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smp.domain.user.user import User
 
 @dataclass(frozen=True, slots=True)
 class ChangePassword:
-    """The signed-in user proves the old password and gives a new one."""
+    """The command to change the signed-in user's password."""
 
     current_password: str = field(repr=False)
     new_password: str = field(repr=False)
@@ -29,7 +29,7 @@ class ChangePassword:
 
 @dataclass(frozen=True, slots=True)
 class ChangePasswordHandler:
-    """Every other session of the user ends with the old password."""
+    """The handler of :class:`ChangePassword`. It ends every other session of the user."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -39,13 +39,13 @@ class ChangePasswordHandler:
     policy: PasswordPolicy
 
     async def __call__(self, command: ChangePassword, caller: Caller) -> None:
-        """Change it.
+        """Change the password.
 
         Raises:
-            ValidationError: for a weak new password.
-            InvalidCredentials: where the current password is wrong.
-            TooManyAttempts: where the account or the source has to wait.
-            Busy: where too many passwords are being looked at.
+            ValidationError: if the new password is not allowed.
+            InvalidCredentials: if the current password is wrong.
+            TooManyAttempts: if the account or the source has to wait.
+            Overloaded: if too many passwords are being verified.
         """
         self.policy.check(command.new_password, "/new_password")
         async with self.unit_of_work() as work:

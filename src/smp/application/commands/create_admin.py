@@ -1,4 +1,4 @@
-"""Make an administrator."""
+"""Create an administrator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smp.domain.user.user import Email, Role, User
 
 @dataclass(frozen=True, slots=True)
 class CreateAdmin:
-    """The operator makes an administrator; with ``only_the_first`` only where none is enabled."""
+    """The command to create an administrator; with ``only_the_first`` only if none is enabled."""
 
     email: str
     password: str = field(repr=False)
@@ -28,7 +28,7 @@ class CreateAdmin:
 
 @dataclass(frozen=True, slots=True)
 class CreateAdminHandler:
-    """For the command line and the first start; no caller of the API can do it."""
+    """The handler of :class:`CreateAdmin`, for the command line and the first start; it is not part of the API."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -37,11 +37,11 @@ class CreateAdminHandler:
     policy: PasswordPolicy
 
     async def __call__(self, command: CreateAdmin, caller: Caller) -> UserOutcome | None:
-        """The new administrator; ``None`` where there was one already and only the first was wanted.
+        """Create the administrator, or return ``None`` if there is one already and only the first is to be created.
 
         Raises:
-            ValidationError: for a bad email or a weak password.
-            EmailTaken: where another user has the email.
+            ValidationError: if the email or the password is not allowed.
+            EmailTaken: if another user has the email.
         """
         collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
         email = Email(command.email)

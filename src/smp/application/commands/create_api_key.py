@@ -1,4 +1,4 @@
-"""Let a service in."""
+"""Create an API key."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NAME_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class CreateApiKey:
-    """The operator makes a key for the service of this name."""
+    """The command to create an API key for the service with this name."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
-    """The key and its secret, which is told once."""
+    """The new key and its secret, which can be read only now."""
 
     key: ApiKeyView
     secret: str = field(repr=False)
@@ -35,7 +35,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class CreateApiKeyHandler:
-    """Only the SHA-256 of the secret is kept."""
+    """The handler of :class:`CreateApiKey`. Only the SHA-256 digest of the secret is stored."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -43,9 +43,9 @@ class CreateApiKeyHandler:
     tokens: TokenGenerator
 
     async def __call__(self, command: CreateApiKey, caller: Caller) -> NewApiKey:
-        """The new key. Raises ValidationError for a blank or overlong name."""
+        """Create the key. Raises ValidationError for a name that is blank or too long."""
         if not command.name.strip() or len(command.name) > NAME_MAX or not is_storable(command.name):
-            raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that is not blank")
+            raise ValidationError("/name", f"must be a text of 1 to {NAME_MAX} characters that are not all blank")
         secret = f"smp_{self.tokens.new()}"
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         key = ApiKey(self.ids.new(), command.name, self.tokens.digest(secret), new_metadata.at)

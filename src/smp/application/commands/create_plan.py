@@ -1,4 +1,4 @@
-"""Offer a new plan."""
+"""Create a plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smp.domain.plan.plan import Plan, Terms
 
 @dataclass(frozen=True, slots=True)
 class CreatePlan:
-    """An administrator makes a plan."""
+    """The command to create a plan."""
 
     code: str
     name: str
@@ -28,18 +28,18 @@ class CreatePlan:
 
 @dataclass(frozen=True, slots=True)
 class CreatePlanHandler:
-    """The plan is open to new subscriptions at once, at revision 1."""
+    """The handler of :class:`CreatePlan`. The plan takes new subscriptions at once, at revision 1."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: CreatePlan, caller: Caller) -> PlanOutcome:
-        """The new plan.
+        """Create the plan.
 
         Raises:
-            ValidationError: for a bad code, name or description.
-            PlanCodeTaken: where another plan has the code.
+            ValidationError: if the code, name or description is not allowed.
+            PlanCodeTaken: if another plan has the code.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         plan = Plan.create(

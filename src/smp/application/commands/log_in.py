@@ -24,7 +24,10 @@ from smp.domain.user.user import Role, User, email_key
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """``presented_token`` is the session that the client brought, if any; it dies when the login succeeds."""
+    """The command to sign in.
+
+    ``presented_token`` is the session token that the client sent, if any. A successful sign-in ends that session.
+    """
 
     email: str
     password: str = field(repr=False)
@@ -35,7 +38,7 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """The user, the new session's token (told once), when it began and when it is over at the latest."""
+    """The user, the new session's token (which can be read only now), its start and its latest possible end."""
 
     user: UserView
     token: str = field(repr=False)
@@ -45,7 +48,11 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class LogInHandler:
-    """Unknown email, wrong password and disabled user take the same time and give the same answer."""
+    """The handler of :class:`LogIn`.
+
+    An unknown email, a wrong password and a disabled user take the same time and raise the same error, so that the
+    answer does not reveal which accounts exist.
+    """
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -56,12 +63,12 @@ class LogInHandler:
     policy: SessionPolicy
 
     async def __call__(self, command: LogIn, caller: Caller) -> LoggedIn:
-        """The new session.
+        """Open a session.
 
         Raises:
-            InvalidCredentials: for any cause.
-            TooManyAttempts: where the account or the source has to wait; the password is not looked at then.
-            Busy: where too many passwords are being looked at.
+            InvalidCredentials: if the email or password is wrong, or the user is disabled.
+            TooManyAttempts: if the account or the source has to wait; the password is not verified then.
+            Overloaded: if too many passwords are being verified.
         """
         now = await self.clock.now()
         account = email_key(command.email)

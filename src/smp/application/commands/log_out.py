@@ -15,19 +15,19 @@ from smp.domain.user.session import RevocationReason
 
 @dataclass(frozen=True, slots=True)
 class LogOut:
-    """End the caller's session."""
+    """The command to end the caller's session."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogOutHandler:
-    """The session is dead on the server, for every process, when this returns."""
+    """The handler of :class:`LogOut`. The session has ended for every process when it returns."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: LogOut, caller: Caller) -> None:
-        """End it; where it is gone already there is nothing to do."""
+        """End the session, if it has not ended already."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             if await work.sessions.remove(caller.user_id, caller.session):

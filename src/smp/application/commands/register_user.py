@@ -1,4 +1,4 @@
-"""Make an account."""
+"""Register a user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smp.domain.user.user import Email, Role, User
 
 @dataclass(frozen=True, slots=True)
 class RegisterUser:
-    """An end user registers with an email and a password."""
+    """The command to create an account with an email and a password."""
 
     email: str
     password: str = field(repr=False)
@@ -30,7 +30,7 @@ class RegisterUser:
 
 @dataclass(frozen=True, slots=True)
 class RegisterUserHandler:
-    """The new user is the actor of its own registration."""
+    """The handler of :class:`RegisterUser`. The new user is the actor of the registration."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -39,11 +39,11 @@ class RegisterUserHandler:
     policy: PasswordPolicy
 
     async def __call__(self, command: RegisterUser, caller: Caller) -> UserOutcome:
-        """The new user.
+        """Create the user.
 
         Raises:
-            ValidationError: for a bad email or a weak password.
-            EmailTaken: where another user has the email.
+            ValidationError: if the email or the password is not allowed.
+            EmailTaken: if another user has the email.
         """
         collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
         email = Email(command.email)

@@ -1,4 +1,4 @@
-"""Pay for one more period."""
+"""Renew a subscription for one more period."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smp.domain.errors import PaymentDeclined
 
 @dataclass(frozen=True, slots=True)
 class RenewSubscription:
-    """The user, or an administrator for the user, renews the active subscription."""
+    """The command to renew the user's active subscription."""
 
     user_id: UUID
     payment_method: str | None = None
@@ -31,9 +31,10 @@ class RenewSubscription:
 
 @dataclass(frozen=True, slots=True)
 class RenewSubscriptionHandler:
-    """At the price of the revision that it is bound to; early renewal adds a period to the end.
+    """The handler of :class:`RenewSubscription`.
 
-    The charge is the last thing before the commit.
+    The price is that of the subscription's revision. Early renewal adds a period after the present one. Without a
+    successful charge nothing changes.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -42,12 +43,13 @@ class RenewSubscriptionHandler:
     payments: PaymentGateway
 
     async def __call__(self, command: RenewSubscription, caller: Caller) -> SubscriptionOutcome:
-        """The subscription with one more period.
+        """Renew the subscription.
 
         Raises:
-            UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
-            IllegalTransition: for a trial, for life, or where a cancellation is scheduled.
-            PaymentRefused, PaymentUnavailable: where the charge did not succeed.
+            UserNotFound, NoLiveSubscription: if there is no such user or subscription.
+            StaleVersion: if the subscription does not have the expected version.
+            IllegalTransition: if it is a trial, is for life, or has a scheduled cancellation.
+            PaymentRefused, PaymentUnavailable: if the charge did not succeed.
         """
         try:
             return await self._renew(command, caller)

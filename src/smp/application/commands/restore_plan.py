@@ -1,4 +1,4 @@
-"""Open an archived plan again."""
+"""Restore an archived plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smp.application.queries.views import PlanView
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """An administrator restores the plan with this code or id."""
+    """The command to restore the plan with this code or id."""
 
     plan: str
     expected: VersionPrecondition | None = None
@@ -26,14 +26,14 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlanHandler:
-    """The plan takes new subscriptions again, at its newest revision."""
+    """The handler of :class:`RestorePlan`. The plan takes new subscriptions again, at its newest revision."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: RestorePlan, caller: Caller) -> PlanOutcome:
-        """The plan as it now is. Raises PlanNotFound or StaleVersion."""
+        """Restore the plan. Raises PlanNotFound or StaleVersion."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:
             plan = await work.plans.get(command.plan, for_change=True)

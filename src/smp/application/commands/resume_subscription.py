@@ -18,7 +18,7 @@ from smp.application.preconditions import VersionPrecondition
 
 @dataclass(frozen=True, slots=True)
 class ResumeSubscription:
-    """The user, or an administrator for the user, wants to stay after all."""
+    """The command to undo the scheduled cancellation of the user's subscription."""
 
     user_id: UUID
     expected: VersionPrecondition | None = None
@@ -27,18 +27,19 @@ class ResumeSubscription:
 
 @dataclass(frozen=True, slots=True)
 class ResumeSubscriptionHandler:
-    """Only before the end: what is over is over."""
+    """The handler of :class:`ResumeSubscription`. After the end, a cancellation cannot be undone."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: ResumeSubscription, caller: Caller) -> SubscriptionOutcome:
-        """The subscription as it now is.
+        """Resume the subscription.
 
         Raises:
-            UserNotFound, NoLiveSubscription, StaleVersion: where it is not there as expected.
-            IllegalTransition: where no cancellation is scheduled.
+            UserNotFound, NoLiveSubscription: if there is no such user or subscription.
+            StaleVersion: if the subscription does not have the expected version.
+            IllegalTransition: if no cancellation is scheduled.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:

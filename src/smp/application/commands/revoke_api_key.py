@@ -1,4 +1,4 @@
-"""Shut a service out."""
+"""Revoke an API key."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from smp.domain.api_key import ApiKeyEventType
 
 @dataclass(frozen=True, slots=True)
 class RevokeApiKey:
-    """The operator revokes the key with this id."""
+    """The command to revoke the API key with this id."""
 
     key_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class RevokeApiKeyHandler:
-    """Works on the service's very next request."""
+    """The handler of :class:`RevokeApiKey`. The service's next request is refused."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: RevokeApiKey, caller: Caller) -> bool:
-        """Revoke it; whether there was such a key that was not revoked."""
+        """Revoke the key, and return whether there was one that was not revoked yet."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             revoked = await work.api_keys.revoke(command.key_id, new_metadata.at)

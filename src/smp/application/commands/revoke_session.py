@@ -1,4 +1,4 @@
-"""Sign out another browser."""
+"""Revoke one session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smp.domain.user.session import RevocationReason
 
 @dataclass(frozen=True, slots=True)
 class RevokeSession:
-    """End one of the user's sessions."""
+    """The command to end one of the user's sessions."""
 
     user_id: UUID
     session_id: UUID
@@ -25,14 +25,14 @@ class RevokeSession:
 
 @dataclass(frozen=True, slots=True)
 class RevokeSessionHandler:
-    """Somebody else's session is as unknown as none."""
+    """The handler of :class:`RevokeSession`. A session of another user counts as not found."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: RevokeSession, caller: Caller) -> None:
-        """End it. Raises SessionNotFound."""
+        """End the session. Raises SessionNotFound."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             if not await work.sessions.remove(command.user_id, command.session_id):

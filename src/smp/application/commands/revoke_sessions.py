@@ -1,4 +1,4 @@
-"""Sign a user out of every browser."""
+"""Revoke all sessions of a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smp.domain.user.session import RevocationReason
 
 @dataclass(frozen=True, slots=True)
 class RevokeSessions:
-    """End all of the user's sessions; with ``keep_current`` the caller's own goes on."""
+    """The command to end all sessions of the user; with ``keep_current`` all except the caller's session."""
 
     user_id: UUID
     keep_current: bool = False
@@ -24,14 +24,14 @@ class RevokeSessions:
 
 @dataclass(frozen=True, slots=True)
 class RevokeSessionsHandler:
-    """The sessions end on the server at once, for every process."""
+    """The handler of :class:`RevokeSessions`. The sessions have ended for every process when it returns."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: RevokeSessions, caller: Caller) -> None:
-        """End them. Raises UserNotFound."""
+        """End the sessions. Raises UserNotFound."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             user = await work.users.get(command.user_id)

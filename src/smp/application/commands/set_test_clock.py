@@ -1,4 +1,4 @@
-"""Move the clock of a test platform."""
+"""Set the test clock."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from smp.application.ports.clock import SettableClock
 from smp.domain.errors import ValidationError
 
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
-"""The clock stands before it, so that what is counted from now on (sessions, waits, forecasts) has an instant too."""
+"""The limit of the test clock. It leaves room for later dates, such as ends of sessions, before the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetTestClock:
-    """Stand at ``now``; with ``sweep`` what fell due is processed before the answer."""
+    """The command to set the test clock to ``now``; with ``sweep`` the expiry job runs before the answer."""
 
     now: datetime
     sweep: bool = True
@@ -25,17 +25,17 @@ class SetTestClock:
 
 @dataclass(frozen=True, slots=True)
 class SetTestClockHandler:
-    """For every process of the platform; forward only."""
+    """The handler of :class:`SetTestClock`. The clock moves forward only, for every process of the platform."""
 
     clock: SettableClock
     expiry: ExpiryRun
 
     async def __call__(self, command: SetTestClock, caller: Caller) -> datetime:
-        """The instant at which the clock now stands.
+        """Set the clock, and return the instant that it shows then.
 
         Raises:
-            ValidationError: at ``/now`` where it is too late for a calendar that ends with the year 9999.
-            ClockCannotGoBack: where the clock is already later.
+            ValidationError: at ``/now``, if it is not before :data:`LATEST`.
+            ClockCannotGoBack: if the clock shows a later instant.
         """
         if command.now >= LATEST:
             raise ValidationError("/now", f"must be before {LATEST:%Y-%m-%d}")

@@ -1,4 +1,4 @@
-"""Try a plan for free."""
+"""Start a trial of a plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smp.domain.subscription.subscription import Subscription
 
 
 class TrialScope(StrEnum):
-    """How often a user may try: once for each plan, or once at all."""
+    """The scope in which a user has only one trial: each plan, or all plans."""
 
     PLAN = "plan"
     USER = "user"
@@ -28,7 +28,7 @@ class TrialScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StartTrial:
-    """The user, or an administrator for the user, starts the trial of the plan with this code or id."""
+    """The command to start the user's trial of the plan with this code or id."""
 
     user_id: UUID
     plan: str
@@ -38,7 +38,7 @@ class StartTrial:
 
 @dataclass(frozen=True, slots=True)
 class StartTrialHandler:
-    """Once, ever; an overdue subscription does not stand in the way."""
+    """The handler of :class:`StartTrial`. An overdue subscription is ended first, and does not prevent a trial."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -46,13 +46,13 @@ class StartTrialHandler:
     scope: TrialScope
 
     async def __call__(self, command: StartTrial, caller: Caller) -> SubscriptionOutcome:
-        """The new trial.
+        """Start the trial.
 
         Raises:
-            UserNotFound, PlanNotFound: where there is none.
-            LiveSubscriptionExists: where the user has a live subscription.
-            PlanArchived, PlanHasNoTrial: where the plan does not offer it.
-            TrialAlreadyUsed: where the user has used it before.
+            UserNotFound, PlanNotFound: if there is no such user or plan.
+            LiveSubscriptionExists: if the user has a live subscription.
+            PlanArchived, PlanHasNoTrial: if the plan offers no trial.
+            TrialAlreadyUsed: if the user has used the trial before.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:

@@ -1,4 +1,4 @@
-"""Change a plan: its texts in place, its terms by a new revision."""
+"""Update a plan: its name and description in place, its terms by a new revision."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Unchanged(Enum):
 
 
 UNCHANGED: Final = Unchanged.UNCHANGED
-"""Leaves a member as it is: ``None`` is a value of its own."""
+"""The mark of a member that stays as it is; ``None`` is a value."""
 
 Value = TypeVar("Value")
 Kept = Literal[Unchanged.UNCHANGED]
@@ -37,9 +37,9 @@ Kept = Literal[Unchanged.UNCHANGED]
 
 @dataclass(frozen=True, slots=True)
 class PlanPatch:
-    """A merge patch of a plan (RFC 7396): absent members stay, and in ``features`` ``None`` removes a key.
+    """A merge patch of a plan (RFC 7396).
 
-    ``features=None`` removes all of them.
+    Absent members stay as they are. In ``features``, the value ``None`` removes a key. ``features=None`` removes all.
     """
 
     name: str | Kept = UNCHANGED
@@ -51,7 +51,7 @@ class PlanPatch:
     features: Mapping[str, FeatureValue | None] | None = field(default_factory=dict)
 
     def terms(self, old: Terms) -> Terms:
-        """The terms after the patch. Raises ValidationError at the member."""
+        """Return the terms after the patch. Raises ValidationError at the member that is not allowed."""
         try:
             price = Money(_new(self.amount, old.price.amount), _new(self.currency, old.price.currency))
         except ValidationError as refusal:
@@ -75,7 +75,7 @@ class PlanPatch:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePlan:
-    """An administrator changes the plan with this code or id."""
+    """The command to update the plan with this code or id."""
 
     plan: str
     patch: PlanPatch
@@ -84,19 +84,19 @@ class UpdatePlan:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePlanHandler:
-    """Nobody's terms change under them: subscriptions stay bound to the revision they were made under."""
+    """The handler of :class:`UpdatePlan`. Existing subscriptions keep the revision that they started with."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: UpdatePlan, caller: Caller) -> PlanOutcome:
-        """The plan as it now is.
+        """Update the plan.
 
         Raises:
-            PlanNotFound: where there is none.
-            StaleVersion: where it is not as expected.
-            ValidationError: at the bad member.
+            PlanNotFound: if there is no such plan.
+            StaleVersion: if the plan does not have the expected version.
+            ValidationError: at the member that is not allowed.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:

@@ -1,4 +1,4 @@
-"""Change what a user may do."""
+"""Update a user's role, or disable or enable the account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smp.domain.user.user import Role
 
 @dataclass(frozen=True, slots=True)
 class UpdateUserAccess:
-    """An administrator gives a user a role, or disables or enables the account; ``None`` leaves it as it is."""
+    """The command to update the user's role and the switch ``disabled``; ``None`` leaves a value as it is."""
 
     user_id: UUID
     role: Role | None = None
@@ -29,22 +29,22 @@ class UpdateUserAccess:
 
 @dataclass(frozen=True, slots=True)
 class UpdateUserAccessHandler:
-    """Works on that user's very next request; disabling ends all sessions."""
+    """The handler of :class:`UpdateUserAccess`. It affects the user's next request. Disabling ends all sessions."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
     ids: IdGenerator
 
     async def __call__(self, command: UpdateUserAccess, caller: Caller) -> UserOutcome:
-        """The user as it now is.
+        """Update the user.
 
         Raises:
-            UserNotFound: where there is none.
-            LastAdmin: where nobody could run the platform any more.
+            UserNotFound: if there is no such user.
+            LastAdmin: if no enabled administrator would be left.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
-            # Administrators first, then the user: two who demote each other meet here and not in a deadlock.
+            # The administrators are locked before the user: if two demote each other, one waits, without a deadlock.
             enabled_admins = await work.users.lock_enabled_admins()
             user = await work.users.get(command.user_id, for_change=True)
             changed = user.change_access(

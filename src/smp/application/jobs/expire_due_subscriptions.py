@@ -1,4 +1,4 @@
-"""Write the ends of the subscriptions that time has ended."""
+"""Run the expiry job once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from smp.application.expiry import ExpiryOutcome, ExpiryRun, Progress, ignore_pr
 
 @dataclass(frozen=True, slots=True)
 class ExpireDueSubscriptions:
-    """One run over all subscriptions that are due now; ``progress`` is called after every batch."""
+    """The command to end all overdue subscriptions; ``progress`` is called after every batch."""
 
     progress: Progress = ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
 class ExpireDueSubscriptionsHandler:
-    """Any number of runs may work at the same time; a run that finds nothing changes nothing."""
+    """The handler of :class:`ExpireDueSubscriptions`. Several can run at once and share the work."""
 
     expiry: ExpiryRun
 

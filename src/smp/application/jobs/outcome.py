@@ -8,9 +8,9 @@ from typing import Protocol
 
 
 class JobOutcome(Protocol):
-    """What one run did."""
+    """The outcome of one run."""
 
     @property
     @abstractmethod
     def counts(self) -> Mapping[str, int]:
-        """The number of things that the run handled, by what it did with them; no kind is left out, not even with 0."""
+        """The number of processed items by what the run did with them, including kinds with 0."""

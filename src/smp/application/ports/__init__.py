@@ -1,1 +1,1 @@
-"""What the use cases need of the world, one small Protocol a file."""
+"""The ports: what the use cases need from adapters, one Protocol in each file."""

@@ -1,4 +1,4 @@
-"""Reading what access is decided by."""
+"""The reader port for entitlement snapshots."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from smp.domain.access import EntitlementSnapshot
 
 
 class AccessReader(Protocol):
-    """What access is decided by; never read from a replica."""
+    """The reader of entitlement snapshots. It never reads from a replica."""
 
     @abstractmethod
-    async def standing(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """The user's newest subscription, in one round trip; ``None`` where there never was one."""
+    async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
+        """Return the snapshot of the user's newest subscription, in one round trip; ``None`` if there never was one."""

@@ -1,4 +1,4 @@
-"""Reading API keys."""
+"""The reader port for API keys."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from smp.domain.api_key import ApiKey
 
 
 class ApiKeyReader(Protocol):
-    """API keys to look at, and to know services by."""
+    """The reader of API keys, also for authentication."""
 
     @abstractmethod
     async def find(self, digest: bytes) -> ApiKey | None:
-        """The key with this digest, revoked or not."""
+        """Return the key with this digest, revoked or not, or ``None``."""
 
     @abstractmethod
     async def list(self) -> Sequence[ApiKeyView]:
-        """All keys, oldest first."""
+        """Return all keys, oldest first."""

@@ -1,4 +1,4 @@
-"""Storing API keys."""
+"""The repository port for API keys."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from smp.domain.api_key import ApiKey
 
 
 class ApiKeyRepository(Protocol):
-    """API keys inside one transaction."""
+    """The repository of API keys inside one transaction."""
 
     @abstractmethod
     async def add(self, key: ApiKey) -> None:
-        """Keep a new key."""
+        """Insert a new key."""
 
     @abstractmethod
     async def revoke(self, key_id: UUID, now: datetime) -> bool:
-        """Revoke the key; whether there was one that was not revoked."""
+        """Revoke the key, and return whether there was one that was not revoked yet."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Backoff(Protocol):
-    """Waits before another attempt, for a time that differs between processes, so that they do not collide again."""
+    """The pause before another attempt. It is random, so that processes that collided do not collide again."""
 
     @abstractmethod
     async def pause(self, attempt: int) -> None:

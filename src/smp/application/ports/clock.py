@@ -8,20 +8,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, the same for every process of the platform."""
+    """A clock that all processes of the platform share."""
 
     @abstractmethod
     async def now(self) -> datetime:
-        """The present instant, aware and in UTC."""
+        """Return the present instant, timezone-aware and in UTC."""
 
 
 class SettableClock(Clock, Protocol):
-    """The clock of a test platform: it is the real one until it is set, then it stands still until the next set."""
+    """The test clock: it follows the real time until it is set, and then shows one instant until it is set again."""
 
     @abstractmethod
     async def set(self, now: datetime) -> None:
-        """Stand at ``now``, an aware instant in UTC.
+        """Set the clock to ``now``, a timezone-aware instant in UTC.
 
         Raises:
-            ClockCannotGoBack: where the clock is already later.
+            ClockCannotGoBack: if the clock shows a later instant.
         """

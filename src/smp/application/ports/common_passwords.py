@@ -1,4 +1,4 @@
-"""Passwords that everybody knows."""
+"""The list of common passwords."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Protocol
 
 
 class CommonPasswords(Protocol):
-    """A list of passwords that are tried first."""
+    """A list of passwords that attackers try first."""
 
     @abstractmethod
     def contains(self, password: str) -> bool:
-        """Whether the password is on the list."""
+        """Return whether the password is on the list."""

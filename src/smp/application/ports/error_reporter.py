@@ -1,4 +1,4 @@
-"""Telling the operator what could not be done."""
+"""Reports of failures to the operator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from uuid import UUID
 
 
 class ErrorReporter(Protocol):
-    """Where use cases that go on after a failure report it."""
+    """The receiver of failures after which a use case continues."""
 
     @abstractmethod
     def expiry_failed(self, subscription_id: UUID, failure: Exception) -> None:
-        """The sweep could not end this subscription; it goes on with the others."""
+        """Report that the expiry job could not end this subscription. It continues with the others."""

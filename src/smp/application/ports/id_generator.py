@@ -1,4 +1,4 @@
-"""New ids."""
+"""The generator of ids."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from uuid import UUID
 
 
 class IdGenerator(Protocol):
-    """Makes ids that no one else makes and that grow with time."""
+    """A generator of unique ids that increase with time."""
 
     @abstractmethod
     def new(self) -> UUID:
-        """A new UUIDv7 (RFC 9562, section 5.7), greater than all before it from this process."""
+        """Return a new UUIDv7 (RFC 9562, section 5.7), greater than all earlier ones of this process."""

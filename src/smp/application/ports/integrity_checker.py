@@ -1,4 +1,4 @@
-"""Checking the data."""
+"""The port that checks the invariants of the data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from smp.application.queries.views import CheckResult
 
 
 class IntegrityChecker(Protocol):
-    """Checks what must always be true of the data; changes nothing."""
+    """The checks of the invariants of the data. They change nothing."""
 
     @abstractmethod
     async def check(self, now: datetime) -> Sequence[CheckResult]:
-        """One finding for each invariant."""
+        """Return one result for each invariant."""

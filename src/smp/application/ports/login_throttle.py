@@ -1,4 +1,4 @@
-"""The brake on guessing passwords."""
+"""The limit on sign-in attempts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Protocol
 
 
 class LoginThrottle(Protocol):
-    """Counts attempts by account and by source, for all processes together.
+    """The counts of sign-in attempts by account and by source, shared by all processes.
 
-    An attempt is counted before the password is looked at, so that parallel attempts cannot outrun the count.
+    An attempt is counted before the password is verified, so that parallel attempts cannot exceed the limit.
     """
 
     @abstractmethod
@@ -18,13 +18,13 @@ class LoginThrottle(Protocol):
         """Count an attempt on the account from the source.
 
         Raises:
-            TooManyAttempts: where one of the two has to wait; then nothing is counted.
+            TooManyAttempts: if the account or the source has to wait; then nothing is counted.
         """
 
     @abstractmethod
     async def succeeded(self, account: str, source: str) -> None:
-        """The password was right: forget the account's failures and do not hold this attempt against the source."""
+        """Record a success: delete the account's count, and subtract this attempt from the source's count."""
 
     @abstractmethod
     async def cancel(self, account: str, source: str) -> None:
-        """The attempt was not judged after all: do not count it."""
+        """Subtract an attempt whose password was not verified."""

@@ -9,35 +9,37 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether the password is right, and whether its hash should be made anew with today's parameters."""
+    """The result of a verification: if the password is right, and if its hash needs today's parameters."""
 
     matches: bool
     needs_rehash: bool = False
 
 
 class PasswordHasher(Protocol):
-    """Hashes passwords slowly, off the event loop, a bounded number at a time."""
+    """A slow hash of passwords, computed outside the event loop, with a bounded queue."""
 
     @abstractmethod
     async def hash(self, password: str) -> str:
-        """A salted hash to keep.
+        """Return a salted hash of the password.
 
         Raises:
-            Busy: where the queue is full.
+            Overloaded: if the queue is full.
         """
 
     @abstractmethod
     async def verify(self, password_hash: str | None, password: str) -> Verification:
-        """Whether ``password`` made this hash; ``None`` never matches and takes as long.
+        """Compare ``password`` with the hash. The hash ``None`` never matches, and takes as long as any other.
 
         Raises:
-            Busy: where the queue is full.
+            Overloaded: if the queue is full.
         """
 
     @abstractmethod
     async def digest(self, secret: str, salt: bytes) -> bytes:
-        """A slow digest of a secret, the same for the same salt: for comparing without keeping a fast hash.
+        """Return a slow digest of a secret, always the same for the same salt.
+
+        It makes stored secrets comparable without a fast hash of them, which could be broken by guessing.
 
         Raises:
-            Busy: where the queue is full.
+            Overloaded: if the queue is full.
         """

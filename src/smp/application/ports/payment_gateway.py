@@ -1,4 +1,4 @@
-"""Taking money."""
+"""The port to payment providers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from smp.domain.money import Money
 
 
 class PaymentGateway(Protocol):
-    """Charges a payer; a real provider is one more adapter."""
+    """A payment provider."""
 
     @abstractmethod
     async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:
-        """Take ``amount``, which is not free, from ``payer`` by ``method`` (``None``: the provider's default).
+        """Charge ``amount``, which is not zero, to ``payer`` by ``method`` (``None``: the provider's default).
 
-        Calls with the same ``reference`` charge once. Returning means that the charge succeeded.
+        Several calls with the same ``reference`` charge only once. The charge succeeded if the method returns.
 
         Raises:
-            PaymentRequired: where this actor cannot pay here.
-            PaymentDeclined: where the charge was refused.
-            PaymentUnavailable: where the provider does not answer.
-            ValidationError: at ``/payment_method`` where there is no such method.
+            PaymentRequired: if this actor cannot pay through the provider.
+            PaymentDeclined: if the provider declined the charge.
+            PaymentUnavailable: if the provider does not answer.
+            ValidationError: at ``/payment_method``, if there is no such method.
         """

@@ -1,4 +1,4 @@
-"""Reading plans."""
+"""The reader port for plans."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.plan.plan import PlanStatus
 
 PlanPosition = tuple[int, str]
-"""Price amount and code."""
+"""The price amount and the code of a plan."""
 RevisionPosition = tuple[int]
-"""Number."""
+"""The number of a revision."""
 
 
 class PlanReader(Protocol):
-    """Plans to look at."""
+    """The reader of plans."""
 
     @abstractmethod
     async def get(self, plan: str) -> PlanView:
-        """The plan with this code or id. Raises PlanNotFound."""
+        """Return the plan with this code or id. Raises PlanNotFound."""
 
     @abstractmethod
     async def list(self, status: PlanStatus | None, page: PageRequest[PlanPosition]) -> Page[PlanView, PlanPosition]:
-        """Plans of this status (``None``: all), cheapest first, then by code."""
+        """Return the plans of this status (``None``: of any), the cheapest first, then by code."""
 
     @abstractmethod
     async def revisions(self, plan: str, page: PageRequest[RevisionPosition]) -> Page[RevisionView, RevisionPosition]:
-        """The plan's revisions, newest first. Raises PlanNotFound."""
+        """Return the plan's revisions, newest first. Raises PlanNotFound."""

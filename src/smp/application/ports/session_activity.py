@@ -1,4 +1,4 @@
-"""Recording that sessions are used."""
+"""The port that records the use of sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smp.domain.user.session import Session
 
 
 class SessionActivity(Protocol):
-    """Records the last use of sessions."""
+    """The record of when sessions were last used."""
 
     @abstractmethod
     async def record_use(self, session: Session, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Reading sessions."""
+"""The reader port for sessions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from smp.application.queries.views import UserView
 from smp.domain.user.session import Session
 
 SessionPosition = tuple[datetime, UUID]
-"""Creation and id."""
+"""The creation time and the id of a session."""
 
 
 class SessionReader(Protocol):
-    """Reads sessions."""
+    """The reader of sessions, also for authentication."""
 
     @abstractmethod
     async def find(self, user_id: UUID, token_digest: bytes) -> tuple[Session, UserView] | None:
-        """The user's session with this token, and the user, whether or not it is over; in one round trip."""
+        """Return the user's session with this token, ended or not, with the user, in one round trip, or ``None``."""
 
     @abstractmethod
     async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
-        """The user's sessions, over or not, newest first."""
+        """Return the user's sessions, ended or not, newest first."""

@@ -1,4 +1,4 @@
-"""Counting the platform."""
+"""The reader port for statistics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smp.domain.subscription.lifecycle import Status
 
 @dataclass(frozen=True, slots=True)
 class StatisticsSnapshot:
-    """The counts that statistics are made of, as of one instant."""
+    """The counts at one instant, from which statistics are computed."""
 
     users: int
     subscriptions: Mapping[Status, int]
@@ -25,12 +25,12 @@ class StatisticsSnapshot:
 
 
 class StatisticsReader(Protocol):
-    """The platform in counts; the cost does not grow with the number of ended subscriptions."""
+    """The reader of statistics. Its cost does not grow with the number of ended subscriptions."""
 
     @abstractmethod
     async def figures(self, now: datetime, ending_before: datetime) -> StatisticsSnapshot:
-        """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``.
+        """Return all counts at ``now``; ``ending`` counts the live subscriptions that end before ``ending_before``.
 
-        ``by_plan`` holds the plans with live subscriptions, by code; ``revenue`` the revisions with a price and a
-        period that have active ones.
+        ``by_plan`` has the plans with live subscriptions, sorted by code. ``revenue`` has the revisions with a price, a
+        period and active subscriptions.
         """

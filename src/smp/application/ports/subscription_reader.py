@@ -1,4 +1,4 @@
-"""Reading subscriptions."""
+"""The reader port for subscriptions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from smp.application.queries.views import EventView, SubscriptionView
 from smp.domain.subscription.lifecycle import Status
 
 HistoryPosition = tuple[datetime, UUID]
-"""Start and id."""
+"""The start and the id of a subscription."""
 EventPosition = tuple[int]
-"""Version."""
+"""The version of the subscription after the event."""
 SubscriptionPosition = tuple[datetime | None, UUID]
-"""End (where the list is ordered by it) and id."""
+"""The end (``None`` if the list is not ordered by end) and the id of a subscription."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFilter:
-    """What an administrator looks for; statuses are those that hold at the instant asked about.
+    """The filter of the list of subscriptions; ``statuses`` are effective statuses.
 
-    ``ends_after`` is inclusive and ``ends_before`` exclusive; where either is given the list is ordered by end,
-    soonest first, otherwise newest first.
+    ``ends_after`` is inclusive and ``ends_before`` exclusive. With either of them, the list is ordered by end, the
+    soonest first. Without them, it is ordered by start, the newest first.
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -42,28 +42,28 @@ class SubscriptionFilter:
 
 
 class SubscriptionReader(Protocol):
-    """Subscriptions to look at, as of ``now``."""
+    """The reader of subscriptions in their effective state at ``now``."""
 
     @abstractmethod
     async def current(self, user_id: UUID, now: datetime) -> SubscriptionView | None:
-        """The user's live subscription."""
+        """Return the user's live subscription, or ``None``."""
 
     @abstractmethod
     async def get(self, subscription_id: UUID, now: datetime) -> SubscriptionView | None:
-        """The subscription with this id."""
+        """Return the subscription with this id, or ``None``."""
 
     @abstractmethod
     async def history(
         self, user_id: UUID, page: PageRequest[HistoryPosition], now: datetime
     ) -> Page[SubscriptionView, HistoryPosition]:
-        """All of the user's subscriptions, newest first."""
+        """Return all of the user's subscriptions, newest first."""
 
     @abstractmethod
     async def list(
         self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
     ) -> Page[SubscriptionView, SubscriptionPosition]:
-        """The subscriptions of all users that the filter lets through; every page costs the same."""
+        """Return the subscriptions of all users that match the filter; every page has the same cost."""
 
     @abstractmethod
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
-        """The subscription's events, oldest first; empty where there is no such subscription."""
+        """Return the subscription's events, oldest first; none if there is no such subscription."""

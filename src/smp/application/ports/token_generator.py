@@ -1,4 +1,4 @@
-"""Bearer secrets: session tokens and API keys."""
+"""The generator of bearer secrets: session tokens and API keys."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class TokenGenerator(Protocol):
-    """Makes bearer secrets of 256 random bits."""
+    """A generator of bearer secrets of 256 random bits."""
 
     @abstractmethod
     def new(self) -> str:
-        """A new secret, safe in a cookie and a header."""
+        """Return a new secret, which has only characters that a cookie and a header allow."""
 
     @abstractmethod
     def digest(self, token: str) -> bytes:
-        """The SHA-256 of the secret: what is kept in its place."""
+        """Return the SHA-256 digest of the secret, which is stored instead of the secret."""

@@ -1,4 +1,4 @@
-"""One transaction."""
+"""The unit of work: one transaction with its repositories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smp.domain.user.session import SessionRepository
 
 
 class UnitOfWork(Protocol):
-    """The repositories of one transaction; all of their changes take effect at ``commit``, or none."""
+    """One transaction with its repositories. All changes take effect at ``commit``, or none."""
 
     @property
     @abstractmethod
@@ -51,29 +51,29 @@ class UnitOfWork(Protocol):
 
     @abstractmethod
     async def commit(self, outcome: Outcome | None = None) -> None:
-        """Make the changes last.
+        """Commit all changes.
 
         A unit of work that was opened for an idempotency key needs the outcome, and stores it with the changes.
 
         Raises:
-            StorageIntegrityError: where a write of this unit of work was refused before; nothing was changed.
-            TransactionConflict: where the database gave the transaction up; nothing was changed.
-            StorageUnavailable: where the database was lost before it was told; nothing was changed.
-            OutcomeUnknown: where the database was lost while committing.
+            StorageIntegrityError: if a write of this unit of work was refused before; nothing was changed.
+            TransactionConflict: if the database rolled the transaction back; nothing was changed.
+            StorageUnavailable: if the connection broke before the commit was sent; nothing was changed.
+            OutcomeUnknown: if the connection broke during the commit.
         """
 
 
 class UnitOfWorkFactory(Protocol):
-    """Opens transactions; leaving one without ``commit`` undoes it."""
+    """A factory of units of work. A unit of work that ends without ``commit`` is rolled back."""
 
     @abstractmethod
     def __call__(self, key: IdempotencyKey | None = None) -> AbstractAsyncContextManager[UnitOfWork]:
-        """A transaction, which holds ``key`` until it ends where one is given.
+        """Return a unit of work as a context manager; if a ``key`` is given, it is locked until the end.
 
         Entering raises:
-            DuplicateRequest: where the request took effect before; nothing is locked then.
-            IdempotencyKeyReused: where the key was used with another request.
-            RequestInProgress: where the first request with this key still runs.
-            OutcomeUnknown: where the request took effect before, and its outcome cannot be read.
-            StorageUnavailable: where the database does not answer.
+            DuplicateRequest: if the request took effect before; nothing is locked then.
+            IdempotencyKeyReused: if the key was used for a different request.
+            RequestInProgress: if the first request with this key is still running.
+            OutcomeUnknown: if the request took effect before, and its outcome cannot be read.
+            StorageUnavailable: if the database does not answer.
         """

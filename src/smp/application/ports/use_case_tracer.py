@@ -8,8 +8,8 @@ from typing import Protocol
 
 
 class UseCaseTracer(Protocol):
-    """Opens a span around a use case."""
+    """The tracing of use cases."""
 
     @abstractmethod
     def span(self, name: str) -> AbstractContextManager[None]:
-        """A span of this name, which records how the use case ended: nothing of the command, and no error's text."""
+        """Open a span with this name. It records how the use case ended, but no data of the command or the error."""

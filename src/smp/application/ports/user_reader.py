@@ -1,4 +1,4 @@
-"""Reading users."""
+"""The reader port for users."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from smp.application.paging import Page, PageRequest
 from smp.application.queries.views import UserView
 
 UserPosition = tuple[str]
-"""Email key."""
+"""The email key of a user."""
 
 
 class UserReader(Protocol):
-    """Users to look at."""
+    """The reader of users."""
 
     @abstractmethod
     async def get(self, user_id: UUID) -> UserView:
-        """The user. Raises UserNotFound."""
+        """Return the user. Raises UserNotFound."""
 
     @abstractmethod
     async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
-        """Users whose email begins so, without regard to case, by email."""
+        """Return the users whose email begins with the prefix, in any case, sorted by email."""

@@ -1,1 +1,1 @@
-"""Use cases that only read: frozen views made by readers; no aggregate is loaded to be printed."""
+"""The queries: use cases that only read. Readers return frozen views; no aggregate is loaded."""

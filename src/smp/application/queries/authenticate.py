@@ -1,4 +1,4 @@
-"""Who is it?"""
+"""Authenticate a caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smp.domain.user.session import Session, SessionPolicy
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """Find the caller by the session token of a browser, or by the API key of a service."""
+    """The query for the caller with this session token of a browser, or this API key of a service."""
 
     session_token: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
@@ -26,7 +26,7 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticateHandler:
-    """Role, switch and time-outs are read at every call, so that a change works on the very next request."""
+    """The handler of :class:`Authenticate`. It reads role and switch at every call, so changes apply at once."""
 
     sessions: SessionReader
     activity: SessionActivity
@@ -36,10 +36,11 @@ class AuthenticateHandler:
     policy: SessionPolicy
 
     async def __call__(self, query: Authenticate, caller: Caller) -> Caller:
-        """The caller.
+        """Return the caller.
 
         Raises:
-            NotAuthenticated: where none is known, or the session is over, the user disabled or the key revoked.
+            NotAuthenticated: if there is no such session or key, the session has ended, the user is disabled, or the
+                key is revoked.
         """
         if query.api_key is not None:
             return await self._service(query.api_key)

@@ -1,4 +1,4 @@
-"""May this user use this feature now?"""
+"""Check whether a user may use a feature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smp.domain.access import AccessDecision, decide
 
 @dataclass(frozen=True, slots=True)
 class CheckAccess:
-    """Ask whether the user may use the feature at this instant."""
+    """The query for the access decision about one feature."""
 
     user_id: UUID
     feature: str
@@ -22,15 +22,15 @@ class CheckAccess:
 
 @dataclass(frozen=True, slots=True)
 class CheckAccessHandler:
-    """Decides from the newest subscription and the clock; whether a sweep came by plays no part."""
+    """The handler of :class:`CheckAccess`. It decides from the newest subscription and the clock."""
 
     access: AccessReader
     users: UserReader
     clock: Clock
 
     async def __call__(self, query: CheckAccess, caller: Caller) -> AccessDecision:
-        """The decision. Raises UserNotFound."""
-        standing = await self.access.standing(query.user_id)
-        if standing is None and not caller.is_user(query.user_id):
+        """Decide whether the user may use the feature now. Raises UserNotFound."""
+        snapshot = await self.access.snapshot(query.user_id)
+        if snapshot is None and not caller.is_user(query.user_id):
             await self.users.get(query.user_id)
-        return decide(standing, query.feature, await self.clock.now())
+        return decide(snapshot, query.feature, await self.clock.now())

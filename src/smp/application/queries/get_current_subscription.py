@@ -1,4 +1,4 @@
-"""The user's live subscription."""
+"""Get the live subscription of a user."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from smp.domain.errors import NoLiveSubscription
 
 @dataclass(frozen=True, slots=True)
 class GetCurrentSubscription:
-    """Of this user, at this instant."""
+    """The query for the user's live subscription."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class GetCurrentSubscriptionHandler:
-    """Shows the live subscription and nothing else: never the latest dead one."""
+    """The handler of :class:`GetCurrentSubscription`. It never returns an ended subscription."""
 
     subscriptions: SubscriptionReader
     users: UserReader
     clock: Clock
 
     async def __call__(self, query: GetCurrentSubscription, caller: Caller) -> SubscriptionView:
-        """The subscription. Raises NoLiveSubscription, or UserNotFound."""
+        """Return the subscription. Raises NoLiveSubscription or UserNotFound."""
         found = await self.subscriptions.current(query.user_id, await self.clock.now())
         if found is None:
             await self.users.get(query.user_id)

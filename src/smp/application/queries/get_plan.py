@@ -1,4 +1,4 @@
-"""Look at a plan."""
+"""Get a plan."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from smp.application.queries.views import PlanView
 
 @dataclass(frozen=True, slots=True)
 class GetPlan:
-    """``plan`` is a code or an id."""
+    """The query for the plan with this code or id."""
 
     plan: str
 
 
 @dataclass(frozen=True, slots=True)
 class GetPlanHandler:
-    """Shows active and archived plans alike: subscribers of an archived one may look at it."""
+    """The handler of :class:`GetPlan`. It also returns archived plans, because they can have subscribers."""
 
     plans: PlanReader
 
     async def __call__(self, query: GetPlan, caller: Caller) -> PlanView:
-        """The plan. Raises PlanNotFound."""
+        """Return the plan. Raises PlanNotFound."""
         return await self.plans.get(query.plan)

@@ -1,4 +1,4 @@
-"""The platform in figures."""
+"""Get the statistics of the platform."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ENDING_WITHIN: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class GetStatistics:
-    """As of this instant."""
+    """The query for the statistics at this instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetStatisticsHandler:
-    """Counts and monthly recurring revenue of the statuses that hold now."""
+    """The handler of :class:`GetStatistics`. All numbers follow from the effective statuses."""
 
     statistics: StatisticsReader
     clock: Clock
 
     async def __call__(self, query: GetStatistics, caller: Caller) -> StatisticsView:
-        """The figures."""
+        """Return the statistics."""
         now = await self.clock.now()
         figures = await self.statistics.figures(now, now + ENDING_WITHIN)
         return StatisticsView(
@@ -46,7 +46,10 @@ class GetStatisticsHandler:
 
 
 def monthly_recurring_revenue(revenue: Sequence[RevisionRevenue]) -> Sequence[Revenue]:
-    """The month's worth of what is active and priced, for each currency: exact, rounded half up once at the end."""
+    """Return the monthly recurring revenue for each currency, sorted by currency.
+
+    The sum is exact. It is rounded only once, at the end, and half a minor unit is rounded up.
+    """
     totals: dict[str, Fraction] = defaultdict(Fraction)
     for part in revenue:
         totals[part.price.currency] += part.monthly

@@ -1,4 +1,4 @@
-"""Look at one subscription."""
+"""Get a subscription."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from smp.application.visibility import require_visible
 
 @dataclass(frozen=True, slots=True)
 class GetSubscription:
-    """The subscription with this id."""
+    """The query for the subscription with this id."""
 
     subscription_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class GetSubscriptionHandler:
-    """Somebody else's subscription is as unknown as none."""
+    """The handler of :class:`GetSubscription`. A subscription that the caller may not see counts as not found."""
 
     subscriptions: SubscriptionReader
     clock: Clock
 
     async def __call__(self, query: GetSubscription, caller: Caller) -> SubscriptionView:
-        """The subscription as of now. Raises SubscriptionNotFound."""
+        """Return the subscription. Raises SubscriptionNotFound."""
         found = await self.subscriptions.get(query.subscription_id, await self.clock.now())
         return require_visible(found, query.subscription_id, caller)

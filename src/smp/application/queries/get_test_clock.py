@@ -1,4 +1,4 @@
-"""Read the clock of a test platform."""
+"""Get the time of the test clock."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from smp.application.ports.clock import SettableClock
 
 @dataclass(frozen=True, slots=True)
 class GetTestClock:
-    """The platform's clock."""
+    """The query for the time of the test clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetTestClockHandler:
-    """It is the real clock until it is set for the first time."""
+    """The handler of :class:`GetTestClock`. The test clock follows the real time until it is set."""
 
     clock: SettableClock
 
     async def __call__(self, query: GetTestClock, caller: Caller) -> datetime:
-        """The present instant of the platform."""
+        """Return the present instant of the platform."""
         return await self.clock.now()

@@ -1,4 +1,4 @@
-"""Look at one user."""
+"""Get a user."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from smp.application.queries.views import UserView
 
 @dataclass(frozen=True, slots=True)
 class GetUser:
-    """The user with this id."""
+    """The query for the user with this id."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class GetUserHandler:
-    """For administrators."""
+    """The handler of :class:`GetUser`."""
 
     users: UserReader
 
     async def __call__(self, query: GetUser, caller: Caller) -> UserView:
-        """The user. Raises UserNotFound."""
+        """Return the user. Raises UserNotFound."""
         return await self.users.get(query.user_id)

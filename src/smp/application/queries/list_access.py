@@ -1,4 +1,4 @@
-"""What may this user use now?"""
+"""List the entitlements of a user."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from smp.domain.subscription.lifecycle import LIVE
 
 @dataclass(frozen=True, slots=True)
 class ListAccess:
-    """Ask for everything that the user may use at this instant."""
+    """The query for all features that the user has now."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class ListAccessHandler:
-    """The features of the live subscription's revision."""
+    """The handler of :class:`ListAccess`. The features are those of the live subscription's revision."""
 
     access: AccessReader
     users: UserReader
     clock: Clock
 
     async def __call__(self, query: ListAccess, caller: Caller) -> AccessView:
-        """The user's features; none where nothing is live. Raises UserNotFound."""
-        standing = await self.access.standing(query.user_id)
-        if standing is None and not caller.is_user(query.user_id):
+        """Return the user's features; none without a live subscription. Raises UserNotFound."""
+        snapshot = await self.access.snapshot(query.user_id)
+        if snapshot is None and not caller.is_user(query.user_id):
             await self.users.get(query.user_id)
-        if standing is None:
+        if snapshot is None:
             return AccessView(query.user_id, None, None, features({}), None)
-        status = standing.status_at(await self.clock.now())
+        status = snapshot.status_at(await self.clock.now())
         if status not in LIVE:
-            return AccessView(query.user_id, status, standing.plan, features({}), None)
-        return AccessView(query.user_id, status, standing.plan, standing.features, standing.access_ends_at)
+            return AccessView(query.user_id, status, snapshot.plan, features({}), None)
+        return AccessView(query.user_id, status, snapshot.plan, snapshot.features, snapshot.access_ends_at)

@@ -1,4 +1,4 @@
-"""Which services have keys."""
+"""List the API keys."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from smp.application.queries.views import ApiKeyView
 
 @dataclass(frozen=True, slots=True)
 class ListApiKeys:
-    """All of them, revoked ones too."""
+    """The query for all API keys, including revoked ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListApiKeysHandler:
-    """Oldest first."""
+    """The handler of :class:`ListApiKeys`."""
 
     api_keys: ApiKeyReader
 
     async def __call__(self, query: ListApiKeys, caller: Caller) -> Sequence[ApiKeyView]:
-        """The keys, without their secrets."""
+        """Return the keys without their secrets, oldest first."""
         return await self.api_keys.list()

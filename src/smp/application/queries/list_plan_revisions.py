@@ -1,4 +1,4 @@
-"""A plan's terms through time."""
+"""List the revisions of a plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smp.application.queries.views import RevisionView
 
 @dataclass(frozen=True, slots=True)
 class ListPlanRevisions:
-    """``plan`` is a code or an id."""
+    """The query for the revisions of the plan with this code or id."""
 
     plan: str
     page: PageRequest[RevisionPosition] = field(default_factory=PageRequest)
@@ -20,10 +20,10 @@ class ListPlanRevisions:
 
 @dataclass(frozen=True, slots=True)
 class ListPlanRevisionsHandler:
-    """Newest first."""
+    """The handler of :class:`ListPlanRevisions`."""
 
     plans: PlanReader
 
     async def __call__(self, query: ListPlanRevisions, caller: Caller) -> Page[RevisionView, RevisionPosition]:
-        """A page of revisions. Raises PlanNotFound."""
+        """Return a page of revisions, newest first. Raises PlanNotFound."""
         return await self.plans.revisions(query.plan, query.page)

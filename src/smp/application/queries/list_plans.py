@@ -1,4 +1,4 @@
-"""The price list."""
+"""List the plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smp.domain.scopes import Scope
 
 @dataclass(frozen=True, slots=True)
 class ListPlans:
-    """Plans of this status (``None``: all); anyone may see active ones, callers with ``plans:write`` all."""
+    """The query for plans with this status (``None``: with any). Archived ones need ``plans:write``."""
 
     status: PlanStatus | None = PlanStatus.ACTIVE
     page: PageRequest[PlanPosition] = field(default_factory=PageRequest)
@@ -22,12 +22,16 @@ class ListPlans:
 
 @dataclass(frozen=True, slots=True)
 class ListPlansHandler:
-    """Cheapest first."""
+    """The handler of :class:`ListPlans`."""
 
     plans: PlanReader
 
     async def __call__(self, query: ListPlans, caller: Caller) -> Page[PlanView, PlanPosition]:
-        """A page of plans. Raises NotAuthenticated or Forbidden for those who may see only active ones."""
+        """Return a page of plans, the cheapest first.
+
+        Raises:
+            NotAuthenticated, Forbidden: if the caller may see only active plans, and asks for others.
+        """
         if query.status is not PlanStatus.ACTIVE:
             caller.require(Scope.PLANS_WRITE)
         return await self.plans.list(query.status, query.page)

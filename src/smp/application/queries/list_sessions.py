@@ -1,4 +1,4 @@
-"""Where a user is signed in."""
+"""List the sessions of a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smp.domain.user.session import SessionPolicy
 
 @dataclass(frozen=True, slots=True)
 class ListSessions:
-    """The sessions of this user."""
+    """The query for the user's sessions."""
 
     user_id: UUID
     page: PageRequest[SessionPosition] = field(default_factory=PageRequest)
@@ -24,7 +24,7 @@ class ListSessions:
 
 @dataclass(frozen=True, slots=True)
 class ListSessionsHandler:
-    """Newest first; those that are over are left out, though their rows may still be there."""
+    """The handler of :class:`ListSessions`. Sessions that have ended are left out, even if their rows still exist."""
 
     sessions: SessionReader
     users: UserReader
@@ -32,7 +32,7 @@ class ListSessionsHandler:
     policy: SessionPolicy
 
     async def __call__(self, query: ListSessions, caller: Caller) -> Page[SessionView, SessionPosition]:
-        """A page of sessions; it may hold fewer than were asked for and still not be the last."""
+        """Return a page of sessions, newest first. It can have fewer items than the limit and not be the last page."""
         user = caller.known_user if caller.is_user(query.user_id) else await self.users.get(query.user_id)
         now = await self.clock.now()
         page = await self.sessions.list(query.user_id, query.page)

@@ -1,4 +1,4 @@
-"""What happened to a subscription."""
+"""List the events of a subscription."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smp.application.visibility import require_visible
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptionEvents:
-    """The events of the subscription with this id."""
+    """The query for the events of the subscription with this id."""
 
     subscription_id: UUID
     page: PageRequest[EventPosition] = field(default_factory=PageRequest)
@@ -23,13 +23,13 @@ class ListSubscriptionEvents:
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptionEventsHandler:
-    """Oldest first."""
+    """The handler of :class:`ListSubscriptionEvents`."""
 
     subscriptions: SubscriptionReader
     clock: Clock
 
     async def __call__(self, query: ListSubscriptionEvents, caller: Caller) -> Page[EventView, EventPosition]:
-        """A page of events. Raises SubscriptionNotFound."""
+        """Return a page of events, oldest first. Raises SubscriptionNotFound."""
         found = await self.subscriptions.get(query.subscription_id, await self.clock.now())
         require_visible(found, query.subscription_id, caller)
         return await self.subscriptions.events(query.subscription_id, query.page)

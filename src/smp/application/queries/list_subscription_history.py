@@ -1,4 +1,4 @@
-"""All subscriptions that a user ever had."""
+"""List all subscriptions of a user, including ended ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smp.application.queries.views import SubscriptionView
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptionHistory:
-    """Of this user, as of this instant."""
+    """The query for all subscriptions of the user."""
 
     user_id: UUID
     page: PageRequest[HistoryPosition] = field(default_factory=PageRequest)
@@ -23,14 +23,14 @@ class ListSubscriptionHistory:
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptionHistoryHandler:
-    """Newest first."""
+    """The handler of :class:`ListSubscriptionHistory`."""
 
     subscriptions: SubscriptionReader
     users: UserReader
     clock: Clock
 
     async def __call__(self, query: ListSubscriptionHistory, caller: Caller) -> Page[SubscriptionView, HistoryPosition]:
-        """A page of subscriptions. Raises UserNotFound."""
+        """Return a page of subscriptions, newest first. Raises UserNotFound."""
         page = await self.subscriptions.history(query.user_id, query.page, await self.clock.now())
         if not page.items:
             await self.users.get(query.user_id)

@@ -1,4 +1,4 @@
-"""The administrator's list of subscriptions."""
+"""List the subscriptions of all users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smp.application.queries.views import SubscriptionView
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptions:
-    """Of all users, as of this instant."""
+    """The query for the subscriptions that match the filter."""
 
     wanted: SubscriptionFilter = field(default_factory=SubscriptionFilter)
     page: PageRequest[SubscriptionPosition] = field(default_factory=PageRequest)
@@ -21,11 +21,11 @@ class ListSubscriptions:
 
 @dataclass(frozen=True, slots=True)
 class ListSubscriptionsHandler:
-    """Newest first, or soonest end first where the filter is about ends."""
+    """The handler of :class:`ListSubscriptions`."""
 
     subscriptions: SubscriptionReader
     clock: Clock
 
     async def __call__(self, query: ListSubscriptions, caller: Caller) -> Page[SubscriptionView, SubscriptionPosition]:
-        """A page of subscriptions."""
+        """Return a page of subscriptions, newest first; with a filter for ends, the soonest end first."""
         return await self.subscriptions.list(query.wanted, query.page, await self.clock.now())

@@ -1,4 +1,4 @@
-"""The administrator's list of users."""
+"""List the users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smp.domain.user.user import email_key
 
 @dataclass(frozen=True, slots=True)
 class ListUsers:
-    """Those whose email begins with ``email``, without regard to case."""
+    """The query for users whose email begins with ``email``, in any case."""
 
     email: str = ""
     page: PageRequest[UserPosition] = field(default_factory=PageRequest)
@@ -21,10 +21,10 @@ class ListUsers:
 
 @dataclass(frozen=True, slots=True)
 class ListUsersHandler:
-    """By email."""
+    """The handler of :class:`ListUsers`."""
 
     users: UserReader
 
     async def __call__(self, query: ListUsers, caller: Caller) -> Page[UserView, UserPosition]:
-        """A page of users."""
+        """Return a page of users, sorted by email."""
         return await self.users.list(email_key(query.email), query.page)

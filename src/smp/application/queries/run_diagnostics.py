@@ -1,4 +1,4 @@
-"""Is everything that must be true of the data true?"""
+"""Check the invariants of the data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from smp.application.queries.views import CheckResult
 
 @dataclass(frozen=True, slots=True)
 class RunDiagnostics:
-    """Check every invariant of the data."""
+    """The query for the results of all checks of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDiagnosticsHandler:
-    """Reads only."""
+    """The handler of :class:`RunDiagnostics`."""
 
     integrity: IntegrityChecker
     clock: Clock
 
     async def __call__(self, query: RunDiagnostics, caller: Caller) -> Sequence[CheckResult]:
-        """One finding for each invariant."""
+        """Return one result for each invariant."""
         return await self.integrity.check(await self.clock.now())

@@ -1,4 +1,4 @@
-"""What callers are shown: frozen, complete, and of one instant."""
+"""The views: frozen data as callers see them, at one instant."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class UserView:
 
     @classmethod
     def of(cls, user: User) -> UserView:
-        """The account as it is shown."""
+        """Return the view of the account."""
         return cls(user.id, user.email.text, user.role, user.disabled, user.created_at)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """A signed-in browser; ``expires_at`` is when it is over if it is not used again."""
+    """A signed-in browser; ``expires_at`` is its end if it is not used again."""
 
     id: UUID
     created_at: datetime
@@ -60,7 +60,7 @@ class RevisionView:
 
     @classmethod
     def of(cls, revision: PlanRevision) -> RevisionView:
-        """The revision as it is shown."""
+        """Return the view of the revision."""
         terms = revision.terms
         return cls(revision.number, terms.price, terms.period, terms.trial_period, terms.features, revision.created_at)
 
@@ -80,7 +80,7 @@ class PlanView:
 
     @classmethod
     def of(cls, plan: Plan) -> PlanView:
-        """The plan as it is shown."""
+        """Return the view of the plan."""
         return cls(
             plan.id,
             plan.code,
@@ -95,7 +95,7 @@ class PlanView:
 
 @dataclass(frozen=True, slots=True)
 class PlanReference:
-    """Which plan, and which revision of it, a subscription is bound to."""
+    """The plan and the revision that a subscription is bound to."""
 
     id: UUID
     code: str
@@ -105,7 +105,7 @@ class PlanReference:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """A subscription as of one instant."""
+    """A subscription in its effective state at one instant."""
 
     id: UUID
     user_id: UUID
@@ -126,7 +126,7 @@ class SubscriptionView:
     def of(
         cls, subscription: Subscription, plan: PlanReference, price: Money, features: Features, now: datetime
     ) -> SubscriptionView:
-        """The subscription as it is shown at ``now``, whether or not a sweep came by."""
+        """Return the view of the subscription in its effective state at ``now``."""
         seen = subscription.as_of(now)
         return cls(
             id=seen.id,
@@ -149,7 +149,7 @@ class SubscriptionView:
     def bound_to(
         cls, subscription: Subscription, plan: Plan, revision: PlanRevision, now: datetime
     ) -> SubscriptionView:
-        """The subscription as it is shown at ``now``, of this plan and revision."""
+        """Return the view of the subscription, bound to this plan and revision, at ``now``."""
         reference = PlanReference(plan.id, plan.code, plan.name, revision.number)
         return cls.of(subscription, reference, revision.terms.price, revision.terms.features, now)
 
@@ -170,7 +170,7 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
-    """Everything that a user may use at this instant; empty where nothing is live."""
+    """All features that a user has at one instant; none without a live subscription."""
 
     user_id: UUID
     status: Status | None
@@ -181,7 +181,7 @@ class AccessView:
 
 @dataclass(frozen=True, slots=True)
 class PlanCount:
-    """How many live subscriptions of a plan there are."""
+    """The numbers of a plan's live subscriptions."""
 
     plan: str
     trial: int
@@ -190,7 +190,7 @@ class PlanCount:
 
 @dataclass(frozen=True, slots=True)
 class RevisionRevenue:
-    """How many active subscriptions pay this price every period."""
+    """The number of active subscriptions that pay this price for every period."""
 
     price: Money
     period: Period
@@ -198,7 +198,7 @@ class RevisionRevenue:
 
     @property
     def monthly(self) -> Fraction:
-        """What they are worth in a month, exactly, in minor units."""
+        """The exact revenue in a month, in minor units."""
         return self.price.amount * self.active / self.period.months
 
 
@@ -212,7 +212,7 @@ class Revenue:
 
 @dataclass(frozen=True, slots=True)
 class TrialCounts:
-    """How the trials went: ``lost`` are those that ended without a conversion."""
+    """The numbers of trials: all that were started, and those that are running or were converted."""
 
     started: int
     running: int
@@ -220,19 +220,19 @@ class TrialCounts:
 
     @property
     def lost(self) -> int:
-        """Trials that ended without becoming paid."""
+        """The number of trials that ended without a conversion."""
         return self.started - self.running - self.converted
 
     @property
     def conversion_rate(self) -> float | None:
-        """Converted among those that were decided; ``None`` where none was."""
+        """The share of converted trials among those that have ended or were converted; ``None`` if there are none."""
         decided = self.converted + self.lost
         return self.converted / decided if decided else None
 
 
 @dataclass(frozen=True, slots=True)
 class StatisticsView:
-    """The platform in figures, as of one instant."""
+    """The statistics of the platform at one instant."""
 
     as_of: datetime
     users: int
@@ -255,7 +255,7 @@ class ApiKeyView:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check of the platform found; ``advice`` says what to do where it is not ``ok``."""
+    """The result of one check; ``advice`` says what to do if it is not ``ok``."""
 
     check: str
     ok: bool
