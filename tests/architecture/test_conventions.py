@@ -53,7 +53,7 @@ MIGRATOR: Final = "smp.adapters.postgres.migrator"
 
 
 def reads_clock_or_randomness(of: Module) -> Iterable[str]:
-    """Clock, ids and secrets have ports, whose adapters alone may ask the machine; the core has no randomness."""
+    """Clock, ids and secrets have ports, and only their adapters may read the system; the core has no randomness."""
     if of.name.startswith(SYSTEM_ADAPTERS):
         return
     banned = SECRET_MODULES | {"random"} if of.name.startswith(CORE) else SECRET_MODULES
