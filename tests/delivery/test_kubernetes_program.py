@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from smp.adapters.cli.program import build_program
-from smp.adapters.http.health.health import live, ready
+from smp.adapters.http.health.controllers import LIVE_PATH, READY_PATH
 from smp.adapters.http.middleware.limits import BODY_DEADLINE_S
 from smp.adapters.postgres import pool
 from smp.bootstrap.failures import EXIT_ASKED_WRONGLY
@@ -83,8 +83,8 @@ def test_changed_settings_replace_the_pods(name: str) -> None:
 
 def test_a_pod_restarts_when_the_process_hangs_and_not_when_the_database_is_away(name: str, served: Workload) -> None:
     startup, liveness, readiness = (served.container[f"{probe}Probe"] for probe in ("startup", "liveness", "readiness"))
-    assert {startup["httpGet"]["path"], liveness["httpGet"]["path"]} == set(live.paths), name
-    assert {readiness["httpGet"]["path"]} == set(ready.paths)
+    assert {startup["httpGet"]["path"], liveness["httpGet"]["path"]} == {LIVE_PATH}, name
+    assert {readiness["httpGet"]["path"]} == {READY_PATH}
     assert {probe["httpGet"]["port"] for probe in (startup, liveness, readiness)} == {"http"}
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
     assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30

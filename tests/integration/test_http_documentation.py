@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 from dishka import Provider, Scope
 
-from smp.adapters.http.problems import PROBLEMS
+from smp.adapters.http.problems.table import PROBLEMS
 from smp.adapters.http.settings import UP, Readiness
 from smp.application.ports.clock import Clock
 from smp.application.queries.list_plans import ListPlansHandler

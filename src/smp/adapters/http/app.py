@@ -9,26 +9,28 @@ from typing import Any, Final, cast
 
 import structlog
 from dishka import AsyncContainer
-from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from dishka.integrations.litestar import setup_dishka
 from litestar import Litestar, Router
 from litestar.connection import Request
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Response
+from litestar.routes import HTTPRoute
+from litestar.types import ControllerRouterHandler
 
 from smp import __version__
 from smp.adapters.http.access import app as access
 from smp.adapters.http.access.endpoint import AccessEndpoint
-from smp.adapters.http.api.auth import routes as auth_routes
-from smp.adapters.http.api.plans import routes as plans_routes
-from smp.adapters.http.api.statistics import routes as statistics_routes
-from smp.adapters.http.api.subscriptions import routes as subscriptions_routes
-from smp.adapters.http.api.test_clock import routes as test_clock_routes
-from smp.adapters.http.api.users import routes as users_routes
+from smp.adapters.http.api.auth import controllers as auth
+from smp.adapters.http.api.plans import controllers as plans
+from smp.adapters.http.api.statistics import controllers as statistics
+from smp.adapters.http.api.subscriptions import controllers as subscriptions
+from smp.adapters.http.api.test_clock import controllers as test_clock
+from smp.adapters.http.api.users import controllers as users
 from smp.adapters.http.asgi import App
 from smp.adapters.http.authentication import guard
 from smp.adapters.http.documentation import routes as documentation
 from smp.adapters.http.documentation.openapi import complete, openapi_config
-from smp.adapters.http.health import health
+from smp.adapters.http.health import controllers as health
 from smp.adapters.http.health.metrics import metrics
 from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
 from smp.adapters.http.middleware.body import BodyParser
@@ -37,9 +39,13 @@ from smp.adapters.http.middleware.json_body import JSON
 from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_target
 from smp.adapters.http.middleware.security_headers import security_headers
 from smp.adapters.http.middleware.stack import REQUEST_ID, Area, MiddlewareStack
-from smp.adapters.http.problems import BY_SLUG, FieldError, ProblemDetails, details, unexpected
+from smp.adapters.http.operation import OPERATION, Operation
+from smp.adapters.http.problems.details import ProblemDetails, details, unexpected
+from smp.adapters.http.problems.rejection import FieldError
+from smp.adapters.http.problems.table import BY_SLUG
 from smp.adapters.http.rendered import respond
 from smp.adapters.http.settings import HttpSettings
+from smp.adapters.http.validation import plain
 from smp.application.ports.id_generator import IdGenerator
 
 _log = structlog.stdlib.get_logger("smp.http")
@@ -93,27 +99,26 @@ def create_app(dependencies: HttpDependencies) -> App:
 
 def _litestar(dependencies: HttpDependencies) -> Litestar:
     settings = dependencies.settings
-    handlers = [
-        *auth_routes.ROUTES,
-        *plans_routes.ROUTES,
-        *subscriptions_routes.ROUTES,
-        *users_routes.ROUTES,
-        *statistics_routes.ROUTES,
-        *health.ROUTES,
+    handlers: list[ControllerRouterHandler] = [
+        *auth.CONTROLLERS,
+        *plans.CONTROLLERS,
+        *subscriptions.CONTROLLERS,
+        *users.CONTROLLERS,
+        *statistics.CONTROLLERS,
+        *health.CONTROLLERS,
     ]
     if settings.test_clock:
-        handlers += test_clock_routes.ROUTES
+        handlers += test_clock.CONTROLLERS
     if settings.metrics:
         handlers.append(metrics)
 
     def document() -> dict[str, Any]:
-        named = {str(handler.operation_id): handler for handler in handlers}
-        return complete(app.openapi_schema.to_schema(), named, access.ROUTES)
+        return complete(app.openapi_schema.to_schema(), _operations(app), access.OPERATIONS)
 
     app = Litestar(
         route_handlers=[
             Router("", route_handlers=documentation.routes(document), guards=[guard]),
-            DishkaRouter("", route_handlers=handlers, guards=[guard]),
+            Router("", route_handlers=handlers, guards=[guard]),
         ],
         exception_handlers={Exception: _problem},
         openapi_config=openapi_config(__version__, settings.cookie_name),
@@ -122,6 +127,15 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
         logging_config=None,
     )
     return app
+
+
+def _operations(app: Litestar) -> Mapping[str, Operation]:
+    """The operations of the documented routes, by their ids."""
+    handlers = (handler for route in app.routes if isinstance(route, HTTPRoute) for handler in route.route_handlers)
+    operations = (
+        handler.opt[OPERATION] for handler in handlers if handler.include_in_schema and OPERATION in handler.opt
+    )
+    return {operation.id: operation for operation in operations}
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -145,12 +159,10 @@ def _of_framework(error: Exception) -> ProblemDetails | None:
 
 
 def _invalid(error: ValidationException) -> ProblemDetails:
-    parameters = [extra for extra in _extras(error) if extra.get("source") not in (None, "body")]
-    if parameters:
-        errors = tuple(FieldError(f"/{extra.get('key', '')}", str(extra.get("message", ""))) for extra in parameters)
-        return ProblemDetails(BY_SLUG["invalid-parameter"], "a parameter is not of the form it must have", {}, errors)
-    return ProblemDetails(BY_SLUG["malformed-request"], "this request needs a body")
-
-
-def _extras(error: ValidationException) -> list[dict[str, Any]]:
-    return [extra for extra in error.extra if isinstance(extra, dict)] if isinstance(error.extra, list) else []
+    parameters = error.extra if isinstance(error.extra, list) else []
+    errors = tuple(
+        FieldError(f"/{extra.get('key', '')}", plain(str(extra.get("message", ""))))
+        for extra in parameters
+        if isinstance(extra, dict)
+    )
+    return ProblemDetails(BY_SLUG["invalid-parameter"], "some parameters are not allowed", {}, errors)

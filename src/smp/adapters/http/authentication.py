@@ -1,10 +1,9 @@
-"""Who is calling: the guard that requests pass, and what it reads of cookies and headers."""
+"""Authentication: the guard of all routes, and what it reads from cookies and headers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
@@ -12,9 +11,9 @@ from urllib.parse import parse_qsl
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
-from smp.adapters.http.middleware.body import BODY
-from smp.adapters.http.problems import FieldError, RequestRejected
-from smp.adapters.http.validation import check_body
+from smp.adapters.http.operation import OPERATION, Operation, RequiredRole
+from smp.adapters.http.problems.rejection import FieldError, RequestRejected
+from smp.adapters.http.request_body import decode_body
 from smp.application.caller import ANONYMOUS, Caller
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.execution import Handler
@@ -24,38 +23,28 @@ from smp.domain.events import ActorType
 USER_AGENT_MAX: Final = 200
 
 
-class Who(StrEnum):
-    """Whom a route is for; a route that does not say so is for nobody."""
-
-    ANYONE = "anyone"
-    ANYONE_OR_ADMIN = "anyone; administrators see more"
-    SESSION = "a signed-in user"
-    ADMIN = "an administrator"
-    ADMIN_OR_SERVICE = "an administrator or a service"
-
-
-_NEEDED: Final[Mapping[Who, frozenset[ActorType]]] = {
-    Who.SESSION: frozenset({ActorType.USER, ActorType.ADMIN}),
-    Who.ADMIN: frozenset({ActorType.ADMIN}),
-    Who.ADMIN_OR_SERVICE: frozenset({ActorType.ADMIN, ActorType.SERVICE}),
+_NEEDED: Final[Mapping[RequiredRole, frozenset[ActorType]]] = {
+    RequiredRole.SESSION: frozenset({ActorType.USER, ActorType.ADMIN}),
+    RequiredRole.ADMIN: frozenset({ActorType.ADMIN}),
+    RequiredRole.ADMIN_OR_SERVICE: frozenset({ActorType.ADMIN, ActorType.SERVICE}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAuthenticator:
-    """Finds the caller and lets in whom the route is for, before anything of the request is looked at."""
+    """Finds the caller, and refuses callers who may not use an operation before anything else is checked."""
 
     authenticate: Handler[Authenticate, Caller]
     cookie_name: str
 
-    async def caller(self, headers: Iterable[tuple[bytes, bytes]], who: Who) -> Caller:
-        """The caller, where the route is for this caller.
+    async def caller(self, headers: Iterable[tuple[bytes, bytes]], role: RequiredRole) -> Caller:
+        """Return the caller, who has the role.
 
         Raises:
-            NotAuthenticated, Forbidden: where it is not.
+            NotAuthenticated, Forbidden: for every other caller.
         """
         caller = await self.authenticate(self._credentials(headers), ANONYMOUS)
-        if who in _NEEDED and caller.actor.type not in _NEEDED[who]:
+        if role in _NEEDED and caller.actor.type not in _NEEDED[role]:
             raise Forbidden
         return caller
 
@@ -73,26 +62,27 @@ class RequestAuthenticator:
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The one guard of all routes but the gate's: who is calling, then the names in the query, then the body.
+    """Authenticate the caller, check the names of the query's parameters, and decode the body, in this order.
+
+    This guards every route except the access question, which has its own.
 
     Raises:
-        NotAuthenticated, Forbidden: where this route is not for this caller.
-        RequestRejected: for parameters that the route does not have, and for a body that is not of its type.
+        NotAuthenticated, Forbidden: where this operation is not for this caller.
+        RequestRejected: for parameters that the operation does not have, and for a body that is not of its type.
     """
     if connection.scope.get("method") == "OPTIONS":
         return
-    who = Who(handler.opt["who"])
-    if who is not Who.ANYONE:
+    operation: Operation = handler.opt[OPERATION]
+    state = connection.scope["state"]
+    if operation.role is not RequiredRole.ANYONE:
         request_authenticator = await connection.app.state.dishka_container.get(RequestAuthenticator)
         try:
-            connection.scope["state"]["caller"] = await request_authenticator.caller(connection.scope["headers"], who)
+            state["caller"] = await request_authenticator.caller(connection.scope["headers"], operation.role)
         except NotAuthenticated:
-            if who is not Who.ANYONE_OR_ADMIN:
+            if operation.role is not RequiredRole.ANYONE_OR_ADMIN:
                 raise
-    check_query(connection.scope["query_string"], handler.opt.get("query", ()), handler.opt.get("repeatable", ()))
-    state = connection.scope["state"]
-    if BODY in state and handler.parsed_data_field is not None:
-        check_body(handler.parsed_data_field.annotation, state[BODY])
+    check_query(connection.scope["query_string"], operation.query, operation.repeatable)
+    decode_body(operation, state)
 
 
 def cookie_value(header: str, name: str) -> str | None:

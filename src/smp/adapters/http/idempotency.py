@@ -12,7 +12,7 @@ import msgspec
 from litestar.connection import Request
 
 from smp.adapters.http.middleware.body import BODY
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 from smp.application.caller import Caller
 from smp.application.idempotency import KEY_LENGTH_MAX, IdempotencyKey
 from smp.application.ports.clock import Clock

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 from litestar.params import QueryParameter
 
-from smp.adapters.http.problems import FieldError, RequestRejected
+from smp.adapters.http.problems.rejection import FieldError, RequestRejected
 from smp.application.paging import LIMIT_DEFAULT, LIMIT_MAX
-from smp.domain.errors import UserNotFound
+from smp.domain.errors import SessionNotFound, UserNotFound
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -31,7 +31,7 @@ PositionInteger = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 def uuid_or_none(text: str) -> UUID | None:
-    """The id that the text is in canonical form; ``None`` where it is none, so that nothing has it."""
+    """Return the id that the text is in canonical form; ``None`` for any other text."""
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
@@ -43,11 +43,19 @@ def user_id_of(text: str) -> UUID:
     return user_id
 
 
+def session_id_of(text: str) -> UUID:
+    """Return the session id that a path names. Raises SessionNotFound for a text that is not a UUID."""
+    session_id = uuid_or_none(text)
+    if session_id is None:
+        raise SessionNotFound(text)
+    return session_id
+
+
 def instant(name: str, text: str | None) -> datetime | None:
-    """The UTC instant that an RFC 3339 text names.
+    """Return the UTC instant that an RFC 3339 text names.
 
     Raises:
-        RequestRejected: where it is none.
+        RequestRejected: for any other text.
     """
     if text is None:
         return None
@@ -58,5 +66,5 @@ def instant(name: str, text: str | None) -> datetime | None:
 
 
 def bad_parameter(name: str, detail: str) -> RequestRejected:
-    """The refusal of one parameter."""
+    """Return the rejection of one parameter."""
     return RequestRejected("invalid-parameter", f"{name} {detail}", errors=(FieldError(f"/{name}", detail),))

@@ -1,4 +1,4 @@
-"""What the HTTP adapter is told by the environment that it runs in."""
+"""Settings of the HTTP adapter, and the readiness of the service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class HttpSettings:
     """How the API behaves where it is deployed."""
 
     secure: bool
-    """Behind TLS: cookies are ``Secure`` with the ``__Host-`` prefix, and browsers are told to use TLS only."""
+    """Behind TLS: cookies are ``Secure`` with the ``__Host-`` prefix, and browsers must use TLS only."""
     test_clock: bool = False
     trusted_proxies: int = 0
     metrics: bool = True

@@ -1,53 +1,58 @@
-"""Telling all the bad fields of a body: msgspec stops at the first one, so on failure each field is looked at."""
+"""Converting a decoded body to its model, or naming every bad field.
+
+msgspec stops at the first bad field, so after a failure each field is checked by itself.
+"""
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from enum import Enum
+from itertools import islice
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from smp.adapters.http.problems import FieldError, RequestRejected
+from smp.adapters.http.problems.rejection import FieldError, RequestRejected
 from smp.domain.features import pointer_token
 
 WireType = Any
 """A type as msgspec understands it: a Struct, a union, an annotated type."""
 
+Model = TypeVar("Model", bound=msgspec.Struct)
+
 ERRORS_MAX: Final = 100
-"""How many bad fields are told at most."""
+"""The most bad fields that one problem lists."""
 
 
-def field_errors(wanted: WireType, document: object) -> tuple[FieldError, ...]:
-    """Every bad field of a decoded document that should be of the wire type ``wanted``; empty where it is."""
-    return tuple(error for _, error in zip(range(ERRORS_MAX), _errors(wanted, document, ""), strict=False))
+def convert(model: type[Model], document: object) -> Model:
+    """Return the decoded body as its model.
 
-
-def check_body(wanted: WireType, document: object) -> None:
-    """Let a decoded body pass that is of the wire type.
-
-    Litestar would make a number of ``"7"`` and an instant of ``7``; a value of another type is a bad field here.
+    Values are not coerced: a text ``"7"`` is not a number, and a number is not an instant.
 
     Raises:
-        RequestRejected: naming every bad field.
+        RequestRejected: ``validation-failed``, with every bad field.
     """
-    errors = field_errors(wanted, document)
-    if errors:
-        raise RequestRejected("validation-failed", "some values are not allowed", errors=errors)
-
-
-def _errors(wanted: WireType, value: object, pointer: str) -> Iterator[FieldError]:
     try:
-        msgspec.convert(value, wanted)
+        return msgspec.convert(document, model)
+    except msgspec.ValidationError:
+        errors = tuple(islice(_errors(model, document, ""), ERRORS_MAX))
+        raise RequestRejected("validation-failed", "some values are not allowed", errors=errors) from None
+
+
+def _errors(expected_type: WireType, value: object, pointer: str) -> Iterator[FieldError]:
+    try:
+        msgspec.convert(value, expected_type)
     except msgspec.ValidationError as failure:
-        inner = list(_inner_errors(wanted, value, pointer))
-        yield from inner or [FieldError(pointer, _explain(str(failure), wanted))]
+        inner = list(_inner_errors(expected_type, value, pointer))
+        yield from inner or [FieldError(pointer, _explain(str(failure), expected_type))]
 
 
-def _inner_errors(wanted: WireType, value: object, pointer: str) -> Iterator[FieldError]:
+def _inner_errors(expected_type: WireType, value: object, pointer: str) -> Iterator[FieldError]:
     if not isinstance(value, Mapping):
         return
-    for option in _options(wanted):
+    for option in _options(expected_type):
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
             yield from _struct_errors(option, value, pointer)
         elif _origin(option) is dict:
@@ -58,8 +63,10 @@ def _inner_errors(wanted: WireType, value: object, pointer: str) -> Iterator[Fie
                 yield from _errors(value_type, item, place)
 
 
-def _struct_errors(wanted: type[msgspec.Struct], value: Mapping[str, object], pointer: str) -> Iterator[FieldError]:
-    known = msgspec.structs.fields(wanted)
+def _struct_errors(
+    expected_type: type[msgspec.Struct], value: Mapping[str, object], pointer: str
+) -> Iterator[FieldError]:
+    known = msgspec.structs.fields(expected_type)
     for known_field in known:
         place = f"{pointer}/{known_field.encode_name}"
         if known_field.encode_name in value:
@@ -70,35 +77,68 @@ def _struct_errors(wanted: type[msgspec.Struct], value: Mapping[str, object], po
         yield FieldError(f"{pointer}/{pointer_token(name)}", "is not a known field")
 
 
-def _options(wanted: WireType) -> Iterator[WireType]:
+def _options(expected_type: WireType) -> Iterator[WireType]:
     """The members of a union, without annotations."""
-    if _origin(wanted) is Annotated:
-        yield from _options(get_args(wanted)[0])
-    elif _origin(wanted) in (Union, types.UnionType):
-        for member in get_args(wanted):
+    if _origin(expected_type) is Annotated:
+        yield from _options(get_args(expected_type)[0])
+    elif _origin(expected_type) in (Union, types.UnionType):
+        for member in get_args(expected_type):
             yield from _options(member)
     else:
-        yield wanted
+        yield expected_type
 
 
-def _explain(message: str, wanted: WireType) -> str:
+def _explain(message: str, expected_type: WireType) -> str:
+    if "enum value" in message:
+        values = [f"`{member.value}`" for option in _options(expected_type) if _is_enum(option) for member in option]
+        return f"must be {' or '.join(values)}"
     if "matching regex" in message:
-        descriptions = [meta.description for meta in _metas(wanted) if meta.description]
+        descriptions = [meta.description for meta in _metas(expected_type) if meta.description]
         if descriptions:
             return f"must be {' or '.join(descriptions)}"
-    return message.split(" - at ", maxsplit=1)[0].replace("Expected", "must be").replace("`", "")
+    return plain(message)
 
 
-def _metas(wanted: WireType) -> Iterator[msgspec.Meta]:
-    if _origin(wanted) is Annotated:
-        inner, *metas = get_args(wanted)
+_TYPES: Final[Mapping[str, str]] = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "text",
+    "bool": "`true` or `false`",
+    "object": "an object",
+    "array": "an array",
+    "null": "`null`",
+    "datetime": "an RFC 3339 instant with an offset, such as 2027-01-31T12:00:00Z",
+}
+_EXPECTED: Final = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?(?: (of length )?(>=|<=) (\d+))?")
+
+
+def plain(message: str) -> str:
+    """Translate a message of msgspec about one value to what the value must be."""
+    match = _EXPECTED.match(message)
+    if match is None:
+        return f"must be {_TYPES['datetime']}" if "RFC3339" in message else message.split(" - at ", maxsplit=1)[0]
+    types, _, length, comparison, bound = match.groups()
+    allowed = " or ".join(_TYPES.get(name, name) for name in types.split(" | "))
+    if comparison is None:
+        return f"must be {allowed}"
+    unit = "" if length is None else " fields" if types == "object" else " characters"
+    return f"must be {allowed} of {'at least' if comparison == '>=' else 'at most'} {bound}{unit}"
+
+
+def _is_enum(option: WireType) -> bool:
+    return isinstance(option, type) and issubclass(option, Enum)
+
+
+def _metas(expected_type: WireType) -> Iterator[msgspec.Meta]:
+    if _origin(expected_type) is Annotated:
+        inner, *metas = get_args(expected_type)
         yield from (meta for meta in metas if isinstance(meta, msgspec.Meta))
         yield from _metas(inner)
-    elif _origin(wanted) in (Union, types.UnionType):
-        for member in get_args(wanted):
+    elif _origin(expected_type) in (Union, types.UnionType):
+        for member in get_args(expected_type):
             yield from _metas(member)
 
 
-def _origin(wanted: WireType) -> object:
+def _origin(expected_type: WireType) -> object:
     """What the type is an instance of, such as ``dict`` or ``Union``."""
-    return get_origin(wanted)
+    return get_origin(expected_type)

@@ -21,7 +21,7 @@ from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_target
 from smp.adapters.http.middleware.raw_body import RAW
 from smp.adapters.http.middleware.security_headers import security_headers
 from smp.adapters.http.middleware.stack import Area, MiddlewareStack
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 
 JSON_TYPE: Final = "application/json"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 
-Id = UUID
 PositionType = Any
-"""The type of a list's positions, as msgspec is told it."""
+"""The type of a list's positions, as msgspec takes it."""
 Position = Any
 """A value of that type."""
 CURSOR_LENGTH_MAX: Final = 1_000
@@ -26,7 +24,7 @@ def encode(list_name: str, position: object | None) -> str | None:
     return base64.urlsafe_b64encode(msgspec.json.encode([list_name, position])).rstrip(b"=").decode()
 
 
-def decode(list_name: str, cursor: str | None, wanted: PositionType) -> Position | None:
+def decode(list_name: str, cursor: str | None, position_type: PositionType) -> Position | None:
     """The position that the cursor names; ``None`` where there is no cursor.
 
     Raises:
@@ -35,7 +33,7 @@ def decode(list_name: str, cursor: str | None, wanted: PositionType) -> Position
     if cursor is None:
         return None
     try:
-        name, position = msgspec.json.decode(_text(cursor), type=tuple[str, wanted])
+        name, position = msgspec.json.decode(_text(cursor), type=tuple[str, position_type])
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
         name, position = "", None
     if name != list_name:
@@ -44,6 +42,6 @@ def decode(list_name: str, cursor: str | None, wanted: PositionType) -> Position
 
 
 def _text(cursor: str) -> bytes:
-    """What is encoded in the cursor; nothing that holds a NUL is, for no position of ours does."""
+    """What is encoded in the cursor; a text with NUL is nothing, because no position has one."""
     text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     return b"" if b"\\u0000" in text or len(text) > CURSOR_LENGTH_MAX else text

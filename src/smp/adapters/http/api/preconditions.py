@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
+
+from litestar.connection import Request
 
 from smp.application.preconditions import VersionPrecondition
 
@@ -16,13 +18,14 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected(if_match: str | None) -> VersionPrecondition | None:
-    """What the header demands. A tag that no version of ours has, a weak one among them, matches nothing."""
-    if if_match is None:
+def if_match(request: Request[Any, Any, Any]) -> VersionPrecondition | None:
+    """Return what ``If-Match`` demands; a tag that is weak or not a version matches nothing."""
+    header = request.headers.get("if-match")
+    if header is None:
         return None
-    if if_match.strip() == "*":
+    if header.strip() == "*":
         return VersionPrecondition(None)
-    strong = (match[2] for match in _TAGS.finditer(if_match) if match[1] is None)
+    strong = (match[2] for match in _TAGS.finditer(header) if match[1] is None)
     return VersionPrecondition(frozenset(int(tag) for tag in strong if _VERSION.fullmatch(tag)))
 
 

@@ -1,26 +1,26 @@
-"""The OpenAPI document: what Litestar knows of the routes, completed from the table of problems."""
+"""The OpenAPI document: Litestar writes the routes and parameters, the operations complete it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
-from smp.adapters.http.access.app import AccessRoute
-from smp.adapters.http.authentication import Who
-from smp.adapters.http.problems import BY_SLUG, MEDIA_TYPE, Problem
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.problems.details import MEDIA_TYPE
+from smp.adapters.http.problems.problem import Problem
+from smp.adapters.http.problems.table import BY_SLUG
+from smp.adapters.http.wire import RequestModel, ResponseModel
 
 Document = dict[str, Any]
 
 _ALWAYS: Final = ("invalid-parameter", "malformed-request", "internal-error", "service-unavailable")
 _BODY: Final = ("unsupported-media-type", "content-too-large", "request-timeout", "validation-failed")
 _KEY: Final = ("idempotency-key-reused", "request-in-progress", "outcome-unknown")
-_KEYLESS: Final = frozenset({"logIn", "logOut"})
 
 PROBLEM_SCHEMA: Final[Document] = {
     "type": "object",
@@ -44,13 +44,13 @@ PROBLEM_SCHEMA: Final[Document] = {
                 },
             },
         },
-        "request_id": {"type": "string", "description": "Of an unexpected error: where the log tells more."},
+        "request_id": {"type": "string", "description": "Of an unexpected error: where the log has more."},
     },
 }
 
 
 def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
-    """What Litestar is to make the document from."""
+    """Return the configuration from which Litestar makes the document."""
     return OpenAPIConfig(
         title="Subscription Management Platform",
         version=version,
@@ -73,86 +73,93 @@ def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
     )
 
 
-def complete(document: Document, handlers: Mapping[str, HTTPRouteHandler], gate: Sequence[AccessRoute]) -> Document:
-    """The document with every problem, header and credential of every operation; ``handlers`` by operation id."""
+def complete(document: Document, operations: Mapping[str, Operation], access: Mapping[str, Operation]) -> Document:
+    """Return the document with every body, problem, header and credential of every operation.
+
+    ``operations`` are those of Litestar's routes by id, ``access`` those of the access question by path.
+    """
     document = msgspec.json.decode(msgspec.json.encode(document))
     document["paths"] = {path: item for path, item in document["paths"].items() if not path.startswith("/_openapi")}
+    for path, operation in access.items():
+        document["paths"][path] = {"get": _access_operation(path, operation)}
     schemas = document["components"].setdefault("schemas", {})
+    for name, schema in _models([*operations.values(), *access.values()]).items():
+        schemas.setdefault(name, schema)
     schemas["Problem"] = PROBLEM_SCHEMA
-    for route in gate:
-        document["paths"][route.path] = {"get": _gate_operation(route)}
-    answers = [handler.opt["answers"] for handler in handlers.values() if "answers" in handler.opt]
-    _, answered = msgspec.json.schema_components(
-        [*answers, *(route.answers for route in gate)], ref_template="#/components/schemas/{name}"
-    )
-    schemas.update({name: schema for name, schema in answered.items() if name not in schemas})
-    _speak_ecma(schemas)
-    for path, item in list(document["paths"].items()):
-        for method, operation in item.items():
-            if isinstance(operation, dict) and operation.get("operationId") in handlers:
-                _complete(operation, handlers[operation["operationId"]], method, path)
+    _use_ecma_patterns(schemas)
+    for path, item in document["paths"].items():
+        for method, written in item.items():
+            if isinstance(written, dict) and written.get("operationId") in operations:
+                _complete(written, operations[written["operationId"]], method, path)
     return document
 
 
-def _speak_ecma(node: object) -> None:
+def _models(operations: Iterable[Operation]) -> Document:
+    """The schemas of all bodies; Litestar has written those that its handlers return."""
+    models = {model for operation in operations for model in (operation.request, operation.response) if model}
+    _, schemas = msgspec.json.schema_components(
+        sorted(models, key=lambda model: model.__name__), ref_template="#/components/schemas/{name}"
+    )
+    return schemas
+
+
+def _use_ecma_patterns(node: object) -> None:
     r"""Write patterns as JSON Schema has them: an end is ``$`` there, where Python's would let a last newline pass."""
     if isinstance(node, dict):
         if isinstance(node.get("pattern"), str):
             node["pattern"] = node["pattern"].replace(r"\Z", "$")
         for value in node.values():
-            _speak_ecma(value)
+            _use_ecma_patterns(value)
     elif isinstance(node, list):
         for value in node:
-            _speak_ecma(value)
+            _use_ecma_patterns(value)
 
 
-def _complete(operation: Document, handler: HTTPRouteHandler, method: str, path: str) -> None:
-    who = Who(handler.opt["who"])
-    operation["description"] = f"{operation.get('description', '')}\n\nFor {who.value}.".strip()
-    operation["security"] = _security(who)
-    parameters = operation.setdefault("parameters", [])
+def _complete(written: Document, operation: Operation, method: str, path: str) -> None:
+    written["description"] = f"{written.get('description', '')}\n\nFor {operation.role.value}.".strip()
+    written["security"] = _security(operation.role)
+    parameters = written.setdefault("parameters", [])
     _add_path_parameters(parameters, path)
-    _add_headers(operation, parameters, handler, method)
-    responses = operation["responses"]
+    _add_headers(parameters, operation, method)
+    if operation.request is not None:
+        written["requestBody"] = _request_body(operation, operation.request)
+    responses = written["responses"]
     for status in [status for status in responses if int(status) >= 400]:  # noqa: PLR2004 - the first status of errors
         del responses[status]
-    _describe_success(responses, handler)
-    for problem in sorted(_problems(operation, handler, who, method), key=lambda problem: problem.status):
+    _describe_success(responses, operation)
+    for problem in sorted(_problems(operation, method), key=lambda problem: problem.status):
         _add_problem(responses, problem)
 
 
-def _gate_operation(route: AccessRoute) -> Document:
+def _access_operation(path: str, operation: Operation) -> Document:
     parameters: list[Document] = []
-    _add_path_parameters(parameters, route.path)
-    operation: Document = {
-        "tags": ["access"],
-        "summary": route.summary,
-        "description": f"For {route.who.value}.",
-        "operationId": route.operation_id,
+    _add_path_parameters(parameters, path)
+    responses: Document = {"200": {"description": "The answer, also where access is denied."}}
+    written: Document = {
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": f"For {operation.role.value}.",
+        "operationId": operation.id,
         "parameters": parameters,
-        "security": _security(route.who),
-        "responses": {
-            "200": {
-                "description": "The answer, also where access is denied.",
-                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.answers.__name__}"}}},
-            }
-        },
+        "security": _security(operation.role),
+        "responses": responses,
     }
-    for slug in (*route.problems, "not-authenticated", "forbidden", "internal-error", "service-unavailable"):
-        _add_problem(operation["responses"], BY_SLUG[slug])
-    return operation
+    _describe_success(responses, operation)
+    for slug in (*operation.problems, "not-authenticated", "forbidden", "internal-error", "service-unavailable"):
+        _add_problem(responses, BY_SLUG[slug])
+    return written
 
 
-def _security(who: Who) -> list[Document]:
+def _security(role: RequiredRole) -> list[Document]:
     session: Document = {"session": []}
     api_key: Document = {"api_key": []}
     return {
-        Who.ANYONE: [],
-        Who.ANYONE_OR_ADMIN: [{}, session],
-        Who.SESSION: [session],
-        Who.ADMIN: [session],
-        Who.ADMIN_OR_SERVICE: [session, api_key],
-    }[who]
+        RequiredRole.ANYONE: [],
+        RequiredRole.ANYONE_OR_ADMIN: [{}, session],
+        RequiredRole.SESSION: [session],
+        RequiredRole.ADMIN: [session],
+        RequiredRole.ADMIN_OR_SERVICE: [session, api_key],
+    }[role]
 
 
 def _add_path_parameters(parameters: list[Document], path: str) -> None:
@@ -165,50 +172,52 @@ def _add_path_parameters(parameters: list[Document], path: str) -> None:
     )
 
 
-def _takes_key(operation: Document, method: str) -> bool:
-    return method == "post" and operation["operationId"] not in _KEYLESS
-
-
-def _add_headers(operation: Document, parameters: list[Document], handler: HTTPRouteHandler, method: str) -> None:
+def _add_headers(parameters: list[Document], operation: Operation, method: str) -> None:
     def header(name: str, description: str) -> None:
         schema = {"type": "string", "minLength": 1, "maxLength": 255}
         parameters.append(
             {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
         )
 
-    if _takes_key(operation, method):
+    if operation.idempotent:
         header("Idempotency-Key", "The same key and request within 24 hours get the first answer again.")
-    if handler.opt.get("etag") and operation["operationId"] != "createPlan":
-        if method == "get":
-            header("If-None-Match", "304 where the version is still this one.")
-        else:
-            header("If-Match", "412 where the version is not this one any more.")
-    if method == "patch" and operation["operationId"] == "changePlan":
-        content = operation["requestBody"]["content"]
-        content["application/merge-patch+json"] = content["application/json"]
+    if operation.etag and method == "get":
+        header("If-None-Match", "304 where the version is still this one.")
+    if operation.if_match:
+        header("If-Match", "412 where the version is not this one any more.")
 
 
-def _describe_success(responses: Document, handler: HTTPRouteHandler) -> None:
-    answers = handler.opt.get("answers")
-    if answers is None:
+def _request_body(operation: Operation, model: type[RequestModel]) -> Document:
+    media_types = ["application/json", *(["application/merge-patch+json"] if operation.merge_patch else [])]
+    content = {media_type: {"schema": _reference(model)} for media_type in media_types}
+    return {"content": content, "required": not operation.request_optional}
+
+
+def _describe_success(responses: Document, operation: Operation) -> None:
+    if operation.response is None:
         return
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{answers.__name__}"}}}
-    headers = {"ETag": {"description": "The version.", "schema": {"type": "string"}}} if handler.opt.get("etag") else {}
-    for status in [*responses, *map(str, handler.opt.get("also", {}))]:
-        responses.setdefault(status, {"description": handler.opt.get("also", {}).get(int(status), "")})
+    content = {"application/json": {"schema": _reference(operation.response)}}
+    headers = {"ETag": {"description": "The version.", "schema": {"type": "string"}}} if operation.etag else {}
+    for status in [*responses, *map(str, operation.also)]:
+        responses.setdefault(status, {"description": operation.also.get(int(status), "")})
         responses[status]["content"] = content
-        responses[status].setdefault("headers", {}).update(headers)
+        if headers:
+            responses[status].setdefault("headers", {}).update(headers)
 
 
-def _problems(operation: Document, handler: HTTPRouteHandler, who: Who, method: str) -> Iterator[Problem]:
-    slugs = [*handler.opt.get("problems", ()), *_ALWAYS]
-    if who in (Who.SESSION, Who.ADMIN, Who.ADMIN_OR_SERVICE):
+def _reference(model: type[RequestModel | ResponseModel]) -> Document:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _problems(operation: Operation, method: str) -> Iterator[Problem]:
+    slugs = [*operation.problems, *_ALWAYS]
+    if operation.role not in (RequiredRole.ANYONE, RequiredRole.ANYONE_OR_ADMIN):
         slugs += ["not-authenticated", "forbidden"]
     if method in ("post", "put", "patch", "delete"):
         slugs.append("cross-origin-request")
-    if "requestBody" in operation:
+    if operation.request is not None:
         slugs += _BODY
-    if _takes_key(operation, method):
+    if operation.idempotent:
         slugs += _KEY
     yield from (BY_SLUG[slug] for slug in dict.fromkeys(slugs))
 

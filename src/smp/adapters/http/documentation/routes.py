@@ -13,9 +13,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Response
 
-from smp.adapters.http.authentication import Who
-from smp.adapters.http.problems import BY_SLUG, RequestRejected, page
+from smp.adapters.http.documentation.problem_page import page
+from smp.adapters.http.operation import OPERATION, Operation, RequiredRole
+from smp.adapters.http.problems.rejection import RequestRejected
+from smp.adapters.http.problems.table import BY_SLUG
 
+_PAGE_OPERATION: Final = Operation(id="page", tag="documentation", summary="A page", role=RequiredRole.ANYONE)
 _STATIC: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -42,17 +45,17 @@ def routes(document: Callable[[], object]) -> list[HTTPRouteHandler]:
     def encoded() -> bytes:
         return msgspec.json.encode(document())
 
-    @get("/openapi.json", include_in_schema=False, opt={"who": Who.ANYONE})
+    @get("/openapi.json", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
     async def openapi() -> Response[bytes]:
         """OpenAPI 3.1."""
         return Response(content=encoded(), media_type="application/json")
 
-    @get("/docs", include_in_schema=False, opt={"who": Who.ANYONE})
+    @get("/docs", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
     async def docs() -> Response[bytes]:
         """The API to browse and try."""
         return _page(_PAGE, "text/html", _PAGE_POLICY)
 
-    @get("/docs/{name:str}", include_in_schema=False, opt={"who": Who.ANYONE})
+    @get("/docs/{name:str}", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
     async def static(name: FromPath[str]) -> Response[bytes]:
         """What the page is made of."""
         if name == "start.js":
@@ -61,7 +64,7 @@ def routes(document: Callable[[], object]) -> list[HTTPRouteHandler]:
             raise RequestRejected("not-found", "the documentation has no such file")
         return _page(_file(name), _STATIC[name], _PAGE_POLICY)
 
-    @get("/problems/{slug:str}", include_in_schema=False, opt={"who": Who.ANYONE})
+    @get("/problems/{slug:str}", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
     async def problem(slug: FromPath[str]) -> Response[bytes]:
         """What a problem means and what to do."""
         if slug not in BY_SLUG:

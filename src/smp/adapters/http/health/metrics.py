@@ -1,15 +1,16 @@
-"""What Prometheus is told, over HTTP."""
+"""Metrics for Prometheus, over HTTP."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Final, Protocol
 
 from dishka.integrations.litestar import FromDishka
-from litestar import get
+from litestar import HttpMethod
 from litestar.response import Response
 
-from smp.adapters.http.authentication import Who
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.routing import route
 
 
 class Exposition(Protocol):
@@ -22,14 +23,10 @@ class Exposition(Protocol):
         """In a format that Prometheus reads, which ``media_type`` names."""
 
 
-@get(
-    "/metrics",
-    operation_id="metrics",
-    tags=["health"],
-    summary="Figures for Prometheus",
-    media_type="text/plain",
-    opt={"who": Who.ANYONE},
-)
+METRICS: Final = Operation(id="metrics", tag="health", summary="Figures for Prometheus", role=RequiredRole.ANYONE)
+
+
+@route(HttpMethod.GET, "/metrics", METRICS, media_type="text/plain")
 async def metrics(figures: FromDishka[Exposition]) -> Response[bytes]:
     """The text format."""
     return Response(content=figures.exposition(), media_type=figures.media_type)

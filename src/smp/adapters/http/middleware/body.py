@@ -12,7 +12,7 @@ from typing import Final
 from smp.adapters.http.asgi import Message, Receive
 from smp.adapters.http.middleware.context import RequestContext
 from smp.adapters.http.middleware.limits import read_body
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 
 BODY: Final = "body"
 """The key of the parsed body in the scope's state."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from smp.adapters.http.middleware.context import RequestContext
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 
 _ALLOWED_SITES: Final = frozenset({b"same-origin", b"none"})
 

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from smp.adapters.http.middleware.body import BodyKind
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 
 FIELDS_MAX: Final = 100
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from smp.adapters.http.middleware.body import BodyKind
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 
 JSON_DEPTH_MAX: Final = 32
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from smp.adapters.http.asgi import Receive
 from smp.adapters.http.middleware.context import RequestContext
-from smp.adapters.http.problems import RequestRejected
+from smp.adapters.http.problems.rejection import RequestRejected
 
 QUERY_BYTES_MAX: Final = 8 * 1024
 BODY_BYTES_MAX: Final = 64 * 1024

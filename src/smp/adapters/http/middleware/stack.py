@@ -14,7 +14,7 @@ from smp.adapters.http.middleware.body import BodyParser
 from smp.adapters.http.middleware.context import RequestContext
 from smp.adapters.http.middleware.head import allow_head, treat_as_get, without_body
 from smp.adapters.http.middleware.request_id import request_id
-from smp.adapters.http.problems import details, unexpected
+from smp.adapters.http.problems.details import details, unexpected
 from smp.application.ports.id_generator import IdGenerator
 
 REQUEST_ID: Final = "smp_request_id"

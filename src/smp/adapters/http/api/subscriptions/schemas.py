@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -117,7 +117,7 @@ class EventOut(ResponseModel, frozen=True):
     actor: ActorOut
     subscription_id: UUID
     user_id: UUID
-    data: Mapping[str, object]
+    data: Mapping[str, Any]
     version: int
 
     @classmethod

@@ -1,0 +1,244 @@
+"""Accounts of end users: register, sign in and out, who am I, passwords and sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from dishka.integrations.litestar import FromDishka
+from litestar.connection import Request
+from litestar.params import FromPath
+from litestar.response import Response
+
+from smp.adapters.http.api import cursors
+from smp.adapters.http.api.answers import user_answer
+from smp.adapters.http.api.auth.schemas import (
+    ChangePasswordIn,
+    LoginIn,
+    RegisterIn,
+    SessionOut,
+    SessionsPage,
+    UserOut,
+)
+from smp.adapters.http.authentication import caller_of, source_of, user_agent_of
+from smp.adapters.http.idempotency import IdempotencyKeys
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, session_id_of
+from smp.adapters.http.rendered import respond
+from smp.adapters.http.request_body import body_of
+from smp.adapters.http.routing import Controller, delete, get, post, put
+from smp.adapters.http.settings import HttpSettings
+from smp.application.caller import ANONYMOUS
+from smp.application.commands.change_password import ChangePassword
+from smp.application.commands.log_in import LoggedIn, LogIn
+from smp.application.commands.log_out import LogOut
+from smp.application.commands.register_user import RegisterUser
+from smp.application.commands.revoke_session import RevokeSession
+from smp.application.commands.revoke_sessions import RevokeSessions
+from smp.application.execution import Handler
+from smp.application.outcomes import UserOutcome
+from smp.application.paging import Page, PageRequest
+from smp.application.ports.session_reader import SessionPosition
+from smp.application.queries.list_sessions import ListSessions
+from smp.application.queries.views import SessionView
+
+
+class AuthController(Controller):
+    """Registration, sign-in and sign-out."""
+
+    path = "/v1/auth"
+
+    @post(
+        "/register",
+        Operation(
+            id="register",
+            idempotent=True,
+            tag="auth",
+            summary="Make an account",
+            role=RequiredRole.ANYONE,
+            request=RegisterIn,
+            status=201,
+            problems=("email-taken", "validation-failed", "busy"),
+            response=UserOut,
+        ),
+    )
+    async def register(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[RegisterUser, UserOutcome]],
+        keys: FromDishka[IdempotencyKeys],
+    ) -> Response[bytes]:
+        """Make an account; it does not sign in."""
+        body = body_of(request, RegisterIn)
+        key = await keys.of(request, ANONYMOUS)
+        return respond(user_answer(await handler(RegisterUser(body.email, body.password, key), ANONYMOUS)))
+
+    @post(
+        "/login",
+        Operation(
+            id="logIn",
+            response=UserOut,
+            tag="auth",
+            summary="Sign in",
+            role=RequiredRole.ANYONE,
+            request=LoginIn,
+            problems=("invalid-credentials", "too-many-attempts", "busy"),
+        ),
+    )
+    async def log_in(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[LogIn, LoggedIn]],
+        settings: FromDishka[HttpSettings],
+    ) -> Response[UserOut]:
+        """Start a session; the token is in the cookie and nowhere else. A session that the client brought ends."""
+        body = body_of(request, LoginIn)
+        command = LogIn(
+            body.email,
+            body.password,
+            source_of(request, settings.trusted_proxies),
+            user_agent_of(request),
+            request.cookies.get(settings.cookie_name),
+        )
+        logged_in = await handler(command, ANONYMOUS)
+        max_age_s = int((logged_in.expires_at - logged_in.started_at).total_seconds())
+        return Response(
+            UserOut.of(logged_in.user), headers={"set-cookie": _cookie(settings, logged_in.token, max_age_s)}
+        )
+
+    @post(
+        "/logout",
+        Operation(
+            id="logOut",
+            tag="auth",
+            summary="Sign out",
+            role=RequiredRole.SESSION,
+            status=204,
+        ),
+    )
+    async def log_out(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[LogOut, None]],
+        settings: FromDishka[HttpSettings],
+    ) -> Response[None]:
+        """End this session on the server and clear the cookie."""
+        await handler(LogOut(), caller_of(request))
+        return Response(None, headers={"set-cookie": _cookie(settings, "", 0)})
+
+
+class MeController(Controller):
+    """The signed-in user's account and sessions."""
+
+    path = "/v1/me"
+
+    @get(
+        "",
+        Operation(
+            id="getMe",
+            response=UserOut,
+            tag="auth",
+            summary="Who am I?",
+            role=RequiredRole.SESSION,
+        ),
+    )
+    async def get_me(self, request: Request[Any, Any, Any]) -> UserOut:
+        """The signed-in user."""
+        return UserOut.of(caller_of(request).known_user)
+
+    @put(
+        "/password",
+        Operation(
+            id="changePassword",
+            tag="auth",
+            summary="Change one's password",
+            role=RequiredRole.SESSION,
+            request=ChangePasswordIn,
+            status=204,
+            problems=("invalid-credentials", "too-many-attempts", "busy"),
+        ),
+    )
+    async def change_password(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[ChangePassword, None]],
+        settings: FromDishka[HttpSettings],
+    ) -> None:
+        """Change it; every other session of the user ends."""
+        body = body_of(request, ChangePasswordIn)
+        source = source_of(request, settings.trusted_proxies)
+        await handler(ChangePassword(body.current_password, body.new_password, source), caller_of(request))
+
+    @get(
+        "/sessions",
+        Operation(
+            id="listSessions",
+            response=SessionsPage,
+            tag="auth",
+            summary="Where am I signed in?",
+            role=RequiredRole.SESSION,
+            query=PAGING,
+        ),
+    )
+    async def list_sessions(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[ListSessions, Page[SessionView, SessionPosition]]],
+        limit: LimitParameter = LIMIT,
+        cursor: CursorParameter = None,
+    ) -> SessionsPage:
+        """The caller's sessions, newest first."""
+        caller = caller_of(request)
+        after = cursors.decode("sessions", cursor, tuple[AwareDatetime, UUID])
+        page = await handler(ListSessions(caller.user_id, PageRequest(limit, after)), caller)
+        return SessionsPage([SessionOut.of(item) for item in page.items], cursors.encode("sessions", page.next))
+
+    @delete(
+        "/sessions/{session_id:str}",
+        Operation(
+            id="endSession",
+            tag="auth",
+            summary="Sign out another browser",
+            role=RequiredRole.SESSION,
+            status=204,
+            problems=("session-not-found",),
+        ),
+    )
+    async def end_session(
+        self,
+        request: Request[Any, Any, Any],
+        session_id: FromPath[str],
+        handler: FromDishka[Handler[RevokeSession, None]],
+    ) -> None:
+        """End one of the caller's sessions."""
+        caller = caller_of(request)
+        await handler(RevokeSession(caller.user_id, session_id_of(session_id)), caller)
+
+    @delete(
+        "/sessions",
+        Operation(
+            id="endOtherSessions",
+            tag="auth",
+            summary="Sign out every other browser",
+            role=RequiredRole.SESSION,
+            status=204,
+        ),
+    )
+    async def end_other_sessions(
+        self, request: Request[Any, Any, Any], handler: FromDishka[Handler[RevokeSessions, None]]
+    ) -> None:
+        """End all of the caller's sessions but this one."""
+        caller = caller_of(request)
+        await handler(RevokeSessions(caller.user_id, keep_current=True), caller)
+
+
+def _cookie(settings: HttpSettings, token: str, max_age_s: int) -> str:
+    """Return a ``Set-Cookie`` value (RFC 6265bis, section 4.1.2); a token has no character that needs quotes."""
+    secure = "; Secure" if settings.secure else ""
+    return f"{settings.cookie_name}={token}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}"
+
+
+CONTROLLERS = (
+    AuthController,
+    MeController,
+)

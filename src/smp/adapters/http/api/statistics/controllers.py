@@ -1,0 +1,41 @@
+"""The platform in figures, for administrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dishka.integrations.litestar import FromDishka
+from litestar.connection import Request
+
+from smp.adapters.http.api.statistics.schemas import StatisticsOut
+from smp.adapters.http.authentication import caller_of
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.routing import Controller, get
+from smp.application.execution import Handler
+from smp.application.queries.get_statistics import GetStatistics
+from smp.application.queries.views import StatisticsView
+
+
+class StatisticsController(Controller):
+    """Statistics of the platform."""
+
+    path = "/v1/statistics"
+
+    @get(
+        "",
+        Operation(
+            id="getStatistics",
+            response=StatisticsOut,
+            tag="statistics",
+            summary="Subscriptions, revenue and trials in figures",
+            role=RequiredRole.ADMIN,
+        ),
+    )
+    async def get_statistics(
+        self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetStatistics, StatisticsView]]
+    ) -> StatisticsOut:
+        """As of this instant, whether or not a sweep came by."""
+        return StatisticsOut.of(await handler(GetStatistics(), caller_of(request)))
+
+
+CONTROLLERS = (StatisticsController,)

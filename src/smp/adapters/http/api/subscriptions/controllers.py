@@ -1,0 +1,274 @@
+"""Subscriptions: the caller's, a named user's for administrators, and the list of all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from dishka.integrations.litestar import FromDishka
+from litestar.connection import Request
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Response
+
+from smp.adapters.http.api import cursors
+from smp.adapters.http.api.answers import subscription_answer
+from smp.adapters.http.api.conditional import one
+from smp.adapters.http.api.preconditions import if_match
+from smp.adapters.http.api.subscriptions import operations
+from smp.adapters.http.api.subscriptions.schemas import (
+    ActivateIn,
+    CancelIn,
+    EventOut,
+    EventsPage,
+    RenewIn,
+    StartTrialIn,
+    SubscriptionOut,
+    SubscriptionsPage,
+)
+from smp.adapters.http.api.target_user import ME, USER, TargetUser, TargetUserController
+from smp.adapters.http.authentication import caller_of
+from smp.adapters.http.idempotency import IdempotencyKeys
+from smp.adapters.http.parameters import (
+    LIMIT,
+    AwareDatetime,
+    CursorParameter,
+    LimitParameter,
+    PositionInteger,
+    bad_parameter,
+    instant,
+    uuid_or_none,
+)
+from smp.adapters.http.rendered import respond
+from smp.adapters.http.request_body import body_of
+from smp.adapters.http.routing import Controller, get, post
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.cancel_subscription import CancelSubscription
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.resume_subscription import ResumeSubscription
+from smp.application.commands.start_trial import StartTrial
+from smp.application.execution import Handler
+from smp.application.outcomes import SubscriptionOutcome
+from smp.application.paging import Page, PageRequest
+from smp.application.ports.subscription_reader import (
+    EventPosition,
+    HistoryPosition,
+    SubscriptionFilter,
+    SubscriptionPosition,
+)
+from smp.application.queries.get_current_subscription import GetCurrentSubscription
+from smp.application.queries.get_subscription import GetSubscription
+from smp.application.queries.list_subscription_events import ListSubscriptionEvents
+from smp.application.queries.list_subscription_history import ListSubscriptionHistory
+from smp.application.queries.list_subscriptions import ListSubscriptions
+from smp.application.queries.views import EventView, SubscriptionView
+from smp.domain.errors import SubscriptionNotFound
+from smp.domain.subscription.lifecycle import Status
+
+
+class TargetUserSubscriptions(TargetUserController):
+    """The subscriptions of the user whom the path names."""
+
+    @get("/subscription", operations.CURRENT)
+    async def current(
+        self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetCurrentSubscription, SubscriptionView]]
+    ) -> Response[bytes]:
+        """The trial or active subscription at this instant."""
+        view = await handler(GetCurrentSubscription(self.target.user_id(request)), caller_of(request))
+        return one(request, SubscriptionOut.of(view), view.version)
+
+    @post("/subscription/trial", operations.START_TRIAL)
+    async def trial(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[StartTrial, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
+    ) -> Response[bytes]:
+        """Start the plan's trial; once per user and plan, ever."""
+        body, caller = body_of(request, StartTrialIn), caller_of(request)
+        command = StartTrial(self.target.user_id(request), body.plan, if_match(request), await keys.of(request, caller))
+        return respond(subscription_answer(await handler(command, caller)))
+
+    @post("/subscription/activate", operations.ACTIVATE)
+    async def activate(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[ActivateSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
+    ) -> Response[bytes]:
+        """A new subscription (201), or the running trial converted (200), also to another plan."""
+        body, caller = body_of(request, ActivateIn), caller_of(request)
+        command = ActivateSubscription(
+            self.target.user_id(request),
+            body.plan,
+            body.payment_method,
+            if_match(request),
+            await keys.of(request, caller),
+        )
+        return respond(subscription_answer(await handler(command, caller)))
+
+    @post("/subscription/cancel", operations.CANCEL)
+    async def cancel(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[CancelSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
+    ) -> Response[bytes]:
+        """Now is final; at the period's end it gives access until then and can be resumed."""
+        body, caller = body_of(request, CancelIn), caller_of(request)
+        command = CancelSubscription(
+            self.target.user_id(request), body.at, if_match(request), await keys.of(request, caller)
+        )
+        return respond(subscription_answer(await handler(command, caller)))
+
+    @post("/subscription/resume", operations.RESUME)
+    async def resume(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[ResumeSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
+    ) -> Response[bytes]:
+        """Only before the end: what is over is over."""
+        caller = caller_of(request)
+        command = ResumeSubscription(self.target.user_id(request), if_match(request), await keys.of(request, caller))
+        return respond(subscription_answer(await handler(command, caller)))
+
+    @post("/subscription/renew", operations.RENEW)
+    async def renew(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[RenewSubscription, SubscriptionOutcome]],
+        keys: FromDishka[IdempotencyKeys],
+    ) -> Response[bytes]:
+        """One period is added to the end, at the price of the revision that it is bound to."""
+        body, caller = body_of(request, RenewIn), caller_of(request)
+        command = RenewSubscription(
+            self.target.user_id(request), body.payment_method, if_match(request), await keys.of(request, caller)
+        )
+        return respond(subscription_answer(await handler(command, caller)))
+
+    @get("/subscriptions", operations.HISTORY)
+    async def history(
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[ListSubscriptionHistory, Page[SubscriptionView, HistoryPosition]]],
+        limit: LimitParameter = LIMIT,
+        cursor: CursorParameter = None,
+    ) -> SubscriptionsPage:
+        """Newest first."""
+        after = cursors.decode("history", cursor, tuple[AwareDatetime, UUID])
+        query = ListSubscriptionHistory(self.target.user_id(request), PageRequest(limit, after))
+        page = await handler(query, caller_of(request))
+        return _page("history", page)
+
+
+class MySubscriptions(TargetUserSubscriptions):
+    """The caller's subscriptions."""
+
+    path = ME.path
+    target: ClassVar[TargetUser] = ME
+
+
+class UserSubscriptions(TargetUserSubscriptions):
+    """A named user's subscriptions, for administrators."""
+
+    path = USER.path
+    target: ClassVar[TargetUser] = USER
+
+
+class SubscriptionController(Controller):
+    """Subscriptions by their ids, and the list of all."""
+
+    path = "/v1/subscriptions"
+
+    @get("/{subscription_id:str}", operations.GET)
+    async def by_id(
+        self,
+        request: Request[Any, Any, Any],
+        subscription_id: FromPath[str],
+        handler: FromDishka[Handler[GetSubscription, SubscriptionView]],
+    ) -> Response[bytes]:
+        """As of now; for the owner and for administrators."""
+        view = await handler(GetSubscription(_subscription_id(subscription_id)), caller_of(request))
+        return one(request, SubscriptionOut.of(view), view.version)
+
+    @get("/{subscription_id:str}/events", operations.EVENTS)
+    async def events(
+        self,
+        request: Request[Any, Any, Any],
+        subscription_id: FromPath[str],
+        handler: FromDishka[Handler[ListSubscriptionEvents, Page[EventView, EventPosition]]],
+        limit: LimitParameter = LIMIT,
+        cursor: CursorParameter = None,
+    ) -> EventsPage:
+        """Oldest first; for the owner and for administrators."""
+        after = cursors.decode("events", cursor, tuple[PositionInteger])
+        query = ListSubscriptionEvents(_subscription_id(subscription_id), PageRequest(limit, after))
+        page = await handler(query, caller_of(request))
+        return EventsPage([EventOut.of(item) for item in page.items], cursors.encode("events", page.next))
+
+    @get("", operations.LIST)
+    async def all(  # noqa: PLR0913, PLR0917 - one for each parameter of the contract
+        self,
+        request: Request[Any, Any, Any],
+        handler: FromDishka[Handler[ListSubscriptions, Page[SubscriptionView, SubscriptionPosition]]],
+        status: Annotated[
+            list[str] | None, QueryParameter(name="status", description="The status that holds now; may repeat.")
+        ] = None,
+        plan: Annotated[
+            str | None, QueryParameter(name="plan", max_length=100, description="A plan's code or id.")
+        ] = None,
+        user_id: Annotated[str | None, QueryParameter(name="user_id", description="One user's.")] = None,
+        email: Annotated[
+            str | None, QueryParameter(name="email", max_length=320, description="One user's, by the whole email.")
+        ] = None,
+        ends_before: Annotated[
+            str | None, QueryParameter(name="ends_before", description="Those that end before this instant.")
+        ] = None,
+        ends_after: Annotated[
+            str | None, QueryParameter(name="ends_after", description="Those that end at this instant or later.")
+        ] = None,
+        limit: LimitParameter = LIMIT,
+        cursor: CursorParameter = None,
+    ) -> SubscriptionsPage:
+        """Newest first; with a filter on ends, soonest end first."""
+        filter_ = SubscriptionFilter(
+            statuses=_statuses(status or []),
+            plan=plan,
+            user_id=None if user_id is None else _user_id(user_id),
+            email=email,
+            ends_before=instant("ends_before", ends_before),
+            ends_after=instant("ends_after", ends_after),
+        )
+        order = "subscriptions-by-end" if filter_.by_end else "subscriptions"
+        position = tuple[AwareDatetime, UUID] if filter_.by_end else tuple[None, UUID]
+        after = cursors.decode(order, cursor, position)
+        page = await handler(ListSubscriptions(filter_, PageRequest(limit, after)), caller_of(request))
+        return _page(order, page)
+
+
+def _page(list_name: str, page: Page[SubscriptionView, Any]) -> SubscriptionsPage:
+    return SubscriptionsPage([SubscriptionOut.of(item) for item in page.items], cursors.encode(list_name, page.next))
+
+
+def _subscription_id(text: str) -> UUID:
+    parsed = uuid_or_none(text)
+    if parsed is None:
+        raise SubscriptionNotFound(text)
+    return parsed
+
+
+def _statuses(texts: list[str]) -> frozenset[Status]:
+    known = {status.value: status for status in Status}
+    if unknown := [text for text in texts if text not in known]:
+        raise bad_parameter("status", f"must be one of {', '.join(known)}, not {unknown[0][:50]!r}")
+    return frozenset(known[text] for text in texts)
+
+
+def _user_id(text: str) -> UUID:
+    parsed = uuid_or_none(text)
+    if parsed is None:
+        raise bad_parameter("user_id", "must be a UUID")
+    return parsed
+
+
+CONTROLLERS = (MySubscriptions, UserSubscriptions, SubscriptionController)

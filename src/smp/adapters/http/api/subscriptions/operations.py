@@ -1,0 +1,142 @@
+"""The operations on subscriptions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from smp.adapters.http.api.subscriptions.schemas import (
+    ActivateIn,
+    CancelIn,
+    EventsPage,
+    RenewIn,
+    StartTrialIn,
+    SubscriptionOut,
+    SubscriptionsPage,
+)
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.parameters import PAGING
+from smp.adapters.http.wire import EmptyBody
+
+_TAG: Final = "subscriptions"
+_PAYMENT: Final = ("payment-required", "payment-declined", "payment-unavailable")
+_LIVE: Final = ("no-live-subscription", "precondition-failed", "illegal-transition")
+
+# Those that SubscriptionController serves are written for the caller; TargetUser adapts them to a named user.
+
+CURRENT: Final = Operation(
+    id="getSubscription",
+    tag=_TAG,
+    summary="The live subscription",
+    role=RequiredRole.SESSION,
+    response=SubscriptionOut,
+    etag=True,
+    problems=("no-live-subscription",),
+)
+START_TRIAL: Final = Operation(
+    id="startTrial",
+    tag=_TAG,
+    summary="Try a plan",
+    role=RequiredRole.SESSION,
+    request=StartTrialIn,
+    response=SubscriptionOut,
+    status=201,
+    etag=True,
+    if_match=True,
+    idempotent=True,
+    problems=(
+        "plan-not-found",
+        "live-subscription-exists",
+        "trial-already-used",
+        "plan-has-no-trial",
+        "plan-archived",
+        "precondition-failed",
+    ),
+)
+ACTIVATE: Final = Operation(
+    id="activate",
+    tag=_TAG,
+    summary="Subscribe, or convert the trial",
+    role=RequiredRole.SESSION,
+    request=ActivateIn,
+    response=SubscriptionOut,
+    status=201,
+    also={200: "The trial is converted."},
+    etag=True,
+    if_match=True,
+    idempotent=True,
+    problems=("plan-not-found", "live-subscription-exists", "plan-archived", "precondition-failed", *_PAYMENT),
+)
+CANCEL: Final = Operation(
+    id="cancel",
+    tag=_TAG,
+    summary="Cancel now or at the period's end",
+    role=RequiredRole.SESSION,
+    request=CancelIn,
+    request_optional=True,
+    response=SubscriptionOut,
+    etag=True,
+    if_match=True,
+    idempotent=True,
+    problems=_LIVE,
+)
+RESUME: Final = Operation(
+    id="resume",
+    tag=_TAG,
+    summary="Undo a scheduled cancellation",
+    role=RequiredRole.SESSION,
+    request=EmptyBody,
+    request_optional=True,
+    response=SubscriptionOut,
+    etag=True,
+    if_match=True,
+    idempotent=True,
+    problems=_LIVE,
+)
+RENEW: Final = Operation(
+    id="renew",
+    tag=_TAG,
+    summary="Pay for one more period",
+    role=RequiredRole.SESSION,
+    request=RenewIn,
+    request_optional=True,
+    response=SubscriptionOut,
+    etag=True,
+    if_match=True,
+    idempotent=True,
+    problems=(*_LIVE, *_PAYMENT),
+)
+HISTORY: Final = Operation(
+    id="listSubscriptionHistory",
+    tag=_TAG,
+    summary="All subscriptions ever",
+    role=RequiredRole.SESSION,
+    response=SubscriptionsPage,
+    query=PAGING,
+)
+GET: Final = Operation(
+    id="getSubscriptionById",
+    tag=_TAG,
+    summary="Look at one subscription",
+    role=RequiredRole.SESSION,
+    response=SubscriptionOut,
+    etag=True,
+    problems=("subscription-not-found",),
+)
+EVENTS: Final = Operation(
+    id="listSubscriptionEvents",
+    tag=_TAG,
+    summary="What happened to a subscription",
+    role=RequiredRole.SESSION,
+    response=EventsPage,
+    query=PAGING,
+    problems=("subscription-not-found",),
+)
+LIST: Final = Operation(
+    id="listSubscriptions",
+    tag=_TAG,
+    summary="The subscriptions of all users",
+    role=RequiredRole.ADMIN,
+    response=SubscriptionsPage,
+    query=("status", "plan", "user_id", "email", "ends_before", "ends_after", *PAGING),
+    repeatable=("status",),
+)

@@ -1,0 +1,67 @@
+"""The clock of a test platform; these routes exist only where the platform is one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dishka.integrations.litestar import FromDishka
+from litestar.connection import Request
+
+from smp.adapters.http.api.test_clock.schemas import ClockIn, ClockOut
+from smp.adapters.http.authentication import caller_of
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.request_body import body_of
+from smp.adapters.http.routing import Controller, get, put
+from smp.application.commands.set_test_clock import SetTestClock
+from smp.application.execution import Handler
+from smp.application.queries.get_test_clock import GetTestClock
+from smp.domain.errors import ValidationError
+
+
+class TestClockController(Controller):
+    """The clock of a test platform."""
+
+    path = "/v1/test-clock"
+
+    @get(
+        "",
+        Operation(
+            id="getTestClock",
+            response=ClockOut,
+            tag="test clock",
+            summary="What time is it here?",
+            role=RequiredRole.ADMIN,
+        ),
+    )
+    async def get_test_clock(
+        self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetTestClock, datetime]]
+    ) -> ClockOut:
+        """The platform's clock: the real one until it is set for the first time."""
+        return ClockOut(await handler(GetTestClock(), caller_of(request)))
+
+    @put(
+        "",
+        Operation(
+            id="setTestClock",
+            response=ClockOut,
+            tag="test clock",
+            summary="Move the clock forward",
+            role=RequiredRole.ADMIN,
+            request=ClockIn,
+            problems=("test-clock-moves-forward-only",),
+        ),
+    )
+    async def set_test_clock(
+        self, request: Request[Any, Any, Any], handler: FromDishka[Handler[SetTestClock, datetime]]
+    ) -> ClockOut:
+        """It stands still there until it is moved again; what fell due is processed before the answer."""
+        body = body_of(request, ClockIn)
+        try:
+            now = body.now.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("/now", "must be an instant from the year 1 to 9999") from None
+        return ClockOut(await handler(SetTestClock(now, body.sweep), caller_of(request)))
+
+
+CONTROLLERS = (TestClockController,)

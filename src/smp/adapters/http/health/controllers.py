@@ -1,0 +1,77 @@
+"""Is the process alive, and can it answer?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from dishka.integrations.litestar import FromDishka
+from litestar.response import Response
+
+from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.problems.details import ProblemDetails
+from smp.adapters.http.problems.table import BY_SLUG
+from smp.adapters.http.rendered import respond
+from smp.adapters.http.routing import Controller, get
+from smp.adapters.http.settings import UP, Readiness
+from smp.adapters.http.wire import ResponseModel
+
+LIVE_PATH: Final = "/health/live"
+READY_PATH: Final = "/health/ready"
+
+
+class Health(ResponseModel, frozen=True):
+    """A sign of life."""
+
+    status: str
+
+
+class Ready(ResponseModel, frozen=True):
+    """Everything that the service needs is up."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class HealthController(Controller):
+    """The state of the process and of what it needs."""
+
+    @get(
+        LIVE_PATH,
+        Operation(
+            id="live",
+            response=Health,
+            tag="health",
+            summary="Is the process alive?",
+            role=RequiredRole.ANYONE,
+        ),
+    )
+    async def live(
+        self,
+    ) -> Health:
+        """Needs nothing but the process."""
+        return Health("live")
+
+    @get(
+        READY_PATH,
+        Operation(
+            id="ready",
+            tag="health",
+            summary="Can the service answer?",
+            role=RequiredRole.ANYONE,
+            problems=("not-ready",),
+            response=Ready,
+        ),
+    )
+    async def ready(self, readiness: FromDishka[Readiness]) -> Response[bytes]:
+        """200, or 503 naming what is down: the database or the migrations."""
+        checks = dict(await readiness.check())
+        down = [name for name, state in checks.items() if state != UP]
+        if down:
+            detail = f"not ready: {', '.join(f'{name} ({checks[name]})' for name in down)}"
+            problem = ProblemDetails(BY_SLUG["not-ready"], detail, {"checks": checks}, (), {"retry-after": "2"})
+            return respond(problem.answer())
+        return Response(content=msgspec.json.encode(Ready("ready", checks)), media_type="application/json")
+
+
+CONTROLLERS = (HealthController,)
