@@ -13,7 +13,7 @@ from tests.support.use_cases import UseCases
 DEALT_OUT: Final = frozenset(
     f"test_{module}"
     for module in (
-        "housekeeping",
+        "retention_cleanup",
         "idempotency",
         "integrity_checker",
         "races",

@@ -32,12 +32,12 @@ Act = Callable[[UseCases], Awaitable[object]]
 @pytest.mark.parametrize(
     ("act", "types"),
     [
-        (lambda use: use.log_out(LogOut(), AS_ANN), ["session.revoked"]),
-        (lambda use: use.end_session(RevokeSession(ANN.id, THERE.id), AS_ANN), ["session.revoked"]),
-        (lambda use: use.end_other_sessions(RevokeSessions(ANN.id, keep_current=True), AS_ANN), ["session.revoked"]),
-        (lambda use: use.end_other_sessions(RevokeSessions(ANN.id), AS_ROOT), ["session.revoked"] * 2),
+        (lambda use: use(LogOut(), AS_ANN), ["session.revoked"]),
+        (lambda use: use(RevokeSession(ANN.id, THERE.id), AS_ANN), ["session.revoked"]),
+        (lambda use: use(RevokeSessions(ANN.id, keep_current=True), AS_ANN), ["session.revoked"]),
+        (lambda use: use(RevokeSessions(ANN.id), AS_ROOT), ["session.revoked"] * 2),
         (
-            lambda use: use.change_user_access(UpdateUserAccess(ANN.id, Role.ADMIN, disabled=True), AS_ROOT),
+            lambda use: use(UpdateUserAccess(ANN.id, Role.ADMIN, disabled=True), AS_ROOT),
             ["user.role_changed", "user.disabled", "session.revoked", "session.revoked"],
         ),
     ],
@@ -56,20 +56,20 @@ async def test_a_change_of_access_is_recorded_and_announced(
 
 async def test_a_change_that_changes_nothing_is_no_event(storage: Storage, use_cases: UseCases) -> None:
     await storage.keep(ANN, ROOT, HERE)
-    await use_cases.change_user_access(UpdateUserAccess(ANN.id, Role.USER, disabled=False), AS_ROOT)
-    await use_cases.end_other_sessions(RevokeSessions(ANN.id, keep_current=True), AS_ANN)
-    await use_cases.log_out(LogOut(), AS_ANN)
-    await use_cases.log_out(LogOut(), AS_ANN)
+    await use_cases(UpdateUserAccess(ANN.id, Role.USER, disabled=False), AS_ROOT)
+    await use_cases(RevokeSessions(ANN.id, keep_current=True), AS_ANN)
+    await use_cases(LogOut(), AS_ANN)
+    await use_cases(LogOut(), AS_ANN)
     assert (await storage.event_types())[2:] == ["session.revoked"]
 
 
 async def test_an_api_key_has_an_event_when_it_is_created_and_when_it_is_revoked(
     storage: Storage, use_cases: UseCases
 ) -> None:
-    created = await use_cases.create_api_key(CreateApiKey("shop"), OPERATOR)
+    created = await use_cases(CreateApiKey("shop"), OPERATOR)
     storage.notified.clear()
-    assert await use_cases.revoke_api_key(RevokeApiKey(created.key.id), OPERATOR)
-    assert not await use_cases.revoke_api_key(RevokeApiKey(created.key.id), OPERATOR)
+    assert await use_cases(RevokeApiKey(created.key.id), OPERATOR)
+    assert not await use_cases(RevokeApiKey(created.key.id), OPERATOR)
     assert await storage.event_types() == ["api_key.created", "api_key.revoked"]
     assert storage.notified == [EntitlementChange(api_key_ids=frozenset({created.key.id}))]
     assert [finding.check for finding in await storage.integrity.check(NOW) if not finding.ok] == []

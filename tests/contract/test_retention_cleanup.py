@@ -21,7 +21,7 @@ async def answer(storage: Storage, key: str, at: datetime = NOW, fingerprint: by
 
 async def purged(storage: Storage, now: datetime, limit: int = LIMIT) -> int:
     """Purge once; the number of deleted rows."""
-    return (await storage.housekeeping.purge_expired(now, SESSIONS, limit)).total
+    return (await storage.retention_cleanup.purge_expired(now, SESSIONS, limit)).total
 
 
 async def test_nothing_to_forget(storage: Storage) -> None:
@@ -102,7 +102,7 @@ async def test_what_is_in_use_is_left(storage: Storage) -> None:
     await answer(storage, "a key")
     later = NOW + 2 * DAY
     async with storage.unit_of_work(a_key("a key", at=later)) as work:
-        await storage.housekeeping.purge_expired(later, SESSIONS, LIMIT)
+        await storage.retention_cleanup.purge_expired(later, SESSIONS, LIMIT)
         with pytest.raises(RequestInProgress):
             await answer(storage, "a key", at=later)
         again = an_outcome()

@@ -100,7 +100,7 @@ async def test_after_an_erasure_nothing_names_the_person_and_the_address_is_free
     assert await naming(database_url, "ann@") == []
     for email in ("ann@example.com", f"erased-{ann.id}@erased.invalid"):
         with pytest.raises(InvalidCredentials):
-            await use_cases.log_in(LogIn(email, "correct horse battery staple", "192.0.2.1", "a browser"), ANONYMOUS)
+            await use_cases(LogIn(email, "correct horse battery staple", "192.0.2.1", "a browser"), ANONYMOUS)
     await storage.keep(a_user("ann@example.com"))
 
 

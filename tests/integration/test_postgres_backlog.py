@@ -67,6 +67,6 @@ async def test_a_sweep_changes_no_answer_however_late(storage: Storage) -> None:
     assert figures.subscriptions[Status.CANCELLED] == len(range(0, OVERDUE, 3))
     assert figures.subscriptions[Status.EXPIRED] == OVERDUE - figures.subscriptions[Status.CANCELLED]
     assert [len(found) for found in lists] == [200, 200, 200, 200, 0, 200]
-    swept = await UseCases.over(storage).expire(ExpireDueSubscriptions(), OPERATOR)
+    swept = await UseCases.over(storage)(ExpireDueSubscriptions(), OPERATOR)
     assert swept.ended == OVERDUE
     assert await answers(storage) == (figures, lists)

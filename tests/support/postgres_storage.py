@@ -57,7 +57,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         api_keys=PostgresApiKeyReader(pool),
         throttle=PostgresLoginThrottle(pool),
         clock=PostgresTestClock(pool, MemoryClock(NOW)),
-        housekeeping=PostgresRetentionCleanup(pool),
+        retention_cleanup=PostgresRetentionCleanup(pool),
         integrity=PostgresIntegrityChecker(pool),
         break_next_commit=break_next_commit,
         event_types=event_types,

@@ -68,7 +68,7 @@ async def one_trial(storage: Storage) -> None:
     """A user has one live subscription, however often the trial is asked for."""
     ann = a_user()
     await storage.keep(ann, a_plan())
-    start = UseCases.over(storage).start_trial
+    start = UseCases.over(storage)
     results = await all_at_once(*(start(StartTrial(ann.id, "pro"), caller_of(ann)) for _ in range(WORKERS)))
     one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
     page = await storage.subscriptions.history(ann.id, PageRequest(100), await storage.clock.now())
@@ -79,7 +79,7 @@ async def one_trial_in_all(storage: Storage) -> None:
     """Where the scope is the user, trials of twenty plans are one trial."""
     ann = a_user()
     await storage.keep(ann, *(a_plan(f"plan-{number}") for number in range(WORKERS)))
-    start = UseCases.over(storage, scope=TrialScope.USER).start_trial
+    start = UseCases.over(storage, scope=TrialScope.USER)
     results = await all_at_once(
         *(start(StartTrial(ann.id, f"plan-{number}"), caller_of(ann)) for number in range(WORKERS))
     )
@@ -90,7 +90,7 @@ async def one_activation(storage: Storage) -> None:
     """A user has one live subscription, however many plans are paid for."""
     ann = a_user()
     await storage.keep(ann, a_plan("pro"), a_plan("max"))
-    activate = UseCases.over(storage).activate
+    activate = UseCases.over(storage)
     results = await all_at_once(
         *(activate(ActivateSubscription(ann.id, ("pro", "max")[n % 2]), caller_of(ann)) for n in range(WORKERS))
     )
@@ -106,7 +106,7 @@ async def one_conversion(storage: Storage) -> None:
     trial = a_trial(ann, plan, at)
     await storage.keep(ann, plan)
     await storage.keep_trial(trial)
-    activate = UseCases.over(storage).activate
+    activate = UseCases.over(storage)
     results = await all_at_once(
         *(activate(ActivateSubscription(ann.id, "pro"), caller_of(ann)) for _ in range(WORKERS))
     )
@@ -120,7 +120,7 @@ async def every_renewal_counts(storage: Storage) -> None:
     ann, plan = a_user(), a_plan()
     active = an_active(ann, plan, await storage.clock.now())
     await storage.keep(ann, plan, active)
-    renew = UseCases.over(storage).renew
+    renew = UseCases.over(storage)
     results = await all_at_once(*(renew(RenewSubscription(ann.id), caller_of(ann)) for _ in range(WORKERS)))
     assert [result for result in results if isinstance(result, Exception)] == []
     async with storage.unit_of_work() as work:
@@ -133,7 +133,7 @@ async def every_renewal_counts(storage: Storage) -> None:
 
 async def one_account(storage: Storage) -> None:
     """An email is taken once, however it is written."""
-    register = UseCases.over(storage, hasher=InstantHasher()).register_user
+    register = UseCases.over(storage, hasher=InstantHasher())
     emails = ("ann@example.com", "Ann@Example.com", "ANN@EXAMPLE.COM")
     results = await all_at_once(*(register(RegisterUser(emails[n % 3], PASSWORD), ANONYMOUS) for n in range(WORKERS)))
     one_winner(results, EmailTaken)
@@ -142,7 +142,7 @@ async def one_account(storage: Storage) -> None:
 
 async def one_plan(storage: Storage) -> None:
     """A code is taken once."""
-    create = UseCases.over(storage).create_plan
+    create = UseCases.over(storage)
     command = CreatePlan("pro", "Pro", "", some_terms())
     one_winner(await all_at_once(*(create(command, ADMIN_CALLER) for _ in range(WORKERS))), PlanCodeTaken)
     assert len((await storage.plans.list(None, PageRequest(100))).items) == 1
@@ -151,7 +151,7 @@ async def one_plan(storage: Storage) -> None:
 async def every_revision_counts(storage: Storage) -> None:
     """Twenty changes of terms are twenty revisions: none is lost."""
     await storage.keep(a_plan("pro", some_terms(0)))
-    change = UseCases.over(storage).change_plan
+    change = UseCases.over(storage)
     results = await all_at_once(
         *(change(UpdatePlan("pro", PlanPatch(amount=amount)), ADMIN_CALLER) for amount in range(1, 1 + WORKERS))
     )
@@ -165,7 +165,7 @@ async def an_admin_remains(storage: Storage) -> None:
     """Twenty administrators who all demote each other leave one."""
     admins = [an_admin(f"admin-{number}@example.com") for number in range(WORKERS)]
     await storage.keep(*admins)
-    change = UseCases.over(storage).change_user_access
+    change = UseCases.over(storage)
     results = await all_at_once(*(change(UpdateUserAccess(admin.id, Role.USER), OPERATOR) for admin in admins))
     assert sum(isinstance(result, LastAdmin) for result in results) == 1, results
     roles = Counter([(await storage.users.get(admin.id)).role for admin in admins])
@@ -174,7 +174,7 @@ async def an_admin_remains(storage: Storage) -> None:
 
 async def one_first_admin(storage: Storage) -> None:
     """Twenty processes that start on an empty database make one administrator."""
-    create = UseCases.over(storage, hasher=InstantHasher()).create_admin
+    create = UseCases.over(storage, hasher=InstantHasher())
     results = await all_at_once(
         *(create(CreateAdmin(f"root-{n}@example.com", PASSWORD, only_the_first=True), OPERATOR) for n in range(WORKERS))
     )
@@ -187,7 +187,7 @@ async def one_effect_for_a_key(storage: Storage) -> None:
     ann, plan = a_user(), a_plan()
     at = await storage.clock.now()
     await storage.keep(ann, plan, an_active(ann, plan, at))
-    renew = UseCases.over(storage).renew
+    renew = UseCases.over(storage)
     command = RenewSubscription(ann.id, idempotency=a_key(at=at))
     results = await all_at_once(*(renew(command, caller_of(ann)) for _ in range(WORKERS)))
     one_winner(results, RequestInProgress, DuplicateRequest)
@@ -208,7 +208,7 @@ async def every_end_once(storage: Storage) -> None:
         await storage.keep_trial(trial)
     await storage.clock.set(start + 14 * DAY)
     cases = UseCases.over(storage)
-    results = await all_at_once(*(cases.expire(ExpireDueSubscriptions(), OPERATOR) for _ in range(4)))
+    results = await all_at_once(*(cases(ExpireDueSubscriptions(), OPERATOR) for _ in range(4)))
     assert [result for result in results if isinstance(result, Exception)] == []
     assert cases.failures.sweep_failures == []
     assert sum(result.ended for result in results) == len(trials)  # type: ignore[attr-defined]
@@ -228,8 +228,8 @@ async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
     cases = UseCases.over(storage)
     activation = ActivateSubscription(ann.id, "pro")
     results = await all_at_once(
-        *(cases.activate(activation, caller_of(ann)) for _ in range(WORKERS)),
-        *(cases.expire(ExpireDueSubscriptions(), OPERATOR) for _ in range(2)),
+        *(cases(activation, caller_of(ann)) for _ in range(WORKERS)),
+        *(cases(ExpireDueSubscriptions(), OPERATOR) for _ in range(2)),
     )
     one_winner(results[:WORKERS], LiveSubscriptionExists)
     events = await storage.subscriptions.events(trial.id, PageRequest(100))

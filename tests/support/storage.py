@@ -74,7 +74,7 @@ class Storage:
     api_keys: ApiKeyReader
     throttle: LoginThrottle
     clock: SettableClock
-    housekeeping: RetentionCleanup
+    retention_cleanup: RetentionCleanup
     integrity: IntegrityChecker
     break_next_commit: Callable[[], Awaitable[None]]
     event_types: Callable[[], Awaitable[Sequence[str]]]
@@ -133,7 +133,7 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         api_keys=MemoryApiKeyReader(store),
         throttle=MemoryLoginThrottle(store),
         clock=MemoryClock(NOW),
-        housekeeping=MemoryRetentionCleanup(store),
+        retention_cleanup=MemoryRetentionCleanup(store),
         integrity=MemoryIntegrityChecker(store),
         break_next_commit=break_next_commit,
         event_types=event_types,

@@ -137,12 +137,19 @@ class ClockProvider(Provider):
     clock = provide(SystemClock, provides=Clock)
 
 
+TEST_CLOCK_HANDLERS: Final[tuple[type[Any], ...]] = (GetTestClockHandler, SetTestClockHandler)
+"""The use cases of the test clock, which exist only where the settings allow it."""
+
+
 class TestClockProvider(Provider):
     """The clock of a test platform, with the use case that sets it; in the place of :class:`ClockProvider`."""
 
     scope = Scope.APP
-    get_clock = provide(GetTestClockHandler, provides=interface_of(GetTestClockHandler))
-    set_clock = provide(SetTestClockHandler, provides=interface_of(SetTestClockHandler))
+
+    def __init__(self) -> None:
+        super().__init__()
+        for handler in TEST_CLOCK_HANDLERS:
+            self.provide(handler, provides=interface_of(handler))
 
     @provide
     def clock(self, pool: PostgresPool) -> AnyOf[SettableClock, Clock]:

@@ -122,7 +122,7 @@ async def test_a_use_case_runs_inside_its_span() -> None:
 async def activation(storage: Storage, use_cases: UseCases) -> Handler[ActivateSubscription, object]:
     """Activation with the replay of idempotent requests; there is a plan with a price."""
     await storage.keep(a_plan())
-    return WithReplay(use_cases.activate)
+    return WithReplay(use_cases)
 
 
 async def test_a_repeated_request_gets_the_outcome_of_the_first_marked_as_replayed(

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from smp.adapters.memory.store import MemoryStore
+from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.caller import ANONYMOUS, OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription, ActivateSubscriptionHandler
 from smp.application.commands.cancel_subscription import CancelSubscription
@@ -20,6 +21,7 @@ from smp.application.commands.set_test_clock import LATEST, SetTestClock
 from smp.application.commands.start_trial import StartTrial
 from smp.application.errors import Overloaded, StorageUnavailable
 from smp.application.idempotency import IdempotencyKey
+from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.password_hasher import Verification
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWork
@@ -54,12 +56,10 @@ async def test_a_right_password_is_never_held_against_its_owner(store: MemorySto
     session = a_session(user)
     await storage.keep(user, session)
     with pytest.raises(Overloaded):
-        await use_cases.log_in(LogIn(user.email.text, PASSWORD, "192.0.2.1"), ANONYMOUS)
+        await use_cases(LogIn(user.email.text, PASSWORD, "192.0.2.1"), ANONYMOUS)
     assert store.state.attempts == {}
     with pytest.raises(Overloaded):
-        await use_cases.change_password(
-            ChangePassword(PASSWORD, f"new {PASSWORD}", "192.0.2.1"), caller_of(user, session.id)
-        )
+        await use_cases(ChangePassword(PASSWORD, f"new {PASSWORD}", "192.0.2.1"), caller_of(user, session.id))
     assert store.state.attempts == {}
 
 
@@ -74,12 +74,12 @@ async def test_a_renewal_that_was_not_committed_is_charged_once(
     """The repeat, which finds nothing changed, pays under the same reference."""
     user, plan = a_user(), a_plan()
     await storage.keep(user, plan)
-    await use_cases.activate(ActivateSubscription(user.id, plan.code), caller_of(user))
+    await use_cases(ActivateSubscription(user.id, plan.code), caller_of(user))
     command = RenewSubscription(user.id, idempotency=request_)
     store.fail_next_commit(StorageUnavailable())
     with refused(store, StorageUnavailable):
-        await use_cases.renew(command, caller_of(user))
-    await use_cases.renew(command, caller_of(user))
+        await use_cases(command, caller_of(user))
+    await use_cases(command, caller_of(user))
     assert payments.charges[1] == payments.charges[2]
 
 
@@ -101,7 +101,7 @@ class Watched:
         return Watched(found, self._taken) if name == "subscriptions" else found
 
 
-async def test_money_is_taken_last(storage: Storage, use_cases: UseCases) -> None:
+async def test_money_is_taken_last(storage: Storage, use_cases: UseCases, payments: RecordedPayments) -> None:
     """When all is written and only the commit is left, for nothing else may fail once it is taken."""
     user, plan = a_user(), a_plan()
     await storage.keep(user, plan)
@@ -112,13 +112,13 @@ async def test_money_is_taken_last(storage: Storage, use_cases: UseCases) -> Non
         async with storage.unit_of_work(key) as work:
             yield cast("UnitOfWork", Watched(work, taken))
 
-    payments = cast("PaymentGateway", Watched(use_cases.payments, taken))
-    activate = ActivateSubscriptionHandler(watched, use_cases.clock, IDS, payments)
-    renew = RenewSubscriptionHandler(watched, use_cases.clock, IDS, payments)
-    await use_cases.start_trial(StartTrial(user.id, plan.code), caller_of(user))
+    gateway = cast("PaymentGateway", Watched(payments, taken))
+    activate = ActivateSubscriptionHandler(watched, use_cases.clock, IDS, gateway)
+    renew = RenewSubscriptionHandler(watched, use_cases.clock, IDS, gateway)
+    await use_cases(StartTrial(user.id, plan.code), caller_of(user))
     await activate(ActivateSubscription(user.id, plan.code), caller_of(user))
     await renew(RenewSubscription(user.id), caller_of(user))
-    await use_cases.cancel(CancelSubscription(user.id), caller_of(user))
+    await use_cases(CancelSubscription(user.id), caller_of(user))
     await activate(ActivateSubscription(user.id, plan.code), caller_of(user))
     assert taken == ["write", "charge", "commit"] * 3
 
@@ -130,27 +130,28 @@ async def test_nothing_is_charged_for_a_period_that_cannot_be(
     user, plan = a_user(), a_plan(terms=some_terms(period="P100Y"))
     await storage.keep(user, plan)
     await use_cases.clock.set(datetime(9850, 1, 1, tzinfo=UTC))
-    await use_cases.activate(ActivateSubscription(user.id, plan.code), caller_of(user))
+    await use_cases(ActivateSubscription(user.id, plan.code), caller_of(user))
     assert len(payments.charges) == 1
     with refused(store, IllegalTransition):
-        await use_cases.renew(RenewSubscription(user.id), caller_of(user))
+        await use_cases(RenewSubscription(user.id), caller_of(user))
     assert len(payments.charges) == 1
 
 
 async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemoryStore, use_cases: UseCases) -> None:
     """So that sessions, waits and forecasts that are counted from it have an instant too."""
     with refused(store, ValidationError) as refusal:
-        await use_cases.set_test_clock(SetTestClock(LATEST), OPERATOR)
+        await use_cases(SetTestClock(LATEST), OPERATOR)
     assert refusal.value.pointer == "/now"
     assert await use_cases.clock.now() == NOW
-    assert await use_cases.set_test_clock(SetTestClock(LATEST - TICK), OPERATOR) == LATEST - TICK
-    assert (await use_cases.get_statistics(GetStatistics(), OPERATOR)).as_of == LATEST - TICK
+    assert await use_cases(SetTestClock(LATEST - TICK), OPERATOR) == LATEST - TICK
+    assert (await use_cases(GetStatistics(), OPERATOR)).as_of == LATEST - TICK
 
 
 @pytest.mark.parametrize("password", ["\ud800" * 20, "correct horse battery \udfff", "\udcff and more of the same"])
-def test_a_password_is_made_of_characters(use_cases: UseCases, password: str) -> None:
+def test_a_password_is_made_of_characters(password: str) -> None:
     """A lone surrogate, as a command line may hold, has no bytes that could be hashed."""
+    policy = PasswordPolicy(CommonPasswordList(), 15)
     with pytest.raises(ValidationError) as refusal:
-        use_cases.policy.check(password)
+        policy.check(password)
     assert refusal.value.pointer == "/password"
-    use_cases.policy.check("\x00 correct horse 🐎 \U0010ffff battery")
+    policy.check("\x00 correct horse 🐎 \U0010ffff battery")

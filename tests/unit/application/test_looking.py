@@ -12,6 +12,7 @@ from smp.application.caller import OPERATOR, Caller
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
 from smp.application.commands.start_trial import StartTrial
+from smp.application.errors import Forbidden
 from smp.application.paging import PageRequest
 from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.application.queries.check_access import CheckAccess
@@ -62,71 +63,72 @@ async def ann(storage: Storage) -> User:
 
 async def start(cases: UseCases, user: User) -> None:
     """The user starts the trial."""
-    await cases.start_trial(StartTrial(user.id, "pro"), caller_of(user))
+    await cases(StartTrial(user.id, "pro"), caller_of(user))
 
 
 async def test_the_current_subscription(use_cases: UseCases, storage: Storage, store: MemoryStore, ann: User) -> None:
     """The live one, never a dead one; none, and no such user, are two answers."""
     with refused(store, NoLiveSubscription):
-        await use_cases.get_current(GetCurrentSubscription(ann.id), OPERATOR)
+        await use_cases(GetCurrentSubscription(ann.id), OPERATOR)
     with refused(store, UserNotFound):
-        await use_cases.get_current(GetCurrentSubscription(IDS.new()), OPERATOR)
+        await use_cases(GetCurrentSubscription(IDS.new()), OPERATOR)
     await start(use_cases, ann)
     await use_cases.clock.set(TRIAL_END - TICK)
-    assert (await use_cases.get_current(GetCurrentSubscription(ann.id), OPERATOR)).status is Status.TRIAL
+    assert (await use_cases(GetCurrentSubscription(ann.id), OPERATOR)).status is Status.TRIAL
     await use_cases.clock.set(TRIAL_END)
     with refused(store, NoLiveSubscription):
-        await use_cases.get_current(GetCurrentSubscription(ann.id), OPERATOR)
+        await use_cases(GetCurrentSubscription(ann.id), OPERATOR)
 
 
 async def test_one_subscription_is_for_its_owner_and_admins(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
     """For everybody else there is none, as little as its events."""
-    view = (await use_cases.start_trial(StartTrial(ann.id, "pro"), caller_of(ann))).subscription
+    view = (await use_cases(StartTrial(ann.id, "pro"), caller_of(ann))).subscription
     for viewer in (caller_of(ann), ADMIN_CALLER):
-        assert await use_cases.get_subscription(GetSubscription(view.id), viewer) == view
-        page = await use_cases.list_events(ListSubscriptionEvents(view.id), viewer)
+        assert await use_cases(GetSubscription(view.id), viewer) == view
+        page = await use_cases(ListSubscriptionEvents(view.id), viewer)
         assert [event.type for event in page.items] == ["subscription.trial_started"]
-    for stranger in (caller_of(a_user("bob@example.com")), Caller.of_service(IDS.new())):
-        with refused(store, SubscriptionNotFound):
-            await use_cases.get_subscription(GetSubscription(view.id), stranger)
-        with refused(store, SubscriptionNotFound):
-            await use_cases.list_events(ListSubscriptionEvents(view.id), stranger)
+    for stranger, refusal in (
+        (caller_of(a_user("bob@example.com")), SubscriptionNotFound),
+        (Caller.of_service(IDS.new()), Forbidden),
+    ):
+        with refused(store, refusal):
+            await use_cases(GetSubscription(view.id), stranger)
+        with refused(store, refusal):
+            await use_cases(ListSubscriptionEvents(view.id), stranger)
     with refused(store, SubscriptionNotFound):
-        await use_cases.get_subscription(GetSubscription(IDS.new()), ADMIN_CALLER)
+        await use_cases(GetSubscription(IDS.new()), ADMIN_CALLER)
     with refused(store, SubscriptionNotFound):
-        await use_cases.list_events(ListSubscriptionEvents(IDS.new()), ADMIN_CALLER)
+        await use_cases(ListSubscriptionEvents(IDS.new()), ADMIN_CALLER)
 
 
 async def test_the_history(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
     """Newest first, as of now; empty for who never had any; unknown for nobody."""
-    assert list((await use_cases.list_history(ListSubscriptionHistory(ann.id), OPERATOR)).items) == []
+    assert list((await use_cases(ListSubscriptionHistory(ann.id), OPERATOR)).items) == []
     with refused(store, UserNotFound):
-        await use_cases.list_history(ListSubscriptionHistory(IDS.new()), OPERATOR)
+        await use_cases(ListSubscriptionHistory(IDS.new()), OPERATOR)
     await start(use_cases, ann)
     await use_cases.clock.set(TRIAL_END)
-    await use_cases.activate(ActivateSubscription(ann.id, "pro"), caller_of(ann))
-    page = await use_cases.list_history(ListSubscriptionHistory(ann.id), OPERATOR)
+    await use_cases(ActivateSubscription(ann.id, "pro"), caller_of(ann))
+    page = await use_cases(ListSubscriptionHistory(ann.id), OPERATOR)
     assert [view.status for view in page.items] == [Status.ACTIVE, Status.EXPIRED]
-    first = await use_cases.list_history(ListSubscriptionHistory(ann.id, PageRequest(1)), OPERATOR)
-    last = await use_cases.list_history(ListSubscriptionHistory(ann.id, PageRequest(1, first.next)), OPERATOR)
+    first = await use_cases(ListSubscriptionHistory(ann.id, PageRequest(1)), OPERATOR)
+    last = await use_cases(ListSubscriptionHistory(ann.id, PageRequest(1, first.next)), OPERATOR)
     assert (*first.items, *last.items) == tuple(page.items)
 
 
 async def test_access_without_a_subscription(use_cases: UseCases, ann: User) -> None:
     """None at all."""
     for caller in (caller_of(ann), OPERATOR):
-        assert await use_cases.check_access(CheckAccess(ann.id, "export"), caller) == NOTHING
-        assert await use_cases.list_access(ListAccess(ann.id), caller) == AccessView(
-            ann.id, None, None, features({}), None
-        )
+        assert await use_cases(CheckAccess(ann.id, "export"), caller) == NOTHING
+        assert await use_cases(ListAccess(ann.id), caller) == AccessView(ann.id, None, None, features({}), None)
 
 
 async def test_access_of_an_unknown_user_is_not_found(store: MemoryStore, use_cases: UseCases) -> None:
     """It differs from the access of a user who never subscribed."""
     with refused(store, UserNotFound):
-        await use_cases.check_access(CheckAccess(IDS.new(), "export"), OPERATOR)
+        await use_cases(CheckAccess(IDS.new(), "export"), OPERATOR)
     with refused(store, UserNotFound):
-        await use_cases.list_access(ListAccess(IDS.new()), OPERATOR)
+        await use_cases(ListAccess(IDS.new()), OPERATOR)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ async def test_access_with_a_subscription(
 ) -> None:
     """As the plan's features say: whatever is there and neither false nor 0."""
     await start(use_cases, ann)
-    decision = await use_cases.check_access(CheckAccess(ann.id, feature), OPERATOR)
+    decision = await use_cases(CheckAccess(ann.id, feature), OPERATOR)
     assert (decision.allowed, decision.value, type(decision.value)) == (allowed, value, type(value))
     assert decision.reason is (Reason.GRANTED if allowed else Reason.FEATURE_NOT_IN_PLAN)
     assert (decision.status, decision.plan, decision.until) == (Status.TRIAL, "pro", TRIAL_END)
@@ -164,14 +166,14 @@ async def test_access_with_a_subscription(
 async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User, at: CancelAt, reason: Reason) -> None:
     """When it is cancelled, at once or at its end exactly."""
     await start(use_cases, ann)
-    await use_cases.cancel(CancelSubscription(ann.id, at), caller_of(ann))
+    await use_cases(CancelSubscription(ann.id, at), caller_of(ann))
     if at is CancelAt.PERIOD_END:
         await use_cases.clock.set(TRIAL_END - TICK)
-        assert (await use_cases.check_access(CheckAccess(ann.id, "export"), OPERATOR)).allowed
+        assert (await use_cases(CheckAccess(ann.id, "export"), OPERATOR)).allowed
         await use_cases.clock.set(TRIAL_END)
-    decision = await use_cases.check_access(CheckAccess(ann.id, "export"), OPERATOR)
+    decision = await use_cases(CheckAccess(ann.id, "export"), OPERATOR)
     assert decision == AccessDecision(False, None, reason, Status.CANCELLED, "pro", None)  # noqa: FBT003
-    assert await use_cases.list_access(ListAccess(ann.id), OPERATOR) == AccessView(
+    assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
         ann.id, Status.CANCELLED, "pro", features({}), None
     )
 
@@ -180,13 +182,13 @@ async def test_access_ends_with_time(use_cases: UseCases, ann: User) -> None:
     """At the end exactly, though no sweep came by; all features go at once."""
     await start(use_cases, ann)
     await use_cases.clock.set(TRIAL_END - TICK)
-    assert await use_cases.list_access(ListAccess(ann.id), OPERATOR) == AccessView(
+    assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
         ann.id, Status.TRIAL, "pro", TERMS.features, TRIAL_END
     )
     await use_cases.clock.set(TRIAL_END)
-    decision = await use_cases.check_access(CheckAccess(ann.id, "export"), OPERATOR)
+    decision = await use_cases(CheckAccess(ann.id, "export"), OPERATOR)
     assert (decision.allowed, decision.reason) == (False, Reason.SUBSCRIPTION_EXPIRED)
-    assert (await use_cases.list_access(ListAccess(ann.id), OPERATOR)).status is Status.EXPIRED
+    assert (await use_cases(ListAccess(ann.id), OPERATOR)).status is Status.EXPIRED
 
 
 async def test_the_admins_list(storage: Storage, use_cases: UseCases, ann: User) -> None:
@@ -196,23 +198,21 @@ async def test_the_admins_list(storage: Storage, use_cases: UseCases, ann: User)
     await storage.keep(bob, life, an_active(bob, life))
     await use_cases.clock.set(TRIAL_END)
     live = SubscriptionFilter(frozenset({Status.TRIAL, Status.ACTIVE}))
-    assert [view.user_id for view in (await use_cases.list_subscriptions(ListSubscriptions(live), OPERATOR)).items] == [
-        bob.id
-    ]
-    every = await use_cases.list_subscriptions(ListSubscriptions(), OPERATOR)
+    assert [view.user_id for view in (await use_cases(ListSubscriptions(live), OPERATOR)).items] == [bob.id]
+    every = await use_cases(ListSubscriptions(), OPERATOR)
     assert [(view.user_id, view.status) for view in every.items] == [(bob.id, Status.ACTIVE), (ann.id, Status.EXPIRED)]
 
 
 async def test_users_are_found(store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User) -> None:
     """By id, or by the beginning of their email without regard to case."""
     await storage.keep(a_user("bob@example.com"))
-    assert await use_cases.get_user(GetUser(ann.id), OPERATOR) == UserView.of(ann)
+    assert await use_cases(GetUser(ann.id), OPERATOR) == UserView.of(ann)
     with refused(store, UserNotFound):
-        await use_cases.get_user(GetUser(IDS.new()), OPERATOR)
-    assert [user.id for user in (await use_cases.list_users(ListUsers("ANN@"), OPERATOR)).items] == [ann.id]
-    first = await use_cases.list_users(ListUsers(page=PageRequest(1)), OPERATOR)
+        await use_cases(GetUser(IDS.new()), OPERATOR)
+    assert [user.id for user in (await use_cases(ListUsers("ANN@"), OPERATOR)).items] == [ann.id]
+    first = await use_cases(ListUsers(page=PageRequest(1)), OPERATOR)
     assert [user.email for user in first.items] == ["ann@example.com"]
-    last = await use_cases.list_users(ListUsers(page=PageRequest(1, first.next)), OPERATOR)
+    last = await use_cases(ListUsers(page=PageRequest(1, first.next)), OPERATOR)
     assert [user.email for user in last.items] == ["bob@example.com"]
 
 
@@ -233,9 +233,9 @@ async def test_statistics(storage: Storage, use_cases: UseCases) -> None:
         await storage.keep(plan, *users, *(an_active(user, plan) for user in users))
     ann = a_user()
     await storage.keep(ann)
-    await use_cases.start_trial(StartTrial(ann.id, "monthly"), caller_of(ann))
+    await use_cases(StartTrial(ann.id, "monthly"), caller_of(ann))
     await use_cases.clock.set(NOW + DAY / 2)
-    view = await use_cases.get_statistics(GetStatistics(), OPERATOR)
+    view = await use_cases(GetStatistics(), OPERATOR)
     assert (view.as_of, view.users) == (NOW + DAY / 2, 9)
     assert dict(view.subscriptions) == {Status.TRIAL: 1, Status.ACTIVE: 8, Status.EXPIRED: 0, Status.CANCELLED: 0}
     assert PlanCount("monthly", 1, 2) in view.by_plan
@@ -252,11 +252,11 @@ async def test_the_conversion_rate_leaves_running_trials_out(storage: Storage, u
     await storage.keep(plan, *users)
     for user in users[:4]:
         await start(use_cases, user)
-    await use_cases.activate(ActivateSubscription(users[0].id, "pro"), caller_of(users[0]))
+    await use_cases(ActivateSubscription(users[0].id, "pro"), caller_of(users[0]))
     for user in users[1:4]:
-        await use_cases.cancel(CancelSubscription(user.id), caller_of(user))
+        await use_cases(CancelSubscription(user.id), caller_of(user))
     await start(use_cases, users[4])
-    view = await use_cases.get_statistics(GetStatistics(), OPERATOR)
+    view = await use_cases(GetStatistics(), OPERATOR)
     assert (view.trials.started, view.trials.running, view.trials.converted, view.trials.lost) == (5, 1, 1, 3)
     assert view.trials.conversion_rate == 0.25
 
@@ -264,13 +264,11 @@ async def test_the_conversion_rate_leaves_running_trials_out(storage: Storage, u
 async def test_a_diagnosis_finds_what_is_wrong(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
     """One finding for each invariant, and what to do where one does not hold."""
     await start(use_cases, ann)
-    findings = await use_cases.diagnose(RunDiagnostics(), OPERATOR)
+    findings = await use_cases(RunDiagnostics(), OPERATOR)
     assert all(check_result.ok for check_result in findings)
     (row,) = store.state.subscriptions.values()
     second = replace(row, id=IDS.new())
     store.state = replace(store.state, subscriptions=MappingProxyType({row.id: row, second.id: second}))
-    wrong = [
-        check_result for check_result in await use_cases.diagnose(RunDiagnostics(), OPERATOR) if not check_result.ok
-    ]
+    wrong = [check_result for check_result in await use_cases(RunDiagnostics(), OPERATOR) if not check_result.ok]
     assert "one_live_subscription_a_user" in {check_result.check for check_result in wrong}
     assert all(check_result.detail and check_result.advice for check_result in wrong)

@@ -18,7 +18,7 @@ from smp.application.caller import OPERATOR
 from smp.application.commands.set_test_clock import SetTestClock
 from smp.application.errors import StorageUnavailable, TransactionConflict
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.expiry import ExpiryOutcome
+from smp.application.expiry import ExpiryOutcome, ExpiryRun
 from smp.application.idempotency import IdempotencyKey
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
@@ -63,12 +63,12 @@ def statuses(store: MemoryStore) -> list[Status]:
 async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """On an empty platform, and one instant before an end."""
     before = store.state
-    assert await use_cases.expire(SWEEP, OPERATOR) == ExpiryOutcome()
+    assert await use_cases(SWEEP, OPERATOR) == ExpiryOutcome()
     assert store.state == before
     await keep_trials(storage, 1)
     await use_cases.clock.set(TRIAL_END - TICK)
     before = store.state
-    assert (await use_cases.expire(SWEEP, OPERATOR)).ended == 0
+    assert (await use_cases(SWEEP, OPERATOR)).ended == 0
     assert store.state == before
 
 
@@ -85,14 +85,14 @@ async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_ca
     )
     month_end = NOW.replace(month=2, day=28)
     await use_cases.clock.set(month_end + DAY / 2)
-    outcome = await use_cases.expire(SWEEP, OPERATOR)
+    outcome = await use_cases(SWEEP, OPERATOR)
     assert (outcome.expired, outcome.cancelled, outcome.ended, outcome.failed) == (1, 1, 2, set())
     assert statuses(store) == [Status.EXPIRED, Status.CANCELLED, Status.ACTIVE, Status.ACTIVE]
     expired, cancelled = store.events[-2:]
     assert (expired.type, expired.occurred_at, expired.actor) == ("subscription.expired", TRIAL_END, SYSTEM)
     assert (cancelled.type, cancelled.occurred_at, cancelled.actor) == ("subscription.cancelled", month_end, SYSTEM)
     before = store.state
-    assert (await use_cases.expire(SWEEP, OPERATOR)).ended == 0
+    assert (await use_cases(SWEEP, OPERATOR)).ended == 0
     assert store.state == before
 
 
@@ -102,7 +102,7 @@ async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypat
     await keep_trials(storage, 7)
     await use_cases.clock.set(TRIAL_END)
     told: list[int] = []
-    outcome = await use_cases.expire(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)), OPERATOR)
+    outcome = await use_cases(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)), OPERATOR)
     assert outcome.ended == 7
     assert len(told) >= 4
     assert told == sorted(told)
@@ -120,7 +120,7 @@ async def test_a_bad_row_costs_itself_only(
     rows[bad.id] = replace(rows[bad.id], revision=99)  # of no plan: the storage refuses to write it
     store.state = replace(store.state, subscriptions=MappingProxyType(rows))
     await use_cases.clock.set(TRIAL_END)
-    outcome = await use_cases.expire(SWEEP, OPERATOR)
+    outcome = await use_cases(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (6, {bad.id})
     assert [subscription_id for subscription_id, _ in use_cases.failures.sweep_failures] == [bad.id]
     assert [row.id for row in store.state.subscriptions.values() if row.status is Status.TRIAL] == [bad.id]
@@ -135,8 +135,9 @@ async def test_a_bad_row_is_reported_once_even_if_two_batches_meet_it(
     store.state = replace(store.state, subscriptions=MappingProxyType({bad.id: row}))
     outcome = ExpiryOutcome()
     new_metadata = EventMetadataFactory(IDS, SYSTEM, TRIAL_END)
+    run = await use_cases.container.get(ExpiryRun)
     for _ in range(2):
-        await use_cases.expiry._end_all(new_metadata, outcome, SWEEP.progress)
+        await run._end_all(new_metadata, outcome, SWEEP.progress)
     assert (outcome.ended, outcome.failed) == (0, {bad.id})
     assert len(use_cases.failures.sweep_failures) == 1
 
@@ -181,7 +182,7 @@ async def test_a_batch_that_conflicts_is_repeated_one_by_one(store: MemoryStore,
     await keep_trials(storage, 5)
     cases = UseCases.over(replace(storage, unit_of_work=ConflictingUnitOfWorkFactory(store)))
     await cases.clock.set(TRIAL_END)
-    outcome = await cases.expire(SWEEP, OPERATOR)
+    outcome = await cases(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (5, set())
     assert set(statuses(store)) == {Status.EXPIRED}
 
@@ -192,7 +193,7 @@ async def test_a_row_that_keeps_conflicting_does_not_stop_the_job(store: MemoryS
     factory = ConflictingUnitOfWorkFactory(store, trials[1].id)
     cases = UseCases.over(replace(storage, unit_of_work=factory))
     await cases.clock.set(TRIAL_END)
-    outcome = await cases.expire(SWEEP, OPERATOR)
+    outcome = await cases(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (4, {trials[1].id})
     assert [subscription_id for subscription_id, _ in cases.failures.sweep_failures] == [trials[1].id]
 
@@ -203,16 +204,16 @@ async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage
     await use_cases.clock.set(TRIAL_END)
     store.fail_next_commit(StorageUnavailable())
     with refused(store, StorageUnavailable):
-        await use_cases.expire(SWEEP, OPERATOR)
-    assert (await use_cases.expire(SWEEP, OPERATOR)).ended == 2
+        await use_cases(SWEEP, OPERATOR)
+    assert (await use_cases(SWEEP, OPERATOR)).ended == 2
 
 
 async def test_the_test_clock_is_moved(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """What fell due is processed before the answer, unless it is not wanted."""
     await keep_trials(storage, 1)
-    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END, sweep=False), OPERATOR) == TRIAL_END
+    assert await use_cases(SetTestClock(TRIAL_END, sweep=False), OPERATOR) == TRIAL_END
     assert statuses(store) == [Status.TRIAL]
-    assert await use_cases.set_test_clock(SetTestClock(TRIAL_END), OPERATOR) == TRIAL_END
+    assert await use_cases(SetTestClock(TRIAL_END), OPERATOR) == TRIAL_END
     assert statuses(store) == [Status.EXPIRED]
     assert await use_cases.clock.now() == TRIAL_END
 
@@ -222,8 +223,8 @@ async def test_the_test_clock_moves_forward_only(store: MemoryStore, storage: St
     await keep_trials(storage, 1)
     await use_cases.clock.set(TRIAL_END)
     with refused(store, ClockCannotGoBack):
-        await use_cases.set_test_clock(SetTestClock(TRIAL_END - TICK), OPERATOR)
+        await use_cases(SetTestClock(TRIAL_END - TICK), OPERATOR)
     with refused(store, ValidationError) as caught:
-        await use_cases.set_test_clock(SetTestClock(NOW.replace(year=9_999)), OPERATOR)
+        await use_cases(SetTestClock(NOW.replace(year=9_999)), OPERATOR)
     assert caught.value.pointer == "/now"
     assert await use_cases.clock.now() == TRIAL_END

@@ -7,7 +7,8 @@ import pytest
 from smp.adapters.security import common_passwords
 from smp.adapters.security.common_passwords import CommonPasswordList
 from tests.support.builders import PASSWORD
-from tests.support.use_cases import COMMON
+
+COMMON = CommonPasswordList()
 
 
 @pytest.mark.parametrize("password", ["password", "PassWord", "123456789987654321", "1QAZ2wsx3edc4rfv", "qwerty"])
