@@ -10,7 +10,7 @@ import pytest
 from smp.application.ports.entitlement_changes import EntitlementChange
 from smp.domain.errors import StaleVersion, StorageIntegrityError
 from smp.domain.events import DomainEvent
-from tests.support.builders import DAY, IDS, NOW, a_cause, a_plan, a_user, an_active
+from tests.support.builders import DAY, IDS, NOW, a_plan, a_user, an_active, some_metadata
 from tests.support.storage import Storage
 
 ANN = a_user()
@@ -52,7 +52,7 @@ async def test_the_end_of_many_subscriptions_is_one_notification(storage: Storag
     later = NOW + 60 * DAY
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_overdue(later, 10)
-        await work.subscriptions.save_ended([subscription.apply_expiry(a_cause(later)) for subscription in due])
+        await work.subscriptions.save_ended([subscription.apply_expiry(some_metadata(later)) for subscription in due])
         await work.commit()
     assert storage.notified == [EntitlementChange(frozenset({ANN.id, BOB.id}))]
 
@@ -61,11 +61,14 @@ async def test_the_end_of_many_subscriptions_is_one_notification(storage: Storag
     ("event", "change"),
     [
         (
-            lambda: a_cause().event(Type.SESSION_REVOKED, IDS.new(), {}, user_id=ANN.id),
+            lambda: some_metadata().event(Type.SESSION_REVOKED, IDS.new(), {}, user_id=ANN.id),
             EntitlementChange(frozenset({ANN.id})),
         ),
-        (lambda: a_cause().event(Type.API_KEY_REVOKED, PRO.id, {}), EntitlementChange(api_key_ids=frozenset({PRO.id}))),
-        (lambda: a_cause().event(Type.CLOCK_SET, PRO.id, {}), EntitlementChange(everyone=True)),
+        (
+            lambda: some_metadata().event(Type.API_KEY_REVOKED, PRO.id, {}),
+            EntitlementChange(api_key_ids=frozenset({PRO.id})),
+        ),
+        (lambda: some_metadata().event(Type.CLOCK_SET, PRO.id, {}), EntitlementChange(everyone=True)),
     ],
     ids=["session", "api key", "test clock"],
 )
@@ -91,7 +94,7 @@ async def test_a_refused_write_is_not_announced(storage: Storage) -> None:
     await storage.keep(ANN, PRO)
     async with storage.unit_of_work() as work:
         with pytest.raises(StaleVersion):
-            await work.subscriptions.save(an_active(ANN, PRO).cancel_now(a_cause(NOW + DAY)))
+            await work.subscriptions.save(an_active(ANN, PRO).cancel_now(some_metadata(NOW + DAY)))
         with pytest.raises(StorageIntegrityError):
             await work.commit()
     assert storage.notified == []

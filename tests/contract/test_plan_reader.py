@@ -8,7 +8,7 @@ from smp.application.paging import PageRequest
 from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.errors import PlanNotFound
 from smp.domain.plan.plan import Plan, PlanStatus
-from tests.support.builders import ADMIN, DAY, IDS, NOW, a_cause, a_plan, some_terms
+from tests.support.builders import ADMIN, DAY, IDS, NOW, a_plan, some_metadata, some_terms
 from tests.support.paging import read_all
 from tests.support.storage import Storage
 
@@ -22,7 +22,7 @@ async def save(storage: Storage, plan: Plan) -> None:
 
 def archived(plan: Plan) -> Plan:
     """The kept plan, archived."""
-    return replace(plan, events=()).archive(a_cause(actor=ADMIN))
+    return replace(plan, events=()).archive(some_metadata(actor=ADMIN))
 
 
 async def codes(storage: Storage, status: PlanStatus | None, limit: int = 100) -> list[str]:
@@ -34,7 +34,7 @@ async def test_a_plan_is_shown_at_its_newest_revision(storage: Storage) -> None:
     """By code and by id, active or archived."""
     plan = a_plan()
     await storage.keep(plan)
-    dearer = replace(plan, events=()).update("Gold", "", some_terms(9_900), lambda: a_cause(NOW + DAY, ADMIN))
+    dearer = replace(plan, events=()).update("Gold", "", some_terms(9_900), lambda: some_metadata(NOW + DAY, ADMIN))
     await save(storage, dearer)
     assert await storage.plans.get("pro") == PlanView.of(dearer)
     assert await storage.plans.get(str(plan.id)) == PlanView.of(dearer)
@@ -65,7 +65,7 @@ async def test_the_newest_price_gives_the_place(storage: Storage) -> None:
     first, second = a_plan("first", some_terms(1)), a_plan("second", some_terms(2))
     await storage.keep(first, second)
     kept = replace(first, events=())
-    await save(storage, kept.update(kept.name, "", some_terms(3), lambda: a_cause(actor=ADMIN)))
+    await save(storage, kept.update(kept.name, "", some_terms(3), lambda: some_metadata(actor=ADMIN)))
     assert await codes(storage, None) == ["second", "first"]
 
 
@@ -95,7 +95,7 @@ async def test_revisions_are_listed_newest_first(storage: Storage) -> None:
     revisions = [plan.revision]
     for amount in range(1, 5):
         kept = replace(plan, events=())
-        plan = kept.update(kept.name, "", some_terms(amount), lambda: a_cause(NOW + DAY, ADMIN))
+        plan = kept.update(kept.name, "", some_terms(amount), lambda: some_metadata(NOW + DAY, ADMIN))
         await save(storage, plan)
         revisions.append(plan.revision)
     in_order = [RevisionView.of(revision) for revision in reversed(revisions)]

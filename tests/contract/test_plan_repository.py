@@ -7,7 +7,7 @@ import pytest
 from smp.domain.errors import PlanCodeTaken, PlanNotFound, StaleVersion, StorageIntegrityError
 from smp.domain.features import FeatureValue
 from smp.domain.plan.plan import Plan, PlanStatus, Terms
-from tests.support.builders import ADMIN, IDS, NOW, a_cause, a_plan, some_terms
+from tests.support.builders import ADMIN, IDS, NOW, a_plan, some_metadata, some_terms
 from tests.support.storage import Storage
 from tests.support.waiting import made_to_wait
 
@@ -38,7 +38,7 @@ async def save(storage: Storage, plan: Plan) -> None:
 def with_price(plan: Plan, amount: int) -> Plan:
     """The kept plan at another price, with the event."""
     kept = replace(plan, events=())
-    return kept.update(kept.name, kept.description, some_terms(amount), lambda: a_cause(actor=ADMIN))
+    return kept.update(kept.name, kept.description, some_terms(amount), lambda: some_metadata(actor=ADMIN))
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ async def test_texts_and_status_change_in_place(storage: Storage) -> None:
     """They make no revision; two changes in one save are two events."""
     plan = a_plan()
     await storage.keep(plan)
-    changed = replace(plan, events=()).update("Gold", "Shiny", plan.revision.terms, lambda: a_cause(actor=ADMIN))
-    await save(storage, changed.archive(a_cause(actor=ADMIN)))
+    changed = replace(plan, events=()).update("Gold", "Shiny", plan.revision.terms, lambda: some_metadata(actor=ADMIN))
+    await save(storage, changed.archive(some_metadata(actor=ADMIN)))
     kept = await fetch(storage, "pro")
     assert (kept.name, kept.description, kept.status) == ("Gold", "Shiny", PlanStatus.ARCHIVED)
     assert (kept.revision.number, kept.version) == (1, 3)
-    await save(storage, kept.restore(a_cause(actor=ADMIN)))
+    await save(storage, kept.restore(some_metadata(actor=ADMIN)))
     assert (await fetch(storage, "pro")).status is PlanStatus.ACTIVE
     assert await storage.event_types() == ["plan.created", "plan.updated", "plan.archived", "plan.restored"]
 
@@ -158,7 +158,7 @@ async def test_a_plan_in_use_cannot_be_archived_meanwhile(storage: Storage) -> N
     async def archive() -> None:
         async with storage.unit_of_work() as other:
             found = await other.plans.get("pro", for_change=True)
-            await other.plans.save(found.archive(a_cause(NOW, ADMIN)))
+            await other.plans.save(found.archive(some_metadata(NOW, ADMIN)))
             await other.commit()
 
     async with storage.unit_of_work() as work:

@@ -9,7 +9,7 @@ from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCount
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
-from tests.support.builders import ADMIN, DAY, NOW, TICK, a_cause, a_plan, a_user, an_active, some_terms
+from tests.support.builders import ADMIN, DAY, NOW, TICK, a_plan, a_user, an_active, some_metadata, some_terms
 from tests.support.builders import a_trial as begun_trial
 from tests.support.storage import Storage
 
@@ -61,9 +61,9 @@ async def test_users_and_statuses_are_counted(storage: Storage) -> None:
     await storage.keep(pro, life, *users)
     await keep_trial(storage, begun_trial(users[0], pro))
     await storage.keep(an_active(users[1], pro), an_active(users[2], life))
-    await storage.keep(kept(an_active(users[3], pro)).cancel_now(a_cause(NOW + DAY)))
+    await storage.keep(kept(an_active(users[3], pro)).cancel_now(some_metadata(NOW + DAY)))
     trial = await keep_trial(storage, begun_trial(users[4], pro, NOW - 20 * DAY))
-    await save(storage, trial.apply_expiry(a_cause()))
+    await save(storage, trial.apply_expiry(some_metadata()))
     read = await figures(storage, NOW)
     assert read.users == 6
     assert read.subscriptions == statuses(trial=1, active=2, expired=1, cancelled=1)
@@ -76,11 +76,11 @@ async def test_what_is_due_counts_as_what_time_has_made_it(storage: Storage) -> 
     users = [a_user(f"user-{number}@example.com") for number in range(4)]
     await storage.keep(pro, *users)
     trials = [begun_trial(user, pro) for user in users[:3]]
-    trials[1] = trials[1].cancel_at_period_end(a_cause())
+    trials[1] = trials[1].cancel_at_period_end(some_metadata())
     await keep_trial(storage, trials[0])
     await keep_trial(storage, trials[1])
     converted = await keep_trial(storage, trials[2])
-    await save(storage, converted.convert(pro.revision, a_cause(NOW + DAY)))
+    await save(storage, converted.convert(pro.revision, some_metadata(NOW + DAY)))
     await storage.keep(an_active(users[3], pro))
     before = await figures(storage, TRIAL_END - TICK)
     assert before.subscriptions == statuses(trial=2, active=2)
@@ -95,7 +95,7 @@ async def test_what_is_due_counts_as_what_time_has_made_it(storage: Storage) -> 
     assert all_over.subscriptions == statuses(expired=3, cancelled=1)
     assert (all_over.by_plan, all_over.revenue, all_over.ending) == ([], [], 0)
     for trial in trials[:2]:
-        await save(storage, kept(trial).apply_expiry(a_cause(TRIAL_END + DAY)))
+        await save(storage, kept(trial).apply_expiry(some_metadata(TRIAL_END + DAY)))
     assert await figures(storage, TRIAL_END) == ended
     assert await figures(storage, NOW + 100 * DAY) == all_over
 
@@ -106,10 +106,10 @@ async def test_a_trial_counts_once_whatever_becomes_of_it(storage: Storage) -> N
     users = [a_user(f"user-{number}@example.com") for number in range(3)]
     await storage.keep(pro, *users)
     first, second, _ = [await keep_trial(storage, begun_trial(user, pro)) for user in users]
-    active = first.convert(pro.revision, a_cause(NOW + DAY))
+    active = first.convert(pro.revision, some_metadata(NOW + DAY))
     await save(storage, active)
-    await save(storage, kept(active).cancel_now(a_cause(NOW + 2 * DAY)))
-    await save(storage, second.cancel_now(a_cause(NOW + DAY)))
+    await save(storage, kept(active).cancel_now(some_metadata(NOW + 2 * DAY)))
+    await save(storage, second.cancel_now(some_metadata(NOW + DAY)))
     read = await figures(storage, NOW + 2 * DAY)
     assert read.trials == TrialCounts(started=3, running=1, converted=1)
     assert read.trials.lost == 1
@@ -120,7 +120,7 @@ async def test_a_conversion_to_another_plan_counts_there(storage: Storage) -> No
     pro, best, ann = a_plan("pro"), a_plan("best", some_terms(9_900, "EUR", "P1Y")), a_user()
     await storage.keep(pro, best, ann)
     trial = await keep_trial(storage, begun_trial(ann, pro))
-    await save(storage, trial.convert(best.revision, a_cause(NOW + DAY)))
+    await save(storage, trial.convert(best.revision, some_metadata(NOW + DAY)))
     read = await figures(storage, NOW + DAY)
     assert read.by_plan == [PlanCount("best", 0, 1)]
     assert [(part.price, part.active) for part in read.revenue] == [(best.revision.terms.price, 1)]
@@ -135,7 +135,7 @@ async def test_revenue_is_by_what_each_subscriber_pays(storage: Storage) -> None
     await storage.keep(
         *(an_active(user, pro) for user in users[:2]), an_active(users[2], free), an_active(users[3], life)
     )
-    dearer = replace(pro, events=()).update("Pro", "", some_terms(2_990), lambda: a_cause(actor=ADMIN))
+    dearer = replace(pro, events=()).update("Pro", "", some_terms(2_990), lambda: some_metadata(actor=ADMIN))
     await save(storage, dearer)
     await storage.keep(an_active(users[4], dearer), begun_trial(users[5], dearer))
     read = await figures(storage, NOW)
@@ -149,7 +149,7 @@ async def test_the_ending_are_live_now_and_end_before_the_instant(storage: Stora
     users = [a_user(f"user-{number}@example.com") for number in range(4)]
     await storage.keep(pro, life, *users)
     await storage.keep(begun_trial(users[0], pro), begun_trial(users[1], pro, NOW + DAY), an_active(users[2], life))
-    await storage.keep(kept(begun_trial(users[3], pro)).cancel_now(a_cause(NOW + DAY)))
+    await storage.keep(kept(begun_trial(users[3], pro)).cancel_now(some_metadata(NOW + DAY)))
     at = NOW + 10 * DAY
     assert (await figures(storage, at, TRIAL_END)).ending == 0
     assert (await figures(storage, at, TRIAL_END + TICK)).ending == 1

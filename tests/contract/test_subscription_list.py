@@ -15,7 +15,7 @@ from smp.application.queries.views import SubscriptionView
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import User
-from tests.support.builders import DAY, IDS, NOW, TICK, a_cause, a_plan, a_trial, a_user, an_active, some_terms
+from tests.support.builders import DAY, IDS, NOW, TICK, a_plan, a_trial, a_user, an_active, some_metadata, some_terms
 from tests.support.paging import read_all
 from tests.support.storage import Storage
 
@@ -33,13 +33,13 @@ def kept(subscription: Subscription) -> Subscription:
 SUBSCRIPTIONS = [
     a_trial(USERS[0], PRO),
     a_trial(USERS[1], PRO, NOW - DAY),
-    a_trial(USERS[2], PRO).cancel_at_period_end(a_cause()),
+    a_trial(USERS[2], PRO).cancel_at_period_end(some_metadata()),
     an_active(USERS[3], PRO),
-    an_active(USERS[4], PRO).cancel_at_period_end(a_cause()),
+    an_active(USERS[4], PRO).cancel_at_period_end(some_metadata()),
     an_active(USERS[5], LIFE),
-    kept(a_trial(USERS[6], PRO, NOW - 20 * DAY)).apply_expiry(a_cause()),
-    kept(an_active(USERS[6], PRO)).cancel_now(a_cause(NOW + DAY)),
-    kept(an_active(USERS[7], LIFE)).cancel_now(a_cause(NOW + DAY)),
+    kept(a_trial(USERS[6], PRO, NOW - 20 * DAY)).apply_expiry(some_metadata()),
+    kept(an_active(USERS[6], PRO)).cancel_now(some_metadata(NOW + DAY)),
+    kept(an_active(USERS[7], LIFE)).cancel_now(some_metadata(NOW + DAY)),
 ]
 """Every status, each live one with an end twice (of which one is to be cancelled), two of one user."""
 
@@ -102,7 +102,7 @@ async def sweep(storage: Storage, now: datetime) -> None:
     """Write down what time has decided."""
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_overdue(now, 100)
-        await work.subscriptions.save_ended([subscription.apply_expiry(a_cause(now)) for subscription in due])
+        await work.subscriptions.save_ended([subscription.apply_expiry(some_metadata(now)) for subscription in due])
         await work.commit()
 
 

@@ -10,7 +10,19 @@ from smp.domain.access import EntitlementSnapshot
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
-from tests.support.builders import ADMIN, DAY, IDS, NOW, TICK, a_cause, a_plan, a_trial, a_user, an_active, some_terms
+from tests.support.builders import (
+    ADMIN,
+    DAY,
+    IDS,
+    NOW,
+    TICK,
+    a_plan,
+    a_trial,
+    a_user,
+    an_active,
+    some_metadata,
+    some_terms,
+)
 from tests.support.paging import read_all
 from tests.support.storage import Storage
 
@@ -49,11 +61,11 @@ def shown(subscription: Subscription, plan: Plan, now: object) -> SubscriptionVi
 async def test_every_status_is_shown_as_it_was_written(storage: Storage) -> None:
     """All fields, in each of the four."""
     forms = [
-        kept(a_trial(ANN, PRO)).apply_expiry(a_cause(TRIAL_END)),
-        kept(an_active(ANN, PRO, TRIAL_END)).cancel_now(a_cause(TRIAL_END + DAY)),
+        kept(a_trial(ANN, PRO)).apply_expiry(some_metadata(TRIAL_END)),
+        kept(an_active(ANN, PRO, TRIAL_END)).cancel_now(some_metadata(TRIAL_END + DAY)),
         kept(a_trial(ANN, PRO, TRIAL_END + DAY))
-        .convert(PRO.revision, a_cause(TRIAL_END + 2 * DAY))
-        .cancel_at_period_end(a_cause(TRIAL_END + 3 * DAY)),
+        .convert(PRO.revision, some_metadata(TRIAL_END + 2 * DAY))
+        .cancel_at_period_end(some_metadata(TRIAL_END + 3 * DAY)),
         a_trial(BOB, PRO),
     ]
     await storage.keep(*forms)
@@ -74,7 +86,7 @@ async def test_status_is_a_function_of_time(storage: Storage, scheduled: bool) -
     """To the microsecond, and what is shown of one that no sweep has come by is what the sweep will write."""
     trial = a_trial(ANN, PRO)
     if scheduled:
-        trial = trial.cancel_at_period_end(a_cause())
+        trial = trial.cancel_at_period_end(some_metadata())
     await storage.keep(trial)
     before, at = TRIAL_END - TICK, TRIAL_END
     for view in (
@@ -90,7 +102,7 @@ async def test_status_is_a_function_of_time(storage: Storage, scheduled: bool) -
         assert (unswept.ended_at, unswept.cancelled_at) == (at, at if scheduled else None)
         assert await storage.subscriptions.current(ANN.id, now) is None
     unswept = await storage.subscriptions.get(trial.id, at)
-    await save(storage, kept(trial).apply_expiry(a_cause(at + DAY)))
+    await save(storage, kept(trial).apply_expiry(some_metadata(at + DAY)))
     assert await storage.subscriptions.get(trial.id, at) == unswept
 
 
@@ -98,7 +110,7 @@ async def test_the_current_one_is_the_live_one(storage: Storage) -> None:
     """Never one that is over, and nobody else's."""
     assert await storage.subscriptions.current(ANN.id, NOW) is None
     assert await storage.subscriptions.current(IDS.new(), NOW) is None
-    old = kept(an_active(ANN, PRO)).cancel_now(a_cause(NOW + DAY))
+    old = kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(old, an_active(BOB, PRO))
     assert await storage.subscriptions.current(ANN.id, NOW) is None
     new = an_active(ANN, LIFE, NOW + DAY)
@@ -111,7 +123,7 @@ async def test_terms_are_those_it_was_made_under(storage: Storage) -> None:
     active = an_active(ANN, PRO)
     await storage.keep(active)
     terms = some_terms(99_900, "EUR", export=False)
-    await save(storage, replace(PRO, events=()).update("Pro Plus", "", terms, lambda: a_cause(actor=ADMIN)))
+    await save(storage, replace(PRO, events=()).update("Pro Plus", "", terms, lambda: some_metadata(actor=ADMIN)))
     view = await storage.subscriptions.get(active.id, NOW)
     assert view is not None
     assert view.plan == PlanReference(PRO.id, "pro", "Pro Plus", 1)
@@ -128,7 +140,7 @@ async def keep_history(storage: Storage, count: int) -> list[Subscription]:
         at = NOW + number * DAY
         history.append(an_active(ANN, PRO, at))
         if number < count - 1:
-            history[-1] = kept(history[-1]).cancel_now(a_cause(at + DAY))
+            history[-1] = kept(history[-1]).cancel_now(some_metadata(at + DAY))
     await storage.keep(*history)
     return history
 
@@ -154,7 +166,7 @@ async def test_nobody_has_no_history(storage: Storage) -> None:
 
 async def test_a_history_begun_at_one_instant_is_paged(storage: Storage) -> None:
     """A test clock stands still: the id decides then."""
-    history = [kept(an_active(ANN, PRO)).cancel_now(a_cause()) for _ in range(4)]
+    history = [kept(an_active(ANN, PRO)).cancel_now(some_metadata()) for _ in range(4)]
     await storage.keep(*history)
     read = await read_all(lambda page: storage.subscriptions.history(ANN.id, page, NOW), 1)
     assert [view.id for view in read] == sorted((subscription.id for subscription in history), reverse=True)
@@ -163,7 +175,9 @@ async def test_a_history_begun_at_one_instant_is_paged(storage: Storage) -> None
 async def test_events_are_oldest_first(storage: Storage) -> None:
     """Every field, with the facts as they were, page by page."""
     trial = a_trial(ANN, PRO)
-    active = trial.convert(PRO.revision, a_cause(NOW + DAY, ADMIN)).cancel_at_period_end(a_cause(NOW + 2 * DAY))
+    active = trial.convert(PRO.revision, some_metadata(NOW + DAY, ADMIN)).cancel_at_period_end(
+        some_metadata(NOW + 2 * DAY)
+    )
     await storage.keep(active, an_active(BOB, PRO))
     expected = [
         EventView(event.id, event.type.value, event.occurred_at, event.actor, active.id, ANN.id, event.data, version)
@@ -178,13 +192,13 @@ async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
     """As it was written: whoever decides by it knows the time. None where there never was one."""
     assert await storage.access.snapshot(ANN.id) is None
     assert await storage.access.snapshot(IDS.new()) is None
-    trial = a_trial(ANN, PRO).cancel_at_period_end(a_cause())
+    trial = a_trial(ANN, PRO).cancel_at_period_end(some_metadata())
     await storage.keep(trial, an_active(BOB, LIFE))
     features = PRO.revision.terms.features
     assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
         Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features
     )
-    await save(storage, kept(trial).cancel_now(a_cause(NOW + DAY)))
+    await save(storage, kept(trial).cancel_now(some_metadata(NOW + DAY)))
     snapshot = await storage.access.snapshot(ANN.id)
     assert snapshot == EntitlementSnapshot(Status.CANCELLED, TRIAL_END, None, "pro", features)
     new = an_active(ANN, LIFE, NOW + DAY)

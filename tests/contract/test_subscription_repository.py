@@ -15,7 +15,7 @@ from smp.domain.errors import (
     UserNotFound,
 )
 from smp.domain.subscription.subscription import Subscription
-from tests.support.builders import DAY, IDS, NOW, TICK, a_cause, a_plan, a_trial, a_user, an_active, some_terms
+from tests.support.builders import DAY, IDS, NOW, TICK, a_plan, a_trial, a_user, an_active, some_metadata, some_terms
 from tests.support.storage import Storage
 from tests.support.waiting import made_to_wait
 
@@ -62,9 +62,9 @@ async def test_a_subscription_comes_back_as_it_was(storage: Storage) -> None:
         a_trial(ANN, PRO),
         an_active(ANN, PRO),
         an_active(ANN, MAX),
-        kept(a_trial(ANN, PRO)).convert(MAX.revision, a_cause(NOW + DAY)),
-        kept(an_active(ANN, PRO)).renew(PRO.revision, a_cause(NOW + DAY)),
-        kept(an_active(ANN, PRO)).cancel_at_period_end(a_cause(NOW + DAY)),
+        kept(a_trial(ANN, PRO)).convert(MAX.revision, some_metadata(NOW + DAY)),
+        kept(an_active(ANN, PRO)).renew(PRO.revision, some_metadata(NOW + DAY)),
+        kept(an_active(ANN, PRO)).cancel_at_period_end(some_metadata(NOW + DAY)),
     ]
     for form in forms:
         async with storage.unit_of_work() as work:
@@ -78,7 +78,7 @@ async def test_nothing_unsettled_where_nothing_is_written_as_live(storage: Stora
     """For an unknown user, for one without, and for one whose subscriptions are all over."""
     assert await fetch(storage, IDS.new()) is None
     assert await fetch(storage) is None
-    await storage.keep(kept(an_active(ANN, PRO)).cancel_now(a_cause(NOW + DAY)))
+    await storage.keep(kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY)))
     assert await fetch(storage) is None
 
 
@@ -87,7 +87,7 @@ async def test_an_overdue_subscription_is_unsettled(storage: Storage) -> None:
     trial = a_trial(ANN, PRO)
     await storage.keep(trial)
     assert await fetch(storage) == kept(trial)
-    settled = kept(trial).apply_expiry(a_cause(NOW + 14 * DAY))
+    settled = kept(trial).apply_expiry(some_metadata(NOW + 14 * DAY))
     await save(storage, settled)
     assert await fetch(storage) is None
     assert await types(storage, trial) == ["trial_started", "expired"]
@@ -98,13 +98,18 @@ async def test_every_change_is_kept_with_its_event(storage: Storage) -> None:
     trial = a_trial(ANN, PRO)
     await storage.keep(trial)
     at = NOW + DAY
-    active = kept(trial).convert(PRO.revision, a_cause(at)).renew(PRO.revision, a_cause(at))
+    active = kept(trial).convert(PRO.revision, some_metadata(at)).renew(PRO.revision, some_metadata(at))
     await save(storage, active)
     assert await fetch(storage) == kept(active)
-    leaving = kept(active).cancel_at_period_end(a_cause(at)).resume(a_cause(at)).cancel_at_period_end(a_cause(at))
+    leaving = (
+        kept(active)
+        .cancel_at_period_end(some_metadata(at))
+        .resume(some_metadata(at))
+        .cancel_at_period_end(some_metadata(at))
+    )
     await save(storage, leaving)
     assert await fetch(storage) == kept(leaving)
-    await save(storage, kept(leaving).cancel_now(a_cause(at)))
+    await save(storage, kept(leaving).cancel_now(some_metadata(at)))
     assert await fetch(storage) is None
     assert await types(storage, trial) == [
         "trial_started",
@@ -141,7 +146,7 @@ async def test_an_overdue_one_stands_in_the_way_until_it_is_written_as_over(stor
     async with storage.unit_of_work() as work:
         found = await work.subscriptions.find_open_for_update(ANN.id)
         assert found is not None
-        await work.subscriptions.save(found.apply_expiry(a_cause(at)))
+        await work.subscriptions.save(found.apply_expiry(some_metadata(at)))
         await work.subscriptions.add(new)
         await work.commit()
     assert await fetch(storage) == kept(new)
@@ -152,9 +157,9 @@ async def test_spans_of_one_user_do_not_overlap(storage: Storage) -> None:
 
     Only the clock of a server that lags behind asks for such: there, the one before has not ended yet.
     """
-    ended = kept(an_active(ANN, PRO)).cancel_now(a_cause(NOW + DAY))
+    ended = kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(ended)
-    overlapping = kept(an_active(ANN, PRO, NOW + DAY - TICK)).cancel_now(a_cause(NOW + 2 * DAY))
+    overlapping = kept(an_active(ANN, PRO, NOW + DAY - TICK)).cancel_now(some_metadata(NOW + 2 * DAY))
     with pytest.raises(LiveSubscriptionExists):
         await storage.keep(overlapping)
     await storage.keep(an_active(ANN, PRO, NOW + DAY))
@@ -164,17 +169,17 @@ async def test_spans_of_one_user_do_not_overlap(storage: Storage) -> None:
 async def test_a_span_does_not_grow_into_another(storage: Storage) -> None:
     """Also a change is refused that would make two share an instant."""
     active = an_active(ANN, PRO)
-    later = kept(an_active(ANN, PRO, NOW + 40 * DAY)).cancel_now(a_cause(NOW + 41 * DAY))
+    later = kept(an_active(ANN, PRO, NOW + 40 * DAY)).cancel_now(some_metadata(NOW + 41 * DAY))
     await storage.keep(active, later)
     with pytest.raises(LiveSubscriptionExists):
-        await save(storage, kept(active).renew(PRO.revision, a_cause()))
+        await save(storage, kept(active).renew(PRO.revision, some_metadata()))
     assert await fetch(storage) == kept(active)
 
 
 async def test_a_span_may_be_empty(storage: Storage) -> None:
     """Started and cancelled at one instant, again and again: a test clock stands still."""
     for _ in range(3):
-        await storage.keep(kept(an_active(ANN, PRO)).cancel_now(a_cause()))
+        await storage.keep(kept(an_active(ANN, PRO)).cancel_now(some_metadata()))
     await storage.keep(an_active(ANN, PRO))
 
 
@@ -190,7 +195,7 @@ async def test_a_subscription_belongs_to_a_known_user_and_revision(storage: Stor
 
 async def test_an_id_is_unique(storage: Storage) -> None:
     """No caller can ask for this: it is a defect, not a conflict."""
-    ended = kept(an_active(ANN, PRO)).cancel_now(a_cause(NOW + DAY))
+    ended = kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(ended)
     with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(an_active(ANN, PRO, NOW + DAY), id=ended.id, events=()))
@@ -200,9 +205,9 @@ async def test_a_subscription_that_has_moved_on_cannot_be_saved(storage: Storage
     """The second of two changes of the same version is refused and leaves nothing."""
     active = an_active(ANN, PRO)
     await storage.keep(active)
-    await save(storage, kept(active).renew(PRO.revision, a_cause()))
+    await save(storage, kept(active).renew(PRO.revision, some_metadata()))
     with pytest.raises(StaleVersion):
-        await save(storage, kept(active).cancel_now(a_cause()))
+        await save(storage, kept(active).cancel_now(some_metadata()))
     found = await fetch(storage)
     assert found is not None
     assert (found.version, found.periods_paid) == (2, 2)
@@ -212,7 +217,7 @@ async def test_a_subscription_that_has_moved_on_cannot_be_saved(storage: Storage
 async def test_an_unknown_subscription_cannot_be_saved(storage: Storage) -> None:
     """Saving never makes a subscription."""
     with pytest.raises(StaleVersion):
-        await save(storage, kept(an_active(ANN, PRO)).cancel_now(a_cause()))
+        await save(storage, kept(an_active(ANN, PRO)).cancel_now(some_metadata()))
 
 
 async def test_the_ends_of_many_are_saved_together(storage: Storage) -> None:
@@ -220,7 +225,7 @@ async def test_the_ends_of_many_are_saved_together(storage: Storage) -> None:
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
     at = NOW + 14 * DAY
-    await save(storage, *(kept(trial).apply_expiry(a_cause(at)) for trial in trials))
+    await save(storage, *(kept(trial).apply_expiry(some_metadata(at)) for trial in trials))
     for trial in trials:
         assert await types(storage, trial) == ["trial_started", "expired"]
         found = await storage.subscriptions.get(trial.id, NOW)
@@ -232,11 +237,11 @@ async def test_no_end_of_a_batch_is_saved_if_one_subscription_has_changed(storag
     """The position of the stale one in the batch does not matter."""
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
-    await save(storage, kept(trials[1]).convert(PRO.revision, a_cause()))
+    await save(storage, kept(trials[1]).convert(PRO.revision, some_metadata()))
     at = NOW + 14 * DAY
     for order in (1, -1):
         with pytest.raises(StaleVersion):
-            await save(storage, *[kept(trial).apply_expiry(a_cause(at)) for trial in trials][::order])
+            await save(storage, *[kept(trial).apply_expiry(some_metadata(at)) for trial in trials][::order])
     assert await fetch(storage) == kept(trials[0])
     assert await types(storage, trials[0]) == ["trial_started"]
 
@@ -253,7 +258,7 @@ async def claim_trial(storage: Storage, trial: Subscription, *, once_per_user: b
     async with storage.unit_of_work() as work:
         await work.subscriptions.claim_trial(trial, once_per_user=once_per_user)
         await work.subscriptions.add(trial)
-        await work.subscriptions.save(kept(trial).cancel_now(a_cause(trial.starts_at)))
+        await work.subscriptions.save(kept(trial).cancel_now(some_metadata(trial.starts_at)))
         await work.commit()
 
 
@@ -294,14 +299,14 @@ async def test_a_live_subscription_is_protected(storage: Storage) -> None:
         async with storage.unit_of_work() as other:
             found = await other.subscriptions.find_open_for_update(ANN.id)
             assert found is not None
-            await other.subscriptions.save(found.renew(PRO.revision, a_cause()))
+            await other.subscriptions.save(found.renew(PRO.revision, some_metadata()))
             await other.commit()
 
     async with storage.unit_of_work() as work:
         found = await work.subscriptions.find_open_for_update(ANN.id)
         assert found is not None
         async with made_to_wait(renew()):
-            await work.subscriptions.save(found.renew(PRO.revision, a_cause()))
+            await work.subscriptions.save(found.renew(PRO.revision, some_metadata()))
             await work.commit()
     assert await types(storage, active) == ["activated", "renewed", "renewed"]
 
@@ -317,7 +322,7 @@ async def test_what_ended_meanwhile_is_not_found(storage: Storage) -> None:
         found = await work.subscriptions.find_open_for_update(ANN.id)
         assert found is not None
         async with made_to_wait(look()):
-            await work.subscriptions.save(found.cancel_now(a_cause()))
+            await work.subscriptions.save(found.cancel_now(some_metadata()))
             await work.commit()
 
 
@@ -340,14 +345,14 @@ async def due(storage: Storage, now: datetime, limit: int = 100) -> list[Subscri
 async def test_due_is_what_time_has_ended(storage: Storage) -> None:
     """At ``ends_at`` exactly it is due; earliest end first; what is for life or over never is."""
     trials = [kept(trial) for trial in await keep_due(storage, 3)]
-    await storage.keep(an_active(ANN, MAX), kept(a_trial(BOB, PRO)).cancel_now(a_cause(NOW + DAY)))
+    await storage.keep(an_active(ANN, MAX), kept(a_trial(BOB, PRO)).cancel_now(some_metadata(NOW + DAY)))
     first_end = NOW + 14 * DAY
     assert await due(storage, first_end - TICK) == []
     assert await due(storage, first_end) == trials[:1]
     assert await due(storage, first_end + DAY) == trials[:2]
     assert await due(storage, first_end + 10_000 * DAY) == trials
     assert await due(storage, first_end + 10_000 * DAY, limit=2) == trials[:2]
-    await save(storage, *(trial.apply_expiry(a_cause(first_end + DAY)) for trial in trials[:2]))
+    await save(storage, *(trial.apply_expiry(some_metadata(first_end + DAY)) for trial in trials[:2]))
     assert await due(storage, first_end + 10_000 * DAY) == trials[2:]
 
 
@@ -371,7 +376,7 @@ async def test_two_sweeps_share_what_is_due(storage: Storage) -> None:
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
         assert await one.subscriptions.claim_overdue(later, 2) == trials[:2]
         assert await other.subscriptions.claim_overdue(later, 9) == trials[2:]
-        await other.subscriptions.save_ended([trial.apply_expiry(a_cause(later)) for trial in trials[2:]])
+        await other.subscriptions.save_ended([trial.apply_expiry(some_metadata(later)) for trial in trials[2:]])
         await other.commit()
     assert await due(storage, later) == trials[:2]
 

@@ -5,7 +5,7 @@ import pytest
 from smp.application.errors import OutcomeUnknown, StorageUnavailable
 from smp.domain.errors import EmailTaken, StorageIntegrityError, UserNotFound
 from smp.domain.user.user import Role
-from tests.support.builders import NOW, a_cause, a_plan, a_trial, a_user, an_active
+from tests.support.builders import NOW, a_plan, a_trial, a_user, an_active, some_metadata
 from tests.support.storage import Storage, Thing, add
 
 
@@ -87,7 +87,7 @@ async def test_a_change_that_was_not_saved_is_not_there(storage: Storage) -> Non
     await storage.keep(ann)
     async with storage.unit_of_work() as work:
         user = await work.users.get(ann.id, for_change=True)
-        user.change_access(Role.ADMIN, disabled=True, new_metadata=a_cause)
+        user.change_access(Role.ADMIN, disabled=True, new_metadata=some_metadata)
         await work.commit()
     kept = await storage.users.get(ann.id)
     assert (kept.role, kept.disabled) == (Role.USER, False)

@@ -7,7 +7,7 @@ import pytest
 
 from smp.domain.errors import EmailTaken, StaleVersion, StorageIntegrityError, UserNotFound
 from smp.domain.user.user import Email, Role, User
-from tests.support.builders import IDS, PASSWORD, a_cause, a_user, an_admin
+from tests.support.builders import IDS, PASSWORD, a_user, an_admin, some_metadata
 from tests.support.storage import Storage
 from tests.support.waiting import made_to_wait
 
@@ -22,7 +22,7 @@ async def disable(storage: Storage, user_id: UUID) -> None:
     """Disable the user in a transaction of its own."""
     async with storage.unit_of_work() as work:
         user = await work.users.get(user_id, for_change=True)
-        await work.users.save(user.change_access(user.role, disabled=True, new_metadata=a_cause))
+        await work.users.save(user.change_access(user.role, disabled=True, new_metadata=some_metadata))
         await work.commit()
 
 
@@ -79,8 +79,8 @@ async def test_saving_keeps_password_role_and_switch_alone(storage: Storage) -> 
     await storage.keep(ann)
     changed = replace(
         replace(ann, events=())
-        .change_password("another hash", a_cause())
-        .change_access(Role.ADMIN, disabled=True, new_metadata=a_cause),
+        .change_password("another hash", some_metadata())
+        .change_access(Role.ADMIN, disabled=True, new_metadata=some_metadata),
         email=Email("eve@example.com"),
     )
     async with storage.unit_of_work() as work:
@@ -101,7 +101,7 @@ async def test_a_user_that_was_changed_since_cannot_be_saved(storage: Storage) -
     await disable(storage, ann.id)
     async with storage.unit_of_work() as work:
         with pytest.raises(StaleVersion):
-            await work.users.save(replace(ann, events=()).change_password("another hash", a_cause()))
+            await work.users.save(replace(ann, events=()).change_password("another hash", some_metadata()))
 
 
 async def test_an_unknown_user_cannot_be_saved(storage: Storage) -> None:
@@ -130,7 +130,7 @@ async def test_a_user_that_is_to_be_changed_is_protected(storage: Storage) -> No
     async with storage.unit_of_work() as work:
         user = await work.users.get(ann.id, for_change=True)
         async with made_to_wait(disable(storage, ann.id)):
-            await work.users.save(user.change_password("another hash", a_cause()))
+            await work.users.save(user.change_password("another hash", some_metadata()))
             await work.commit()
     kept = await fetch(storage, ann.id)
     assert (kept.password_hash, kept.disabled) == ("another hash", True)

@@ -25,7 +25,7 @@ from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
 from smp.application.errors import StorageUnavailable
 from smp.bootstrap.metrics import Sampler
 from smp.domain.subscription.lifecycle import Status
-from tests.support.builders import DAY, NOW, a_cause, a_plan, a_trial, a_user
+from tests.support.builders import DAY, NOW, a_plan, a_trial, a_user, some_metadata
 from tests.support.exposition import Told, read
 from tests.support.http_platform import START, Platform, problem, serving
 from tests.support.postgres_storage import postgres_storage
@@ -298,7 +298,7 @@ async def test_more_overdue_than_are_counted_cost_no_more(pool: PostgresPool) ->
     await storage.keep(pro)
     users = [a_user(f"user-{number}@example.com") for number in range(OVERDUE_MAX + 50)]
     trials = [a_trial(user, pro) for user in users]
-    trials[:10] = [trial.cancel_at_period_end(a_cause(NOW)) for trial in trials[:10]]
+    trials[:10] = [trial.cancel_at_period_end(some_metadata(NOW)) for trial in trials[:10]]
     await PostgresBulkLoader(pool).load(users, trials)
     found = await PostgresSubscriptionCounts(pool).at(NOW + 14 * DAY + timedelta(hours=1))
     assert found.overdue == OVERDUE_MAX

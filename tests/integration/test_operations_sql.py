@@ -22,7 +22,6 @@ from smp.application.errors import InvalidCredentials, TooManyAttempts
 from tests.support.builders import (
     DAY,
     NOW,
-    a_cause,
     a_key,
     a_plan,
     a_session,
@@ -31,6 +30,7 @@ from tests.support.builders import (
     an_active,
     an_admin,
     an_outcome,
+    some_metadata,
 )
 from tests.support.postgres import Server
 from tests.support.postgres_storage import postgres_storage
@@ -75,7 +75,11 @@ async def test_the_sql_for_wrong_counts_corrects_them_and_triggers_continue_from
     storage = postgres_storage(pool)
     await storage.keep(plan)
     one, two, three, _ = users
-    trials = [a_trial(one, plan), a_trial(two, plan).convert(plan.revision, a_cause(NOW + DAY)), an_active(three, plan)]
+    trials = [
+        a_trial(one, plan),
+        a_trial(two, plan).convert(plan.revision, some_metadata(NOW + DAY)),
+        an_active(three, plan),
+    ]
     await PostgresBulkLoader(pool).load(users, trials)
     await execute(database_url, "UPDATE subscription_counts SET n = n + 3;\nDELETE FROM user_counts;\n")
     assert await findings(pool) == {"counts_of_subscriptions", "counts_of_users"}

@@ -19,7 +19,18 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.tables import DISTRIBUTED_BY
 from smp.domain.plan.plan import Plan
 from smp.domain.user.user import User
-from tests.support.builders import DAY, NOW, a_cause, a_key, a_plan, a_session, a_trial, a_user, an_active, an_outcome
+from tests.support.builders import (
+    DAY,
+    NOW,
+    a_key,
+    a_plan,
+    a_session,
+    a_trial,
+    a_user,
+    an_active,
+    an_outcome,
+    some_metadata,
+)
 from tests.support.postgres_storage import postgres_storage
 from tests.support.storage import Storage
 
@@ -50,7 +61,7 @@ async def activate(storage: Storage, ann: User, plan: Plan) -> None:
     async with storage.unit_of_work(a_key(caller=f"user:{ann.id}")) as work:
         current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
-        await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
+        await work.subscriptions.save(current.cancel_now(some_metadata(NOW + DAY)))
         await work.subscriptions.add(an_active(ann, plan, NOW + 2 * DAY))
         await work.commit(an_outcome(ann))
 
@@ -62,7 +73,7 @@ async def start_trial(storage: Storage, ann: User, _: Plan) -> None:
     async with storage.unit_of_work() as work:
         current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
-        await work.subscriptions.save(current.cancel_now(a_cause(NOW + DAY)))
+        await work.subscriptions.save(current.cancel_now(some_metadata(NOW + DAY)))
         trial = a_trial(ann, other, NOW + 2 * DAY)
         await work.subscriptions.claim_trial(trial, once_per_user=True)
         await work.subscriptions.add(trial)
@@ -74,7 +85,7 @@ async def renew(storage: Storage, ann: User, plan: Plan) -> None:
     async with storage.unit_of_work() as work:
         current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
-        await work.subscriptions.save(current.renew(plan.revision, a_cause(NOW + DAY)))
+        await work.subscriptions.save(current.renew(plan.revision, some_metadata(NOW + DAY)))
         await work.commit()
 
 

@@ -17,7 +17,7 @@ from smp.application.paging import PageRequest
 from smp.application.ports.statistics_reader import StatisticsSnapshot
 from smp.application.ports.subscription_reader import SubscriptionFilter
 from smp.domain.subscription.lifecycle import Status
-from tests.support.builders import DAY, NOW, a_cause, a_plan, a_trial, a_user
+from tests.support.builders import DAY, NOW, a_plan, a_trial, a_user, some_metadata
 from tests.support.postgres_storage import postgres_storage
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
@@ -34,7 +34,7 @@ async def storage(pool: PostgresPool) -> Storage:
     await storage.keep(PRO)
     users = [a_user(f"user-{number}@example.com") for number in range(OVERDUE)]
     trials = [a_trial(user, PRO) for user in users]
-    trials[::3] = [trial.cancel_at_period_end(a_cause(NOW)) for trial in trials[::3]]
+    trials[::3] = [trial.cancel_at_period_end(some_metadata(NOW)) for trial in trials[::3]]
     await PostgresBulkLoader(pool).load(users, trials)
     await storage.clock.set(LATER)
     return storage

@@ -19,13 +19,13 @@ from smp.domain.user.user import User
 from tests.support.builders import (
     DAY,
     NOW,
-    a_cause,
     a_plan,
     a_session,
     a_trial,
     a_user,
     an_active,
     an_admin,
+    some_metadata,
     some_terms,
 )
 from tests.support.postgres_storage import postgres_storage
@@ -41,13 +41,13 @@ def population() -> tuple[list[User], list[Subscription]]:
     """A user for each way in which a subscription can stand, some with a history."""
     users = [a_user(f"user-{number}@example.com") for number in range(8)]
     trial = a_trial(users[0], PRO)
-    converted = a_trial(users[1], PRO).convert(OTHER.revision, a_cause(NOW + DAY))
-    renewed = an_active(users[2], PRO).renew(PRO.revision, a_cause(NOW + DAY))
-    left = an_active(users[3], PRO).cancel_now(a_cause(NOW + DAY))
+    converted = a_trial(users[1], PRO).convert(OTHER.revision, some_metadata(NOW + DAY))
+    renewed = an_active(users[2], PRO).renew(PRO.revision, some_metadata(NOW + DAY))
+    left = an_active(users[3], PRO).cancel_now(some_metadata(NOW + DAY))
     again = an_active(users[3], OTHER, NOW + 2 * DAY)
-    expired = an_active(users[4], PRO).apply_expiry(a_cause(LATER))
-    scheduled = an_active(users[5], PRO).cancel_at_period_end(a_cause(NOW + DAY))
-    completed = a_trial(users[6], PRO).cancel_at_period_end(a_cause(NOW)).apply_expiry(a_cause(LATER))
+    expired = an_active(users[4], PRO).apply_expiry(some_metadata(LATER))
+    scheduled = an_active(users[5], PRO).cancel_at_period_end(some_metadata(NOW + DAY))
+    completed = a_trial(users[6], PRO).cancel_at_period_end(some_metadata(NOW)).apply_expiry(some_metadata(LATER))
     for_life = an_active(users[7], LIFE)
     return users, [trial, converted, renewed, left, again, expired, scheduled, completed, for_life]
 
@@ -81,7 +81,7 @@ async def test_what_is_loaded_in_bulk_can_be_lived_with(storage: Storage) -> Non
     """A sweep ends what is due, like any other."""
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_overdue(LATER, 100)
-        await work.subscriptions.save_ended([subscription.apply_expiry(a_cause(LATER)) for subscription in due])
+        await work.subscriptions.save_ended([subscription.apply_expiry(some_metadata(LATER)) for subscription in due])
         await work.commit()
     assert len(due) == 5
     assert broken(await storage.integrity.check(LATER)) == set()

@@ -15,8 +15,8 @@ from smp.domain.features import FEATURES_MAX, KEY_PATTERN, LIMIT_MAX, TEXT_MAX, 
 from smp.domain.money import AMOUNT_MAX, Money
 from smp.domain.period import Period, Unit
 from smp.domain.plan.plan import PlanRevision, Terms
+from tests.support.builders import TICK
 
-TICK: Final = timedelta(microseconds=1)
 CENTURY_S: Final = 3_155_760_000
 
 COUNT_MAX: Final = {

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from smp.domain.access import EntitlementSnapshot, Reason, decide
 from smp.domain.features import Features, FeatureValue
 from smp.domain.subscription.lifecycle import Status
-from tests.property.strategies import TICK, feature_keys, feature_maps, instants
+from tests.property.strategies import feature_keys, feature_maps, instants
+from tests.support.builders import TICK
 
 around = st.sampled_from([-TICK, timedelta(0), TICK]) | st.timedeltas(timedelta(days=-400), timedelta(days=400))
 

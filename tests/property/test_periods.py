@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smp.domain.period import Period, Unit
-from tests.property.strategies import COUNT_MAX, TICK, anchors, attempt, calendar_periods, instants, periods
+from tests.property.strategies import COUNT_MAX, anchors, attempt, calendar_periods, instants, periods
+from tests.support.builders import TICK
 
 SECONDS = {Unit.SECOND: 1, Unit.MINUTE: 60, Unit.HOUR: 3_600, Unit.DAY: 86_400, Unit.WEEK: 604_800}
 numbers = st.integers(0, 48)

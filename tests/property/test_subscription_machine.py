@@ -23,7 +23,7 @@ from smp.domain.period import Period
 from smp.domain.plan.plan import PlanRevision, Terms
 from smp.domain.subscription.lifecycle import LIVE, Status
 from smp.domain.subscription.subscription import Subscription
-from tests.property.strategies import TICK
+from tests.support.builders import TICK
 
 USER_ID: Final = UUID(int=1)
 USER: Final = Actor(ActorType.USER, USER_ID)

@@ -1,4 +1,4 @@
-"""Small builders of valid values: a test names only what it is about."""
+"""Builders of valid values for all tests: a test states only the values that it is about."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ SESSIONS: Final = SessionPolicy(
 )
 
 
-def a_cause(at: datetime = NOW, actor: Actor = SYSTEM) -> EventMetadata:
-    """A cause with a fresh event id."""
+def some_metadata(at: datetime = NOW, actor: Actor = SYSTEM) -> EventMetadata:
+    """Return metadata with a new event id."""
     return EventMetadata(at, actor, IDS.new())
 
 
@@ -51,7 +51,7 @@ def some_terms(
     trial: str | None = "P14D",
     **values: FeatureValue,
 ) -> Terms:
-    """Terms at 19.90 USD a month with a trial of two weeks, five seats and export."""
+    """Return terms at 19.90 USD a month with a trial of two weeks, five seats and export."""
     return Terms(
         Money(amount, currency),
         None if period is None else Period.parse(period),
@@ -61,8 +61,10 @@ def some_terms(
 
 
 def a_plan(code: str = "pro", terms: Terms | None = None, at: datetime = NOW) -> Plan:
-    """An active plan with a trial."""
-    return Plan.create(IDS.new(), code, code.title(), f"The {code} plan", terms or some_terms(), a_cause(at, ADMIN))
+    """Return an active plan with a trial."""
+    return Plan.create(
+        IDS.new(), code, code.title(), f"The {code} plan", terms or some_terms(), some_metadata(at, ADMIN)
+    )
 
 
 def a_user(
@@ -71,18 +73,18 @@ def a_user(
     password_hash: str = "a hash",  # noqa: S107 - no password has it
     at: datetime = NOW,
 ) -> User:
-    """An enabled user."""
+    """Return an enabled user."""
     user_id = IDS.new()
-    return User.register(user_id, Email(email), password_hash, role, a_cause(at, Actor(ActorType.USER, user_id)))
+    return User.register(user_id, Email(email), password_hash, role, some_metadata(at, Actor(ActorType.USER, user_id)))
 
 
 def an_admin(email: str = "root@example.com") -> User:
-    """An enabled administrator."""
+    """Return an enabled administrator."""
     return a_user(email, Role.ADMIN)
 
 
 def actor_of(user: User) -> Actor:
-    """The user as the actor of its own deeds."""
+    """Return the user as an actor."""
     return Actor(ActorType.ADMIN if user.role is Role.ADMIN else ActorType.USER, user.id)
 
 
@@ -92,28 +94,28 @@ def caller_of(user: User, session_id: UUID | None = None) -> Caller:
 
 
 def a_trial(user: User, plan: Plan | PlanRevision, at: datetime = NOW) -> Subscription:
-    """A trial of the plan's newest revision, begun by the user."""
-    return Subscription.start_trial(IDS.new(), user.id, _revision(plan), a_cause(at, actor_of(user)))
+    """Return a trial of the plan's newest revision, started by the user."""
+    return Subscription.start_trial(IDS.new(), user.id, _revision(plan), some_metadata(at, actor_of(user)))
 
 
 def an_active(user: User, plan: Plan | PlanRevision, at: datetime = NOW) -> Subscription:
-    """A paid subscription to the plan's newest revision, begun by the user."""
-    return Subscription.activate(IDS.new(), user.id, _revision(plan), a_cause(at, actor_of(user)))
+    """Return a paid subscription to the plan's newest revision, activated by the user."""
+    return Subscription.activate(IDS.new(), user.id, _revision(plan), some_metadata(at, actor_of(user)))
 
 
 def a_session(user: User, secret: str = "a token", at: datetime = NOW) -> Session:  # noqa: S107
-    """A browser that the user signed in with."""
+    """Return a session of the user."""
     digest = sha256(a_token(user, secret).encode()).digest()
     return Session(IDS.new(), user.id, digest, at, at, "192.0.2.1", "Mozilla/5.0")
 
 
 def a_token(user: User, secret: str = "a token") -> str:  # noqa: S107
-    """The token of a session of the user's that has this for its random part."""
+    """Return a session token of the user with this random part."""
     return f"{user.id.hex}{secret}"
 
 
 def an_api_key(name: str = "shop", secret: str = "a secret", at: datetime = NOW) -> ApiKey:  # noqa: S107
-    """A service's key."""
+    """Return the API key of a service."""
     return ApiKey(IDS.new(), name, sha256(secret.encode()).digest(), at)
 
 
@@ -131,3 +133,45 @@ def an_outcome(user: User | None = None) -> UserOutcome:
 
 def _revision(plan: Plan | PlanRevision) -> PlanRevision:
     return plan.revision if isinstance(plan, Plan) else plan
+
+
+# Fixed values for tests that compare dates: a subscription from START, with a trial of 14 days or a monthly period.
+
+USER_ID: Final = UUID(int=1)
+PLAN_ID: Final = UUID(int=2)
+OTHER_PLAN_ID: Final = UUID(int=3)
+SUBSCRIPTION_ID: Final = UUID(int=4)
+USER: Final = Actor(ActorType.USER, USER_ID)
+
+START: Final = datetime(2024, 1, 31, 10, 30, tzinfo=UTC)
+DURING: Final = datetime(2024, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
+"""An instant within the trial and within the first paid period."""
+TRIAL_END: Final = datetime(2024, 2, 14, 10, 30, tzinfo=UTC)
+FIRST_END: Final = datetime(2024, 2, 29, 10, 30, tzinfo=UTC)
+SECOND_END: Final = datetime(2024, 3, 31, 10, 30, tzinfo=UTC)
+LATER: Final = datetime(2025, 6, 1, tzinfo=UTC)
+"""An instant long after all of these ends."""
+
+
+def a_revision(terms: Terms | None = None, plan_id: UUID = PLAN_ID, number: int = 1) -> PlanRevision:
+    """Return a revision with these terms."""
+    return PlanRevision(plan_id, number, terms or some_terms(), START)
+
+
+MONTHLY: Final = a_revision()
+LIFETIME: Final = a_revision(some_terms(period=None))
+
+
+def monthly_trial() -> Subscription:
+    """Return a trial of 14 days that began at START."""
+    return Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, MONTHLY, some_metadata(START, USER))
+
+
+def monthly_active() -> Subscription:
+    """Return a monthly subscription that began at START."""
+    return Subscription.activate(SUBSCRIPTION_ID, USER_ID, MONTHLY, some_metadata(START, USER))
+
+
+def lifetime_active() -> Subscription:
+    """Return a subscription for life that began at START."""
+    return Subscription.activate(SUBSCRIPTION_ID, USER_ID, LIFETIME, some_metadata(START, USER))

@@ -26,12 +26,12 @@ from tests.support.builders import (
     ADMIN,
     ADMIN_CALLER,
     PASSWORD,
-    a_cause,
     a_key,
     a_plan,
     a_user,
     an_active,
     caller_of,
+    some_metadata,
     some_terms,
 )
 from tests.support.payments import RecordedPayments
@@ -63,7 +63,7 @@ COMMANDS: dict[str, Command] = {
 @pytest.fixture(autouse=True)
 async def people_and_plans(storage: Storage) -> None:
     """Ann without, and Bob with a subscription; an active and an archived plan."""
-    archived = OLD.archive(a_cause(actor=ADMIN))
+    archived = OLD.archive(some_metadata(actor=ADMIN))
     await storage.keep(ANN, BOB, PRO, archived, an_active(BOB, PRO))
 
 

@@ -31,11 +31,11 @@ from tests.support.builders import (
     IDS,
     NOW,
     TICK,
-    a_cause,
     a_plan,
     a_trial,
     a_user,
     an_active,
+    some_metadata,
     some_terms,
 )
 from tests.support.refusals import refused
@@ -79,7 +79,7 @@ async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_ca
     await storage.keep(plan, life, *users)
     await storage.keep(
         a_trial(users[0], plan),
-        an_active(users[1], plan).cancel_at_period_end(a_cause()),
+        an_active(users[1], plan).cancel_at_period_end(some_metadata()),
         an_active(users[2], life),
         an_active(users[3], plan, NOW + 20 * DAY),
     )

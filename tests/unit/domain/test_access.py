@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
 from smp.domain.access import AccessDecision, EntitlementSnapshot, Reason, decide
 from smp.domain.features import FeatureValue, features
 from smp.domain.subscription.lifecycle import Status
-from tests.unit.domain.samples import FIRST_END, LATER, NOW
+from tests.support.builders import DURING, FIRST_END, LATER, TICK
 
-TICK = timedelta(microseconds=1)
 FEATURES = features({"export": True, "seats": 5, "support": "priority", "sso": False, "quota": 0, "note": ""})
 
 
@@ -24,7 +23,7 @@ def snapshot(
 
 def test_who_never_subscribed() -> None:
     """Nothing is allowed, and time alone will not change it."""
-    assert decide(None, "export", NOW) == AccessDecision(
+    assert decide(None, "export", DURING) == AccessDecision(
         allowed=False, value=None, reason=Reason.NO_SUBSCRIPTION, status=None, plan=None, until=None
     )
 
@@ -44,7 +43,7 @@ def test_who_never_subscribed() -> None:
 )
 def test_live_subscribers(status: Status, feature: str, value: FeatureValue | None, *, allowed: bool) -> None:
     """A trial gives what a paid subscription gives; a value of false or 0 is told and denied."""
-    assert decide(snapshot(status), feature, NOW) == AccessDecision(
+    assert decide(snapshot(status), feature, DURING) == AccessDecision(
         allowed=allowed,
         value=value,
         reason=Reason.GRANTED if allowed else Reason.FEATURE_NOT_IN_PLAN,
@@ -74,7 +73,7 @@ def test_at_ends_at_exactly_it_is_over(
     assert (before.allowed, before.status, before.until) == (True, written, FIRST_END)
 
 
-@pytest.mark.parametrize("now", [NOW, FIRST_END - TICK, FIRST_END, LATER])
+@pytest.mark.parametrize("now", [DURING, FIRST_END - TICK, FIRST_END, LATER])
 @pytest.mark.parametrize(
     ("written", "reason"),
     [

@@ -10,7 +10,7 @@ from smp.domain.plan.events import PlanEventType
 from smp.domain.subscription.lifecycle import SubscriptionEventType
 from smp.domain.user.session import SessionEventType
 from smp.domain.user.user import UserEventType
-from tests.unit.domain.samples import NOW, PLAN_ID, metadata
+from tests.support.builders import DURING, PLAN_ID, some_metadata
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from tests.unit.domain.samples import NOW, PLAN_ID, metadata
     ],
 )
 def test_an_event_type_begins_with_the_type_of_its_subject(types: type[StrEnum], subject_type: SubjectType) -> None:
-    assert {metadata(NOW).event(type_, PLAN_ID, {}).subject_type for type_ in types} == {subject_type}
+    assert {some_metadata(DURING).event(type_, PLAN_ID, {}).subject_type for type_ in types} == {subject_type}

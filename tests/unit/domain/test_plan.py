@@ -13,26 +13,28 @@ from smp.domain.errors import ValidationError
 from smp.domain.events import EventMetadata
 from smp.domain.features import FeatureValue
 from smp.domain.plan.plan import DESCRIPTION_MAX, NAME_MAX, Plan, PlanRevision, PlanStatus, Terms
-from tests.unit.domain.samples import ADMIN, NOW, PLAN_ID, START, metadata, terms
+from tests.support.builders import ADMIN, DURING, PLAN_ID, START, some_metadata, some_terms
 
 
 def plan(of: Terms | None = None, code: str = "pro") -> Plan:
     """A plan as a repository gives it, made at START."""
-    made = Plan.create(PLAN_ID, code, "Pro", "For teams", terms() if of is None else of, metadata(START, ADMIN))
+    made = Plan.create(
+        PLAN_ID, code, "Pro", "For teams", some_terms() if of is None else of, some_metadata(START, ADMIN)
+    )
     return replace(made, events=())
 
 
 def new_metadata() -> EventMetadata:
-    """A cause at NOW."""
-    return metadata(NOW, ADMIN)
+    """A cause at DURING."""
+    return some_metadata(DURING, ADMIN)
 
 
 def test_a_new_plan() -> None:
     """It is active, at revision 1 and version 1, and its event tells its terms."""
-    why = metadata(START, ADMIN)
-    made = Plan.create(PLAN_ID, "pro", "Pro", "For teams", terms(), why)
+    why = some_metadata(START, ADMIN)
+    made = Plan.create(PLAN_ID, "pro", "Pro", "For teams", some_terms(), why)
     assert (made.status, made.version, made.created_at) == (PlanStatus.ACTIVE, 1, START)
-    assert made.revision == PlanRevision(PLAN_ID, 1, terms(), START)
+    assert made.revision == PlanRevision(PLAN_ID, 1, some_terms(), START)
     assert not made.is_archived
     (event,) = made.events
     assert (event.id, event.type, event.occurred_at, event.actor) == (why.event_id, "plan.created", START, ADMIN)
@@ -72,10 +74,10 @@ def test_bad_codes(code: str) -> None:
 def test_bad_names(name: str) -> None:
     """Blank, too long, or nothing that can be kept; neither at first nor later."""
     with pytest.raises(ValidationError) as refusal:
-        Plan.create(PLAN_ID, "pro", name, "", terms(), new_metadata())
+        Plan.create(PLAN_ID, "pro", name, "", some_terms(), new_metadata())
     assert refusal.value.pointer == "/name"
     with pytest.raises(ValidationError) as refusal:
-        plan().update(name, "", terms(), new_metadata)
+        plan().update(name, "", some_terms(), new_metadata)
     assert refusal.value.pointer == "/name"
 
 
@@ -83,20 +85,20 @@ def test_bad_names(name: str) -> None:
 def test_bad_descriptions(description: str) -> None:
     """Too long, or nothing that can be kept."""
     with pytest.raises(ValidationError) as refusal:
-        plan().update("Pro", description, terms(), new_metadata)
+        plan().update("Pro", description, some_terms(), new_metadata)
     assert refusal.value.pointer == "/description"
 
 
 def test_the_longest_texts() -> None:
     """The limits themselves are within."""
-    changed = plan().update("n" * NAME_MAX, "d" * DESCRIPTION_MAX, terms(), new_metadata)
+    changed = plan().update("n" * NAME_MAX, "d" * DESCRIPTION_MAX, some_terms(), new_metadata)
     assert (len(changed.name), len(changed.description)) == (NAME_MAX, DESCRIPTION_MAX)
 
 
 def test_texts_are_no_terms() -> None:
     """A new name or description makes an event and no revision."""
     before = plan()
-    changed = before.update("Pro+", "For larger teams", terms(), new_metadata)
+    changed = before.update("Pro+", "For larger teams", some_terms(), new_metadata)
     assert (changed.name, changed.description) == ("Pro+", "For larger teams")
     assert changed.revision is before.revision
     assert changed.version == 2
@@ -108,16 +110,16 @@ def test_texts_are_no_terms() -> None:
 @pytest.mark.parametrize(
     "new",
     [
-        terms(amount=2_990),
-        terms(currency="EUR"),
-        terms(period="P1Y"),
-        terms(period=None),
-        terms(trial="P7D"),
-        terms(trial=None),
-        terms(values={"export": True, "seats": 6}),
-        terms(values={"export": True}),
-        terms(values={"export": 1, "seats": 5}),
-        terms(period="P12M"),
+        some_terms(amount=2_990),
+        some_terms(currency="EUR"),
+        some_terms(period="P1Y"),
+        some_terms(period=None),
+        some_terms(trial="P7D"),
+        some_terms(trial=None),
+        some_terms(export=True, seats=6),
+        some_terms(export=True),
+        some_terms(export=1, seats=5),
+        some_terms(period="P12M"),
     ],
 )
 def test_new_terms_make_a_revision(new: Terms) -> None:
@@ -125,7 +127,7 @@ def test_new_terms_make_a_revision(new: Terms) -> None:
     before = plan()
     old = before.revision
     changed = before.update("Pro", "For teams", new, new_metadata)
-    assert changed.revision == PlanRevision(PLAN_ID, 2, new, NOW)
+    assert changed.revision == PlanRevision(PLAN_ID, 2, new, DURING)
     assert changed.revision.terms.same_as(new)
     assert before.revision is old
     assert changed.version == 2
@@ -136,14 +138,14 @@ def test_new_terms_make_a_revision(new: Terms) -> None:
 @pytest.mark.parametrize(("old", "new"), [(True, 1), (1, True), (False, 0), (0, False)])
 def test_a_switch_that_becomes_a_limit_is_a_change_of_terms(old: FeatureValue, new: FeatureValue) -> None:
     """Though Python holds one for the other, the change must not be lost in silence."""
-    changed = plan(terms(values={"seats": old})).update("Pro", "For teams", terms(values={"seats": new}), new_metadata)
+    changed = plan(some_terms(seats=old)).update("Pro", "For teams", some_terms(seats=new), new_metadata)
     assert changed.revision.number == 2
     assert type(changed.revision.terms.features["seats"]) is type(new)
 
 
 def test_texts_and_terms_at_once_are_two_events() -> None:
     """Each with an id of its own, and the versions without a gap."""
-    changed = plan().update("Pro+", "For teams", terms(amount=1), new_metadata)
+    changed = plan().update("Pro+", "For teams", some_terms(amount=1), new_metadata)
     assert [(event.type, event.version) for event in changed.events] == [("plan.updated", 2), ("plan.revised", 3)]
     assert len({event.id for event in changed.events}) == 2
     assert (changed.version, changed.revision.number) == (3, 2)
@@ -156,7 +158,7 @@ def test_no_change_is_no_event() -> None:
         raise AssertionError("nothing has happened")
 
     before = plan()
-    assert before.update("Pro", "For teams", terms(), never) is before
+    assert before.update("Pro", "For teams", some_terms(), never) is before
 
 
 @pytest.mark.parametrize("verb", [Plan.archive, Plan.restore])
@@ -182,13 +184,13 @@ def test_archive_and_restore() -> None:
 def test_an_archived_plan_can_be_changed() -> None:
     """Before it is restored, its terms can be put right."""
     archived = replace(plan().archive(new_metadata()), events=())
-    assert archived.update("Pro", "For teams", terms(amount=1), new_metadata).status is PlanStatus.ARCHIVED
+    assert archived.update("Pro", "For teams", some_terms(amount=1), new_metadata).status is PlanStatus.ARCHIVED
 
 
 def test_a_refused_change_leaves_the_plan_as_it_was() -> None:
     """Values are immutable, so there is nothing to undo."""
     before = plan()
     with pytest.raises(ValidationError):
-        before.update("", "For teams", terms(amount=1), new_metadata)
+        before.update("", "For teams", some_terms(amount=1), new_metadata)
     assert before == plan()
     assert before.created_at + timedelta(0) == START

@@ -9,7 +9,7 @@ import pytest
 
 from smp.domain.user.session import Session, SessionPolicy, Timeouts
 from smp.domain.user.user import Role
-from tests.unit.domain.samples import START, USER_ID
+from tests.support.builders import START, USER_ID
 
 POLICY = SessionPolicy(
     user=Timeouts(idle=timedelta(days=7), absolute=timedelta(days=30)),

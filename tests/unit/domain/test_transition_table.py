@@ -22,18 +22,18 @@ from smp.domain.subscription.lifecycle import (
     find_transition,
 )
 from smp.domain.subscription.subscription import Subscription
-from tests.unit.domain.samples import (
+from tests.support.builders import (
     ADMIN,
+    DURING,
     FIRST_END,
     LATER,
     MONTHLY,
-    NOW,
     START,
     TRIAL_END,
-    active,
-    lifetime,
-    metadata,
-    trial,
+    lifetime_active,
+    monthly_active,
+    monthly_trial,
+    some_metadata,
 )
 
 # Written by hand from the contract, not drawn from the code, so that a cell that changes is a cell that fails.
@@ -103,30 +103,30 @@ def test_final_statuses_are_final() -> None:
 
 
 def scheduled(subscription: Subscription) -> Subscription:
-    """To be cancelled at its end, since a while before NOW."""
-    return subscription.cancel_at_period_end(metadata(NOW))
+    """To be cancelled at its end, since a while before DURING."""
+    return subscription.cancel_at_period_end(some_metadata(DURING))
 
 
 # How a subscription can stand, and the instant at which it is looked at.
 SITUATIONS: Final = MappingProxyType(
     {
-        "trial": (trial, NOW),
-        "trial, cancel scheduled": (lambda: scheduled(trial()), NOW),
-        "trial, overdue": (trial, LATER),
-        "trial, cancel scheduled, overdue": (lambda: scheduled(trial()), LATER),
-        "trial, at its very end": (trial, TRIAL_END),
-        "active": (active, NOW),
-        "active, cancel scheduled": (lambda: scheduled(active()), NOW),
-        "active, overdue": (active, LATER),
-        "active, cancel scheduled, overdue": (lambda: scheduled(active()), LATER),
-        "active, at its very end": (active, FIRST_END),
-        "active for life": (lifetime, LATER),
-        "expired": (lambda: active().apply_expiry(metadata(LATER)), LATER),
-        "cancelled at its end": (lambda: scheduled(active()).apply_expiry(metadata(LATER)), LATER),
-        "cancelled at once": (lambda: active().cancel_now(metadata(NOW)), NOW),
-        "cancelled for life": (lambda: lifetime().cancel_now(metadata(NOW)), LATER),
+        "trial": (monthly_trial, DURING),
+        "trial, cancel scheduled": (lambda: scheduled(monthly_trial()), DURING),
+        "trial, overdue": (monthly_trial, LATER),
+        "trial, cancel scheduled, overdue": (lambda: scheduled(monthly_trial()), LATER),
+        "trial, at its very end": (monthly_trial, TRIAL_END),
+        "active": (monthly_active, DURING),
+        "active, cancel scheduled": (lambda: scheduled(monthly_active()), DURING),
+        "active, overdue": (monthly_active, LATER),
+        "active, cancel scheduled, overdue": (lambda: scheduled(monthly_active()), LATER),
+        "active, at its very end": (monthly_active, FIRST_END),
+        "active for life": (lifetime_active, LATER),
+        "expired": (lambda: monthly_active().apply_expiry(some_metadata(LATER)), LATER),
+        "cancelled at its end": (lambda: scheduled(monthly_active()).apply_expiry(some_metadata(LATER)), LATER),
+        "cancelled at once": (lambda: monthly_active().cancel_now(some_metadata(DURING)), DURING),
+        "cancelled for life": (lambda: lifetime_active().cancel_now(some_metadata(DURING)), LATER),
         "cancelled at once, looked at after the end it would have had": (
-            lambda: active().cancel_now(metadata(NOW)),
+            lambda: monthly_active().cancel_now(some_metadata(DURING)),
             LATER,
         ),
     }
@@ -215,7 +215,7 @@ def test_cell_of_the_verbs(verb: str, situation: str) -> None:
     build, now = SITUATIONS[situation]
     before = as_loaded(build())
     snapshot = copy_of(before)
-    why = metadata(now, ADMIN)
+    why = some_metadata(now, ADMIN)
     expected = MOVES.get((verb, situation), NOTHING if verb == "apply_expiry" else None)
     if expected is None:
         with pytest.raises(IllegalTransition) as refusal:
@@ -271,7 +271,7 @@ def rfc3339(instant: datetime | None) -> str | None:
 
 @pytest.mark.parametrize(
     ("build", "status", "event_type"),
-    [(trial, "trial", "subscription.trial_started"), (active, "active", "subscription.activated")],
+    [(monthly_trial, "trial", "subscription.trial_started"), (monthly_active, "active", "subscription.activated")],
 )
 def test_making_a_subscription_is_a_move_from_nothing(
     build: Callable[[], Subscription], status: str, event_type: str
@@ -289,11 +289,11 @@ def test_a_reader_sees_what_the_sweep_will_write(situation: str) -> None:
     """as_of is settle without its event, and once settled there is nothing more to settle."""
     build, now = SITUATIONS[situation]
     before = as_loaded(build())
-    settled = before.apply_expiry(metadata(now))
+    settled = before.apply_expiry(some_metadata(now))
     seen = before.as_of(now)
     assert seen == as_loaded(settled)
     assert seen.status == before.status_at(now) == settled.status
-    assert settled.apply_expiry(metadata(now)) is settled
+    assert settled.apply_expiry(some_metadata(now)) is settled
     assert seen.as_of(now) is seen
     assert not seen.is_overdue(now)
     assert before.is_overdue(now) == (settled is not before)

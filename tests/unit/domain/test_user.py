@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from smp.domain.user.user import Email, Role, User
-from tests.unit.domain.samples import NOW, START, USER, USER_ID, metadata
+from tests.support.builders import DURING, START, USER, USER_ID, some_metadata
 
 
 def user(role: Role = Role.USER) -> User:
     """A new account."""
-    return User.register(USER_ID, Email("Ada@example.com"), "hash", role, metadata(START))
+    return User.register(USER_ID, Email("Ada@example.com"), "hash", role, some_metadata(START, USER))
 
 
 @pytest.mark.parametrize("role", Role)
@@ -42,7 +42,7 @@ def test_who_can_run_the_platform(role: Role, *, disabled: bool, can: bool) -> N
 
 def test_a_changed_password_is_an_event_without_data() -> None:
     before = replace(user(), events=())
-    changed = before.change_password("other", metadata(NOW))
+    changed = before.change_password("other", some_metadata(DURING))
     (event,) = changed.events
     assert (event.type, event.version, event.user_id, event.data) == ("user.password_changed", 2, before.id, {})
     assert replace(changed, events=()) == replace(before, password_hash="other", version=2)
@@ -55,18 +55,20 @@ def test_a_new_hash_of_the_same_password_is_no_event() -> None:
 
 def test_role_and_disabling_are_an_event_each_with_before_and_after() -> None:
     before = replace(user(), events=())
-    changed = before.change_access(Role.ADMIN, disabled=True, new_metadata=lambda: metadata(NOW))
+    changed = before.change_access(Role.ADMIN, disabled=True, new_metadata=lambda: some_metadata(DURING))
     assert [(event.type, event.version, event.data) for event in changed.events] == [
         ("user.role_changed", 2, {"before": {"role": "user"}, "after": {"role": "admin"}}),
         ("user.disabled", 3, {"before": {"disabled": False}, "after": {"disabled": True}}),
     ]
     assert replace(changed, events=()) == replace(before, role=Role.ADMIN, disabled=True, version=3)
     (enabled,) = (
-        replace(changed, events=()).change_access(Role.ADMIN, disabled=False, new_metadata=lambda: metadata(NOW)).events
+        replace(changed, events=())
+        .change_access(Role.ADMIN, disabled=False, new_metadata=lambda: some_metadata(DURING))
+        .events
     )
     assert (enabled.type, enabled.version) == ("user.enabled", 4)
 
 
 def test_access_that_is_as_it_was_makes_no_event() -> None:
     before = replace(user(), events=())
-    assert before.change_access(before.role, disabled=False, new_metadata=lambda: metadata(NOW)) == before
+    assert before.change_access(before.role, disabled=False, new_metadata=lambda: some_metadata(DURING)) == before
