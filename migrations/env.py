@@ -1,10 +1,10 @@
-"""Alembic's entry: runs the revisions on the connection that the migrator hands over, or prints them as SQL."""
+"""The entry point of Alembic: runs the revisions on the connection of the migrator, or prints them as SQL."""
 
 from __future__ import annotations
 
 from alembic import context
 
-# A migration waits for locks no longer than this, so that it never holds up a busy platform behind itself.
+# The limits of each migration: other transactions queue behind its wait for a lock, so it must be short.
 _LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15min'"
 
 
@@ -14,7 +14,7 @@ def _limit() -> None:
 
 
 def run_offline() -> None:
-    # The driver's dialect, for the default one doubles every per cent sign.
+    # The driver's dialect, because the default one doubles every percent sign.
     context.configure(dialect_name="postgresql+asyncpg", literal_binds=True)
     with context.begin_transaction():
         _limit()

@@ -1,9 +1,8 @@
 """The whole schema of the first version.
 
-Names of constraints are part of the program: the adapter tells refusals apart by them. Every table of a user's data
-is distributable by its user: each unique key of such a table holds the user's id, and what has to be unique among all
-users is a table of its own (see docs/scaling.md; a test holds the schema to it). Times are written by the application;
-nothing here reads the server's clock.
+The adapter recognizes refusals by the names of constraints. Every table with a user's data can be sharded by user: each
+of its unique keys contains the user's id, and values that are unique among all users have a separate table (see
+docs/scaling.md; a test checks it). The application writes all times; nothing reads the server's clock.
 
 Revision ID: 0001
 """
@@ -18,7 +17,7 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 _EXTENSIONS = (
-    # Equality of user ids inside a GiST exclusion constraint; trusted, so the owner of the database may add it.
+    # For the equality of user ids in a GiST exclusion constraint. It is trusted, so the database's owner may create it.
     "CREATE EXTENSION IF NOT EXISTS btree_gist",
 )
 
@@ -39,7 +38,7 @@ _ACCOUNTS = (
     )
     """,
     "CREATE INDEX users_admins_idx ON users (id) WHERE role = 'admin'",
-    # For the administrators' list; that an email is one user's is the next table's business.
+    # For the administrators' list; the next table makes emails unique.
     "CREATE INDEX users_email_idx ON users (email_key)",
     # No foreign key to users: the two are distributed by different columns. smp doctor compares them.
     """
@@ -66,7 +65,7 @@ _ACCOUNTS = (
     )
     """,
     "CREATE INDEX sessions_user_idx ON sessions (user_id, created_at, id)",
-    # Both for housekeeping, which looks for the sessions that are over.
+    # Both for the purge job, which finds expired sessions.
     "CREATE INDEX sessions_created_at_idx ON sessions (created_at)",
     "CREATE INDEX sessions_last_seen_at_idx ON sessions (last_seen_at)",
     """
@@ -97,8 +96,8 @@ _ACCOUNTS = (
 )
 
 _PLANS = (
-    # amount repeats the current revision's: the price list is paged by (amount, code), and an index over both has to be
-    # of one table; the foreign key makes a wrong copy impossible.
+    # amount is a copy of the current revision's: the price list is paged by (amount, code), which needs an index on one
+    # table. The foreign key prevents a wrong copy.
     """
     CREATE TABLE plans (
         id uuid NOT NULL,
@@ -228,19 +227,19 @@ _SUBSCRIPTIONS = (
         )
     )
     """,
-    # The guarantee that a user has one live subscription at most, whatever the code does.
+    # Guarantees that a user has at most one live subscription, even if the program has a defect.
     "CREATE UNIQUE INDEX subscriptions_one_live ON subscriptions (user_id) WHERE status IN ('trial', 'active')",
     "CREATE INDEX subscriptions_due_idx ON subscriptions (ends_at, id) WHERE status IN ('trial', 'active')",
-    # A user's newest subscription and a page of the history cost the same however long the history is.
+    # For a user's newest subscription and for pages of the history, at the same cost for a history of any length.
     "CREATE INDEX subscriptions_history_idx ON subscriptions (user_id, starts_at, id)",
-    # Each order of the administrators' list under each filter is a range of these, one for each written status. There
-    # is none on id alone: (status, id) finds an id by four descents, and every swept row pays for each further index.
+    # For each order and filter of the administrators' list, one range for each written status. There is no index on id
+    # alone: (status, id) finds an id by four look-ups, and each further index slows the expiry job down.
     "CREATE INDEX subscriptions_status_idx ON subscriptions (status, id)",
     "CREATE INDEX subscriptions_plan_idx ON subscriptions (plan_id, status, id)",
     "CREATE INDEX subscriptions_end_idx ON subscriptions (status, ends_at, id)",
     "CREATE INDEX subscriptions_plan_end_idx ON subscriptions (plan_id, status, ends_at, id)",
-    # Apart from subscriptions because the end of a period by time changes no span: as a constraint of the main table
-    # it costs every swept row a second descent of a GiST index (measured: 50 microseconds a row).
+    # A separate table, because an end by time changes no span. As a constraint of subscriptions it would cost the
+    # expiry job another look-up in a GiST index for each row (measured: 50 microseconds).
     """
     CREATE TABLE subscription_spans (
         user_id uuid NOT NULL,
@@ -326,8 +325,8 @@ _REQUESTS = (
     """,
 )
 
-# Counts are spread over shards, so that transactions that end at once do not wait for one row; a count is the sum, and
-# a single shard's may be negative. Rows are written in the order of their key: two statements never deadlock here.
+# Counts are spread over shards, so that concurrent transactions do not wait for one row. A count is the sum of its
+# shards; a single shard may be negative. Rows are written in the order of their key, which prevents deadlocks.
 _COUNTS = (
     """
     CREATE TABLE subscription_counts (
@@ -489,7 +488,7 @@ _DOWN = (
     "DROP FUNCTION count_removed_users()",
     "DROP FUNCTION subscription_origin(timestamptz, timestamptz)",
     "DROP FUNCTION refuse_change()",
-    # btree_gist stays: it may have been there before, and others may use it.
+    # btree_gist is kept, because it may have existed before, and other programs may use it.
 )
 
 

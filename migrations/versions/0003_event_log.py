@@ -63,7 +63,7 @@ _LOG = """
     )
 """
 
-# Of old events it is unknown when they were recorded. A registration is the first version of its user.
+# When old events were recorded is unknown. A registration is the first version of its user.
 _COPY = """
     INSERT INTO event_log (
         shard_key, id, user_id, subject_id, version, type, occurred_at, recorded_at, actor_type, actor_id, data
@@ -83,7 +83,7 @@ _COPY_OF_PLANS = """
 _NOT_COPIED = "WHERE NOT EXISTS (SELECT 1 FROM event_log AS new WHERE new.shard_key = old.{key} AND new.id = old.id)"
 
 _BEFORE_THE_LOCKS = (
-    # So much that a million rows are sorted and compared without temporary files.
+    # Enough memory to sort and compare a million rows without temporary files.
     "SET LOCAL work_mem = '256MB'",
     "SET LOCAL maintenance_work_mem = '256MB'",
     _LOG,
@@ -168,7 +168,7 @@ _FOR_THE_PREVIOUS_RELEASE = (
     """,
 )
 
-# Counts the events of a user. Last, for it keeps readers waiting as well. The previous release writes no version.
+# Counts a user's events. This step is last, because readers wait for it too. The previous release sets no version.
 _USERS = """
     ALTER TABLE users ADD COLUMN version bigint NOT NULL DEFAULT 1,
         ADD CONSTRAINT users_version CHECK (version >= 1)

@@ -167,7 +167,7 @@ DAMAGE: Final = {
         f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - names of ours
         "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"
     ),
-    "kept_answers_are_of_the_past": (
+    "stored_outcomes_are_not_in_the_future": (
         "INSERT INTO idempotency_keys VALUES ('user:ann', 'key', '', 200, '{}', '', '2026-02-01Z')"
     ),
 }

@@ -254,7 +254,9 @@ def test_production_refuses_an_old_schema_and_then_speaks_json(
         assert service.stop() == 0
         lines = log_lines(service)
     assert service.out.read_text() == ""
-    assert {"first administrator made", "starting", "ready", "request", "stopped"} <= {line["event"] for line in lines}
+    assert {"first administrator created", "starting", "ready", "request", "stopped"} <= {
+        line["event"] for line in lines
+    }
     assert all(line["timestamp"].endswith("Z") and line["level"] and line["logger"] for line in lines)
     assert all("request_id" in line for line in lines if line["event"] == "request")
     assert PASSWORD not in service.err.read_text()

@@ -1,4 +1,4 @@
-"""``smp doctor``: settings, database, migrations, and the invariants of the data."""
+"""``smp doctor``: checks of the settings, the database, the migrations and the data."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from smp.bootstrap.failures import database_trouble
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.settings import Settings, SettingsInvalid, load_settings
 
-_EMBEDDED = "do what it says; smp serve would meet the same"
+_EMBEDDED = "do what the message says; smp serve would fail with the same error"
 _REPLICA = "lists and statistics are read from the primary until then; check that the standby runs and follows it"
-_LOOKS = 5
-_LOOK_EVERY_S = 0.2
+_PROBES = 5
+_PROBE_EVERY_S = 0.2
 _BLOCKLIST = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"
 
 
 async def diagnose(environ: Mapping[str, str]) -> Sequence[CheckResult]:
-    """One finding for each thing looked at; where one is wrong on which others rest, they are not looked at."""
+    """Run all checks and return their results; a check that depends on a failed one is left out."""
     try:
         settings = load_settings(environ)
     except SettingsInvalid as invalid:
@@ -38,20 +38,18 @@ async def diagnose(environ: Mapping[str, str]) -> Sequence[CheckResult]:
             for problem in invalid.problems
         ]
     configure_logging(settings.log_format, settings.log_level)
-    findings = [
-        CheckResult("settings", ok=True, detail=f"{settings.environment}; SMP_ variables are as they should be")
-    ]
-    findings += _blocklist(settings)
+    results = [CheckResult("settings", ok=True, detail=f"{settings.environment}; SMP_ variables are as they should be")]
+    results += _blocklist(settings)
     if os.geteuid() == 0:
-        findings.append(CheckResult("user", ok=True, detail="running as root: works, but nothing here needs it"))
+        results.append(CheckResult("user", ok=True, detail="running as root: works, but nothing here needs it"))
     embedded = settings.data_dir / EMBEDDED_FOLDER
     if settings.database_url is None and not embedded.exists():
-        return [*findings, CheckResult("database", ok=True, detail=f"none in {embedded} yet; smp serve makes it")]
+        return [*results, CheckResult("database", ok=True, detail=f"none in {embedded} yet; smp serve makes it")]
     try:
         with open_database(settings) as opened:
-            return [*findings, *await _database(opened, describe(settings))]
+            return [*results, *await _database(opened, describe(settings))]
     except (EmbeddedPostgresError, OSError) as error:
-        return [*findings, CheckResult("database", ok=False, detail=str(error), advice=_EMBEDDED)]
+        return [*results, CheckResult("database", ok=False, detail=str(error), advice=_EMBEDDED)]
 
 
 def _blocklist(settings: Settings) -> list[CheckResult]:
@@ -69,28 +67,28 @@ async def _database(opened: Settings, name: str) -> list[CheckResult]:
         state = await schema_state(opened)
     except ApplicationError as error:
         return [_trouble("database", error, name)]
-    findings = [CheckResult("database", ok=True, detail=f"{name} answers"), _schema(state)]
+    results = [CheckResult("database", ok=True, detail=f"{name} answers"), _schema(state)]
     if not state.is_current:
-        return findings
+        return results
     container = build_container(opened)
     try:
-        findings += await (await container.get(Handler[RunDiagnostics, Sequence[CheckResult]]))(
+        results += await (await container.get(Handler[RunDiagnostics, Sequence[CheckResult]]))(
             RunDiagnostics(), OPERATOR
         )
         if opened.database_replica_url is not None:
-            findings.append(await _replica(await container.get(ReplicaReads)))
+            results.append(await _replica(await container.get(ReplicaReads)))
     except ApplicationError as error:
-        findings.append(_trouble("invariants", error, name))
+        results.append(_trouble("invariants", error, name))
     finally:
         await container.close()
-    return findings
+    return results
 
 
 async def _replica(lists: ReplicaReads) -> CheckResult:
-    for _ in range(_LOOKS):
+    for _ in range(_PROBES):
         await lists.probe()
         if lists.lag_s is None:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_PROBE_EVERY_S)
     if lists.lag_s is None or lists.lag_s > LIMITS.lag_s:
         return CheckResult(
             "replica", ok=False, detail="does not answer, or does not follow the primary", advice=_REPLICA

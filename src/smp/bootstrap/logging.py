@@ -1,7 +1,7 @@
-"""Log lines: structlog and the standard library's loggers together, to standard error, without secrets.
+"""The log: lines of structlog and of the standard library's loggers, on standard error, without secrets.
 
-Every line has ``timestamp`` (UTC), ``level``, ``logger`` and ``event``, and ``request_id`` within a request. Granian's,
-asyncpg's and Alembic's lines go the same way as ours.
+Every line has ``timestamp`` (UTC), ``level``, ``logger`` and ``event``, and ``request_id`` within a request. Lines of
+Granian, asyncpg and Alembic have the same form.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from smp.bootstrap.settings import LogFormat, LogLevel
 
 REDACTED: Final = "[redacted]"
 DEPTH_MAX: Final = 6
-"""How deep into nested values secrets are looked for; what lies deeper is left out whole."""
+"""How deep nested values are searched for secrets; deeper values are redacted as a whole."""
 
 _SECRET_NAME: Final = re.compile(
     r"passw(?:or)?d|passphrase|secret|token|cookie|authorization|api[-_]?key|credential|database_url|dsn", re.IGNORECASE
 )
-# A password in a URL, a bearer secret, a session cookie, and one of our API keys, wherever they stand in a text.
+# A password in a URL, a bearer secret, a session cookie, an API key, a password in a form or a DSN, and a hash.
 _SECRET_TEXTS: Final = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@?#]*:)[^\s@]+(?=@)", re.IGNORECASE), rf"\1{REDACTED}"),
     (re.compile(r"(\bbearer\s+)[^\s\"',;]+", re.IGNORECASE), rf"\1{REDACTED}"),
@@ -65,7 +65,7 @@ def configure_logging(log_format: LogFormat, log_level: LogLevel) -> None:
 
 
 def logging_config(log_format: LogFormat, log_level: LogLevel) -> dict[str, Any]:
-    """The standard library's part, for :func:`logging.config.dictConfig`; Granian is given it for its workers."""
+    """Return the configuration for :func:`logging.config.dictConfig`, which Granian applies in its workers."""
     level = log_level.value.upper()
     quiet = level if log_level is LogLevel.DEBUG else "WARNING"
     return {
@@ -75,7 +75,7 @@ def logging_config(log_format: LogFormat, log_level: LogLevel) -> dict[str, Any]
         "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "smp"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Of theirs only what is wrong; what they say of themselves at each start is not news.
+            # Only their warnings and errors: what they report at each start helps no operator.
             name: {"handlers": [], "propagate": True, "level": quiet}
             for name in ("_granian", "granian.access", "asyncio", "asyncpg", "alembic", "sqlalchemy", "litestar")
         },
@@ -83,7 +83,7 @@ def logging_config(log_format: LogFormat, log_level: LogLevel) -> dict[str, Any]
 
 
 def line_formatter(log_format: LogFormat) -> logging.Formatter:
-    """Renders one record as one line: JSON, or for people."""
+    """Return a formatter that renders a record as one line: JSON, or text for people."""
     if log_format is LogFormat.JSON:
         rendering: list[Processor] = [
             structlog.processors.format_exc_info,
@@ -104,12 +104,12 @@ def line_formatter(log_format: LogFormat) -> logging.Formatter:
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take secrets out of a log line: by the name of the value, and by their look in any text."""
+    """Redact the secrets of a log line: values with the name of a secret, and texts that look like one."""
     return {key: _without_secrets(key, value, DEPTH_MAX) for key, value in event.items()}
 
 
 def redact_text(text: str) -> str:
-    """Take out of a text what looks like a secret."""
+    """Redact everything in a text that looks like a secret."""
     for pattern, replacement in _SECRET_TEXTS:
         text = pattern.sub(replacement, text)
     return text

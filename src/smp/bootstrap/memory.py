@@ -1,4 +1,4 @@
-"""The platform on memory alone: for tests of what is built on it."""
+"""The platform without a database: everything is in memory, for tests."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from smp.bootstrap.metrics import Sampler
 
 
 def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: bool = False) -> Provider:
-    """An override for ``build_container`` that keeps everything in ``store`` and tells the time by ``clock``.
+    """Return a provider for ``build_container`` that stores everything in ``store`` and uses ``clock``.
 
-    No database is asked for. ``test_clock`` says whether the settings let administrators set the clock.
+    With ``test_clock``, administrators may set the clock, as in a process whose settings allow it.
     """
     provider = Provider(scope=Scope.APP)
     provider.provide(lambda: store, provides=MemoryStore)
@@ -63,15 +63,15 @@ def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: boo
 
 
 class AlwaysReady(Readiness):
-    """Memory is always there."""
+    """The readiness of a platform in memory."""
 
     async def check(self) -> Mapping[str, str]:
-        """All is well."""
+        """Report every part as up."""
         return {"database": UP, "migrations": UP}
 
 
 def memory_http_provider() -> Provider:
-    """An override for a container with the ``HttpProvider``, beside :func:`memory_provider`."""
+    """Return a provider for a container with the ``HttpProvider``, in addition to :func:`memory_provider`."""
     provider = Provider(scope=Scope.APP)
     provider.provide(AlwaysReady, provides=Readiness, override=True)
     provider.provide(lambda: Sampler(()), provides=Sampler, override=True)

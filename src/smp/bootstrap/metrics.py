@@ -1,4 +1,4 @@
-"""Figures wired to what they are of: who counts is put around the ports, and states are looked at now and then."""
+"""The wiring of metrics: counters decorate the ports, and gauges are sampled."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ from smp.bootstrap.periodic_jobs import JOBS, JobObserver
 from smp.domain.subscription.lifecycle import Status
 
 SAMPLE_EVERY_S: Final = 5.0
-"""How old a figure of a state can be; a third of the shortest interval at which Prometheus usually asks."""
+"""The greatest age of a gauge: a third of the shortest interval at which Prometheus usually scrapes."""
 
-Look = Callable[[], Awaitable[None]]
-"""Looks at a state once, and sets the figures that tell of it."""
+GaugeUpdate = Callable[[], Awaitable[None]]
+"""A function that reads a state and sets its gauges."""
 
 _log = structlog.stdlib.get_logger("smp.metrics")
 
 
 class Sampler:
-    """Looks at states every few seconds, in each worker; an error costs one look only."""
+    """A background task of each worker that updates the gauges every few seconds; an error skips one update only."""
 
-    def __init__(self, looks: Sequence[Look], every_s: float = SAMPLE_EVERY_S) -> None:
-        self._looks = looks
+    def __init__(self, updates: Sequence[GaugeUpdate], every_s: float = SAMPLE_EVERY_S) -> None:
+        self._updates = updates
         self._every_s = every_s
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Looks in the background as long as the context is open; leaving it stops at once."""
+        """Update the gauges in the background while the context is open; leaving it stops at once."""
         task = asyncio.create_task(self._run(), name="metrics")
         try:
             yield
@@ -69,12 +69,12 @@ class Sampler:
                 await task
 
     async def sample(self) -> None:
-        """One look at everything."""
-        for look in self._looks:
+        """Update all gauges once."""
+        for update in self._updates:
             try:
-                await look()
-            except Exception:  # noqa: BLE001 - the loop must outlive everything that one look can meet
-                _log.exception("a figure could not be read; it will be tried again")
+                await update()
+            except Exception:  # noqa: BLE001 - the loop must outlive every error of an update
+                _log.exception("a gauge could not be updated; the next update follows")
 
     async def _run(self) -> None:
         while True:
@@ -83,7 +83,7 @@ class Sampler:
 
 
 class MetricsProvider(Provider):
-    """The figures of a process that serves."""
+    """The metrics of a process that serves."""
 
     scope = Scope.APP
     metrics = provide(Metrics)
@@ -99,12 +99,12 @@ class MetricsProvider(Provider):
 
     @provide
     def jobs(self, metrics: Metrics) -> JobObserver:
-        """The counts of every job."""
+        """Return the observer that counts the runs of every job."""
         return JobMetrics(metrics, {job.name: job.outcome.counts for job in JOBS})
 
     @provide(override=True)
     def observers(self, metrics: Metrics) -> ResultObservers:
-        """Counts access decisions."""
+        """Return the observer that counts access decisions."""
         return ResultObservers({CheckAccess: AccessMetrics(metrics)})
 
     @provide
@@ -118,59 +118,59 @@ class MetricsProvider(Provider):
         counts: PostgresSubscriptionCounts,
         clock: Clock,
     ) -> Sampler:
-        """Who looks at the pool, the replica, the queue of passwords, the readiness, and the subscriptions."""
+        """Return the sampler of the pool, the replica, the password queue, the readiness and the subscriptions."""
         metrics.gauge(definitions.BUILD, __version__, platform.python_version()).set(1)
         return Sampler(
             (
-                _look_at_pool(metrics, pool),
-                _look_at_replica(metrics, lists),
-                _look_at_passwords(metrics, hasher),
-                _look_at_readiness(metrics, readiness),
-                _look_at_subscriptions(metrics, counts, clock),
+                _pool_update(metrics, pool),
+                _replica_update(metrics, lists),
+                _password_update(metrics, hasher),
+                _readiness_update(metrics, readiness),
+                _subscription_update(metrics, counts, clock),
             )
         )
 
 
-def _look_at_pool(metrics: Metrics, pool: PostgresPool) -> Look:
-    async def look() -> None:
+def _pool_update(metrics: Metrics, pool: PostgresPool) -> GaugeUpdate:
+    async def update() -> None:
         metrics.gauge(definitions.POOL_SIZE).set(pool.size)
         metrics.gauge(definitions.POOL_CONNECTIONS, "in_use").set(pool.in_use)
         metrics.gauge(definitions.POOL_CONNECTIONS, "idle").set(pool.idle)
         metrics.gauge(definitions.POOL_WAITING).set(pool.waiting)
 
-    return look
+    return update
 
 
-def _look_at_replica(metrics: Metrics, lists: ReplicaReads) -> Look:
-    async def look() -> None:
+def _replica_update(metrics: Metrics, lists: ReplicaReads) -> GaugeUpdate:
+    async def update() -> None:
         lag_s = lists.lag_s
         metrics.gauge(definitions.REPLICA_LAG).set(math.nan if lag_s is None else lag_s)
 
-    return look
+    return update
 
 
-def _look_at_passwords(metrics: Metrics, hasher: Argon2PasswordHasher) -> Look:
-    async def look() -> None:
+def _password_update(metrics: Metrics, hasher: Argon2PasswordHasher) -> GaugeUpdate:
+    async def update() -> None:
         metrics.gauge(definitions.PASSWORDS, "running").set(hasher.running)
         metrics.gauge(definitions.PASSWORDS, "waiting").set(hasher.waiting)
 
-    return look
+    return update
 
 
-def _look_at_readiness(metrics: Metrics, readiness: Readiness) -> Look:
-    async def look() -> None:
+def _readiness_update(metrics: Metrics, readiness: Readiness) -> GaugeUpdate:
+    async def update() -> None:
         for check, state in (await readiness.check()).items():
             metrics.gauge(definitions.READY, check).set(state == UP)
 
-    return look
+    return update
 
 
-def _look_at_subscriptions(metrics: Metrics, counts: PostgresSubscriptionCounts, clock: Clock) -> Look:
-    async def look() -> None:
+def _subscription_update(metrics: Metrics, counts: PostgresSubscriptionCounts, clock: Clock) -> GaugeUpdate:
+    async def update() -> None:
         try:
-            found = await counts.at(await clock.now())
+            current = await counts.at(await clock.now())
         except ApplicationError:
-            # Unknown is no number: the figures of before would look as if all were well.
+            # NaN, because the last values would look as if all were well.
             for gauge in (
                 *(metrics.gauge(definitions.SUBSCRIPTIONS, status) for status in Status),
                 metrics.gauge(definitions.OVERDUE),
@@ -178,9 +178,9 @@ def _look_at_subscriptions(metrics: Metrics, counts: PostgresSubscriptionCounts,
             ):
                 gauge.set(math.nan)
             return
-        for status, n in found.subscriptions.items():
+        for status, n in current.subscriptions.items():
             metrics.gauge(definitions.SUBSCRIPTIONS, status).set(n)
-        metrics.gauge(definitions.OVERDUE).set(found.overdue)
-        metrics.gauge(definitions.SWEEP_LAG).set(found.lag.total_seconds())
+        metrics.gauge(definitions.OVERDUE).set(current.overdue)
+        metrics.gauge(definitions.SWEEP_LAG).set(current.lag.total_seconds())
 
-    return look
+    return update

@@ -1,6 +1,6 @@
-"""What the command line asks of the program: settings, database and container, each opened when it is needed.
+"""The services behind the commands: settings, database and container, each opened when it is needed.
 
-What takes long to import is imported where it is used, so that ``smp --help`` is quick.
+Slow imports are inside functions, so that ``smp --help`` is fast.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from smp.bootstrap.settings import VARIABLES, LogLevel, Settings, SettingsInvali
 
 
 class ProcessServices(CliServices):
-    """The program by the environment that it is given."""
+    """The services of a process with the given environment variables."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -44,7 +44,7 @@ class ProcessServices(CliServices):
         return __version__
 
     def settings_help(self) -> Sequence[SettingHelp]:
-        """All settings, in words."""
+        """Describe all settings."""
         return [
             SettingHelp(
                 variable.name,
@@ -67,7 +67,7 @@ class ProcessServices(CliServices):
         return explain(error, database)
 
     def traceback_of(self, error: Exception) -> str | None:
-        """The traceback where SMP_LOG_LEVEL is debug, however wrong the other settings are."""
+        """Return the traceback if SMP_LOG_LEVEL is debug, even if other settings are invalid."""
         if self._environ.get("SMP_LOG_LEVEL") != LogLevel.DEBUG:
             return None
         from smp.bootstrap.logging import redact_text
@@ -75,12 +75,12 @@ class ProcessServices(CliServices):
         return redact_text("".join(traceback.format_exception(error))).rstrip()
 
     def new_password(self) -> str:
-        """A password of 256 random bits."""
+        """Return a password of 256 random bits."""
         return new_password()
 
     @asynccontextmanager
     async def use_cases(self) -> AsyncIterator[HandlerProvider]:
-        """The container, on a database whose schema is of this version."""
+        """Open the database, require the schema of this version, and provide the handlers."""
         from smp.bootstrap.container import build_container
         from smp.bootstrap.database import ensure_schema, open_database
         from smp.bootstrap.heap import freeze_startup_objects
@@ -95,33 +95,33 @@ class ProcessServices(CliServices):
                 await container.close()
 
     def serve(self, reporter: StartupReporter) -> None:
-        """Answer requests until a stop."""
+        """Serve requests until the process is stopped."""
         from smp.bootstrap.serve import serve
 
         serve(self._settings(), reporter)
 
     async def schema_state(self) -> SchemaState:
-        """How far the database's schema is."""
+        """Return the revision of the database's schema and the one that this version needs."""
         from smp.bootstrap.database import open_database, schema_state
 
         with open_database(self._settings()) as opened:
             return await schema_state(opened)
 
     async def migrate(self) -> MigrationOutcome:
-        """Bring the schema to this version."""
+        """Migrate the schema to the revision that this version needs."""
         from smp.bootstrap.database import bring_up_to_date, open_database
 
         with open_database(self._settings()) as opened:
             return await bring_up_to_date(opened)
 
     def migration_sql(self) -> str:
-        """The statements that make the whole schema."""
+        """Return the SQL that creates the whole schema."""
         from smp.adapters.postgres import migrator
 
         return migrator.sql()
 
     async def load_demo(self, users: int, progress: DemoProgress) -> DemoOutcome:
-        """Fill the database with a believable set of data, or leave the one that is there."""
+        """Load demo data, unless the database has some already."""
         from smp.bootstrap.container import build_container
         from smp.bootstrap.database import ensure_schema, open_database
         from smp.bootstrap.demo.loading import load_demo
@@ -150,7 +150,7 @@ class ProcessServices(CliServices):
         return await restore(self._settings(), self._environ, file, progress)
 
     async def diagnose(self) -> Sequence[CheckResult]:
-        """Look at everything; changes nothing."""
+        """Run the checks of ``smp doctor``; nothing is changed."""
         from smp.bootstrap.doctor import diagnose
 
         return await diagnose(self._environ)

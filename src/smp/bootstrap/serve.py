@@ -1,4 +1,4 @@
-"""``smp serve``: prepare the database, then run the workers until a stop."""
+"""``smp serve``: prepare the database, then run the workers until the process is stopped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from smp.bootstrap.workers import run_workers, share_metrics
 from smp.domain.errors import EmailTaken
 
 FIRST_ADMIN_EMAIL: Final = "admin@localhost"
-"""The first administrator of a development platform whose settings name none."""
+"""The first administrator in development, if the settings name none."""
 
 _log = structlog.stdlib.get_logger("smp.serve")
 
@@ -43,7 +43,7 @@ class LogStartupReporter(StartupReporter):
         """Log the email address only: a log must not have a password. None is generated in production."""
         if generated_password is not None:
             raise AssertionError("a generated password would be lost")
-        _log.info("first administrator made", email=email)
+        _log.info("first administrator created", email=email)
 
     def starting(self, address: str, database: str) -> None:
         """Log the address and the database."""
@@ -51,7 +51,7 @@ class LogStartupReporter(StartupReporter):
 
 
 def serve(settings: Settings, reporter: StartupReporter) -> None:
-    """Answer requests until SIGTERM or SIGINT; then finish those under way, and return.
+    """Serve requests until SIGTERM or SIGINT; then finish the running ones, and return.
 
     Raises:
         SettingsInvalid, PortUnavailable, EmbeddedPostgresError, SchemaMismatch, StorageUnavailable: if it
@@ -95,11 +95,13 @@ async def _prepare(settings: Settings, reporter: StartupReporter) -> None:
         create = await container.get(Handler[CreateAdmin, UserOutcome | None])
         try:
             command = CreateAdmin(email, settings.admin_password or generated or "", only_the_first=True)
-            made = await create(command, OPERATOR)
+            created = await create(command, OPERATOR)
         except EmailTaken:
-            reporter.notice(f"{email} has an account that is no administrator's; smp admin create makes one")
+            reporter.notice(
+                f"no administrator was created: {email} belongs to a user; create one with smp admin create"
+            )
             return
-        if made is not None:
+        if created is not None:
             reporter.admin_created(email, generated)
     finally:
         await container.close()

@@ -1,4 +1,4 @@
-"""The worker processes: Granian's, and what they share."""
+"""The worker processes of Granian, and the metrics that they share."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class WorkersFailed(Exception):
 
 
 def share_metrics(stack: ExitStack, settings: Settings) -> None:
-    """Give the workers a folder for their figures where one answer has to be made of all of them."""
+    """Create the folder in which several workers share their metrics, and serve the separate port for metrics."""
     if settings.workers == 1 and settings.metrics_port is None:
         return
-    # Before the client library is imported, which looks for it once.
+    # Before the client library is imported, because it reads the variable once, at its import.
     folder = tempfile.mkdtemp(prefix="smp-metrics-")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     os.environ[METRICS_FOLDER_VARIABLE] = folder
@@ -61,15 +61,15 @@ def _serve_metrics(stack: ExitStack, host: str, port: int, folder: Path) -> None
 
 
 def run_workers(settings: Settings) -> None:
-    """Run them until SIGTERM or SIGINT; then let them finish what is under way. Raises WorkersFailed."""
-    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes  # noqa: PLC0415 - wanted here only
+    """Run the workers until SIGTERM or SIGINT; then let them finish their requests. Raises WorkersFailed."""
+    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes  # noqa: PLC0415 - needed here only
     from granian.http import HTTP1Settings  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
     from granian.server import Server  # noqa: PLC0415
 
     if sys.platform == "linux":
         # Workers are copies of this process. From Python 3.14 on they would not be by default: they would lack
-        # what copies inherit (register_at_fork, the socket that holds the port), and need twice the memory.
+        # what a copy inherits (register_at_fork, the socket that reserves the port), and need twice the memory.
         multiprocessing.set_start_method("fork", force=True)
     server = Server(
         "smp.bootstrap.http:create_app",

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from smp.bootstrap.demo.catalogue import CODE_PREFIX, HISTORY, LANDMARK, Offer, catalogue
-from smp.bootstrap.demo.scenarios import Story, stories
+from smp.bootstrap.demo.scenarios import Scenario, generate_scenarios
 from smp.bootstrap.demo.seeded_random import SeededRandom
 from smp.bootstrap.demo.users import email_of
 from smp.domain.subscription.lifecycle import Status
@@ -26,17 +26,17 @@ def offers() -> tuple[Offer, ...]:
 
 
 @pytest.fixture(scope="module")
-def told(offers: tuple[Offer, ...]) -> list[Story]:
-    return list(stories(COUNT, offers, NOW, "a hash"))
+def scenarios(offers: tuple[Offer, ...]) -> list[Scenario]:
+    return list(generate_scenarios(COUNT, offers, NOW, "a hash"))
 
 
 @pytest.fixture(scope="module")
-def subscriptions(told: list[Story]) -> list[Subscription]:
-    return [subscription for story in told for subscription in story.subscriptions]
+def subscriptions(scenarios: list[Scenario]) -> list[Subscription]:
+    return [subscription for scenario in scenarios for subscription in scenario.subscriptions]
 
 
-def trials_of(story: Story) -> list[Subscription]:
-    return [subscription for subscription in story.subscriptions if subscription.trial_ends_at is not None]
+def trials_of(scenario: Scenario) -> list[Subscription]:
+    return [subscription for subscription in scenario.subscriptions if subscription.trial_ends_at is not None]
 
 
 def test_there_are_several_plans_with_revisions_and_an_archived_one(offers: tuple[Offer, ...]) -> None:
@@ -56,8 +56,8 @@ def test_every_step_of_a_plan_has_its_own_event(offers: tuple[Offer, ...]) -> No
         assert [step.events[0].version for step in offer.steps] == [step.version for step in offer.steps]
 
 
-def test_every_standing_is_there(told: list[Story]) -> None:
-    standings = Counter(story.standing for story in told)
+def test_every_standing_is_there(scenarios: list[Scenario]) -> None:
+    standings = Counter(scenario.standing for scenario in scenarios)
     assert standings["trial running"] >= 10
     assert standings["active"] >= 200
     assert standings["active, to be cancelled at its end"] >= 1
@@ -66,34 +66,34 @@ def test_every_standing_is_there(told: list[Story]) -> None:
     assert standings["never subscribed"] >= 50
 
 
-def test_trials_were_converted_and_lost(told: list[Story]) -> None:
-    trials = [trial for story in told for trial in trials_of(story)]
+def test_trials_were_converted_and_lost(scenarios: list[Scenario]) -> None:
+    trials = [trial for scenario in scenarios for trial in trials_of(scenario)]
     converted = sum(trial.converted_at is not None for trial in trials)
     assert 0.3 < converted / len(trials) < 0.6
     assert any(trial.converted_at is None and trial.status is Status.EXPIRED for trial in trials)
 
 
-def test_a_trial_was_used_once_for_each_plan(told: list[Story]) -> None:
-    for story in told:
-        plans = [trial.plan_id for trial in trials_of(story)]
+def test_a_trial_was_used_once_for_each_plan(scenarios: list[Scenario]) -> None:
+    for scenario in scenarios:
+        plans = [trial.plan_id for trial in trials_of(scenario)]
         assert len(set(plans)) == len(plans)
 
 
-def test_whoever_came_back_had_gone_before(told: list[Story]) -> None:
+def test_whoever_came_back_had_gone_before(scenarios: list[Scenario]) -> None:
     """Spans of one user do not touch each other, and at most the last one is live."""
-    returned = [story for story in told if len(story.subscriptions) > 1]
+    returned = [scenario for scenario in scenarios if len(scenario.subscriptions) > 1]
     assert len(returned) >= 20
-    for story in returned:
-        for earlier, later in zip(story.subscriptions, story.subscriptions[1:], strict=False):
+    for scenario in returned:
+        for earlier, later in zip(scenario.subscriptions, scenario.subscriptions[1:], strict=False):
             assert earlier.ended_at is not None
             assert earlier.ended_at < later.starts_at
 
 
-def test_the_history_reaches_back_two_years_and_ends_now(told: list[Story]) -> None:
-    first = min(story.user.created_at for story in told)
+def test_the_history_reaches_back_two_years_and_ends_now(scenarios: list[Scenario]) -> None:
+    first = min(scenario.user.created_at for scenario in scenarios)
     assert NOW - HISTORY <= first < NOW - HISTORY + timedelta(days=30)
-    assert all(story.user.created_at <= NOW for story in told)
-    younger = sum(story.user.created_at > NOW - HISTORY / 2 for story in told)
+    assert all(scenario.user.created_at <= NOW for scenario in scenarios)
+    younger = sum(scenario.user.created_at > NOW - HISTORY / 2 for scenario in scenarios)
     assert younger > COUNT / 2
 
 
@@ -122,12 +122,14 @@ def test_everybody_got_the_terms_of_the_day(offers: tuple[Offer, ...], subscript
 
 
 def test_all_ids_are_version_7_and_none_comes_twice(
-    offers: tuple[Offer, ...], told: list[Story], subscriptions: list[Subscription]
+    offers: tuple[Offer, ...], scenarios: list[Scenario], subscriptions: list[Subscription]
 ) -> None:
     ids = [offer.plan.id for offer in offers] + [
         event.id for offer in offers for step in offer.steps for event in step.events
     ]
-    ids += [story.user.id for story in told] + [event.id for story in told for event in story.user.events]
+    ids += [scenario.user.id for scenario in scenarios] + [
+        event.id for scenario in scenarios for event in scenario.user.events
+    ]
     ids += [s.id for s in subscriptions] + [event.id for s in subscriptions for event in s.events]
     assert len(set(ids)) == len(ids)
     assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
@@ -137,9 +139,9 @@ def test_an_id_tells_its_instant() -> None:
     assert SeededRandom("x").id_at(NOW).int >> 80 == int(NOW.timestamp() * 1_000)
 
 
-def test_two_demonstrations_of_one_instant_are_equal(offers: tuple[Offer, ...], told: list[Story]) -> None:
+def test_two_demonstrations_of_one_instant_are_equal(offers: tuple[Offer, ...], scenarios: list[Scenario]) -> None:
     assert catalogue(NOW, SeededRandom("catalogue")) == offers
-    assert list(stories(50, offers, NOW, "a hash")) == told[:50]
+    assert list(generate_scenarios(50, offers, NOW, "a hash")) == scenarios[:50]
 
 
 def test_every_address_is_one_and_its_owners_alone() -> None:

@@ -1,1 +1,1 @@
-"""Ways of taking money, one file each: none takes any yet; a real provider is one more file."""
+"""Payment gateways, one file each; none of them takes money yet."""

@@ -1,4 +1,4 @@
-"""No payment provider: money comes by other ways, and an administrator says so."""
+"""The gateway of a platform without a payment provider: administrators record that a payment was received."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from smp.domain.money import Money
 
 
 class NoPayments(PaymentGateway):
-    """Users cannot pay here by themselves; an administrator's word that the money has come is taken."""
+    """A gateway that accepts charges of administrators only, who have received the money in another way."""
 
     async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:  # noqa: ARG002 - the port's
-        """Let administrators pass.
+        """Accept the charge of an administrator.
 
         Raises:
-            PaymentRequired: for everybody else.
+            PaymentRequired: if the actor is not an administrator.
         """
         if actor.type is not ActorType.ADMIN:
             raise PaymentRequired

@@ -1,4 +1,4 @@
-"""Payments that charge nothing: for development, demonstrations and tests."""
+"""Simulated payments, for development, demos and tests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ IS_DOWN: Final = "sim_down"
 
 
 class SimulatedPayments(PaymentGateway):
-    """Behaves as the payment method says: ``sim_ok`` (the default), ``sim_declined`` or ``sim_down``.
+    """A gateway whose outcome is the payment method: ``sim_ok`` (the default), ``sim_declined`` or ``sim_down``.
 
-    It keeps nothing, so that charging twice under one reference is charging once by nature.
+    It charges nothing, so a second charge with the same reference has no effect.
     """
 
     async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:  # noqa: ARG002 - the port's
-        """Do as if.
+        """Simulate the outcome that the payment method names.
 
         Raises:
             PaymentDeclined: for ``sim_declined``.

@@ -1,1 +1,1 @@
-"""PostgreSQL 15 to 18: the transactions and readers that the platform runs on, over asyncpg."""
+"""Transactions and readers in PostgreSQL 15 to 18, with asyncpg."""

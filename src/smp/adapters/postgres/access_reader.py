@@ -1,4 +1,4 @@
-"""What access is decided by, in PostgreSQL."""
+"""The data of access checks, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from smp.adapters.postgres.statements import sql
 from smp.application.ports.access_reader import AccessReader
 from smp.domain.access import EntitlementSnapshot
 
-# Spans of one user do not overlap: the subscription that began last is the live one, where one is.
-_STANDING: Final = sql(
+# Subscriptions of one user do not overlap, so only the one that began last can be live.
+_SNAPSHOT: Final = sql(
     """
     SELECT s.status, s.ends_at, s.cancel_at, p.code, r.features
     FROM (
@@ -26,14 +26,14 @@ _STANDING: Final = sql(
 
 
 class PostgresAccessReader(AccessReader):
-    """Standings; the hot path: one prepared statement over four index look-ups, no transaction of several."""
+    """A reader for the hot path: one prepared statement with four index look-ups, outside any other transaction."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """The user's newest subscription; ``None`` where there never was one."""
-        row = await self._pool.row(_STANDING, user_id=user_id)
+        """Return the user's newest subscription; ``None`` if there never was one."""
+        row = await self._pool.row(_SNAPSHOT, user_id=user_id)
         if row is None:
             return None
         status, ends_at, cancel_at, code, features = row

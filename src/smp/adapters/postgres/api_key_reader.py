@@ -1,4 +1,4 @@
-"""API keys to look at, and to know services by, in PostgreSQL."""
+"""API keys for lists and for the authentication of services, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LIST: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_key
 
 
 class PostgresApiKeyReader(ApiKeyReader):
-    """API keys; made by the operator, so there are few."""
+    """A reader of API keys; they are few, because the operator creates them, so a list has no pages."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        """The key with this digest, revoked or not."""
+        """Return the key with this digest, revoked or not."""
         row = await self._pool.row(_FIND, digest=digest)
         return None if row is None else api_key_of(row)
 
     async def list(self) -> Sequence[ApiKeyView]:
-        """All keys, oldest first."""
+        """Return all keys, oldest first."""
         rows = await self._pool.rows(_LIST)
         keys = (api_key_of(row) for row in rows)
         return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in keys]

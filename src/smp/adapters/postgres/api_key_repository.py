@@ -30,9 +30,9 @@ class PostgresApiKeyRepository(ApiKeyRepository):
         self._transaction = transaction
 
     async def add(self, key: ApiKey) -> None:
-        """Keep a new key."""
+        """Store a new key."""
         await self._transaction.run(_ADD, **api_key_row(key))
 
     async def revoke(self, key_id: UUID, now: datetime) -> bool:
-        """Revoke the key; whether there was one that was not revoked."""
+        """Revoke the key; return whether it existed and was not revoked before."""
         return await self._transaction.run(_REVOKE, key_id=key_id, now=now) == 1

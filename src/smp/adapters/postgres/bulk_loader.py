@@ -1,4 +1,4 @@
-"""Loading many users with their subscriptions at once."""
+"""The loading of many users with their subscriptions at once."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import User
 
 COPY_TIMEOUT_S: Final = 60.0
-_TAKE_TIME: Final = sql("SET LOCAL statement_timeout = '60s'")
+_EXTEND_TIMEOUT: Final = sql("SET LOCAL statement_timeout = '60s'")
 
 
 class PostgresBulkLoader:
-    """Writes by COPY what the repositories would have written one by one: rows, spans, trial ledger, events, counts."""
+    """A loader that writes the same rows as the repositories, by COPY."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def load(self, users: Sequence[User], subscriptions: Sequence[Subscription]) -> None:
-        """Keep new users and new subscriptions with all events that they carry, in one transaction.
+        """Store new users and new subscriptions with all their events, in one transaction.
 
-        Each must carry its events from the first on; the ledger of trials follows from them. A call is held in memory:
-        thousands of users are one call, and millions are many.
+        Each must have all its events from the first on; the rows of used trials are derived from them. All rows of a
+        call are in memory, so millions of users need many calls.
 
         Raises:
-            StorageIntegrityError: where the storage refuses one of them; none is kept then.
-            EmailTaken: where a user has the email of another.
-            StorageUnavailable, OutcomeUnknown: as every commit.
+            StorageIntegrityError: if the storage refuses one of them; then none is stored.
+            EmailTaken: if a user has the email of another.
+            StorageUnavailable, OutcomeUnknown: as for every commit.
         """
         async with open_transaction(self._pool) as transaction:
-            await transaction.row(_TAKE_TIME)
+            await transaction.row(_EXTEND_TIMEOUT)
             await _copy(transaction, "user_emails", map(_claim_row, users))
             await _copy(transaction, "users", map(user_row, users))
             await _copy(transaction, "subscriptions", map(subscription_row, subscriptions))
@@ -72,7 +72,7 @@ def _span_row(subscription: Subscription) -> dict[str, object]:
 
 
 def _trial_rows(subscriptions: Iterable[Subscription]) -> Iterator[dict[str, object]]:
-    """The plan is the one that was tried, which a conversion may have left."""
+    """Yield the used trials; the plan comes from the event, because a conversion may have changed the plan."""
     for subscription in subscriptions:
         for event in subscription.events:
             if event.type is SubscriptionEventType.TRIAL_STARTED:

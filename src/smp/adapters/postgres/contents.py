@@ -1,4 +1,4 @@
-"""What a database is and has, as a backup and a restore need to know it."""
+"""Facts about a database that a backup and a restore need."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ async def first_table(pool: PostgresPool) -> str | None:
 
 
 async def count_users_and_subscriptions(pool: PostgresPool) -> tuple[int, int]:
-    """Return the kept counts, which costs the same for data of any size. Raises StorageUnavailable."""
+    """Return the counts that triggers keep, which is fast for any amount of data. Raises StorageUnavailable."""
     row = await pool.row(_COUNTS)
     return (0, 0) if row is None else (row[0], row[1])

@@ -1,7 +1,7 @@
-"""What holds of a subscription at an instant, as SQL over the columns of ``subscriptions``.
+"""The effective state of a subscription at an instant, as SQL over the columns of ``subscriptions``.
 
-They say what ``transition_by_time`` in ``domain/subscription/lifecycle.py`` says in Python, and no other SQL decides
-it. The instant is the parameter ``:now``.
+The expressions have the meaning of ``transition_by_time`` in ``domain/subscription/lifecycle.py``, and no other SQL
+decides it. The instant is the parameter ``:now``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Final
 from smp.domain.subscription.lifecycle import Status
 
 LIVE_PREDICATE: Final = "status IN ('trial', 'active')"
-"""The written status is live; the partial indexes have this text."""
+"""A predicate: the written status is live. The partial indexes have the same text."""
 
 ACCESS_ENDS_AT_SQL: Final = "ends_at"
-"""The instant at which access ends by time alone; null if it never does."""
+"""The instant at which access ends by time; null if it never does."""
 
 SPAN_SQL: Final = f"tstzrange(starts_at, coalesce(ended_at, {ACCESS_ENDS_AT_SQL}))"
 """The time that a subscription covers."""
@@ -22,16 +22,16 @@ SPAN_SQL: Final = f"tstzrange(starts_at, coalesce(ended_at, {ACCESS_ENDS_AT_SQL}
 _NOW: Final = "CAST(:now AS timestamptz)"
 
 IS_OVER: Final = f"{ACCESS_ENDS_AT_SQL} <= {_NOW}"
-"""The end of access is reached."""
+"""A predicate: the end of access is reached."""
 
 ENDS_LATER: Final = f"{ACCESS_ENDS_AT_SQL} > {_NOW}"
-"""There is an end of access, and it is not reached."""
+"""A predicate: there is an end of access, and it is not reached."""
 
 IS_NOT_OVER: Final = f"({ACCESS_ENDS_AT_SQL} IS NULL OR {ENDS_LATER})"
-"""The end of access is not reached, or there is none."""
+"""A predicate: the end of access is not reached, or there is none."""
 
 OVERDUE_PREDICATE: Final = f"{LIVE_PREDICATE} AND {IS_OVER}"
-"""Time has ended it, and the written status is still live."""
+"""A predicate: the end is reached, and the written status is still live."""
 
 OVERDUE_ORDER: Final = f"{ACCESS_ENDS_AT_SQL}, id"
 """The order of the index of live subscriptions by their end."""
@@ -40,10 +40,10 @@ _IS_TO_EXPIRE: Final = "cancel_at IS NULL"
 _IS_TO_BE_CANCELLED: Final = "cancel_at IS NOT NULL"
 
 STATUS_BY_TIME_SQL: Final = f"CASE WHEN {_IS_TO_EXPIRE} THEN 'expired' ELSE 'cancelled' END"
-"""The status that time gives to a live subscription at its end."""
+"""The status of a live subscription after its end: cancelled if a cancellation was scheduled, else expired."""
 
 EFFECTIVE_STATUS_SQL: Final = f"CASE WHEN {OVERDUE_PREDICATE} THEN {STATUS_BY_TIME_SQL} ELSE status END"
-"""The status that holds at the instant."""
+"""The status at the instant."""
 
 
 def ends_as_one_of(statuses: frozenset[Status]) -> str:

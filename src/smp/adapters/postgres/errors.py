@@ -55,7 +55,7 @@ _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
 # The constraints of a shard have the names of the table's constraints, with a number at the end.
 _SHARD: Final = re.compile("(?<=[a-z])_[0-9]+$")
 _INTEGRITY: Final = "23"
-_GIVEN_UP: Final = frozenset(
+_CONFLICTS: Final = frozenset(
     {
         "40001",  # serialization failure
         "40P01",  # deadlock
@@ -130,7 +130,7 @@ def _by_sqlstate(error: asyncpg.PostgresError, context: ErrorContext) -> DomainE
     sqlstate = str(error.sqlstate)
     if sqlstate.startswith(_INTEGRITY):
         return _by_constraint(_SHARD.sub("", str(error.constraint_name or sqlstate)), context)
-    if sqlstate in _GIVEN_UP:
+    if sqlstate in _CONFLICTS:
         return TransactionConflict()
     if sqlstate in _UNAVAILABLE or sqlstate.startswith(_UNAVAILABLE_CLASSES):
         return StorageUnavailable()

@@ -17,7 +17,7 @@ from smp.domain.events import DomainEvent
 
 
 def event_row(event: DomainEvent) -> dict[str, object]:
-    """Return the columns of ``event_log``, but for the transaction's id, which the database fills in."""
+    """Return the columns of ``event_log``, except the transaction's id, which the database sets."""
     actor = event.actor
     return {
         "shard_key": event.subject_id if event.user_id is None else event.user_id,

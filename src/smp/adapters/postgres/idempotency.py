@@ -1,4 +1,7 @@
-"""Stored outcomes: the claim of a key when a transaction begins, and the row that is written with the effect."""
+"""Stored outcomes of idempotent requests.
+
+A transaction claims the key when it begins, and writes the outcome together with its changes.
+"""
 
 from __future__ import annotations
 
@@ -55,13 +58,13 @@ _OUTCOMES: Final[Mapping[str, type[Any]]] = MappingProxyType({kind.__name__: kin
 
 
 async def claim(transaction: Transaction, key: IdempotencyKey) -> None:
-    """Read the outcome of the key, or hold the key until the transaction ends where there is none.
+    """Raise the stored outcome of the key; without one, lock the key until the transaction ends.
 
     Raises:
-        DuplicateRequest: where this very request took effect.
-        IdempotencyKeyReused: where the key was used with another request.
-        RequestInProgress: where another transaction holds the key.
-        OutcomeUnknown: where the request took effect and its outcome cannot be read.
+        DuplicateRequest: if the same request took effect before.
+        IdempotencyKeyReused: if the key was used with another request.
+        RequestInProgress: if another transaction holds the key.
+        OutcomeUnknown: if the request took effect, but its outcome cannot be read.
     """
     names = {"caller": key.caller, "key": key.key, "expired_before": key.expired_before}
     row = await transaction.row(_READ_OR_LOCK, lock=_lock_number(key), **names)
@@ -78,10 +81,10 @@ async def claim(transaction: Transaction, key: IdempotencyKey) -> None:
 
 
 async def store(transaction: Transaction, key: IdempotencyKey, outcome: Outcome) -> None:
-    """Write the outcome with the effect.
+    """Store the outcome in the transaction that has the effect.
 
     Raises:
-        TransactionConflict: where another outcome was stored for the key; the retry reads that one.
+        TransactionConflict: if another outcome was stored for the key; the retry reads that one.
     """
     written = await transaction.run(
         _STORE,
@@ -98,7 +101,7 @@ async def store(transaction: Transaction, key: IdempotencyKey, outcome: Outcome)
 
 
 def _repeated(row: Row, key: IdempotencyKey) -> Exception:
-    """The error that a repeat of the stored request gets."""
+    """Return the error for a repeat of the stored request."""
     if row["fingerprint"] != key.fingerprint:
         return IdempotencyKeyReused()
     kind = _OUTCOMES.get(row["outcome_type"] or "")
@@ -118,13 +121,13 @@ def _unreadable() -> OutcomeUnknown:
 
 
 def _plain(value: object) -> object:
-    """Features are read-only mappings, which JSON has no form for."""
+    """Return a value that JSON can represent: features are read-only mappings, which the encoder does not support."""
     if isinstance(value, MappingProxyType):
         return dict(value)
     raise NotImplementedError(type(value))
 
 
 def _lock_number(key: IdempotencyKey) -> int:
-    """64 bits of a digest. Where two keys share a number, the later request gets RequestInProgress, nothing worse."""
+    """Return 64 bits of a digest. If two keys share a number, the later request only gets RequestInProgress."""
     digest = sha256(f"{len(key.caller)}:{key.caller}{key.key}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], signed=True)

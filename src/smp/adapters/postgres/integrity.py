@@ -1,7 +1,7 @@
-"""Whether what must always be true of the data is true, asked of PostgreSQL itself.
+"""The check of the data's invariants in PostgreSQL.
 
-Constraints make most of it impossible; this finds what came past them: a restored dump, a disabled trigger, a hand-made
-change, a defect of ours.
+Constraints prevent most damage. The check finds what they did not prevent: a partly restored dump, a disabled trigger,
+a change by hand, or a defect of the program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from smp.application.queries.views import CheckResult
 LATENESS: Final = timedelta(hours=1)
 
 _SNAPSHOT: Final = sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-_TAKE_TIME: Final = sql("SET LOCAL statement_timeout = '600s'")
+_EXTEND_TIMEOUT: Final = sql("SET LOCAL statement_timeout = '600s'")
 
 
 INVARIANTS: Final = (
@@ -106,7 +106,7 @@ INVARIANTS: Final = (
         FROM users AS u FULL JOIN user_emails AS c ON c.user_id = u.id AND c.email_key = u.email_key
         WHERE u.id IS NULL OR c.user_id IS NULL
         """,
-        "nobody can sign in as them; insert into or delete from user_emails what users says, after a look at both",
+        "these users cannot sign in; compare both tables, then correct the rows of user_emails to match users",
     ),
     Invariant(
         "trials_in_ledger",
@@ -175,9 +175,9 @@ INVARIANTS: Final = (
     ),
 )
 
-# These compare with the present instant. A clock that was set back, or a late sweep, is no damage: no answer is wrong.
-_FUTURE_ANSWERS: Final = Invariant(
-    "kept_answers_are_of_the_past",
+# These compare with the present instant. A clock that was set back or a late expiry job makes no answer wrong.
+_FUTURE_OUTCOMES: Final = Invariant(
+    "stored_outcomes_are_not_in_the_future",
     "SELECT 'key ' || key FROM idempotency_keys WHERE created_at > CAST(:now AS timestamptz) + interval '1 hour'",
     "the clocks of the machines differ, or the test clock was removed; delete these rows",
 )
@@ -189,24 +189,24 @@ _ADMINS: Final = sql("SELECT count(*) FROM users WHERE role = 'admin' AND NOT di
 
 
 class PostgresIntegrityChecker(IntegrityChecker):
-    """Asks everything in one read-only snapshot; on large data it takes minutes, and holds nobody up."""
+    """A checker that reads one snapshot: it takes minutes on large data, and blocks no other transaction."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def check(self, now: datetime) -> Sequence[CheckResult]:
-        """One finding for each invariant. Raises StorageUnavailable."""
+        """Return one result for each invariant. Raises StorageUnavailable."""
         async with open_transaction(self._pool) as transaction:
             await transaction.row(_SNAPSHOT)
-            await transaction.row(_TAKE_TIME)
-            findings = [await _ask(transaction, invariant) for invariant in INVARIANTS]
-            findings.append(await _ask(transaction, _FUTURE_ANSWERS, now=now))
-            findings.append(_lateness(await transaction.row(_LATE, now=now - LATENESS)))
-            findings.append(_administration(await transaction.row(_ADMINS)))
-        return findings
+            await transaction.row(_EXTEND_TIMEOUT)
+            results = [await _check(transaction, invariant) for invariant in INVARIANTS]
+            results.append(await _check(transaction, _FUTURE_OUTCOMES, now=now))
+            results.append(_lateness(await transaction.row(_LATE, now=now - LATENESS)))
+            results.append(_administration(await transaction.row(_ADMINS)))
+        return results
 
 
-async def _ask(transaction: Transaction, invariant: Invariant, **values: object) -> CheckResult:
+async def _check(transaction: Transaction, invariant: Invariant, **values: object) -> CheckResult:
     (row,) = await transaction.rows(invariant.statement, **values)
     return invariant.check_result(row)
 
@@ -218,8 +218,8 @@ def _lateness(row: Row | None) -> CheckResult:
     return CheckResult(
         "sweep_is_on_time",
         ok=True,
-        detail=f"{late} have been overdue for more than an hour: no answer is wrong, but announcements are late",
-        advice="run smp expire, and see to it that something does so regularly",
+        detail=f"{late} have been overdue for more than an hour: answers are right, but their events are late",
+        advice="run smp expire now, and schedule it, or set SMP_SWEEP_INTERVAL_S",
     )
 
 
@@ -227,5 +227,5 @@ def _administration(row: Row | None) -> CheckResult:
     if row is not None and row[0]:
         return CheckResult("administrator_exists", ok=True, detail="holds")
     return CheckResult(
-        "administrator_exists", ok=True, detail="nobody can administer the platform yet", advice="run smp admin create"
+        "administrator_exists", ok=True, detail="there is no enabled administrator yet", advice="run smp admin create"
     )

@@ -9,7 +9,7 @@ from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.application.queries.views import CheckResult
 
 CHECK_TIMEOUT_S: Final = 600.0
-"""For one check; some read a whole table."""
+"""The time limit of one check; some read a whole table."""
 
 _COUNTED_UP_TO: Final = 1_000
 _EXAMPLES: Final = 3
@@ -18,7 +18,7 @@ _RESTORE: Final = "restore the rows from a backup, or correct them by hand; then
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A rule as SQL that gives one text for each thing that breaks it, and what to do then."""
+    """A rule, with SQL that returns one text for each violation, and advice on how to correct it."""
 
     name: str
     offenders: str
@@ -26,7 +26,7 @@ class Invariant:
 
     @property
     def statement(self) -> Statement:
-        """How many break it, as far as they are counted, and some of them."""
+        """The statement that counts the violations, up to a limit, and returns examples."""
         return sql(
             f"""
             SELECT count(*) AS n, (array_agg(what))[1:{_EXAMPLES}] AS examples
@@ -36,7 +36,7 @@ class Invariant:
         )
 
     def check_result(self, row: Row) -> CheckResult:
-        """What the statement's answer means."""
+        """Return the result of the check for the statement's row."""
         if not row["n"]:
             return CheckResult(self.name, ok=True, detail="holds")
         number = f"{_COUNTED_UP_TO} or more" if row["n"] == _COUNTED_UP_TO else str(row["n"])

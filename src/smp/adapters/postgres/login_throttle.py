@@ -1,4 +1,4 @@
-"""A limit on failed logins, kept in PostgreSQL."""
+"""The limit on failed logins, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LIMITS: Final[Mapping[str, AttemptLimit]] = MappingProxyType({"account": ACCOUNT
 _FIND: Final = sql(
     "SELECT key, attempts, last_attempt_at, blocked_until FROM login_throttle WHERE key = ANY (CAST(:keys AS text[]))"
 )
-# AttemptLimit.counted as one statement, so that the row's lock is held only while it runs. It writes nothing if the row
-# is blocked.
+# The same as AttemptLimit.counted, as one statement, so that the row's lock is held only while it runs. It writes
+# nothing if the row is blocked.
 _COUNT: Final = sql(
     """
     INSERT INTO login_throttle AS kept (key, attempts, last_attempt_at) VALUES (:key, 1, :now)
@@ -41,8 +41,8 @@ _COUNT: Final = sql(
     WHERE kept.blocked_until IS NULL OR kept.blocked_until <= excluded.last_attempt_at
     """
 )
-# AttemptLimit.taken_off.
-_TAKE_OFF: Final = sql(
+# The same as AttemptLimit.taken_off.
+_WITHDRAW: Final = sql(
     """
     WITH expired AS (
         DELETE FROM login_throttle
@@ -72,17 +72,17 @@ class PostgresLoginThrottle(LoginThrottle):
             await self._refuse_blocked([account_key, source_key], now)
             raise TooManyAttempts(1)  # another attempt has blocked it in the meantime
         if not await self._count(source_key, now):
-            await self._pool.run(_TAKE_OFF, keys=[account_key], expired=[])
+            await self._pool.run(_WITHDRAW, keys=[account_key], expired=[])
             await self._refuse_blocked([account_key, source_key], now)
             raise TooManyAttempts(1)
 
     async def succeeded(self, account: str, source: str) -> None:
         """Reset the account, and take this attempt off the source."""
-        await self._pool.run(_TAKE_OFF, keys=[_key("source", source)], expired=[_key("account", account)])
+        await self._pool.run(_WITHDRAW, keys=[_key("source", source)], expired=[_key("account", account)])
 
     async def cancel(self, account: str, source: str) -> None:
         """Take this attempt off the account and the source."""
-        await self._pool.run(_TAKE_OFF, keys=[_key("account", account), _key("source", source)], expired=[])
+        await self._pool.run(_WITHDRAW, keys=[_key("account", account), _key("source", source)], expired=[])
 
     async def _refuse_blocked(self, keys: list[str], now: datetime) -> None:
         """Raise TooManyAttempts if one of the keys has to wait."""

@@ -1,6 +1,6 @@
-"""Between rows and values: pure functions, whole for every value that the domain can make.
+"""The mapping between rows and values: pure functions that accept every value of the domain.
 
-``…_row`` gives the columns of a value by name, ``…_of`` the value of a row that has at least these columns.
+``…_row`` returns the columns of a value by name, ``…_of`` the value of a row that has at least these columns.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from smp.domain.user.user import Email, Role, User
 
 
 class Row(Protocol):
-    """A row by the names of its columns: a mapping, or one of the driver's records."""
+    """A row whose columns are read by name: a mapping, or a record of the driver."""
 
     def keys(self) -> Iterable[str]:
-        """The names of its columns."""
+        """Return the names of the columns."""
 
-    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - what the column's type is
-        """The value in the column of this name."""
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - it depends on the column
+        """Return the value of the column."""
 
 
 PLAN_COLUMNS: Final = (
     "p.id, p.code, p.name, p.description, p.status, p.revision, p.version, p.created_at AS plan_created_at,"
     " r.plan_id, r.number, r.amount, r.currency, r.period, r.trial_period, r.features, r.created_at"
 )
-"""Of a join of ``plans AS p`` and ``plan_revisions AS r``, as SQL: what a plan and a revision are made of."""
+"""The columns of a plan and its revision, in a join of ``plans AS p`` and ``plan_revisions AS r``."""
 
 SUBSCRIPTION_VIEW_SQL: Final = (
     ", ".join(f"s.{column.name}" for column in subscriptions.columns)
@@ -47,26 +47,26 @@ SUBSCRIPTION_VIEW_SQL: Final = (
     + " FROM page AS s JOIN plans AS p ON p.id = s.plan_id"
     + " JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision"
 )
-"""Of subscriptions ``page``, as SQL: what they are shown with, of their plan and their revision."""
+"""The columns of a subscription view, for the rows of ``page`` with their plan and revision."""
 
 _STATUSES: Final[Mapping[str, Status]] = MappingProxyType({status.value: status for status in Status})
 
 
 def instant_of(value: datetime) -> datetime:
-    """The instant in a column.
+    """Return the instant in a column.
 
-    The driver keeps the very last one, at the end of the year 9999, as infinity, and gives it back without its zone.
+    The driver stores the last instant of the year 9999 as infinity, and returns it without a time zone.
     """
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def instant_if_any(value: datetime | None) -> datetime | None:
-    """The instant in a column that may have none."""
+    """Return the instant in a column that may be null."""
     return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def user_row(user: User) -> dict[str, object]:
-    """The columns of ``users``."""
+    """Return the columns of ``users``."""
     return {
         "id": user.id,
         "email": user.email.text,
@@ -80,7 +80,7 @@ def user_row(user: User) -> dict[str, object]:
 
 
 def user_of(row: Row) -> User:
-    """The user of a row of ``users``."""
+    """Return the user in a row of ``users``."""
     return User(
         id=row["id"],
         email=Email(row["email"]),
@@ -93,12 +93,12 @@ def user_of(row: Row) -> User:
 
 
 def user_view_of(row: Row) -> UserView:
-    """The user as it is shown, of a row of ``users``."""
+    """Return the view of the user in a row of ``users``."""
     return UserView(row["id"], row["email"], Role(row["role"]), row["disabled"], instant_of(row["created_at"]))
 
 
 def session_row(session: Session) -> dict[str, object]:
-    """The columns of ``sessions``."""
+    """Return the columns of ``sessions``."""
     return {
         "user_id": session.user_id,
         "id": session.id,
@@ -111,7 +111,7 @@ def session_row(session: Session) -> dict[str, object]:
 
 
 def session_of(row: Row) -> Session:
-    """The session of a row of ``sessions``."""
+    """Return the session in a row of ``sessions``."""
     return Session(
         id=row["id"],
         user_id=row["user_id"],
@@ -124,7 +124,7 @@ def session_of(row: Row) -> Session:
 
 
 def api_key_row(key: ApiKey) -> dict[str, object]:
-    """The columns of ``api_keys``."""
+    """Return the columns of ``api_keys``."""
     return {
         "id": key.id,
         "name": key.name,
@@ -135,14 +135,14 @@ def api_key_row(key: ApiKey) -> dict[str, object]:
 
 
 def api_key_of(row: Row) -> ApiKey:
-    """The key of a row of ``api_keys``."""
+    """Return the key in a row of ``api_keys``."""
     return ApiKey(
         row["id"], row["name"], row["digest"], instant_of(row["created_at"]), instant_if_any(row["revoked_at"])
     )
 
 
 def plan_row(plan: Plan) -> dict[str, object]:
-    """The columns of ``plans``."""
+    """Return the columns of ``plans``."""
     return {
         "id": plan.id,
         "code": plan.code,
@@ -157,7 +157,7 @@ def plan_row(plan: Plan) -> dict[str, object]:
 
 
 def revision_row(revision: PlanRevision) -> dict[str, object]:
-    """The columns of ``plan_revisions``."""
+    """Return the columns of ``plan_revisions``."""
     terms = revision.terms
     return {
         "plan_id": revision.plan_id,
@@ -172,17 +172,17 @@ def revision_row(revision: PlanRevision) -> dict[str, object]:
 
 
 def revision_of(row: Row) -> PlanRevision:
-    """The revision of a row of ``plan_revisions``."""
+    """Return the revision in a row of ``plan_revisions``."""
     return PlanRevision(row["plan_id"], row["number"], _terms_of(row), instant_of(row["created_at"]))
 
 
 def revision_view_of(row: Row) -> RevisionView:
-    """The revision as it is shown, of a row of ``plan_revisions``."""
+    """Return the view of the revision in a row of ``plan_revisions``."""
     return RevisionView.of(revision_of(row))
 
 
 def plan_of(row: Row, revision: PlanRevision) -> Plan:
-    """The plan of a row of ``PLAN_COLUMNS``, with its current revision."""
+    """Return the plan in a row of ``PLAN_COLUMNS``, with its current revision."""
     return Plan(
         id=row["id"],
         code=row["code"],
@@ -196,17 +196,17 @@ def plan_of(row: Row, revision: PlanRevision) -> Plan:
 
 
 def features_of(values: Mapping[str, Any]) -> Features:
-    """Features in the order of their keys, in which ``jsonb`` does not keep them."""
+    """Return the features in the order of their keys, because ``jsonb`` has another order."""
     return MappingProxyType(dict(sorted(values.items())))
 
 
 def money_of(row: Row) -> Money:
-    """The price in a row with the price's columns."""
+    """Return the price in a row with the columns ``amount`` and ``currency``."""
     return Money(row["amount"], row["currency"])
 
 
 def subscription_row(subscription: Subscription) -> dict[str, object]:
-    """The columns of ``subscriptions``."""
+    """Return the columns of ``subscriptions``."""
     return {
         "user_id": subscription.user_id,
         "id": subscription.id,
@@ -228,7 +228,7 @@ def subscription_row(subscription: Subscription) -> dict[str, object]:
 
 
 def subscription_of(row: Row) -> Subscription:
-    """The subscription of a row of ``subscriptions``."""
+    """Return the subscription in a row of ``subscriptions``."""
     return Subscription(
         id=row["id"],
         user_id=row["user_id"],
@@ -250,17 +250,17 @@ def subscription_of(row: Row) -> Subscription:
 
 
 def status_of(text: str) -> Status:
-    """The status that is written so."""
+    """Return the status with this name."""
     return _STATUSES[text]
 
 
 def actor_of(row: Row) -> Actor:
-    """The actor in a row with an actor's columns."""
+    """Return the actor in a row with the columns ``actor_type`` and ``actor_id``."""
     return Actor(ActorType(row["actor_type"]), row["actor_id"])
 
 
 def plan_id_of(plan: str) -> UUID | None:
-    """The id that ``plan`` is the canonical form of, if it is one."""
+    """Return the id if ``plan`` is one in canonical form, else ``None``."""
     try:
         plan_id = UUID(plan)
     except ValueError:
@@ -269,7 +269,7 @@ def plan_id_of(plan: str) -> UUID | None:
 
 
 def subscription_view_of(row: Row, now: datetime) -> SubscriptionView:
-    """The subscription as it is shown at ``now``, of a row that joins its plan and its revision."""
+    """Return the view of the subscription at ``now``, of a row of ``SUBSCRIPTION_VIEW_SQL``."""
     reference = PlanReference(row["plan_id"], row["plan_code"], row["plan_name"], row["revision"])
     return SubscriptionView.of(subscription_of(row), reference, money_of(row), features_of(row["features"]), now)
 

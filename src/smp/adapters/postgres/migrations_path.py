@@ -1,4 +1,4 @@
-"""Where the migrations are."""
+"""The location of the migrations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 def migrations_path() -> Path:
-    """The folder with Alembic's ``env.py``: the copy in an installed wheel, or else ``migrations`` of the repository.
+    """Return the folder with Alembic's ``env.py``: in an installed wheel, or else ``migrations`` of the repository.
 
     Raises:
-        FileNotFoundError: where there is neither, so the installation is incomplete.
+        FileNotFoundError: if there is neither, because the installation is incomplete.
     """
     candidates = (_PACKAGE_ROOT / "_migrations", _PACKAGE_ROOT.parents[1] / "migrations")
     for folder in candidates:

@@ -125,8 +125,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        metadata = getattr(error.orig, "__cause__", None)
-        translated = translate(metadata) if isinstance(metadata, Exception) else None
+        cause = getattr(error.orig, "__cause__", None)
+        translated = translate(cause) if isinstance(cause, Exception) else None
         if isinstance(translated, StorageUnavailable):
             raise translated from error
         raise

@@ -1,4 +1,4 @@
-"""Keyset pages out of rows."""
+"""Keyset paging."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BIGINT_MAX: Final = 2**63 - 1
 def page_of(
     rows: Sequence[Row], limit: int, item: Callable[[Row], Item], position: Callable[[Row], Position]
 ) -> Page[Item, Position]:
-    """The page of the first ``limit`` rows; one row more than that, where it is there, says that there is a next."""
-    kept = rows[:limit]
-    return Page([item(row) for row in kept], position(kept[-1]) if len(rows) > limit else None)
+    """Return a page of the first ``limit`` rows; one more row means that there is a next page."""
+    shown = rows[:limit]
+    return Page([item(row) for row in shown], position(shown[-1]) if len(rows) > limit else None)
 
 
 def bounded(number: int) -> int:
-    """``number``, or the nearest that a ``bigint`` column holds: a forged position is somewhere in the order, too."""
+    """Return ``number``, limited to the range of ``bigint``, because a client can send any number as a position."""
     return max(-_BIGINT_MAX, min(number, _BIGINT_MAX))

@@ -1,4 +1,4 @@
-"""Plans to look at, in PostgreSQL."""
+"""Plans for lists and views, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from smp.domain.text import is_storable
 _PLANS: Final = f"""
     SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
 """  # noqa: S608 - a constant
-_BEHIND: Final = "(p.amount, p.code) > (CAST(:after_amount AS bigint), CAST(:after_code AS text))"
+_AFTER: Final = "(p.amount, p.code) > (CAST(:after_amount AS bigint), CAST(:after_code AS text))"
 _IN_ORDER: Final = "ORDER BY p.amount, p.code LIMIT :limit"
 
 _GET: Final = sql(
@@ -33,8 +33,8 @@ _GET: Final = sql(
     ORDER BY p.code = CAST(:code AS text) DESC LIMIT 1
     """
 )
-_LIST: Final = sql(f"{_PLANS} WHERE p.status = :status AND {_BEHIND} {_IN_ORDER}")
-_LIST_ALL: Final = sql(f"{_PLANS} WHERE {_BEHIND} {_IN_ORDER}")
+_LIST: Final = sql(f"{_PLANS} WHERE p.status = :status AND {_AFTER} {_IN_ORDER}")
+_LIST_ALL: Final = sql(f"{_PLANS} WHERE {_AFTER} {_IN_ORDER}")
 _REVISIONS: Final = sql(
     """
     SELECT plan_id, number, amount, currency, period, trial_period, features, created_at
@@ -47,20 +47,20 @@ _AFTER_ALL: Final[RevisionPosition] = (2**63 - 1,)
 
 
 class PostgresPlanReader(PlanReader):
-    """Plans, each read in one statement."""
+    """A reader of plans; each call is one statement."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def get(self, plan: str) -> PlanView:
-        """The plan with this code or id. Raises PlanNotFound."""
+        """Return the plan with this code or id. Raises PlanNotFound."""
         row = await self._pool.row(_GET, code=plan, plan_id=plan_id_of(plan)) if is_storable(plan) else None
         if row is None:
             raise PlanNotFound(plan)
         return _view(row)
 
     async def list(self, status: PlanStatus | None, page: PageRequest[PlanPosition]) -> Page[PlanView, PlanPosition]:
-        """Plans of this status (``None``: all), cheapest first, then by code."""
+        """Return the plans with this status (``None``: all), cheapest first, then by code."""
         amount, code = page.after or _BEFORE_ALL
         values = {"after_amount": bounded(amount), "after_code": code, "limit": page.limit + 1}
         if status is None:
@@ -70,7 +70,7 @@ class PostgresPlanReader(PlanReader):
         return page_of(rows, page.limit, _view, lambda row: (row["amount"], row["code"]))
 
     async def revisions(self, plan: str, page: PageRequest[RevisionPosition]) -> Page[RevisionView, RevisionPosition]:
-        """The plan's revisions, newest first. Raises PlanNotFound."""
+        """Return the plan's revisions, newest first. Raises PlanNotFound."""
         found = await self.get(plan)
         (before,) = page.after or _AFTER_ALL
         rows = await self._pool.rows(_REVISIONS, plan_id=found.id, before=bounded(before), limit=page.limit + 1)

@@ -23,7 +23,7 @@ from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.plan.repository import PlanRepository
 from smp.domain.text import is_storable
 
-# A code may look like another plan's id: the code wins. The lock is taken on the plan's newest row, waiting for it.
+# A code may look like another plan's id; then the code wins. The lock waits for a transaction that changes the plan.
 _GET: Final = """
     WITH p AS (
         SELECT * FROM plans WHERE code = CAST(:code AS text) OR id = CAST(:plan_id AS uuid)
@@ -32,8 +32,8 @@ _GET: Final = """
     )
     SELECT {columns} FROM p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
 """
-# Archiving waits for who has this, subscribing does not.
-_GET_TO_BIND: Final = sql(_GET.format(lock="KEY SHARE", columns=PLAN_COLUMNS))
+# Archiving waits for transactions that hold this lock; subscribing does not.
+_GET_SHARED: Final = sql(_GET.format(lock="KEY SHARE", columns=PLAN_COLUMNS))
 _GET_FOR_CHANGE: Final = sql(_GET.format(lock="UPDATE", columns=PLAN_COLUMNS))
 
 _REVISION: Final = sql(
@@ -44,7 +44,7 @@ _REVISION: Final = sql(
     """  # noqa: S608 - the columns are a constant
 )
 
-# Plan and revision refer to each other; foreign keys are checked when the whole statement is done.
+# Plan and revision refer to each other: one statement, because foreign keys are checked at its end.
 _REVISED: Final = """
     INSERT INTO plan_revisions (plan_id, number, amount, currency, period, trial_period, features, created_at)
     SELECT id, revision, amount, :currency, :period, :trial_period, CAST(:features AS jsonb),
@@ -83,13 +83,13 @@ class PostgresPlanRepository(PlanRepository):
         self._events = events
 
     async def get(self, plan: str, *, for_change: bool = False) -> Plan:
-        """The plan with this code or id, locked: shared, or exclusively for a change. Raises PlanNotFound."""
+        """Return the plan with this code or id, with a shared lock or one for a change. Raises PlanNotFound."""
         if not is_storable(plan):
             raise PlanNotFound(plan)
-        statement = _GET_FOR_CHANGE if for_change else _GET_TO_BIND
+        statement = _GET_FOR_CHANGE if for_change else _GET_SHARED
         row: Row | None = None
-        # A plan that was revised while this waited for its lock has a revision that the statement cannot see yet; the
-        # second look can, and as the lock is held, there is no third.
+        # If the plan was revised while the statement waited for the lock, its snapshot lacks the revision and the join
+        # is empty. A second statement sees it; the lock is held by then, so there is no third.
         for _ in range(2):
             row = row or await self._transaction.row(statement, code=plan, plan_id=plan_id_of(plan))
         if row is None:
@@ -97,7 +97,7 @@ class PostgresPlanRepository(PlanRepository):
         return plan_of(row, revision_of(row))
 
     async def revision(self, plan_id: UUID, number: int) -> tuple[Plan, PlanRevision]:
-        """The plan and that revision of it. Raises PlanNotFound."""
+        """Return the plan and one of its revisions. Raises PlanNotFound."""
         rows = await self._transaction.rows(_REVISION, plan_id=plan_id, number=number)
         revisions = {row["number"]: revision_of(row) for row in rows}
         if number not in revisions:
@@ -105,12 +105,12 @@ class PostgresPlanRepository(PlanRepository):
         return plan_of(rows[0], revisions[rows[0]["revision"]]), revisions[number]
 
     async def add(self, plan: Plan) -> None:
-        """Keep a new plan with its first revision and its events. Raises PlanCodeTaken."""
+        """Store a new plan with its first revision and its events. Raises PlanCodeTaken."""
         values = plan_row(plan) | _revision_values(plan.revision) | self._events.values(plan.events)
         await self._transaction.row(_ADD, ErrorContext(plan=plan.code), **values)
 
     async def save(self, plan: Plan) -> None:
-        """Keep the change: a new revision where there is one, and the events. Raises StaleVersion."""
+        """Store the changed plan, its new revision if there is one, and its events. Raises StaleVersion."""
         values = plan_row(plan) | self._events.values(plan.events) | {"version_before": plan.version - len(plan.events)}
         del values["code"], values["created_at"]
         if any(event.type is PlanEventType.REVISED for event in plan.events):

@@ -1,4 +1,4 @@
-"""What a pool of connections reports about itself."""
+"""The observer of a connection pool."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ class PoolObserver(Protocol):
 
     @abstractmethod
     def acquired(self, waited_s: float) -> None:
-        """A caller got a connection after waiting so long."""
+        """Observe that a caller got a connection after this wait."""
 
     @abstractmethod
     def exhausted(self) -> None:
-        """A caller got none in time."""
+        """Observe that a caller got no connection in time."""
 
     @abstractmethod
     def failed(self, kind: ErrorKind) -> None:
-        """A statement, or opening a connection, failed with this kind of error."""
+        """Observe that a statement, or opening a connection, failed with this kind of error."""
 
 
 class SilentPoolObserver(PoolObserver):
     """An observer for processes without metrics."""
 
     def acquired(self, waited_s: float) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def exhausted(self) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def failed(self, kind: ErrorKind) -> None:
-        """Ignore it."""
+        """Do nothing."""

@@ -53,21 +53,21 @@ class ReplicaReadsObserver(Protocol):
 
     @abstractmethod
     def read(self, source: ReadSource) -> None:
-        """A read was sent to this source."""
+        """Observe a read from this source."""
 
     @abstractmethod
     def seen(self, lag_s: float | None) -> None:
-        """A probe found that the replica's data are at most so many seconds old; ``None`` if that is unknown."""
+        """Observe the greatest age of the replica's data after a probe; ``None`` if it is unknown."""
 
 
 class SilentReplicaReadsObserver(ReplicaReadsObserver):
     """An observer for processes without metrics."""
 
     def read(self, source: ReadSource) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def seen(self, lag_s: float | None) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ class ReplicaReads:
         self._primary = primary
         self._replica = replica
         self._limits = limits
-        self._instead = asyncio.Semaphore(limits.max_concurrency)
+        self._primary_slots = asyncio.Semaphore(limits.max_concurrency)
         self._marks: deque[tuple[float, int]] = deque(maxlen=int(limits.lag_s / limits.probe_every_s) + 2)
         self._as_of: float | None = None
-        self._rests_until = 0.0
-        self._why_not: ReadSource | None = ReadSource.BEHIND  # until the first probe
+        self._unused_until = 0.0
+        self._reason: ReadSource | None = ReadSource.BEHIND  # until the first probe
         self._last_logged = ""
         self._observer: ReplicaReadsObserver = observer or SilentReplicaReadsObserver()
 
@@ -144,7 +144,7 @@ class ReplicaReads:
 
     async def probe(self) -> None:
         """Measure the lag, and decide whether the replica is used until the next probe."""
-        if self._replica is None or _now() < self._rests_until:
+        if self._replica is None or _now() < self._unused_until:
             return
         # Without the primary's position the replica's data only grow older.
         with suppress(StorageUnavailable, StorageIntegrityError):
@@ -159,17 +159,17 @@ class ReplicaReads:
             return
         while self._marks and self._marks[0][1] <= replayed:
             self._as_of = self._marks.popleft()[0]
-        self._judge()
+        self._decide()
 
-    def _judge(self) -> None:
+    def _decide(self) -> None:
         lag_s = self.lag_s
         self._observer.seen(lag_s)
-        allowed_s = self._limits.lag_s if self._why_not is None else self._limits.lag_s / 2
+        allowed_s = self._limits.lag_s if self._reason is None else self._limits.lag_s / 2
         if lag_s is not None and lag_s <= allowed_s:
-            self._why_not = None
+            self._reason = None
             self._log_change(_READ_FROM)
         else:
-            self._why_not = ReadSource.BEHIND
+            self._reason = ReadSource.BEHIND
             # The lag is unknown at the first probes if the primary is busy, which is no reason to warn.
             proven_at = self._marks[0][0] if self._as_of is None and self._marks else self._as_of
             if proven_at is not None and _now() - proven_at > self._limits.lag_s:
@@ -178,9 +178,9 @@ class ReplicaReads:
     def _leave(self) -> None:
         """Use the primary until the replica answers again, and for ``cooldown_s`` at least."""
         self._log_change("the replica does not answer; the primary is read instead")
-        self._why_not, self._as_of = ReadSource.AWAY, None
+        self._reason, self._as_of = ReadSource.AWAY, None
         self._marks.clear()
-        self._rests_until = _now() + self._limits.cooldown_s
+        self._unused_until = _now() + self._limits.cooldown_s
         self._observer.seen(None)
 
     async def _watch(self) -> None:
@@ -194,7 +194,7 @@ class ReplicaReads:
     async def _read(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         if self._replica is None:
             return await ask(self._primary)
-        source = self._why_not
+        source = self._reason
         if source is None and (self.lag_s or 0) > self._limits.lag_s:
             source = ReadSource.BEHIND  # since the last probe
         if source is None:
@@ -216,13 +216,13 @@ class ReplicaReads:
     async def _ask_primary(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         try:
             async with asyncio.timeout(self._limits.wait_s):
-                await self._instead.acquire()
+                await self._primary_slots.acquire()
         except TimeoutError:
             raise StorageUnavailable from None
         try:
             return await ask(self._primary)
         finally:
-            self._instead.release()
+            self._primary_slots.release()
 
     @property
     def _is_full(self) -> bool:

@@ -1,4 +1,4 @@
-"""Deleting rows whose retention time is over, in PostgreSQL."""
+"""The deletion of rows whose retention time is over, in PostgreSQL."""
 
 from __future__ import annotations
 

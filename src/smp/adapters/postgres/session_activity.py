@@ -1,4 +1,4 @@
-"""Recording the use of sessions, in PostgreSQL."""
+"""The record of the use of sessions, in PostgreSQL."""
 
 from __future__ import annotations
 

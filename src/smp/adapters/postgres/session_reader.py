@@ -1,4 +1,4 @@
-"""Sessions to look at, and to know callers by, in PostgreSQL."""
+"""Sessions for lists and for authentication, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _AFTER_ALL: Final[SessionPosition] = (datetime.max.replace(tzinfo=UTC), UUID(int
 
 
 class PostgresSessionReader(SessionReader):
-    """Sessions; finding one is the hot path: one prepared statement, no transaction of several."""
+    """A reader of sessions; ``find`` is on the hot path: one prepared statement outside any other transaction."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def find(self, user_id: UUID, token_digest: bytes) -> tuple[Session, UserView] | None:
-        """The user's session with this token, and the user, whether or not it is over."""
+        """Return the user's session with this token, expired or not, and the user."""
         row = await self._pool.row(_FIND, user_id=user_id, token_digest=token_digest)
         if row is None:
             return None
@@ -51,7 +51,7 @@ class PostgresSessionReader(SessionReader):
         return session_of(row), user
 
     async def list(self, user_id: UUID, page: PageRequest[SessionPosition]) -> Page[Session, SessionPosition]:
-        """The user's sessions, over or not, newest first."""
+        """Return the user's sessions, expired or not, newest first."""
         before, before_id = page.after or _AFTER_ALL
         rows = await self._pool.rows(
             _LIST, user_id=user_id, before=instant_of(before), before_id=before_id, limit=page.limit + 1

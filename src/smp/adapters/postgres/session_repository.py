@@ -33,11 +33,11 @@ class PostgresSessionRepository(SessionRepository):
         self._transaction = transaction
 
     async def add(self, session: Session) -> None:
-        """Keep a new session. Raises UserNotFound where there is no such user."""
+        """Store a new session. Raises UserNotFound."""
         await self._transaction.run(_ADD, ErrorContext(session.user_id), **session_row(session))
 
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:
-        """End the user's session; whether there was one."""
+        """Delete the user's session; return whether it existed."""
         return await self._transaction.run(_REMOVE, user_id=user_id, session_id=session_id) == 1
 
     async def remove_by_digest(self, user_id: UUID, token_digest: bytes) -> Sequence[UUID]:

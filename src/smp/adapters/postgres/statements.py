@@ -49,10 +49,10 @@ class Connection(Protocol):
         """Return the command's tag."""
 
     def is_closed(self) -> bool:
-        """Whether it can no longer be used."""
+        """Return whether the connection can no longer be used."""
 
     def is_in_transaction(self) -> bool:
-        """Whether a transaction is open on it."""
+        """Return whether a transaction is open on the connection."""
 
     async def close(self) -> None:
         """Cancel the running statement, then close the connection in an orderly way."""

@@ -76,13 +76,13 @@ _BY_ANY_OVERDUE: Final = _counts("")
 
 
 class PostgresStatisticsReader(StatisticsReader):
-    """Counts that cost the same however many subscriptions have ended; they may be a little stale."""
+    """A reader of counts, at a cost independent of the number of ended subscriptions. Counts may be slightly stale."""
 
     def __init__(self, lists: ReplicaReads) -> None:
         self._lists = lists
 
     async def figures(self, now: datetime, ending_before: datetime) -> StatisticsSnapshot:
-        """All counts as of ``now``; ``ending`` are the live ones that end before ``ending_before``."""
+        """Return all counts as of ``now``; ``ending`` counts live subscriptions that end before ``ending_before``."""
         rows = await self._lists.rows(_BY_FEW_OVERDUE, now=now, ending_before=ending_before)
         if rows[0]["overdue"] == BACKLOG_MAX:
             rows = await self._lists.rows(_BY_ANY_OVERDUE, now=now, ending_before=ending_before)
@@ -111,7 +111,7 @@ def _by_plan(rows: Iterable[Row]) -> Sequence[PlanCount]:
 
 
 def _revenue(rows: Iterable[Row]) -> Sequence[RevisionRevenue]:
-    """One part for each revision; those that were converted to it and those that began with it are two rows."""
+    """Return one item for each revision, which is the sum of a row for converted trials and one for the others."""
     parts: dict[tuple[UUID, int], RevisionRevenue] = {}
     for row in rows:
         if status_of(row["status"]) is Status.ACTIVE and row["period"] is not None and row["amount"] > 0:

@@ -1,8 +1,8 @@
 """The administrators' list of subscriptions: one statement for each shape of its filter.
 
-A status is a function of time, an index knows only what was written. So the list is put together from branches, one for
-each written status, and one for the overdue, those written as live whose time is over. Each branch is a range of an
-index in the list's order, cut to the length of a page, so that a page costs the same wherever it is.
+The effective status depends on the time, but an index has the written status only. So a statement is the union of
+branches: one for each written status, and one for overdue subscriptions, which are written as live and are over. Each
+branch reads a range of one index in the list's order, up to the length of a page, so every page costs the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
 from smp.domain.user.user import email_key
 
 BACKLOG_MAX: Final = 10_000
-"""How many overdue subscriptions the list by id expects at most: far more than a sweep leaves between two runs."""
+"""The number of overdue subscriptions that the list by id expects: far more than arise between two expiry jobs."""
 
 BACKLOG: Final = sql(
     f"""
@@ -39,8 +39,8 @@ BACKLOG: Final = sql(
     """  # noqa: S608 - constants
 )
 
-# Found once for all branches.
-_WANTED_PLAN: Final = """
+# MATERIALIZED, so that it runs once for all branches.
+_FILTERED_PLAN: Final = """
     wanted_plan AS MATERIALIZED (
         SELECT id FROM plans WHERE code = CAST(:plan AS text) OR id = CAST(:plan_id AS uuid)
         ORDER BY code = CAST(:plan AS text) DESC LIMIT 1
@@ -48,22 +48,22 @@ _WANTED_PLAN: Final = """
 """
 _PLAN: Final = "(SELECT id FROM wanted_plan)"
 _EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_key AS text))"
-# Where a page begins, exclusive; for what runs that is now at the earliest. Of several lower bounds PostgreSQL begins
-# to read an index at whichever it comes upon, not at the greatest: so there is one.
+# The position before a page. For running subscriptions it is not before now. The program computes the greatest of
+# these lower bounds, because PostgreSQL starts an index scan at any one of several bounds, not at the greatest.
 _BEGIN: Final = ("CAST(:after_end AS timestamptz)", "CAST(:after_id AS uuid)")
 _BEGIN_OF_RUNNING: Final = ("CAST(:running_after_end AS timestamptz)", "CAST(:running_after_id AS uuid)")
 _BEFORE_END: Final = "ends_at < CAST(:ends_before AS timestamptz)"
 _HAS_STATUS: Final = f"{EFFECTIVE_STATUS_SQL} = ANY (CAST(:statuses AS text[]))"
 
 _FIRST_END: Final = datetime.min.replace(tzinfo=UTC)
-_BEYOND_ALL_ENDS: Final = datetime.max.replace(tzinfo=UTC)
-_BEFORE_ALL_IDS: Final = UUID(int=0)
-_BEYOND_ALL_IDS: Final = UUID(int=2**128 - 1)
+_LAST_END: Final = datetime.max.replace(tzinfo=UTC)
+_FIRST_ID: Final = UUID(int=0)
+_LAST_ID: Final = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class FilterShape:
-    """What decides the text of the statement; the rest of a filter are values."""
+    """The parts of a filter that decide the text of the statement; all others are parameters."""
 
     statuses: frozenset[Status]
     by_plan: bool
@@ -74,7 +74,7 @@ class FilterShape:
 
     @classmethod
     def of(cls, wanted: SubscriptionFilter, *, has_backlog: bool = False) -> FilterShape:
-        """The shape of this filter; with ``has_backlog`` for any number of overdue ones."""
+        """Return the shape of this filter; ``has_backlog`` allows any number of overdue subscriptions."""
         return cls(
             frozenset() if wanted.statuses == frozenset(Status) else wanted.statuses,
             wanted.plan is not None,
@@ -86,26 +86,26 @@ class FilterShape:
 
     @property
     def depends_on_backlog(self) -> bool:
-        """Whether the overdue have to be sorted into the list: they are not kept in its order."""
+        """Whether overdue subscriptions must be sorted, because no index has them in the order of the list."""
         return bool(self.statuses & TERMINAL) and not (self.by_user or self.by_email or self.by_end)
 
     @property
     def order(self) -> str:
-        """The list's order, as SQL."""
+        """The order of the list, as SQL."""
         return "ends_at, id" if self.by_end else "id DESC"
 
 
 @lru_cache(maxsize=512)
 def list_statement(shape: FilterShape) -> Statement:
-    """The statement for filters of this shape, written and compiled once."""
+    """Return the statement for filters of this shape, compiled once."""
     if shape.by_user or shape.by_email:
-        # A user has few subscriptions, or at least only a user's.
+        # A user has few subscriptions, so they need no branches.
         branches = [_cut(shape, _HAS_STATUS if shape.statuses else "true")]
     else:
         branches = list(_branches(shape))
     ordered = f"ORDER BY {shape.order} LIMIT :limit"
     page = f"page AS (SELECT * FROM ({' UNION ALL '.join(branches)}) AS branches {ordered})"  # noqa: S608 - constants
-    parts = (_WANTED_PLAN, page) if shape.by_plan else (page,)
+    parts = (_FILTERED_PLAN, page) if shape.by_plan else (page,)
     return sql(
         f"WITH {', '.join(parts)}"
         f" SELECT {SUBSCRIPTION_VIEW_SQL} ORDER BY {', '.join(f's.{column}' for column in shape.order.split(', '))}"
@@ -115,9 +115,9 @@ def list_statement(shape: FilterShape) -> Statement:
 def list_values(
     statement: Statement, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
 ) -> dict[str, object]:
-    """The values of the statement's parameters."""
+    """Return the values of the statement's parameters."""
     begin = _position(wanted, page)
-    begin_of_running = max(begin, (now, _BEYOND_ALL_IDS)) if wanted.by_end else begin
+    begin_of_running = max(begin, (now, _LAST_ID)) if wanted.by_end else begin
     values: dict[str, object] = {
         "statuses": [status.value for status in wanted.statuses],
         "plan": wanted.plan,
@@ -128,7 +128,7 @@ def list_values(
         "after_id": begin[1],
         "running_after_end": begin_of_running[0],
         "running_after_id": begin_of_running[1],
-        "ends_before": wanted.ends_before or _BEYOND_ALL_ENDS,
+        "ends_before": wanted.ends_before or _LAST_END,
         "now": now,
         "limit": page.limit + 1,
     }
@@ -136,10 +136,10 @@ def list_values(
 
 
 def _position(wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition]) -> tuple[datetime, UUID]:
-    """Where the page begins: behind the last one's end, and not before the filter's range."""
+    """Return the position before the page: that of the last row seen, but not before the filter's range."""
     if not wanted.by_end:
-        return _FIRST_END, _BEYOND_ALL_IDS if page.after is None else page.after[1]
-    begin = (wanted.ends_after or _FIRST_END, _BEFORE_ALL_IDS)
+        return _FIRST_END, _LAST_ID if page.after is None else page.after[1]
+    begin = (wanted.ends_after or _FIRST_END, _FIRST_ID)
     if page.after is None or page.after[0] is None:
         return begin
     return max(begin, (instant_of(page.after[0]), page.after[1]))
@@ -153,11 +153,11 @@ def _branches(shape: FilterShape) -> Iterator[str]:
 
 
 def _written(shape: FilterShape, status: Status, *, runs: bool) -> str:
-    """The branch of what was written with this status, and with ``runs`` is so still: a range of one index.
+    """Return the branch of a written status, as a range of one index; ``runs`` leaves out the overdue ones.
 
-    Told "of this plan, with this status, by end" the planner may take an index by end alone and sort the others out
-    by one, however rare the wanted are. So the first column of the index that is meant stands in the order, too, and
-    its condition is written as one of a list, of which the planner does not know that it makes the column constant.
+    For "this plan, this status, by end" the planner may read an index by end only and filter row by row, even if few
+    rows match. So the order begins with the first column of the intended index, and the condition on that column is an
+    array, which the planner does not recognize as a constant that it could drop from the order.
     """
     first, value = ("plan_id", _PLAN) if shape.by_plan else ("status", f"'{status.value}'")
     conditions = [f"{first} = ANY (ARRAY[{value}])", *_page_of(shape, _BEGIN_OF_RUNNING if runs else _BEGIN)]
@@ -170,18 +170,18 @@ def _written(shape: FilterShape, status: Status, *, runs: bool) -> str:
 
 
 def _overdue(shape: FilterShape) -> str:
-    ended_as_wanted = ends_as_one_of(shape.statuses & TERMINAL)
+    has_final_status = ends_as_one_of(shape.statuses & TERMINAL)
     if shape.by_end:
-        return _cut(shape, f"{OVERDUE_PREDICATE} AND {ended_as_wanted}")
-    # Read in the order of their index and sorted afterwards. The planner overestimates how many there are, because it
-    # takes being live and being over for independent; the limit makes it use the index.
+        return _cut(shape, f"{OVERDUE_PREDICATE} AND {has_final_status}")
+    # Overdue rows are read in the order of their index and sorted afterwards. The planner overestimates their number,
+    # because it treats "live" and "over" as independent; the limit makes it use the index.
     limit = "" if shape.has_backlog else f"LIMIT {BACKLOG_MAX}"
     overdue = f"(SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} {limit}) AS overdue"  # noqa: S608 - constants
-    return _cut(shape, ended_as_wanted, overdue)
+    return _cut(shape, has_final_status, overdue)
 
 
 def _cut(shape: FilterShape, condition: str, source: str = "subscriptions") -> str:
-    """One branch: what the condition and the rest of the filter let through, from the page's beginning to its end."""
+    """Return one branch: the rows that match the condition and the rest of the filter, limited to the page."""
     conditions = [condition, *_page_of(shape, _BEGIN)]
     if shape.by_plan:
         conditions.append(f"plan_id = {_PLAN}")
@@ -193,7 +193,7 @@ def _cut(shape: FilterShape, condition: str, source: str = "subscriptions") -> s
 
 
 def _page_of(shape: FilterShape, begin: tuple[str, str]) -> list[str]:
-    """From the page's beginning to the range's end."""
+    """Return the conditions for rows after the page's position and within the filter's range."""
     if not shape.by_end:
         return [f"id < {begin[1]}"]
     return [f"(ends_at, id) > ({', '.join(begin)})", _BEFORE_END]

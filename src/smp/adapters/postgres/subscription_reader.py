@@ -1,4 +1,4 @@
-"""Subscriptions to look at, in PostgreSQL."""
+"""Subscriptions for lists and views, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CURRENT: Final = sql(
     SELECT {SUBSCRIPTION_VIEW_SQL}
     """  # noqa: S608 - constants
 )
-# There is no index on id alone (see the migration): each status is a look-up of its own.
+# There is no index on id alone (see the first migration): naming each status makes four look-ups in (status, id).
 _GET: Final = sql(
     f"""
     WITH page AS (
@@ -65,14 +65,13 @@ _EVENTS: Final = sql(
     """
 )
 
-_BEHIND_ALL: Final[HistoryPosition] = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+_AFTER_ALL: Final[HistoryPosition] = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 class PostgresSubscriptionReader(SubscriptionReader):
-    """Subscriptions as of the instant that is asked about, each answer from one statement.
+    """A reader of subscriptions as of an instant; each call is one statement.
 
-    The administrators' list alone may be a little stale: what it says of a subscription is right for this instant by
-    what was known of it a moment ago.
+    Only the administrators' list may be slightly stale: it shows the state at the instant by the data of a moment ago.
     """
 
     def __init__(self, pool: PostgresPool, lists: ReplicaReads) -> None:
@@ -80,20 +79,20 @@ class PostgresSubscriptionReader(SubscriptionReader):
         self._lists = lists
 
     async def current(self, user_id: UUID, now: datetime) -> SubscriptionView | None:
-        """The user's live subscription."""
+        """Return the user's live subscription, if there is one."""
         row = await self._pool.row(_CURRENT, user_id=user_id, now=now)
         return None if row is None else subscription_view_of(row, now)
 
     async def get(self, subscription_id: UUID, now: datetime) -> SubscriptionView | None:
-        """The subscription with this id."""
+        """Return the subscription with this id, if there is one."""
         row = await self._pool.row(_GET, subscription_id=subscription_id)
         return None if row is None else subscription_view_of(row, now)
 
     async def history(
         self, user_id: UUID, page: PageRequest[HistoryPosition], now: datetime
     ) -> Page[SubscriptionView, HistoryPosition]:
-        """All of the user's subscriptions, newest first."""
-        before, before_id = page.after or _BEHIND_ALL
+        """Return all subscriptions of the user, newest first."""
+        before, before_id = page.after or _AFTER_ALL
         rows = await self._pool.rows(
             _HISTORY, user_id=user_id, before=instant_of(before), before_id=before_id, limit=page.limit + 1
         )
@@ -107,9 +106,9 @@ class PostgresSubscriptionReader(SubscriptionReader):
     async def list(
         self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
     ) -> Page[SubscriptionView, SubscriptionPosition]:
-        """The subscriptions of all users that the filter lets through.
+        """Return the subscriptions of all users that match the filter.
 
-        Every page costs the same, but where a sweep has left thousands overdue, as many have to be looked at for each.
+        Every page costs the same, unless thousands of subscriptions are overdue: then each page reads all of those.
         """
         if not all(is_storable(text) for text in (wanted.plan, wanted.email) if text is not None):
             return Page([], None)
@@ -127,7 +126,7 @@ class PostgresSubscriptionReader(SubscriptionReader):
         )
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
-        """The subscription's events, oldest first; empty where there is no such subscription."""
+        """Return the subscription's events, oldest first; empty if there is no such subscription."""
         (after,) = page.after or (0,)
         rows = await self._pool.rows(
             _EVENTS, subscription_id=subscription_id, after=bounded(after), limit=page.limit + 1

@@ -28,7 +28,7 @@ _FIND_OPEN: Final = Statement(
     .with_for_update(key_share=True)
 )
 
-# A batch of thousands of rows on a cold disk takes longer than any statement that a caller waits for.
+# A batch of thousands of rows may take longer on a slow disk than any statement of a request is allowed to.
 _BATCH_TIMEOUT_S: Final = 30.0
 _EXTEND_TIMEOUT: Final = sql(f"SET LOCAL statement_timeout = '{_BATCH_TIMEOUT_S:.0f}s'")
 
@@ -141,14 +141,14 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
         self._events = events
 
     async def find_open_for_update(self, user_id: UUID) -> Subscription | None:
-        """The subscription of the user that is written as live, locked."""
+        """Return the user's subscription that is written as live, locked."""
         row = await self._transaction.row(_FIND_OPEN, user_id=user_id)
         return None if row is None else subscription_of(row)
 
     async def claim_overdue(
         self, now: datetime, limit: int, after: OverduePosition | None = None
     ) -> Sequence[Subscription]:
-        """Return and lock up to ``limit`` due subscriptions behind ``after`` that no other transaction has locked."""
+        """Lock and return up to ``limit`` overdue subscriptions after ``after``; those that others lock are skipped."""
         await self._transaction.row(_EXTEND_TIMEOUT)
         if after is None:
             rows = await self._transaction.rows(_CLAIM_OVERDUE, now=now, limit=limit)
@@ -159,11 +159,11 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
         return [subscription_of(row) for row in rows]
 
     async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
-        """Write the trial into the ledger. Raises TrialAlreadyUsed or UserNotFound."""
-        facts = ErrorContext(subscription.user_id, str(subscription.plan_id))
+        """Record that the trial is used. Raises TrialAlreadyUsed or UserNotFound."""
+        context = ErrorContext(subscription.user_id, str(subscription.plan_id))
         written = await self._transaction.run(
             _CLAIM_TRIAL,
-            facts,
+            context,
             user_id=subscription.user_id,
             plan_id=subscription.plan_id,
             subscription_id=subscription.id,
@@ -175,19 +175,19 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
             raise TrialAlreadyUsed(subscription.user_id, str(subscription.plan_id))
 
     async def add(self, subscription: Subscription) -> None:
-        """Keep a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
+        """Store a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""
         values = subscription_row(subscription) | self._events.values(subscription.events)
         await self._transaction.run(_ADD, ErrorContext(subscription.user_id), **values)
 
     async def save(self, subscription: Subscription) -> None:
-        """Keep the change and its events. Raises StaleVersion, or LiveSubscriptionExists if two spans overlap."""
+        """Store a changed subscription and its events. Raises StaleVersion, or LiveSubscriptionExists on overlap."""
         row = subscription_row(subscription)
         values = {name: row[name] for name in _SAVED_COLUMNS} | self._events.values(subscription.events)
         values["version_before"] = subscription.version - len(subscription.events)
         await self._write(_SAVE, 1, ErrorContext(subscription.user_id), values)
 
     async def save_ended(self, ended: Sequence[Subscription]) -> None:
-        """Keep the ends of subscriptions that time has ended, and their events. Raises StaleVersion."""
+        """Store subscriptions that have ended by time, and their events. Raises StaleVersion."""
         self._events.note(event for one in ended for event in one.events)
         await self._write(_SAVE_ENDED, len(ended), NO_CONTEXT, _ended_arrays(ended))
 

@@ -1,4 +1,4 @@
-"""The tables as the statements know them; a test holds them against the migrated schema, constraint by constraint."""
+"""The tables, as the statements need them; a test compares them with the migrated schema."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _instant(name: str, *, nullable: bool = False) -> Column[object]:
 
 
 class Xid8(UserDefinedType[int]):
-    """The id of a transaction, which no cluster gives twice."""
+    """The type of a transaction's id, which is unique in a cluster."""
 
     cache_ok = True
 
@@ -56,7 +56,7 @@ def _text(name: str, *, nullable: bool = False) -> Column[object]:
 
 
 def _key_text(name: str) -> Column[object]:
-    """Text in the order of its code points, the same on every server."""
+    """Return a text column that is sorted by code points, which is the same on every server."""
     return Column(name, Text(collation="C"), nullable=False)
 
 
@@ -402,13 +402,13 @@ DISTRIBUTED_BY: Final[Mapping[str, str]] = MappingProxyType(
         "login_throttle": "key",
     }
 )
-"""The column by which a database of several servers deals out a table's rows: one user's are all on one server.
+"""The column by which each table is sharded in a database of several servers.
 
-What is found by something else than a user is dealt out by that. See docs/scaling.md.
+All rows of one user are on one server. A table that is not read by user is sharded by its key; see docs/scaling.md.
 """
 
 COPIED_TO_ALL: Final = frozenset({"plans", "plan_revisions", "api_keys", "test_clock"})
-"""The tables of which each of several servers has a copy: small, rarely written, and wanted everywhere."""
+"""The tables that are copied to each of several servers: small, rarely written, and read on all of them."""
 
 COUNTED_BY_TRIGGERS: Final = frozenset({"subscription_counts", "user_counts"})
-"""The tables in whose place a database of several servers has views, for triggers know but one server's rows."""
+"""The tables that are views in a database of several servers, because a trigger sees the rows of one server only."""

@@ -1,4 +1,4 @@
-"""The clock of a test platform: a row, the same for every process."""
+"""The clock of a test platform: one row, the same for every process."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _SET: Final = sql(
 
 
 class PostgresTestClock(SettableClock):
-    """Tells the time that was set last, and before the first set that of the real clock."""
+    """A clock that stands at the instant that was set last; until then it is the real clock."""
 
     def __init__(self, pool: PostgresPool, real: Clock) -> None:
         self._pool = pool
         self._real = real
 
     async def now(self) -> datetime:
-        """The present instant. Raises StorageUnavailable."""
+        """Return the present instant. Raises StorageUnavailable."""
         row = await self._pool.row(_NOW)
         return await self._real.now() if row is None else instant_of(row["now"])
 
     async def set(self, now: datetime) -> None:
-        """Stand at ``now``. Raises ClockCannotGoBack, before the first set also where the real clock is later."""
+        """Set the clock to ``now``. Raises ClockCannotGoBack if the present instant is later."""
         present = await self.now()
         if now < present:
             raise ClockCannotGoBack(present, now)
-        # Another process may have set it since: the row itself refuses to go back.
+        # Another process may have set the clock since, so the statement checks it again.
         if await self._pool.run(_SET, now=now) != 1:
             raise ClockCannotGoBack(await self.now(), now)

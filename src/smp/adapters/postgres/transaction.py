@@ -1,4 +1,4 @@
-"""One transaction on one connection: what the repositories of a unit of work share."""
+"""One transaction on one connection, which the repositories of a unit of work share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COMMITTED: Final = "COMMIT"
 
 
 class Transaction:
-    """Runs statements inside one transaction (READ COMMITTED) and translates what the driver raises.
+    """A transaction (READ COMMITTED) that translates the errors of the driver.
 
-    Where a write was refused nothing of the transaction can be committed any more, be it PostgreSQL that refused it or
-    a repository that found fewer rows written than it should have.
+    After a refused write it can no longer be committed. PostgreSQL refuses a write, or a repository does, if fewer rows
+    were written than expected.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -29,26 +29,26 @@ class Transaction:
 
     @property
     def is_over(self) -> bool:
-        """Whether it was committed."""
+        """Whether the transaction was committed."""
         return self._is_over
 
     async def begin(self) -> None:
-        """Open it. Raises StorageUnavailable."""
+        """Begin the transaction. Raises StorageUnavailable."""
         with translate_driver_errors():
             await self._connection.execute("BEGIN")
 
     async def rows(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> list[Row]:
-        """All rows that the statement gives; ``context`` are what a refusal would have to name."""
+        """Return all rows of the statement; ``context`` has the values for a refusal."""
         with translate_driver_errors(context):
             return await statement.rows(self._connection, **values)
 
     async def row(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> Row | None:
-        """The first row that the statement gives; ``context`` are what a refusal would have to name."""
+        """Return the first row of the statement; ``context`` has the values for a refusal."""
         with translate_driver_errors(context):
             return await statement.row(self._connection, **values)
 
     async def run(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> int:
-        """How many rows the statement wrote; ``context`` are what a refusal would have to name."""
+        """Run the statement; return how many rows it wrote. ``context`` has the values for a refusal."""
         with translate_driver_errors(context):
             return await statement.run(self._connection, **values)
 
@@ -64,32 +64,32 @@ class Transaction:
         self._is_aborted = True
 
     async def commit(self) -> None:
-        """Make it last.
+        """Commit the transaction.
 
         Raises:
-            StorageIntegrityError: where a write was refused before.
-            TransactionConflict: where PostgreSQL gave the transaction up.
-            StorageUnavailable: where the connection was lost before COMMIT was sent.
-            OutcomeUnknown: where it was lost after.
+            StorageIntegrityError: if a write was refused before.
+            TransactionConflict: if PostgreSQL cancelled the transaction because of another one.
+            StorageUnavailable: if the connection was lost before COMMIT was sent.
+            OutcomeUnknown: if it was lost after that.
         """
         if self._is_aborted:
             raise StorageIntegrityError("transaction_aborted")
         self._refuse_lost()
         with translate_driver_errors(committing=True):
             tag = await self._connection.execute("COMMIT")
-        # PostgreSQL answers COMMIT in a failed transaction politely, with the tag of what it did instead.
+        # In a failed transaction PostgreSQL answers COMMIT without an error, with the tag ROLLBACK.
         if tag != _COMMITTED:
             raise StorageIntegrityError("transaction_aborted")
         self._is_over = True
 
     async def roll_back(self) -> None:
-        """Undo it. Raises StorageUnavailable, and then the server has undone it, or will."""
+        """Roll the transaction back. After StorageUnavailable, the server rolls it back by itself."""
         self._refuse_lost()
         with translate_driver_errors():
             await self._connection.execute("ROLLBACK")
 
     def _refuse_lost(self) -> None:
-        """Nothing can be sent on a connection that is known to be lost. Raises StorageUnavailable."""
+        """Raise StorageUnavailable if the connection is closed, because then nothing can be sent."""
         with translate_driver_errors():
             is_lost = self._connection.is_closed()
         if is_lost:
@@ -98,10 +98,10 @@ class Transaction:
 
 @asynccontextmanager
 async def open_transaction(pool: PostgresPool) -> AsyncIterator[Transaction]:
-    """A transaction on a connection of the pool; left without ``commit``, or by any exception, it never was.
+    """Open a transaction on a connection of the pool; without ``commit``, or after an exception, it is rolled back.
 
     Raises:
-        StorageUnavailable: where the database does not answer.
+        StorageUnavailable: if the database does not answer.
     """
     async with pool.connection() as connection:
         transaction = Transaction(connection)
@@ -109,7 +109,7 @@ async def open_transaction(pool: PostgresPool) -> AsyncIterator[Transaction]:
         try:
             yield transaction
         except Exception as error:
-            # A connection that was lost is thrown away by the pool, which undoes as well.
+            # The pool closes a lost connection, which also rolls back.
             is_lost = isinstance(error, StorageUnavailable) and not isinstance(error, TransactionConflict)
             if not transaction.is_over and not is_lost:
                 with suppress(StorageUnavailable):

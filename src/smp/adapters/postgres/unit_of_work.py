@@ -67,11 +67,11 @@ class PostgresUnitOfWork(UnitOfWork):
         return self._api_keys
 
     async def commit(self, outcome: Outcome | None = None) -> None:
-        """Make the changes last, with the outcome where there is a key.
+        """Commit the changes, with the outcome if there is an idempotency key.
 
         Raises:
-            StorageIntegrityError: where a write was refused before.
-            TransactionConflict, StorageUnavailable, OutcomeUnknown: as the port says.
+            StorageIntegrityError: if a write was refused before.
+            TransactionConflict, StorageUnavailable, OutcomeUnknown: as for the port.
         """
         if self._key is not None:
             if outcome is None:
@@ -90,7 +90,7 @@ class PostgresUnitOfWork(UnitOfWork):
 
 
 class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
-    """Opens transactions on connections of a pool; stateless otherwise."""
+    """A factory of transactions on connections of a pool."""
 
     def __init__(self, pool: PostgresPool, changes: EntitlementChanges = IGNORED) -> None:
         self._pool = pool
@@ -98,7 +98,7 @@ class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
 
     @asynccontextmanager
     async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[PostgresUnitOfWork]:
-        """A transaction; left without ``commit``, or by any exception, it never was."""
+        """Open a transaction; without ``commit``, or after an exception, it is rolled back."""
         async with open_transaction(self._pool) as transaction:
             if key is not None:
                 await claim(transaction, key)

@@ -75,8 +75,8 @@ def libpq_environment(url: str, environ: Mapping[str, str]) -> dict[str, str]:
         if name in query:
             raise ValueError(f"PostgreSQL's programs cannot be given the parameter {name} of the database URL")
     variables = {_variable(name): environ[_variable(name)] for name in _LIBPQ if _variable(name) in environ}
-    places = [_place(server, environ) for server in servers]
-    hosts, ports = (",".join(of_each) for of_each in zip(*places, strict=True))
+    addresses = [_host_and_port(server, environ) for server in servers]
+    hosts, ports = (",".join(of_each) for of_each in zip(*addresses, strict=True))
     variables |= {"PGTARGETSESSIONATTRS": "primary", "PGHOST": hosts, "PGPORT": ports}
     user, _, password = servers[0].netloc.rpartition("@")[0].partition(":")
     in_front = {"user": user, "password": password, "dbname": servers[0].path.removeprefix("/")}
@@ -96,7 +96,7 @@ def _variable(name: str) -> str:
     return "PGDATABASE" if name == "dbname" else f"PG{name.upper().replace('_', '')}"
 
 
-def _place(server: SplitResult, environ: Mapping[str, str]) -> tuple[str, str]:
+def _host_and_port(server: SplitResult, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the host and the port of the one server; several hosts with one port if nothing names it."""
     # Not the host of the parts, which is in lower case and may be the path of a socket.
     named = _HOST_AND_PORT.fullmatch(server.netloc.rpartition("@")[2])

@@ -1,4 +1,4 @@
-"""Users to look at, in PostgreSQL."""
+"""Users for lists and views, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _SURROGATES: Final = (0xD800, 0xDFFF)
 
 
 class PostgresUserReader(UserReader):
-    """Users, each read in one statement; lists may be a little stale."""
+    """A reader of users; each call is one statement. Lists may be slightly stale."""
 
     def __init__(self, pool: PostgresPool, lists: ReplicaReads) -> None:
         self._pool = pool
         self._lists = lists
 
     async def get(self, user_id: UUID) -> UserView:
-        """The user. Raises UserNotFound."""
+        """Return the user. Raises UserNotFound."""
         row = await self._pool.row(_GET, user_id=user_id)
         if row is None:
             raise UserNotFound(user_id)
         return user_view_of(row)
 
     async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
-        """Users whose email begins so, without regard to case, by the code points of the email's key."""
+        """Return users whose email begins with the prefix, ignoring case, in the order of their email keys."""
         prefix = email_key(email_prefix)
         (after,) = page.after or ("",)
         if not is_storable(prefix + after):
@@ -57,9 +57,9 @@ class PostgresUserReader(UserReader):
 
 
 def _first_beyond(prefix: str) -> str | None:
-    """The least text that is greater than all that begin with ``prefix``; ``None`` where there is none.
+    """Return the least text greater than all texts with the prefix; ``None`` if there is none.
 
-    In the order of code points, which is that of UTF-8's bytes and of the collation ``"C"``.
+    The order is that of code points, which is the order of bytes in UTF-8 and of the collation ``"C"``.
     """
     stem = prefix.rstrip(chr(sys.maxunicode))
     if not stem:

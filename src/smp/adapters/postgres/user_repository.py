@@ -21,9 +21,9 @@ from smp.domain.user.user import User
 _by_id = select(users).where(users.c.id == bindparam("user_id"))
 
 _GET: Final = Statement(_by_id)
-# Not FOR UPDATE, for which every insert of a row that refers to the user would have to wait.
+# FOR NO KEY UPDATE, because inserts of rows that refer to the user would wait for FOR UPDATE.
 _GET_FOR_CHANGE: Final = Statement(_by_id.with_for_update(key_share=True))
-# Two statements rather than a join: where the database is distributed, the claim and the user are on different servers.
+# Two statements instead of a join, because in a distributed database the two rows are on different servers.
 _FIND_CLAIM: Final = Statement(select(user_emails.c.user_id).where(user_emails.c.email_key == bindparam("email_key")))
 _CLAIM: Final = Statement(insert(user_emails))
 _ADD: Final = Statement(insert(users))
@@ -33,7 +33,7 @@ _SAVE: Final = Statement(
     .values({name: bindparam(name) for name in ("password_hash", "role", "disabled", "version")})
 )
 
-# The rows alone would not do: where there is no administrator yet, there is none to lock.
+# A lock on the rows is not enough: without any administrator, there is no row to lock.
 _LOCK_ADMINS: Final = sql("SELECT pg_advisory_xact_lock(1, 1)")
 _ENABLED_ADMINS: Final = sql("SELECT id FROM users WHERE role = 'admin' AND NOT disabled ORDER BY id FOR NO KEY UPDATE")
 
@@ -46,14 +46,14 @@ class PostgresUserRepository(UserRepository):
         self._events = events
 
     async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
-        """The user, locked where it is to be changed. Raises UserNotFound."""
+        """Return the user, locked if ``for_change``. Raises UserNotFound."""
         row = await self._transaction.row(_GET_FOR_CHANGE if for_change else _GET, user_id=user_id)
         if row is None:
             raise UserNotFound(user_id)
         return user_of(row)
 
     async def find_by_email(self, email_key: str) -> User | None:
-        """The user with this email key, if there is one; any text may be asked for."""
+        """Return the user with this email key, if there is one; ``email_key`` may be any text."""
         if not is_storable(email_key):
             return None
         claim = await self._transaction.row(_FIND_CLAIM, email_key=email_key)
@@ -61,21 +61,21 @@ class PostgresUserRepository(UserRepository):
         return None if row is None else user_of(row)
 
     async def lock_enabled_admins(self) -> int:
-        """How many enabled administrators there are; whoever would change the set waits."""
+        """Return the number of enabled administrators, and lock their set against changes."""
         await self._transaction.row(_LOCK_ADMINS)
         return len(await self._transaction.rows(_ENABLED_ADMINS))
 
     async def add(self, user: User) -> None:
-        """Keep a new user and its events. Raises EmailTaken."""
+        """Store a new user and its events. Raises EmailTaken."""
         if user.is_enabled_admin:
             await self._transaction.row(_LOCK_ADMINS)
-        facts = ErrorContext(user.id)
-        await self._transaction.run(_CLAIM, facts, email_key=user.email.key, user_id=user.id)
-        await self._transaction.run(_ADD, facts, **user_row(user))
-        await self._events.record(user.events, facts)
+        context = ErrorContext(user.id)
+        await self._transaction.run(_CLAIM, context, email_key=user.email.key, user_id=user.id)
+        await self._transaction.run(_ADD, context, **user_row(user))
+        await self._events.record(user.events, context)
 
     async def save(self, user: User) -> None:
-        """Keep the user's password hash, role and switch, and the events. Raises StaleVersion."""
+        """Store the user's password hash, role and disabled flag, and the events. Raises StaleVersion."""
         written = await self._transaction.run(
             _SAVE,
             user_id=user.id,

@@ -1,1 +1,1 @@
-"""Figures for Prometheus: which there are, what counts them, and how several workers tell theirs as one."""
+"""Metrics for Prometheus: their definitions, the observers that count, and the sum over several workers."""

@@ -1,4 +1,4 @@
-"""Every metric that the service has, as data: what is counted, what the documentation says, what alerts may ask for."""
+"""The definition of every metric, from which the metrics and their documentation are made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_LABELS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 class Kind(StrEnum):
-    """What Prometheus calls it."""
+    """A type of metric, by its name in Prometheus."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 class Workers(StrEnum):
-    """How the figures of several workers become one; counters and histograms are always added up."""
+    """How the gauges of several workers are combined; counters and histograms are always added up."""
 
     ADDED = "livesum"
     LEAST = "livemin"
@@ -33,10 +33,10 @@ class Workers(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric under the name that queries use.
+    """A metric, with the name that queries use.
 
-    ``labels`` has for each label all the values that it can have, and none where the routes make them. None is ever
-    made by a caller: no user, no address, no plan.
+    ``labels`` has all values of each label, or none if they come from the routes. No value comes from a caller: there
+    is no label for a user, an address or a plan.
     """
 
     name: str
@@ -53,12 +53,12 @@ _WAITS_S: Final = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9,
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 UNMATCHED: Final = "unmatched"
-"""The route of requests that no route is for."""
+"""The label of requests without a route."""
 
 REQUESTS: Final = Family(
     "smp_http_requests_total",
     Kind.COUNTER,
-    "Requests answered. The route is its template; `unmatched` is every path that there is no route for.",
+    "Requests answered. The route is a template such as `/v1/plans/{plan}`; `unmatched` is every path without a route.",
     {"method": METHODS, "route": (), "status": ()},
 )
 REQUEST_TIME: Final = Family(
@@ -71,7 +71,7 @@ REQUEST_TIME: Final = Family(
 ACCESS_DECISIONS: Final = Family(
     "smp_access_decisions_total",
     Kind.COUNTER,
-    "Answers to the question whether a user may use a feature.",
+    "Access checks by the reason of their answer.",
     {"reason": tuple(Reason)},
 )
 POOL_SIZE: Final = Family(
@@ -87,17 +87,17 @@ POOL_WAITING: Final = Family("smp_database_pool_waiting", Kind.GAUGE, "Tasks tha
 POOL_WAIT: Final = Family(
     "smp_database_pool_wait_seconds",
     Kind.HISTOGRAM,
-    "Time from asking for a connection to having it, opened or used again.",
+    "Time that a caller waited for a connection, opened or used again.",
     buckets_s=_WAITS_S,
 )
 POOL_TIMEOUTS: Final = Family(
-    "smp_database_pool_timeouts_total", Kind.COUNTER, "Times that no connection came free in time: 503 for the caller."
+    "smp_database_pool_timeouts_total", Kind.COUNTER, "Times that no connection was free in time: 503 for the caller."
 )
 DATABASE_ERRORS: Final = Family(
     "smp_database_errors_total",
     Kind.COUNTER,
-    "What PostgreSQL or the way there refused, by class of SQLSTATE. `constraint` and `conflict` are the everyday"
-    " outcome of races: the database is the guarantee.",
+    "Errors of PostgreSQL or of the connection to it, by class of SQLSTATE. `constraint` and `conflict` are normal when"
+    " requests compete, because the database decides which one succeeds.",
     {
         "kind": (
             "conflict",
@@ -116,36 +116,40 @@ DATABASE_ERRORS: Final = Family(
 REPLICA_READS: Final = Family(
     "smp_replica_reads_total",
     Kind.COUNTER,
-    "Reads for lists and statistics, where there is a replica (`SMP_DATABASE_REPLICA_URL`): `replica` it answered; for"
-    " the others the primary was read, because the replica was away, too far behind, or gave the statement up.",
+    "Reads of lists and statistics if there is a replica (`SMP_DATABASE_REPLICA_URL`). `replica`: the replica answered."
+    " The others went to the primary, because the replica did not answer, was too far behind, or cancelled the read.",
     {"outcome": ("replica", "away", "behind", "conflict")},
 )
 REPLICA_LAG: Final = Family(
     "smp_replica_lag_seconds",
     Kind.GAUGE,
-    "How old the replica's data are at most; `NaN` where that is not known, or there is none.",
+    "The greatest age of the replica's data; `NaN` if it is unknown, or if there is no replica.",
     workers=Workers.NEWEST,
 )
 CONFLICTS: Final = Family(
     "smp_transaction_conflicts_total",
     Kind.COUNTER,
-    "Transactions that the database gave up in favour of another and that are retried: a request's up to twice, the"
-    " sweep's subscription by subscription.",
+    "Transactions that the database cancelled because of another one. They are retried: a request up to twice, a batch"
+    " of the expiry job subscription by subscription.",
 )
 REPLAYS: Final = Family(
-    "smp_idempotent_replays_total", Kind.COUNTER, "Requests that were answered with what their key was answered before."
+    "smp_idempotent_replays_total",
+    Kind.COUNTER,
+    "Requests that got the stored outcome of an earlier request with the same `Idempotency-Key`.",
 )
 LOGINS_THROTTLED: Final = Family(
-    "smp_logins_throttled_total", Kind.COUNTER, "Sign-ins that were turned away after too many failures: 429."
+    "smp_logins_throttled_total", Kind.COUNTER, "Sign-ins that were refused after too many failures: 429."
 )
 PASSWORDS: Final = Family(
     "smp_password_hashes",
     Kind.GAUGE,
-    "Passwords that Argon2 works on, and those that wait for their turn.",
+    "Password hashes that Argon2 computes now, and those that wait.",
     {"state": ("running", "waiting")},
 )
 PASSWORDS_REFUSED: Final = Family(
-    "smp_password_hashes_refused_total", Kind.COUNTER, "Passwords that had no place in the queue: 503 for the caller."
+    "smp_password_hashes_refused_total",
+    Kind.COUNTER,
+    "Password hashes that were refused because the queue was full: 503 for the caller.",
 )
 PAYMENTS: Final = Family(
     "smp_payments_total",
@@ -167,7 +171,7 @@ JOB_TIME: Final = Family(
 JOB_ITEMS: Final = Family(
     "smp_job_items_total",
     Kind.COUNTER,
-    "Things that those runs handled. `expire`: subscriptions `expired` or `cancelled`, and `failed` ones that could not"
+    "Items that those runs handled. `expire`: subscriptions `expired` or `cancelled`, and `failed` ones that could not"
     " be ended. `purge`: deleted rows by kind, `idempotency_keys`, `sessions` and `login_attempts`.",
     {"job_name": (), "kind": ()},
 )
@@ -181,34 +185,34 @@ JOB_SUCCEEDED_AT: Final = Family(
 SWEEP_LAG: Final = Family(
     "smp_sweep_lag_seconds",
     Kind.GAUGE,
-    "How long the oldest subscription that the expiry job has not ended yet has been over; 0 for none. It is read from"
-    " the database, so it covers all processes. No answer depends on it, but events are as late.",
+    "How long the oldest overdue subscription has been over without being ended by the expiry job; 0 for none. It is"
+    " read from the database, so it covers all processes. Answers are right at any lag, but events are late.",
     workers=Workers.NEWEST,
 )
 OVERDUE: Final = Family(
     "smp_subscriptions_overdue",
     Kind.GAUGE,
-    "Subscriptions that are over and not yet written so; counted to 10,000.",
+    "Subscriptions that are over, but not ended by the expiry job yet; counted up to 10,000.",
     workers=Workers.NEWEST,
 )
 SUBSCRIPTIONS: Final = Family(
     "smp_subscriptions",
     Kind.GAUGE,
-    "Subscriptions by their status at this instant (as long as fewer than 10,000 are overdue).",
+    "Subscriptions by their present status (exact while fewer than 10,000 are overdue).",
     {"status": tuple(Status)},
     workers=Workers.NEWEST,
 )
 READY: Final = Family(
     "smp_ready",
     Kind.GAUGE,
-    "1 where what the service needs is up, as `/health/ready` says.",
+    "1 if the check of `/health/ready` succeeds, else 0.",
     {"check": ("database", "migrations")},
     workers=Workers.LEAST,
 )
 BUILD: Final = Family(
     "smp_build_info",
     Kind.GAUGE,
-    "1, with what runs.",
+    "Always 1; the labels have the versions of SMP and Python.",
     {"version": (), "python": ()},
     workers=Workers.GREATEST_EVER,
 )
@@ -244,24 +248,24 @@ FAMILIES: Final = (
 """All metrics of SMP, in the order of the documentation."""
 
 PROCESS_FAMILIES: Final = (
-    Family("process_cpu_seconds_total", Kind.COUNTER, "Processor time, of all workers."),
-    Family("process_resident_memory_bytes", Kind.GAUGE, "Memory, of all workers."),
-    Family("process_virtual_memory_bytes", Kind.GAUGE, "Addresses taken, by all workers."),
-    Family("process_open_fds", Kind.GAUGE, "Open file descriptors, of all workers."),
+    Family("process_cpu_seconds_total", Kind.COUNTER, "Processor time of all workers."),
+    Family("process_resident_memory_bytes", Kind.GAUGE, "Resident memory of all workers."),
+    Family("process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory of all workers."),
+    Family("process_open_fds", Kind.GAUGE, "Open file descriptors of all workers."),
     Family("process_max_fds", Kind.GAUGE, "File descriptors that one worker may have."),
     Family("process_start_time_seconds", Kind.GAUGE, "When the oldest worker started, in Unix time."),
 )
-"""The metrics of processes that the client library has on Linux."""
+"""The metrics of processes that the client library adds on Linux."""
 
 
 def metrics_markdown() -> str:
-    """The list of all metrics, as docs/metrics.md holds it."""
+    """Return the content of docs/metrics.md."""
     return "\n".join(
         [
             "# Metrics",
             "",
             "The metrics at `/metrics`, for all workers of one `smp serve` together. How to read them, alerts,",
-            "dashboard and traces: [observability](observability.md). No label has a value that a caller made: there",
+            "dashboard and traces: [observability](observability.md). No label has a value from a caller: there",
             "is no series for a user, an address or a plan. A histogram has the series `…_bucket` (with `le`),",
             "`…_sum` and `…_count`.",
             "",
@@ -269,7 +273,7 @@ def metrics_markdown() -> str:
             "| --- | --- | --- | --- |",
             *_rows(FAMILIES),
             "",
-            "On Linux also, of the worker processes:",
+            "On Linux, the worker processes also have:",
             "",
             "| metric | type | labels | meaning |",
             "| --- | --- | --- | --- |",

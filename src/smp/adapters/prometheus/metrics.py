@@ -1,4 +1,4 @@
-"""The figures themselves."""
+"""The metrics of a process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Series = TypeVar("Series", Counter, Gauge, Histogram)
 
 
 class Metrics:
-    """Every family once, for this process. What has a closed set of labels is there from the start, at 0."""
+    """All metrics of this process. A series whose labels are known in advance starts at 0."""
 
     media_type: Final = "text/plain; version=0.0.4"
 
@@ -32,19 +32,19 @@ class Metrics:
                     self._families[family.name].labels(*values)
 
     def counter(self, family: Family, *labels: str) -> Counter:
-        """The series of these values of the labels, to be counted up."""
+        """Return the counter with these label values."""
         return _of(Counter, self._families[family.name], labels)
 
     def gauge(self, family: Family, *labels: str) -> Gauge:
-        """The series of these values of the labels, to be set."""
+        """Return the gauge with these label values."""
         return _of(Gauge, self._families[family.name], labels)
 
     def histogram(self, family: Family, *labels: str) -> Histogram:
-        """The series of these values of the labels, to be observed."""
+        """Return the histogram with these label values."""
         return _of(Histogram, self._families[family.name], labels)
 
     def exposition(self) -> bytes:
-        """All figures of this process, or of all workers where they share a folder, in the text format."""
+        """Return all metrics of this process, or of all workers that share a folder, in the text format."""
         folder = shared_folder()
         return generate_latest(self._registry if folder is None else shared_registry(folder))
 

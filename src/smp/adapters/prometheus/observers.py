@@ -28,14 +28,14 @@ _METHODS: Final = frozenset(METHODS)
 
 
 class RequestMetrics:
-    """Counts answers by method, route template and status, and how long they took."""
+    """Counts responses by method, route template and status, and measures their time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:
-        """One answer went out. Methods that no route has are counted together, for their names are the callers'."""
+        """Count a response. Unknown methods share one series, because callers can send any name."""
         series = self._series.get((method, route, status))
         if series is None:
             series = self._first(method if method in _METHODS else "other", route, status)
@@ -43,7 +43,7 @@ class RequestMetrics:
         series[1].observe(elapsed_s)
 
     def _first(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """Looking labels up takes longer than counting; there are as many as routes and statuses, so they are kept."""
+        """Return the series and cache them, because looking up labels takes longer than counting."""
         series = (
             self._metrics.counter(REQUESTS, method, route, str(status)),
             self._metrics.histogram(REQUEST_TIME, method, route),
@@ -52,7 +52,7 @@ class RequestMetrics:
 
 
 class PoolMetrics:
-    """Counts what happens in a pool of connections."""
+    """Counts the events of a connection pool."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -60,26 +60,26 @@ class PoolMetrics:
         self._timeouts = metrics.counter(POOL_TIMEOUTS)
 
     def acquired(self, waited_s: float) -> None:
-        """A connection was given out so long after it was asked for."""
+        """Record how long a caller waited for its connection."""
         self._wait.observe(waited_s)
 
     def exhausted(self) -> None:
-        """None came free in time."""
+        """Count a caller that got no connection in time."""
         self._timeouts.inc()
 
     def failed(self, kind: str) -> None:
-        """A statement, or the opening of a connection, failed in this way."""
+        """Count a failed statement or connection by the kind of its error."""
         self._metrics.counter(DATABASE_ERRORS, kind).inc()
 
 
 class ReplicaMetrics:
-    """Counts reads that may be a little stale, by who answered them."""
+    """Counts reads that may be slightly stale, by their source."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def read(self, outcome: str) -> None:
-        """A read was answered; by the primary unless the outcome says otherwise."""
+        """Count a read from this source."""
         self._metrics.counter(REPLICA_READS, outcome).inc()
 
     def seen(self, lag_s: float | None) -> None:
@@ -93,7 +93,7 @@ class AccessMetrics:
         self._decisions = {reason: metrics.counter(ACCESS_DECISIONS, reason) for reason in Reason}
 
     def __call__(self, decision: AccessDecision) -> None:
-        """One decision was made."""
+        """Count a decision."""
         self._decisions[decision.reason].inc()
 
 
@@ -101,7 +101,7 @@ class JobMetrics:
     """Counts the runs of each job and what they did."""
 
     def __init__(self, metrics: Metrics, jobs: Mapping[str, Mapping[str, int]]) -> None:
-        """Start every series of ``jobs``, the counts of each job by its name: an increase from 0 can be seen then."""
+        """Start every series at 0, so that its first increase is visible; ``jobs`` has the counts of each job."""
         self._metrics = metrics
         for job, counts in jobs.items():
             self._add(job, dict.fromkeys(counts, 0))
@@ -110,14 +110,14 @@ class JobMetrics:
             metrics.gauge(JOB_SUCCEEDED_AT, job)
 
     def succeeded(self, job: str, counts: Mapping[str, int], elapsed_s: float) -> None:
-        """A run ended; things that it could not handle are in its counts."""
+        """Record a run that ended; its counts include the items that failed."""
         self._add(job, counts)
         self._metrics.counter(JOB_RUNS, job, "succeeded").inc()
         self._metrics.histogram(JOB_TIME, job).observe(elapsed_s)
         self._metrics.gauge(JOB_SUCCEEDED_AT, job).set_to_current_time()
 
     def failed(self, job: str, elapsed_s: float) -> None:
-        """A run stopped with an error."""
+        """Record a run that stopped with an error."""
         self._metrics.counter(JOB_RUNS, job, "failed").inc()
         self._metrics.histogram(JOB_TIME, job).observe(elapsed_s)
 

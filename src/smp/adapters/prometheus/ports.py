@@ -1,4 +1,4 @@
-"""Ports that count what goes through them; each passes everything on to another adapter."""
+"""Decorators of ports that count calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from smp.domain.money import Money
 
 
 class InstrumentedUnitOfWorkFactory(UnitOfWorkFactory):
-    """Counts transactions that were given up, and requests that were answered before."""
+    """Counts transactions that the database cancelled, and repeats of requests that took effect."""
 
     def __init__(self, units_of_work: UnitOfWorkFactory, metrics: Metrics) -> None:
         self._units_of_work = units_of_work
@@ -38,7 +38,7 @@ class InstrumentedUnitOfWorkFactory(UnitOfWorkFactory):
 
     @asynccontextmanager
     async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[UnitOfWork]:
-        """A transaction. Raises as the port says."""
+        """Open a transaction. Raises as the port does."""
         try:
             async with self._units_of_work(key) as work:
                 yield work
@@ -55,44 +55,44 @@ class InstrumentedLoginThrottle(LoginThrottle):
 
     def __init__(self, throttle: LoginThrottle, metrics: Metrics) -> None:
         self._throttle = throttle
-        self._turned_away = metrics.counter(LOGINS_THROTTLED)
+        self._throttled = metrics.counter(LOGINS_THROTTLED)
 
     async def attempt(self, account: str, source: str, now: datetime) -> None:
         """Count an attempt on the account from the source. Raises TooManyAttempts."""
         try:
             await self._throttle.attempt(account, source, now)
         except TooManyAttempts:
-            self._turned_away.inc()
+            self._throttled.inc()
             raise
 
     async def succeeded(self, account: str, source: str) -> None:
-        """The password was right."""
+        """Record that the password was right."""
         await self._throttle.succeeded(account, source)
 
     async def cancel(self, account: str, source: str) -> None:
-        """The attempt was not judged after all."""
+        """Withdraw an attempt whose password was not checked."""
         await self._throttle.cancel(account, source)
 
 
 class InstrumentedPasswordHasher(PasswordHasher):
-    """Counts passwords that find the queue full."""
+    """Counts passwords that are refused because the queue is full."""
 
     def __init__(self, hasher: PasswordHasher, metrics: Metrics) -> None:
         self._hasher = hasher
         self._refused = metrics.counter(PASSWORDS_REFUSED)
 
     async def hash(self, password: str) -> str:
-        """A salted hash to keep. Raises Busy."""
+        """Return a salted hash of the password. Raises Overloaded."""
         with self._counting():
             return await self._hasher.hash(password)
 
     async def verify(self, password_hash: str | None, password: str) -> Verification:
-        """Whether the password made this hash. Raises Busy."""
+        """Return whether the password matches the hash. Raises Overloaded."""
         with self._counting():
             return await self._hasher.verify(password_hash, password)
 
     async def digest(self, secret: str, salt: bytes) -> bytes:
-        """A slow digest of a secret. Raises Busy."""
+        """Return a slow digest of the secret. Raises Overloaded."""
         with self._counting():
             return await self._hasher.digest(secret, salt)
 
@@ -106,7 +106,7 @@ class InstrumentedPasswordHasher(PasswordHasher):
 
 
 class InstrumentedPaymentGateway(PaymentGateway):
-    """Counts charges by what became of them."""
+    """Counts charges by their outcome."""
 
     def __init__(self, payments: PaymentGateway, metrics: Metrics) -> None:
         self._payments = payments
@@ -119,7 +119,7 @@ class InstrumentedPaymentGateway(PaymentGateway):
         }
 
     async def charge(self, amount: Money, method: str | None, payer: UUID, actor: Actor, reference: str) -> None:
-        """Take the amount. Raises as the port says."""
+        """Charge the amount. Raises as the port does."""
         try:
             await self._payments.charge(amount, method, payer, actor, reference)
         except tuple(self._refusals) as refusal:

@@ -1,6 +1,6 @@
-"""Several worker processes, one answer: their figures lie in a folder that they share, one file a process.
+"""The metrics of several worker processes as one: each process writes its own file into a shared folder.
 
-The client library decides at its import, by an environment variable that names the folder, whether it writes there.
+The client library reads the name of the folder from an environment variable, once, when it is imported.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from prometheus_client.registry import Collector
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
-_OF_ANY_ONE: Final = {"process_max_fds": min, "process_start_time_seconds": min}
-"""What is not added up over the workers."""
+_COMBINED_BY: Final = {"process_max_fds": min, "process_start_time_seconds": min}
+"""The functions for metrics that are not added up over the workers."""
 
 
 def shared_folder() -> Path | None:
-    """Where this process's figures lie with those of others; ``None`` where they are in its memory."""
+    """Return the folder that this process shares with others; ``None`` if its metrics are in memory."""
     named = os.environ.get(FOLDER_VARIABLE)
     return None if named is None else Path(named)
 
 
 def shared_registry(folder: Path) -> CollectorRegistry:
-    """The figures of all processes that write into ``folder``.
+    """Return the metrics of all processes that write into ``folder``.
 
-    What a dead one has counted stays counted; what it had at hand (connections, queues) is gone with it.
+    The counters of a process that has ended are kept; its gauges (connections, queues) are removed.
     """
     registry = CollectorRegistry()
-    registry.register(_Living(folder))
+    registry.register(_EndedProcessCleanup(folder))
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
     ProcessMetrics(registry, lambda: [pid for pid in _processes(folder) if _is_alive(pid)])
     return registry
 
 
 class ProcessMetrics(Collector):
-    """Processor time, memory and file descriptors of processes, added up; nothing where there is no ``/proc``."""
+    """Processor time, memory and file descriptors of processes, added up; empty on systems without ``/proc``."""
 
     def __init__(
         self, registry: CollectorRegistry, pids: Callable[[], Iterable[int | str]] = lambda: ("self",)
@@ -48,24 +48,24 @@ class ProcessMetrics(Collector):
         registry.register(self)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry need not look at processes to know that the names are free."""
+        """Return nothing, so that registration does not read the processes."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """One figure of each kind; a process that ends during this is left out."""
+        """Return one value of each metric; a process that ends at the same time is left out."""
         found: dict[str, list[Metric]] = {}
         for pid in self._pids():
             for metric in _of_process(pid):
                 found.setdefault(metric.name, []).append(metric)
         for name, metrics in found.items():
             (sample,) = metrics[0].samples
-            together = _OF_ANY_ONE.get(name, sum)([each.samples[0].value for each in metrics])
+            combined = _COMBINED_BY.get(name, sum)([each.samples[0].value for each in metrics])
             one = Metric(name, metrics[0].documentation, metrics[0].type)
-            one.add_sample(sample.name, sample.labels, together)
+            one.add_sample(sample.name, sample.labels, combined)
             yield one
 
 
-class _Living(Collector):
+class _EndedProcessCleanup(Collector):
     """A collector without metrics that removes ended processes before the others are collected."""
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ def _of_process(pid: int | str) -> Iterable[Metric]:
 
 
 def _processes(folder: Path) -> Sequence[int]:
-    """Those that have written; a file is called ``counter_123.db`` or ``gauge_livesum_123.db``."""
+    """Return the processes that have files, such as ``counter_123.db`` or ``gauge_livesum_123.db``."""
     return sorted({int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")})
 
 

@@ -1,1 +1,1 @@
-"""The demonstration: a believable set of data, told through the domain's own verbs at past instants."""
+"""Demo data: realistic plans, users and subscriptions, made by the domain's methods at past instants."""

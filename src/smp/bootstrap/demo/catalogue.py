@@ -1,4 +1,4 @@
-"""The plans of the demonstration, with their history."""
+"""The plans of the demo, with their history."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from smp.domain.period import Period
 from smp.domain.plan.plan import Plan, PlanRevision, Terms
 
 HISTORY: Final = timedelta(days=730)
-"""How far back the demonstration's data reach."""
+"""How far back the demo data reach."""
 
 CODE_PREFIX: Final = "demo-"
-"""All of its plans begin so, which keeps them apart from one's own."""
+"""The prefix of the demo plans' codes, so that they are not mistaken for real ones."""
 
 LANDMARK: Final = "demo-pro"
-"""The plan by which a demonstration is known to be there."""
+"""The plan whose presence shows that the demo data are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A plan with its history, how popular it is, and when it was closed, if it was.
+    """A plan with its history, its popularity, and the instant when it was archived, if it was.
 
-    ``steps`` are the plan as it was made and after each change since, each with the events of that step alone.
+    ``steps`` are the plan after its creation and after each change, each with the events of that step only.
     """
 
     steps: tuple[Plan, ...]
@@ -37,7 +37,7 @@ class Offer:
 
     @property
     def plan(self) -> Plan:
-        """The plan as it now is."""
+        """The plan as it is now."""
         return self.steps[-1]
 
     @property
@@ -46,11 +46,11 @@ class Offer:
         return tuple({step.revision.number: step.revision for step in self.steps}.values())
 
     def revision_at(self, at: datetime) -> PlanRevision:
-        """The terms that a subscriber of that instant got."""
+        """Return the revision that a subscription begun at that instant got."""
         return [revision for revision in self.revisions if revision.created_at <= at][-1]
 
     def is_open_at(self, at: datetime) -> bool:
-        """Whether one could subscribe then."""
+        """Return whether users could subscribe at that instant."""
         return self.closed_at is None or at < self.closed_at
 
 
@@ -65,18 +65,20 @@ class _Draft:
     closed_days_ago: int | None = None
 
 
-def catalogue(now: datetime, dice: SeededRandom) -> tuple[Offer, ...]:
-    """All plans, made two years and a day before ``now`` and changed since."""
-    return tuple(_offer(draft, now, dice) for draft in _DRAFTS)
+def catalogue(now: datetime, random: SeededRandom) -> tuple[Offer, ...]:
+    """Return all plans, created two years and a day before ``now`` and changed since."""
+    return tuple(_offer(draft, now, random) for draft in _DRAFTS)
 
 
-def _offer(draft: _Draft, now: datetime, dice: SeededRandom) -> Offer:
+def _offer(draft: _Draft, now: datetime, random: SeededRandom) -> Offer:
     def metadata_at(at: datetime) -> EventMetadata:
-        return EventMetadata(at, SYSTEM, dice.id_at(at))
+        return EventMetadata(at, SYSTEM, random.id_at(at))
 
-    made_at = now - HISTORY - timedelta(days=1)
-    plan_id = dice.id_at(made_at)
-    steps = [Plan.create(plan_id, draft.code, draft.name, draft.description, draft.terms[0][1], metadata_at(made_at))]
+    created_at = now - HISTORY - timedelta(days=1)
+    plan_id = random.id_at(created_at)
+    steps = [
+        Plan.create(plan_id, draft.code, draft.name, draft.description, draft.terms[0][1], metadata_at(created_at))
+    ]
     for days_ago, terms in draft.terms[1:]:
         metadata = metadata_at(now - timedelta(days=days_ago))
         before = replace(steps[-1], events=())

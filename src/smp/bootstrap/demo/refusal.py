@@ -1,4 +1,4 @@
-"""Where the demonstration is not made."""
+"""The refusal of demo data in production."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from smp.bootstrap.settings import Settings
 
 
 class DemoRefused(Exception):
-    """The demonstration's data do not belong here; the message says why."""
+    """An error: demo data do not belong into this database; the message says why."""
 
 
 def refuse_in_production(settings: Settings) -> None:
-    """Let only development pass: the demonstration's password is known to everybody. Raises DemoRefused."""
+    """Refuse to load demo data in production, because their password is public. Raises DemoRefused."""
     if settings.is_production:
         raise DemoRefused(
-            "smp demo makes accounts with a password that everybody knows, so not with SMP_ENV=production;"
-            " use a database of its own for it"
+            "smp demo is refused with SMP_ENV=production, because it creates accounts with a public password;"
+            " use it with a separate database"
         )

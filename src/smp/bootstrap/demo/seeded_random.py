@@ -1,4 +1,4 @@
-"""Random choices that depend on the seed only, so that two demonstrations of one instant are equal."""
+"""Random choices that depend on the seed only, so that two demos of one instant are equal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Choice = TypeVar("Choice")
 
 
 class SeededRandom(Random):
-    """Random values of the kinds that the demonstration needs; the seed alone determines their sequence."""
+    """Random values of the kinds that the demo needs; the seed alone determines their sequence."""
 
     def chance(self, percent: float) -> bool:
         """Return true in this percentage of calls."""

@@ -1,11 +1,11 @@
-"""The names of the demonstration's users."""
+"""The names of the demo users."""
 
 from __future__ import annotations
 
 from typing import Final
 
 DOMAIN: Final = "demo.example"
-"""No mail can go there (RFC 2606, section 2)."""
+"""A reserved domain, to which no mail can be sent (RFC 2606, section 2)."""
 
 _FIRST: Final = (
     "ada", "alan", "amira", "anna", "anton", "bella", "boris", "carla", "chen", "clara", "david", "dora", "elena",
@@ -21,14 +21,14 @@ _LAST: Final = (
     "varga", "wagner", "weber", "yilmaz", "zhang",
 )  # fmt: skip
 
-# No common divisor with the number of last names: every pair comes up before any comes twice.
+# It has no common divisor with the number of last names, so every pair is used before one is repeated.
 _STEP: Final = 17
 
 
 def email_of(number: int) -> str:
-    """The address of the user with this number, from 0 on; no two are alike."""
+    """Return the unique email address of the user with this number, from 0 on."""
     round_, index = divmod(number, len(_FIRST) * len(_LAST))
-    turn, first = divmod(index, len(_FIRST))
-    last = (first * _STEP + turn) % len(_LAST)
+    block, first = divmod(index, len(_FIRST))
+    last = (first * _STEP + block) % len(_LAST)
     suffix = "" if round_ == 0 else str(round_ + 1)
     return f"{_FIRST[first]}.{_LAST[last]}{suffix}@{DOMAIN}"
