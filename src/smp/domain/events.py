@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from uuid import UUID
 
 
@@ -40,6 +41,11 @@ class SubjectType(StrEnum):
     TEST_CLOCK = "test_clock"
 
 
+@cache
+def _subject_type(type_: StrEnum) -> SubjectType:
+    return SubjectType(type_.partition(".")[0])
+
+
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
     """An immutable record of one state change.
@@ -63,7 +69,7 @@ class DomainEvent:
     @property
     def subject_type(self) -> SubjectType:
         """The kind of resource that the event is about."""
-        return SubjectType(self.type.partition(".")[0])
+        return _subject_type(self.type)
 
 
 @dataclass(frozen=True, slots=True)

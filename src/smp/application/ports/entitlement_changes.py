@@ -11,8 +11,6 @@ from uuid import UUID
 from smp.domain.events import DomainEvent, SubjectType
 from smp.domain.user.user import UserEventType
 
-_OF_A_USER: Final = frozenset({SubjectType.SUBSCRIPTION, SubjectType.USER, SubjectType.SESSION})
-
 
 @dataclass(frozen=True, slots=True)
 class EntitlementChange:
@@ -29,16 +27,17 @@ class EntitlementChange:
     @classmethod
     def of(cls, events: Collection[DomainEvent]) -> EntitlementChange:
         """Return the change that these events record. A registration changes no answer that was given before."""
+        user_ids: set[UUID] = set()
+        others: list[DomainEvent] = []
+        for event in events:
+            if event.user_id is None:
+                others.append(event)
+            elif event.type is not UserEventType.REGISTERED:
+                user_ids.add(event.user_id)
         return cls(
-            user_ids=frozenset(
-                event.user_id
-                for event in events
-                if event.user_id is not None
-                and event.type is not UserEventType.REGISTERED
-                and event.subject_type in _OF_A_USER
-            ),
-            api_key_ids=frozenset(event.subject_id for event in events if event.subject_type is SubjectType.API_KEY),
-            everyone=any(event.subject_type is SubjectType.TEST_CLOCK for event in events),
+            user_ids=frozenset(user_ids),
+            api_key_ids=frozenset(event.subject_id for event in others if event.subject_type is SubjectType.API_KEY),
+            everyone=any(event.subject_type is SubjectType.TEST_CLOCK for event in others),
         )
 
     def __bool__(self) -> bool:

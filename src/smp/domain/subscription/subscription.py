@@ -208,7 +208,7 @@ class Subscription:
         if transition is None or end is None:
             return self
         facts = self._facts(transition.target)
-        facts["ended_at"] = _text(end)
+        facts["ended_at"] = facts["ends_at"] if end == self.ends_at else _text(end)
         event = DomainEvent(
             id=metadata.event_id,
             type=transition.event,
