@@ -33,7 +33,7 @@ def shared_registry(folder: Path) -> CollectorRegistry:
     """
     registry = CollectorRegistry()
     registry.register(_EndedProcessCleanup(folder))
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    _WrittenFiles(registry, path=str(folder))  # type: ignore[no-untyped-call]
     ProcessMetrics(registry, lambda: [pid for pid in _processes(folder) if _is_alive(pid)])
     return registry
 
@@ -65,6 +65,14 @@ class ProcessMetrics(Collector):
             yield one
 
 
+class _WrittenFiles(MultiProcessCollector):
+    """A collector of all files but those that a worker has created and not written yet, which have no header."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in Path(self._path).glob("*.db") if _size(file) > 0]
+        return self.merge(files)  # type: ignore[no-any-return, no-untyped-call]
+
+
 class _EndedProcessCleanup(Collector):
     """A collector without metrics that removes ended processes before the others are collected."""
 
@@ -88,6 +96,13 @@ def _of_process(pid: int | str) -> Iterable[Metric]:
 def _processes(folder: Path) -> Sequence[int]:
     """Return the processes that have files, such as ``counter_123.db`` or ``gauge_livesum_123.db``."""
     return sorted({int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")})
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _is_alive(pid: int) -> bool:
