@@ -24,7 +24,8 @@ from smp.application.authorization import PERMISSIONS
 from smp.application.commands.set_test_clock import SetTestClockHandler
 from smp.application.jobs import outcome
 from smp.application.ports.api_key_repository import ApiKeyRepository
-from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.clock import Clock
+from smp.application.ports.clock_repository import ClockRepository
 from smp.application.ports.event_log import EventLog
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -38,7 +39,7 @@ from smp.bootstrap.memory import memory_http_provider, memory_provider
 from smp.bootstrap.settings import Settings, load_settings
 from tests.support.builders import NOW
 
-NOT_IN_THE_CONTAINER = {UnitOfWork, ApiKeyRepository, EventLog, UseCaseTracer}
+NOT_IN_THE_CONTAINER = {UnitOfWork, ApiKeyRepository, ClockRepository, EventLog, UseCaseTracer}
 """Ports that a unit of work gives out, and the one that only a process with traces has."""
 
 
@@ -129,15 +130,9 @@ async def test_every_port_has_an_adapter(port: type[Any]) -> None:
 
 
 async def test_the_clock_cannot_be_set_unless_the_settings_allow_it() -> None:
-    for part in (interface_of(SetTestClockHandler), interface_of(GetTestClockHandler), SettableClock):
+    for part in (interface_of(SetTestClockHandler), interface_of(GetTestClockHandler)):
         with pytest.raises(DishkaError):
             await get(build_container(settings()), part)
-
-
-async def test_the_clock_that_is_set_is_the_clock_that_is_read() -> None:
-    container = build_container(settings(SMP_TEST_CLOCK="1"))
-    assert await container.get(Clock) is await container.get(SettableClock)
-    await container.close()
 
 
 @pytest.mark.parametrize("test_clock", ["0", "1"])
@@ -157,8 +152,7 @@ async def test_closing_the_container_ends_its_tasks_and_threads() -> None:
     """A thread that is left would cause a warning, and warnings are errors."""
     container = build_container(settings())
     for port in ports():
-        if port is not SettableClock:
-            await container.get(port)
+        await container.get(port)
     before = asyncio.all_tasks()
     await container.close()
     assert asyncio.all_tasks() <= before
@@ -183,7 +177,8 @@ def test_a_replacement_for_a_port_without_an_adapter_is_an_error() -> None:
 
 @pytest.mark.parametrize("test_clock", [False, True])
 async def test_the_whole_service_runs_on_memory_without_a_database(*, test_clock: bool) -> None:
-    on_memory = memory_provider(MemoryStore(), MemoryClock(NOW), test_clock=test_clock)
+    store = MemoryStore()
+    on_memory = memory_provider(store, MemoryClock(store, NOW))
     chosen = settings(SMP_TEST_CLOCK=str(int(test_clock)), SMP_SWEEP_INTERVAL_S="0")
     container = build_container(chosen, HttpProvider(), on_memory, memory_http_provider())
     assert await (await container.get(Clock)).now() == NOW

@@ -34,7 +34,7 @@ async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCas
     start = await storage.clock.now()
     for user in users[:3]:
         await use_cases(StartTrial(user.id, "pro"), caller_of(user))
-    await storage.clock.set(start + DAY)
+    await storage.set_clock(start + DAY)
     await use_cases(ActivateSubscription(users[0].id, "pro"), caller_of(users[0]))
     await use_cases(CancelSubscription(users[1].id, CancelAt.PERIOD_END), caller_of(users[1]))
     await use_cases(UpdatePlan("pro", PlanPatch(name="Gold", amount=1)), ADMIN_CALLER)
@@ -43,7 +43,7 @@ async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCas
     await use_cases(ActivateSubscription(users[4].id, "pro"), caller_of(users[4]))
     await use_cases(RenewSubscription(users[4].id), caller_of(users[4]))
     await assert_sound(storage)
-    await storage.clock.set(start + 20 * DAY)
+    await storage.set_clock(start + 20 * DAY)
     await assert_sound(storage)
     swept = await use_cases(ExpireDueSubscriptions(), OPERATOR)
     assert (swept.expired, swept.cancelled) == (1, 1)

@@ -36,7 +36,7 @@ async def storage(pool: PostgresPool) -> Storage:
     trials = [a_trial(user, PRO) for user in users]
     trials[::3] = [trial.cancel_at_period_end(some_metadata(NOW)) for trial in trials[::3]]
     await PostgresBulkLoader(pool).load(users, trials)
-    await storage.clock.set(LATER)
+    await storage.set_clock(LATER)
     return storage
 
 

@@ -20,12 +20,13 @@ from smp.application.execution import Handler
 from smp.application.expiry import ExpiryOutcome
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.outcomes import UserOutcome
-from smp.application.ports.clock import SettableClock
 from smp.application.ports.password_hasher import PasswordHasher
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.bootstrap.container import build_container
 from smp.bootstrap.http import HttpProvider, build_app
 from smp.bootstrap.settings import load_settings
 from tests.support.hashing import InstantHasher
+from tests.support.storage import set_clock
 
 PASSWORD: Final = "correct horse battery staple"
 ADMIN: Final = "admin@example.com"
@@ -73,7 +74,7 @@ class Platform:
 
     async def set_clock(self, now: datetime) -> None:
         """Move the platform's clock; nothing is swept."""
-        await (await self.container.get(SettableClock)).set(now)
+        await set_clock(await self.container.get(UnitOfWorkFactory), now)
 
     async def sweep(self) -> None:
         """What `smp expire` does."""

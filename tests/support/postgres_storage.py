@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smp.adapters.memory.clock import MemoryClock
+from smp.adapters.memory.store import MemoryStore
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
@@ -56,7 +57,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         statistics=PostgresStatisticsReader(lists),
         api_keys=PostgresApiKeyReader(pool),
         throttle=PostgresLoginThrottle(pool),
-        clock=PostgresTestClock(pool, MemoryClock(NOW)),
+        clock=PostgresTestClock(pool, MemoryClock(MemoryStore(), NOW)),
         retention_cleanup=PostgresRetentionCleanup(pool),
         integrity=PostgresIntegrityChecker(pool),
         break_next_commit=break_next_commit,

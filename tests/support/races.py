@@ -206,7 +206,7 @@ async def every_end_once(storage: Storage) -> None:
     await storage.keep(plan, *users)
     for trial in trials:
         await storage.keep_trial(trial)
-    await storage.clock.set(start + 14 * DAY)
+    await storage.set_clock(start + 14 * DAY)
     cases = UseCases.over(storage)
     results = await all_at_once(*(cases(ExpireDueSubscriptions(), OPERATOR) for _ in range(4)))
     assert [result for result in results if isinstance(result, Exception)] == []
@@ -224,7 +224,7 @@ async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
     trial = a_trial(ann, plan, start)
     await storage.keep(ann, plan)
     await storage.keep_trial(trial)
-    await storage.clock.set(start + 20 * DAY)
+    await storage.set_clock(start + 20 * DAY)
     cases = UseCases.over(storage)
     activation = ActivateSubscription(ann.id, "pro")
     results = await all_at_once(

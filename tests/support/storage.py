@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from smp.adapters.memory.access_reader import MemoryAccessReader
 from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
@@ -22,7 +23,7 @@ from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.errors import StorageUnavailable
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
-from smp.application.ports.clock import SettableClock
+from smp.application.ports.clock import Clock
 from smp.application.ports.entitlement_changes import EntitlementChange, EntitlementChanges
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
@@ -73,7 +74,7 @@ class Storage:
     statistics: StatisticsReader
     api_keys: ApiKeyReader
     throttle: LoginThrottle
-    clock: SettableClock
+    clock: Clock
     retention_cleanup: RetentionCleanup
     integrity: IntegrityChecker
     break_next_commit: Callable[[], Awaitable[None]]
@@ -87,12 +88,23 @@ class Storage:
                 await add(work, thing)
             await work.commit()
 
+    async def set_clock(self, now: datetime) -> None:
+        """Set the clock without an event, as if time had passed."""
+        await set_clock(self.unit_of_work, now)
+
     async def keep_trial(self, trial: Subscription) -> None:
         """Add the trial as a use case does: with its place in the ledger."""
         async with self.unit_of_work() as work:
             await work.subscriptions.claim_trial(trial, once_per_user=False)
             await work.subscriptions.add(trial)
             await work.commit()
+
+
+async def set_clock(unit_of_work: UnitOfWorkFactory, now: datetime) -> None:
+    """Set the test clock without an event."""
+    async with unit_of_work() as work:
+        await work.test_clock.set(now, await work.test_clock.get_for_update())
+        await work.commit()
 
 
 async def add(work: UnitOfWork, thing: Thing) -> None:
@@ -132,7 +144,7 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         statistics=MemoryStatisticsReader(store),
         api_keys=MemoryApiKeyReader(store),
         throttle=MemoryLoginThrottle(store),
-        clock=MemoryClock(NOW),
+        clock=MemoryClock(store, NOW),
         retention_cleanup=MemoryRetentionCleanup(store),
         integrity=MemoryIntegrityChecker(store),
         break_next_commit=break_next_commit,

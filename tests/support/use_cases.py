@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from dishka import AnyOf, AsyncContainer, Provider, Scope
@@ -15,7 +16,7 @@ from smp.application.caller import Caller
 from smp.application.commands.start_trial import TrialScope
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
-from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.clock import Clock
 from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
@@ -78,7 +79,7 @@ class UseCases:
             (IntegrityChecker, storage.integrity),
             (LoginThrottle, storage.throttle),
             (RetentionCleanup, storage.retention_cleanup),
-            (AnyOf[SettableClock, Clock], storage.clock),
+            (Clock, storage.clock),
             (AnyOf[Argon2PasswordHasher, PasswordHasher], hasher or HASHER),
             (PaymentGateway, payments or SimulatedPayments()),
             (ErrorReporter, failures),
@@ -88,9 +89,13 @@ class UseCases:
         return cls(storage, failures, build_container(settings, overrides))
 
     @property
-    def clock(self) -> SettableClock:
+    def clock(self) -> Clock:
         """The clock of the storage."""
         return self.storage.clock
+
+    async def set_clock(self, now: datetime) -> None:
+        """Set the clock of the storage, as if time had passed."""
+        await self.storage.set_clock(now)
 
     async def __call__(self, command: object, caller: Caller) -> Any:  # noqa: ANN401 - each use case has its own result
         """Run the use case of this command or query for the caller."""

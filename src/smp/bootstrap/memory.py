@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dishka import AnyOf, Provider, Scope
+from dishka import Provider, Scope
 
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.memory.access_reader import MemoryAccessReader
@@ -22,7 +22,7 @@ from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
-from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.clock import Clock
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.plan_reader import PlanReader
@@ -36,11 +36,8 @@ from smp.application.ports.user_reader import UserReader
 from smp.bootstrap.metrics import Sampler
 
 
-def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: bool = False) -> Provider:
-    """Return a provider for ``build_container`` that stores everything in ``store`` and uses ``clock``.
-
-    With ``test_clock``, administrators may set the clock, as in a process whose settings allow it.
-    """
+def memory_provider(store: MemoryStore, clock: Clock) -> Provider:
+    """Return a provider for ``build_container`` that stores everything in ``store`` and uses ``clock``."""
     provider = Provider(scope=Scope.APP)
     provider.provide(lambda: store, provides=MemoryStore)
     for adapter, port in (
@@ -58,7 +55,7 @@ def memory_provider(store: MemoryStore, clock: SettableClock, *, test_clock: boo
         (MemoryRetentionCleanup, RetentionCleanup),
     ):
         provider.provide(adapter, provides=port, override=True)
-    provider.provide(lambda: clock, provides=AnyOf[SettableClock, Clock] if test_clock else Clock, override=True)
+    provider.provide(lambda: clock, provides=Clock, override=True)
     return provider
 
 

@@ -46,7 +46,7 @@ from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.jobs.purge_expired import PurgeExpiredHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.backoff import Backoff
-from smp.application.ports.clock import Clock, SettableClock
+from smp.application.ports.clock import Clock
 from smp.application.ports.common_passwords import CommonPasswords
 from smp.application.ports.entitlement_changes import EntitlementChanges, IgnoredEntitlementChanges
 from smp.application.ports.error_reporter import ErrorReporter
@@ -152,7 +152,7 @@ class TestClockProvider(Provider):
             self.provide(handler, provides=interface_of(handler))
 
     @provide
-    def clock(self, pool: PostgresPool) -> AnyOf[SettableClock, Clock]:
+    def clock(self, pool: PostgresPool) -> Clock:
         """The real clock until it is set."""
         return PostgresTestClock(pool, SystemClock())
 

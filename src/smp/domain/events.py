@@ -46,6 +46,11 @@ def _subject_type(type_: StrEnum) -> SubjectType:
     return SubjectType(type_.partition(".")[0])
 
 
+def instant_text(instant: datetime | None) -> str | None:
+    """Return the form of an instant in the data of events: RFC 3339 with ``Z``, to the microsecond if there are any."""
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
     """An immutable record of one state change.

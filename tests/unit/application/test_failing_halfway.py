@@ -129,7 +129,7 @@ async def test_nothing_is_charged_for_a_period_that_cannot_be(
     """The calendar ends with the year 9999; money is asked for when all else is done."""
     user, plan = a_user(), a_plan(terms=some_terms(period="P100Y"))
     await storage.keep(user, plan)
-    await use_cases.clock.set(datetime(9850, 1, 1, tzinfo=UTC))
+    await use_cases.set_clock(datetime(9850, 1, 1, tzinfo=UTC))
     await use_cases(ActivateSubscription(user.id, plan.code), caller_of(user))
     assert len(payments.charges) == 1
     with refused(store, IllegalTransition):

@@ -73,9 +73,9 @@ async def test_the_current_subscription(use_cases: UseCases, storage: Storage, s
     with refused(store, UserNotFound):
         await use_cases(GetCurrentSubscription(IDS.new()), OPERATOR)
     await start(use_cases, ann)
-    await use_cases.clock.set(TRIAL_END - TICK)
+    await use_cases.set_clock(TRIAL_END - TICK)
     assert (await use_cases(GetCurrentSubscription(ann.id), OPERATOR)).status is Status.TRIAL
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     with refused(store, NoLiveSubscription):
         await use_cases(GetCurrentSubscription(ann.id), OPERATOR)
 
@@ -107,7 +107,7 @@ async def test_the_history(store: MemoryStore, use_cases: UseCases, ann: User) -
     with refused(store, UserNotFound):
         await use_cases(ListSubscriptionHistory(IDS.new()), OPERATOR)
     await start(use_cases, ann)
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     await use_cases(ActivateSubscription(ann.id, "pro"), caller_of(ann))
     page = await use_cases(ListSubscriptionHistory(ann.id), OPERATOR)
     assert [view.status for view in page.items] == [Status.ACTIVE, Status.EXPIRED]
@@ -168,9 +168,9 @@ async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User,
     await start(use_cases, ann)
     await use_cases(CancelSubscription(ann.id, at), caller_of(ann))
     if at is CancelAt.PERIOD_END:
-        await use_cases.clock.set(TRIAL_END - TICK)
+        await use_cases.set_clock(TRIAL_END - TICK)
         assert (await use_cases(CheckAccess(ann.id, "export"), OPERATOR)).allowed
-        await use_cases.clock.set(TRIAL_END)
+        await use_cases.set_clock(TRIAL_END)
     decision = await use_cases(CheckAccess(ann.id, "export"), OPERATOR)
     assert decision == AccessDecision(False, None, reason, Status.CANCELLED, "pro", None)  # noqa: FBT003
     assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
@@ -181,11 +181,11 @@ async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User,
 async def test_access_ends_with_time(use_cases: UseCases, ann: User) -> None:
     """At the end exactly, though no sweep came by; all features go at once."""
     await start(use_cases, ann)
-    await use_cases.clock.set(TRIAL_END - TICK)
+    await use_cases.set_clock(TRIAL_END - TICK)
     assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
         ann.id, Status.TRIAL, "pro", TERMS.features, TRIAL_END
     )
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     decision = await use_cases(CheckAccess(ann.id, "export"), OPERATOR)
     assert (decision.allowed, decision.reason) == (False, Reason.SUBSCRIPTION_EXPIRED)
     assert (await use_cases(ListAccess(ann.id), OPERATOR)).status is Status.EXPIRED
@@ -196,7 +196,7 @@ async def test_the_admins_list(storage: Storage, use_cases: UseCases, ann: User)
     await start(use_cases, ann)
     bob, life = a_user("bob@example.com"), a_plan("life", some_terms(period=None))
     await storage.keep(bob, life, an_active(bob, life))
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     live = SubscriptionFilter(frozenset({Status.TRIAL, Status.ACTIVE}))
     assert [view.user_id for view in (await use_cases(ListSubscriptions(live), OPERATOR)).items] == [bob.id]
     every = await use_cases(ListSubscriptions(), OPERATOR)
@@ -234,7 +234,7 @@ async def test_statistics(storage: Storage, use_cases: UseCases) -> None:
     ann = a_user()
     await storage.keep(ann)
     await use_cases(StartTrial(ann.id, "monthly"), caller_of(ann))
-    await use_cases.clock.set(NOW + DAY / 2)
+    await use_cases.set_clock(NOW + DAY / 2)
     view = await use_cases(GetStatistics(), OPERATOR)
     assert (view.as_of, view.users) == (NOW + DAY / 2, 9)
     assert dict(view.subscriptions) == {Status.TRIAL: 1, Status.ACTIVE: 8, Status.EXPIRED: 0, Status.CANCELLED: 0}

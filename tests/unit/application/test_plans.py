@@ -91,7 +91,7 @@ async def test_texts_change_in_place(store: MemoryStore, storage: Storage, use_c
     """One event, no revision; what is not named stays."""
     plan = a_plan()
     await storage.keep(plan)
-    await use_cases.clock.set(LATER)
+    await use_cases.set_clock(LATER)
     outcome = await use_cases(UpdatePlan("pro", PlanPatch(name="Gold")), ADMIN_CALLER)
     assert outcome.plan == replace(PlanView.of(plan), name="Gold", version=2)
     assert not outcome.created
@@ -103,7 +103,7 @@ async def test_texts_change_in_place(store: MemoryStore, storage: Storage, use_c
 async def test_terms_change_by_a_new_revision(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """Each member apart; the old revision stays."""
     await storage.keep(a_plan("pro", some_terms(export=True, seats=5)))
-    await use_cases.clock.set(LATER)
+    await use_cases.set_clock(LATER)
     patches = [
         PlanPatch(amount=2990),
         PlanPatch(currency="EUR"),

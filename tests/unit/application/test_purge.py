@@ -24,7 +24,7 @@ async def test_rows_are_deleted_once_their_retention_is_over(
         await work.commit(an_outcome())
     await storage.throttle.attempt("ann", "1.2.3.4", NOW)
     assert await use_cases(PurgeExpired(), OPERATOR) == PurgedRows()
-    await use_cases.clock.set(LATER)
+    await use_cases.set_clock(LATER)
     purged = await use_cases(PurgeExpired(), OPERATOR)
     assert purged == PurgedRows(idempotency_keys=1, sessions=1, login_attempts=2)
     assert (store.state.sessions, store.state.outcomes, store.state.attempts) == ({}, {}, {})
@@ -37,5 +37,5 @@ async def test_a_run_goes_on_until_nothing_is_left(
     monkeypatch.setattr(purge_expired, "BATCH_SIZE", 2)
     for number in range(7):
         await storage.throttle.attempt(f"user-{number}", f"1.2.3.{number}", NOW)
-    await use_cases.clock.set(LATER)
+    await use_cases.set_clock(LATER)
     assert (await use_cases(PurgeExpired(), OPERATOR)).login_attempts == 14

@@ -133,7 +133,7 @@ async def test_after_ten_wrong_passwords_the_account_waits(store: MemoryStore, s
         await cases(LogIn("Ann@example.com", PASSWORD, "yet another source"), ANONYMOUS)
     assert caught.value.retry_after_s == 30
     assert len(hasher.verified) == 10
-    await cases.clock.set(NOW + 30 * timedelta(seconds=1))
+    await cases.set_clock(NOW + 30 * timedelta(seconds=1))
     assert (await cases(LogIn("ann@example.com", PASSWORD), ANONYMOUS)).token
     for _ in range(9):
         with refused(store, InvalidCredentials, counts_attempt=True):
@@ -290,11 +290,11 @@ async def test_a_session_ends_when_it_is_not_used(storage: Storage, use_cases: U
     ann = a_user(role=role)
     await storage.keep(ann, a_session(ann, "token"))
     idle = SESSIONS.of(role).idle
-    await use_cases.clock.set(NOW + idle - TICK)
+    await use_cases.set_clock(NOW + idle - TICK)
     caller = await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
     assert caller.actor.type == role.value
     assert caller.name == f"user:{ann.id}"
-    await use_cases.clock.set(NOW + 2 * idle - TICK)
+    await use_cases.set_clock(NOW + 2 * idle - TICK)
     with pytest.raises(NotAuthenticated):
         await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
 
@@ -304,9 +304,9 @@ async def test_a_session_ends_however_much_it_is_used(storage: Storage, use_case
     ann = a_user()
     await storage.keep(ann, a_session(ann, "token"))
     for day in range(1, 30):
-        await use_cases.clock.set(NOW + day * DAY)
+        await use_cases.set_clock(NOW + day * DAY)
         await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
-    await use_cases.clock.set(NOW + 30 * DAY)
+    await use_cases.set_clock(NOW + 30 * DAY)
     with pytest.raises(NotAuthenticated):
         await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
 
@@ -318,11 +318,11 @@ async def test_use_is_written_down_once_a_minute_at_most(
     ann = a_user()
     session = a_session(ann, "token")
     await storage.keep(ann, session)
+    await use_cases.set_clock(NOW + MINUTE - TICK)
     before = store.state
-    await use_cases.clock.set(NOW + MINUTE - TICK)
     await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
     assert store.state == before
-    await use_cases.clock.set(NOW + MINUTE)
+    await use_cases.set_clock(NOW + MINUTE)
     await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
     assert store.state.sessions[session.id].last_seen_at == NOW + MINUTE
 
@@ -378,7 +378,7 @@ async def test_a_service_is_let_in_by_its_key(store: MemoryStore, use_cases: Use
 async def test_a_revoked_key_lets_nobody_in(store: MemoryStore, use_cases: UseCases) -> None:
     """From the very next request on; there is nothing to revoke twice."""
     new = await use_cases(CreateApiKey("shop"), OPERATOR)
-    await use_cases.clock.set(NOW + DAY)
+    await use_cases.set_clock(NOW + DAY)
     assert await use_cases(RevokeApiKey(new.key.id), OPERATOR) is True
     with refused(store, NotAuthenticated):
         await use_cases(Authenticate(api_key=new.secret), ANONYMOUS)

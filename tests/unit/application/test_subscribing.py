@@ -141,7 +141,7 @@ async def test_a_trial_is_used_once_for_each_plan(
     with refused(store, TrialAlreadyUsed):
         await use_cases(trial(ann), caller_of(ann))
     await use_cases(trial(ann, "other"), caller_of(ann))
-    await use_cases.clock.set(NOW + 1_000 * DAY)
+    await use_cases.set_clock(NOW + 1_000 * DAY)
     for plan in (pro.code, "other"):
         with refused(store, TrialAlreadyUsed):
             await use_cases(trial(ann, plan), caller_of(ann))
@@ -176,10 +176,10 @@ async def test_overdue_is_not_in_the_way_of_a_trial(
     """It is ended in the same transaction, as of its end and by the system; one instant before it is."""
     await storage.keep(a_plan("other"))
     old = (await use_cases(trial(ann, pro.code), caller_of(ann))).subscription
-    await use_cases.clock.set(TRIAL_END - TICK)
+    await use_cases.set_clock(TRIAL_END - TICK)
     with refused(store, LiveSubscriptionExists):
         await use_cases(trial(ann, "other"), caller_of(ann))
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     new = (await use_cases(trial(ann, "other"), caller_of(ann))).subscription
     assert (new.status, new.starts_at) == (Status.TRIAL, TRIAL_END)
     ended = store.state.subscriptions[old.id]
@@ -194,7 +194,7 @@ async def test_a_refused_trial_leaves_the_overdue_one_as_it_was(
 ) -> None:
     """All or nothing."""
     await use_cases(trial(ann, pro.code), caller_of(ann))
-    await use_cases.clock.set(TRIAL_END + DAY)
+    await use_cases.set_clock(TRIAL_END + DAY)
     with refused(store, TrialAlreadyUsed):
         await use_cases(trial(ann, pro.code), caller_of(ann))
     with refused(store, PaymentDeclined):
@@ -286,7 +286,7 @@ async def test_a_trial_is_converted(
     """The same subscription: the paid period starts now, the start stays, a scheduled cancellation is undone."""
     begun = (await use_cases(trial(ann), caller_of(ann))).subscription
     await use_cases(CancelSubscription(ann.id, CancelAt.PERIOD_END), caller_of(ann))
-    await use_cases.clock.set(NOW + DAY)
+    await use_cases.set_clock(NOW + DAY)
     outcome = await use_cases(activation(ann), caller_of(ann))
     view = outcome.subscription
     assert not outcome.created
@@ -336,7 +336,7 @@ async def test_overdue_is_not_in_the_way_of_a_new_one(
 ) -> None:
     """A trial that is over is not converted: it is ended, and a new subscription made."""
     old = (await use_cases(trial(ann, pro.code), caller_of(ann))).subscription
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     outcome = await use_cases(activation(ann), caller_of(ann))
     assert outcome.created
     assert outcome.subscription.id != old.id
@@ -349,7 +349,7 @@ async def test_no_end_lies_after_the_calendars(
 ) -> None:
     """A date forbids the move; no request can mend that."""
     await storage.keep(a_plan("long", some_terms(period="P100Y", trial="P100Y")))
-    await use_cases.clock.set(NOW.replace(year=9_950))
+    await use_cases.set_clock(NOW.replace(year=9_950))
     with refused(store, IllegalTransition):
         await use_cases(activation(ann, "long"), caller_of(ann))
     with refused(store, IllegalTransition):

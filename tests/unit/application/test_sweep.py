@@ -66,7 +66,7 @@ async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: U
     assert await use_cases(SWEEP, OPERATOR) == ExpiryOutcome()
     assert store.state == before
     await keep_trials(storage, 1)
-    await use_cases.clock.set(TRIAL_END - TICK)
+    await use_cases.set_clock(TRIAL_END - TICK)
     before = store.state
     assert (await use_cases(SWEEP, OPERATOR)).ended == 0
     assert store.state == before
@@ -84,7 +84,7 @@ async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_ca
         an_active(users[3], plan, NOW + 20 * DAY),
     )
     month_end = NOW.replace(month=2, day=28)
-    await use_cases.clock.set(month_end + DAY / 2)
+    await use_cases.set_clock(month_end + DAY / 2)
     outcome = await use_cases(SWEEP, OPERATOR)
     assert (outcome.expired, outcome.cancelled, outcome.ended, outcome.failed) == (1, 1, 2, set())
     assert statuses(store) == [Status.EXPIRED, Status.CANCELLED, Status.ACTIVE, Status.ACTIVE]
@@ -100,7 +100,7 @@ async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypat
     """With every batch; it only grows."""
     monkeypatch.setattr(expiry, "BATCH_SIZE", 2)
     await keep_trials(storage, 7)
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     told: list[int] = []
     outcome = await use_cases(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)), OPERATOR)
     assert outcome.ended == 7
@@ -119,7 +119,7 @@ async def test_a_bad_row_costs_itself_only(
     rows = dict(store.state.subscriptions)
     rows[bad.id] = replace(rows[bad.id], revision=99)  # of no plan: the storage refuses to write it
     store.state = replace(store.state, subscriptions=MappingProxyType(rows))
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     outcome = await use_cases(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (6, {bad.id})
     assert [subscription_id for subscription_id, _ in use_cases.failures.sweep_failures] == [bad.id]
@@ -181,7 +181,7 @@ async def test_a_batch_that_conflicts_is_repeated_one_by_one(store: MemoryStore,
     """Every subscription is ended and counted once."""
     await keep_trials(storage, 5)
     cases = UseCases.over(replace(storage, unit_of_work=ConflictingUnitOfWorkFactory(store)))
-    await cases.clock.set(TRIAL_END)
+    await cases.set_clock(TRIAL_END)
     outcome = await cases(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (5, set())
     assert set(statuses(store)) == {Status.EXPIRED}
@@ -192,7 +192,7 @@ async def test_a_row_that_keeps_conflicting_does_not_stop_the_job(store: MemoryS
     trials = await keep_trials(storage, 5)
     factory = ConflictingUnitOfWorkFactory(store, trials[1].id)
     cases = UseCases.over(replace(storage, unit_of_work=factory))
-    await cases.clock.set(TRIAL_END)
+    await cases.set_clock(TRIAL_END)
     outcome = await cases(SWEEP, OPERATOR)
     assert (outcome.ended, outcome.failed) == (4, {trials[1].id})
     assert [subscription_id for subscription_id, _ in cases.failures.sweep_failures] == [trials[1].id]
@@ -201,7 +201,7 @@ async def test_a_row_that_keeps_conflicting_does_not_stop_the_job(store: MemoryS
 async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """With its own error, not a group of them."""
     await keep_trials(storage, 2)
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     store.fail_next_commit(StorageUnavailable())
     with refused(store, StorageUnavailable):
         await use_cases(SWEEP, OPERATOR)
@@ -221,7 +221,7 @@ async def test_the_test_clock_is_moved(store: MemoryStore, storage: Storage, use
 async def test_the_test_clock_moves_forward_only(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
     """And not to where nothing could be counted from any more; nothing is processed then."""
     await keep_trials(storage, 1)
-    await use_cases.clock.set(TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     with refused(store, ClockCannotGoBack):
         await use_cases(SetTestClock(TRIAL_END - TICK), OPERATOR)
     with refused(store, ValidationError) as caught:

@@ -142,7 +142,8 @@ async def test_a_run_that_did_something_is_one_log_line_and_one_that_did_not_is_
 )
 async def test_the_service_runs_every_job_that_has_an_interval(environ: Mapping[str, str], running: set[str]) -> None:
     settings = load_settings({"SMP_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing", **environ})
-    overrides = memory_provider(MemoryStore(), MemoryClock(NOW)), memory_http_provider()
+    store = MemoryStore()
+    overrides = memory_provider(store, MemoryClock(store, NOW)), memory_http_provider()
     container = build_container(settings, HttpProvider(), *overrides)
     async with periodic_jobs(container, settings):
         assert tasks_of_jobs() == {f"job {name}" for name in running}

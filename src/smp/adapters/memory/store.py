@@ -56,6 +56,8 @@ class State:
     """The trial ledger: user id and plan id, with the id of the subscription that was the trial."""
     sessions: Mapping[UUID, Session] = field(default_factory=_nothing)
     api_keys: Mapping[UUID, ApiKey] = field(default_factory=_nothing)
+    test_clock: Mapping[bool, datetime] = field(default_factory=_nothing)
+    """The one row of the test clock, under ``True``."""
     events: Mapping[UUID, DomainEvent] = field(default_factory=_nothing)
     outcomes: Mapping[tuple[str, str], StoredOutcome] = field(default_factory=_nothing)
     """By caller and idempotency key."""

@@ -74,6 +74,7 @@ class Transaction:
         self.trials = View(lambda: store.state.trials)
         self.sessions = View(lambda: store.state.sessions)
         self.api_keys = View(lambda: store.state.api_keys)
+        self.test_clock = View(lambda: store.state.test_clock)
         self.events = View(lambda: store.state.events)
         self.outcomes = View(lambda: store.state.outcomes)
         self.attempts = View(lambda: store.state.attempts)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from smp.adapters.memory.api_key_repository import MemoryApiKeyRepository
+from smp.adapters.memory.clock import MemoryClockRepository
 from smp.adapters.memory.event_log import MemoryEventLog
 from smp.adapters.memory.plan_repository import MemoryPlanRepository
 from smp.adapters.memory.session_repository import MemorySessionRepository
@@ -36,6 +37,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self._subscriptions = MemorySubscriptionRepository(transaction)
         self._sessions = MemorySessionRepository(transaction)
         self._api_keys = MemoryApiKeyRepository(transaction)
+        self._test_clock = MemoryClockRepository(transaction)
 
     @property
     def users(self) -> MemoryUserRepository:
@@ -66,6 +68,11 @@ class MemoryUnitOfWork(UnitOfWork):
     def api_keys(self) -> MemoryApiKeyRepository:
         """The API keys."""
         return self._api_keys
+
+    @property
+    def test_clock(self) -> MemoryClockRepository:
+        """The test clock."""
+        return self._test_clock
 
     async def commit(self, outcome: Outcome | None = None) -> None:
         """Make the changes last, with the outcome where there is a key.

@@ -8,19 +8,24 @@ from typing import Final
 from smp.adapters.postgres.mapping import instant_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.application.ports.clock import Clock, SettableClock
-from smp.domain.errors import ClockCannotGoBack
+from smp.adapters.postgres.transaction import Transaction
+from smp.application.errors import TransactionConflict
+from smp.application.ports.clock import Clock
+from smp.application.ports.clock_repository import ClockRepository
 
 _NOW: Final = sql("SELECT now FROM test_clock")
+_GET_FOR_UPDATE: Final = sql("SELECT now FROM test_clock FOR UPDATE")
+# Before the first time there is no row to lock: of two transactions that set the clock then, the later one has
+# no ``before`` that matches the row of the other.
 _SET: Final = sql(
     """
     INSERT INTO test_clock AS kept (only_row, now) VALUES (true, :now)
-    ON CONFLICT (only_row) DO UPDATE SET now = excluded.now WHERE kept.now <= excluded.now
+    ON CONFLICT (only_row) DO UPDATE SET now = excluded.now WHERE kept.now = CAST(:before AS timestamptz)
     """
 )
 
 
-class PostgresTestClock(SettableClock):
+class PostgresTestClock(Clock):
     """A clock that stands at the instant that was set last; until then it is the real clock."""
 
     def __init__(self, pool: PostgresPool, real: Clock) -> None:
@@ -32,11 +37,19 @@ class PostgresTestClock(SettableClock):
         row = await self._pool.row(_NOW)
         return await self._real.now() if row is None else instant_of(row["now"])
 
-    async def set(self, now: datetime) -> None:
-        """Set the clock to ``now``. Raises ClockCannotGoBack if the present instant is later."""
-        present = await self.now()
-        if now < present:
-            raise ClockCannotGoBack(present, now)
-        # Another process may have set the clock since, so the statement checks it again.
-        if await self._pool.run(_SET, now=now) != 1:
-            raise ClockCannotGoBack(await self.now(), now)
+
+class PostgresClockRepository(ClockRepository):
+    """The test clock inside one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def get_for_update(self) -> datetime | None:
+        """Lock the clock until the transaction ends, and return its instant, or ``None`` if it was never set."""
+        row = await self._transaction.row(_GET_FOR_UPDATE)
+        return None if row is None else instant_of(row["now"])
+
+    async def set(self, now: datetime, before: datetime | None) -> None:
+        """Set the clock to ``now``. Raises TransactionConflict."""
+        if await self._transaction.run(_SET, now=now, before=before) != 1:
+            raise TransactionConflict

@@ -13,6 +13,7 @@ from smp.adapters.postgres.plan_repository import PostgresPlanRepository
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.session_repository import PostgresSessionRepository
 from smp.adapters.postgres.subscription_repository import PostgresSubscriptionRepository
+from smp.adapters.postgres.test_clock import PostgresClockRepository
 from smp.adapters.postgres.transaction import Transaction, open_transaction
 from smp.adapters.postgres.user_repository import PostgresUserRepository
 from smp.application.errors import OutcomeUnknown
@@ -35,6 +36,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self._subscriptions = PostgresSubscriptionRepository(transaction, self._events)
         self._sessions = PostgresSessionRepository(transaction)
         self._api_keys = PostgresApiKeyRepository(transaction)
+        self._test_clock = PostgresClockRepository(transaction)
 
     @property
     def users(self) -> PostgresUserRepository:
@@ -65,6 +67,11 @@ class PostgresUnitOfWork(UnitOfWork):
     def api_keys(self) -> PostgresApiKeyRepository:
         """The API keys."""
         return self._api_keys
+
+    @property
+    def test_clock(self) -> PostgresClockRepository:
+        """The test clock."""
+        return self._test_clock
 
     async def commit(self, outcome: Outcome | None = None) -> None:
         """Commit the changes, with the outcome if there is an idempotency key.

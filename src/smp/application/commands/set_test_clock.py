@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from smp.application.caller import Caller
+from smp.application.event_metadata import EventMetadataFactory
 from smp.application.expiry import ExpiryRun
-from smp.application.ports.clock import SettableClock
-from smp.domain.errors import ValidationError
+from smp.application.ports.clock import Clock
+from smp.application.ports.id_generator import IdGenerator
+from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.domain.errors import ClockCannotGoBack, ValidationError
+from smp.domain.test_clock import clock_set
 
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """The limit of the test clock. It leaves room for later dates, such as ends of sessions, before the year 9999."""
@@ -27,7 +31,9 @@ class SetTestClock:
 class SetTestClockHandler:
     """The handler of :class:`SetTestClock`. The clock moves forward only, for every process of the platform."""
 
-    clock: SettableClock
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+    ids: IdGenerator
     expiry: ExpiryRun
 
     async def __call__(self, command: SetTestClock, caller: Caller) -> datetime:
@@ -39,7 +45,17 @@ class SetTestClockHandler:
         """
         if command.now >= LATEST:
             raise ValidationError("/now", f"must be before {LATEST:%Y-%m-%d}")
-        await self.clock.set(command.now)
+        real = await self.clock.now()
+        async with self.unit_of_work() as work:
+            before = await work.test_clock.get_for_update()
+            present = real if before is None else before
+            if command.now < present:
+                raise ClockCannotGoBack(present, command.now)
+            if command.now != before:
+                metadata = EventMetadataFactory(self.ids, caller.actor, present)()
+                await work.test_clock.set(command.now, before)
+                await work.events.record([clock_set(metadata, before, command.now)])
+            await work.commit()
         if command.sweep:
             await self.expiry.run()
         return command.now

@@ -9,6 +9,7 @@ from typing import Protocol
 from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import Outcome
 from smp.application.ports.api_key_repository import ApiKeyRepository
+from smp.application.ports.clock_repository import ClockRepository
 from smp.application.ports.event_log import EventLog
 from smp.domain.plan.repository import PlanRepository
 from smp.domain.subscription.repository import SubscriptionRepository
@@ -43,6 +44,11 @@ class UnitOfWork(Protocol):
     @abstractmethod
     def api_keys(self) -> ApiKeyRepository:
         """The API keys."""
+
+    @property
+    @abstractmethod
+    def test_clock(self) -> ClockRepository:
+        """The test clock."""
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from smp.application.caller import Caller
-from smp.application.ports.clock import SettableClock
+from smp.application.ports.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class GetTestClock:
 class GetTestClockHandler:
     """The handler of :class:`GetTestClock`. The test clock follows the real time until it is set."""
 
-    clock: SettableClock
+    clock: Clock
 
     async def __call__(self, query: GetTestClock, caller: Caller) -> datetime:
         """Return the present instant of the platform."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from smp.domain.errors import IllegalTransition, PlanHasNoTrial, ValidationError
-from smp.domain.events import SYSTEM, DomainEvent, EventMetadata
+from smp.domain.events import SYSTEM, DomainEvent, EventMetadata, instant_text
 from smp.domain.period import Period
 from smp.domain.plan.plan import PlanRevision
 from smp.domain.subscription.lifecycle import (
@@ -208,7 +208,7 @@ class Subscription:
         if transition is None or end is None:
             return self
         facts = self._facts(transition.target)
-        facts["ended_at"] = facts["ends_at"] if end == self.ends_at else _text(end)
+        facts["ended_at"] = facts["ends_at"] if end == self.ends_at else instant_text(end)
         event = DomainEvent(
             id=metadata.event_id,
             type=transition.event,
@@ -271,10 +271,10 @@ class Subscription:
             "plan_id": str(self.plan_id),
             "revision": self.revision,
             "status": status.value,
-            "starts_at": _text(self.starts_at),
-            "ends_at": _text(self.ends_at),
-            "cancel_at": _text(self.cancel_at),
-            "ended_at": _text(self.ended_at),
+            "starts_at": instant_text(self.starts_at),
+            "ends_at": instant_text(self.ends_at),
+            "cancel_at": instant_text(self.cancel_at),
+            "ended_at": instant_text(self.ended_at),
         }
 
 
@@ -286,8 +286,3 @@ def _end(transition: Transition, period: Period | None, anchor: datetime, period
         return period.end(anchor, periods)
     except ValidationError as refusal:
         raise IllegalTransition(transition.action, transition.source or NO_SUBSCRIPTION, refusal.detail) from None
-
-
-def _text(instant: datetime | None) -> str | None:
-    """Return the instant in RFC 3339 with ``Z``, to the microsecond if there are any."""
-    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
