@@ -1,7 +1,11 @@
 """Store the outcome of an idempotent request, in place of the HTTP response that was made from it.
 
-Both columns are added without a default, and three columns lose NOT NULL: each changes the catalogue only, so the lock
-on the table is short. Processes of the previous release go on writing the response columns while they are replaced.
+Processes of the previous release go on reading and writing the response columns while they are replaced. They cannot
+read an outcome, so the defaults of these columns are the response that they give instead. A later revision drops the
+three columns.
+
+Both columns are added without a default, and the new defaults are for later rows: each changes the catalogue only, so
+the lock on the table is short.
 
 Revision ID: 0004
 """
@@ -16,29 +20,34 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 
+# A process of the previous release answers a repeated request with it, where this release has run the first one.
+_BODY = (
+    '{"type": "/problems/outcome-unknown", "title": "The outcome is unknown", "status": 503,'
+    ' "detail": "another version of SMP stored the outcome; read the current state"}'
+)
+
+
 def upgrade() -> None:
     op.execute(
-        """
+        f"""
         ALTER TABLE idempotency_keys
             ADD COLUMN outcome_type text,
             ADD COLUMN outcome bytea,
-            ALTER COLUMN status DROP NOT NULL,
-            ALTER COLUMN headers DROP NOT NULL,
-            ALTER COLUMN body DROP NOT NULL
+            ALTER COLUMN status SET DEFAULT 503,
+            ALTER COLUMN headers SET DEFAULT '{{"content-type": "application/problem+json"}}',
+            ALTER COLUMN body SET DEFAULT '{_BODY}'
         """
     )
 
 
 def downgrade() -> None:
-    # The previous release cannot read these rows: without them a repeated request would take effect again.
-    op.execute("UPDATE idempotency_keys SET status = 503, headers = '{}', body = '' WHERE status IS NULL")
     op.execute(
         """
         ALTER TABLE idempotency_keys
             DROP COLUMN outcome_type,
             DROP COLUMN outcome,
-            ALTER COLUMN status SET NOT NULL,
-            ALTER COLUMN headers SET NOT NULL,
-            ALTER COLUMN body SET NOT NULL
+            ALTER COLUMN status DROP DEFAULT,
+            ALTER COLUMN headers DROP DEFAULT,
+            ALTER COLUMN body DROP DEFAULT
         """
     )

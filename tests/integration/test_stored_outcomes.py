@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import asyncpg
 import pytest
 
+from smp.adapters.http.problems.table import BY_SLUG
 from smp.adapters.postgres import idempotency
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Statement, sql
@@ -17,6 +20,10 @@ from tests.support.builders import DAY, NOW, a_key, a_user, an_outcome
 OF_THE_PREVIOUS_RELEASE = """
     INSERT INTO idempotency_keys (caller, key, fingerprint, status, headers, body, created_at)
     VALUES ($1, $2, $3, 201, '{}', 'a body', $4)
+"""
+REFUSED_BY_THE_PREVIOUS_RELEASE = """
+    INSERT INTO idempotency_keys (caller, key, fingerprint, status, headers, body, created_at)
+    VALUES ($1, $2, $3, 409, '{}', 'a problem', $4)
 """
 OF_ANOTHER_VERSION = """
     INSERT INTO idempotency_keys (caller, key, fingerprint, created_at, outcome_type, outcome)
@@ -67,8 +74,34 @@ async def test_an_expired_row_of_the_previous_release_is_replaced(pool: Postgres
     with pytest.raises(DuplicateRequest) as caught:
         await register(unit_of_work, a_key(at=NOW + 2 * DAY), ann)
     assert caught.value.outcome == an_outcome(ann)
-    rows = await pool.rows(sql("SELECT status, headers, body FROM idempotency_keys"))
-    assert [tuple(row.values()) for row in rows] == [(None, None, None)]
+    assert await pool.rows(sql("SELECT 1 FROM idempotency_keys WHERE status = 201")) == []
+
+
+async def test_a_request_that_the_previous_release_refused_is_processed_again(
+    pool: PostgresPool, database_url: str
+) -> None:
+    await write(database_url, REFUSED_BY_THE_PREVIOUS_RELEASE, a_key())
+    unit_of_work, ann = PostgresUnitOfWorkFactory(pool), a_user()
+    await register(unit_of_work, a_key(), ann)
+    with pytest.raises(DuplicateRequest) as caught:
+        await register(unit_of_work, a_key(), ann)
+    assert caught.value.outcome == an_outcome(ann)
+
+
+async def test_the_previous_release_answers_a_request_that_this_one_ran_with_outcome_unknown(
+    pool: PostgresPool,
+) -> None:
+    """It reads the response columns during a rollout, and would fail on empty ones."""
+    await register(PostgresUnitOfWorkFactory(pool), a_key(), a_user())
+    (row,) = await pool.rows(sql("SELECT status, headers, body FROM idempotency_keys"))
+    problem = BY_SLUG["outcome-unknown"]
+    assert (row["status"], row["headers"]) == (problem.status, {"content-type": "application/problem+json"})
+    document = json.loads(row["body"])
+    assert (document["type"], document["title"], document["status"]) == (
+        "/problems/outcome-unknown",
+        problem.title,
+        problem.status,
+    )
 
 
 async def test_an_outcome_that_is_committed_after_the_key_was_read_is_still_given(

@@ -25,33 +25,37 @@ from smp.application.idempotency import DuplicateRequest, IdempotencyKey
 from smp.application.outcomes import Outcome
 from smp.domain.errors import ValidationError
 
+# The previous release also stored the responses of refused requests. They changed nothing, so they are processed again.
+_REFUSED: Final = "(kept.outcome_type IS NULL AND kept.status >= 400)"
+
 # A stored outcome is read without a lock, so that any number of repeats get it at once.
 _READ_OR_LOCK: Final = sql(
-    """
+    f"""
     SELECT kept.fingerprint, kept.outcome_type, kept.outcome,
            CASE WHEN kept.caller IS NULL THEN pg_try_advisory_xact_lock(CAST(:lock AS bigint)) END AS locked
     FROM (VALUES (1)) AS one_row
     LEFT JOIN idempotency_keys AS kept
         ON kept.caller = :caller AND kept.key = :key AND kept.created_at >= CAST(:expired_before AS timestamptz)
-    """
+        AND NOT {_REFUSED}
+    """  # noqa: S608 - constants
 )
 _READ: Final = sql(
-    """
-    SELECT fingerprint, outcome_type, outcome FROM idempotency_keys
-    WHERE caller = :caller AND key = :key AND created_at >= CAST(:expired_before AS timestamptz)
-    """
+    f"""
+    SELECT fingerprint, outcome_type, outcome FROM idempotency_keys AS kept
+    WHERE caller = :caller AND key = :key AND created_at >= CAST(:expired_before AS timestamptz) AND NOT {_REFUSED}
+    """  # noqa: S608 - constants
 )
-# An expired row is replaced. The old columns are emptied, for the row may be of the previous release.
+# An expired or refused row is replaced. The columns of the previous release get their defaults.
 _STORE: Final = sql(
-    """
+    f"""
     INSERT INTO idempotency_keys AS kept (caller, key, fingerprint, created_at, outcome_type, outcome)
     VALUES (:caller, :key, :fingerprint, :created_at, :outcome_type, :outcome)
     ON CONFLICT (caller, key) DO UPDATE SET
         fingerprint = excluded.fingerprint, created_at = excluded.created_at,
         outcome_type = excluded.outcome_type, outcome = excluded.outcome,
-        status = NULL, headers = NULL, body = NULL
-    WHERE kept.created_at < CAST(:expired_before AS timestamptz)
-    """
+        status = DEFAULT, headers = DEFAULT, body = DEFAULT
+    WHERE kept.created_at < CAST(:expired_before AS timestamptz) OR {_REFUSED}
+    """  # noqa: S608 - constants
 )
 
 _OUTCOMES: Final[Mapping[str, type[Any]]] = MappingProxyType({kind.__name__: kind for kind in get_args(Outcome)})

@@ -333,15 +333,22 @@ event_log: Final = Table(
     CheckConstraint("jsonb_typeof(data) = 'object'", name="event_log_data"),
 )
 
+_RESPONSE_HEADERS: Final = '{"content-type": "application/problem+json"}'
+_RESPONSE_BODY: Final = (
+    '{"type": "/problems/outcome-unknown", "title": "The outcome is unknown", "status": 503,'
+    ' "detail": "another version of SMP stored the outcome; read the current state"}'
+)
+
 idempotency_keys: Final = Table(
     "idempotency_keys",
     METADATA,
     _key_text("caller"),
     _key_text("key"),
     Column("fingerprint", LargeBinary(), nullable=False),
-    _number("status", nullable=True),
-    Column("headers", JSONB(), nullable=True),
-    Column("body", LargeBinary(), nullable=True),
+    # The response of the previous release; the defaults are what it answers where this release stored the outcome.
+    Column("status", BigInteger(), autoincrement=False, nullable=False, server_default=text("503")),
+    Column("headers", JSONB(), nullable=False, server_default=text(f"'{_RESPONSE_HEADERS}'")),
+    Column("body", LargeBinary(), nullable=False, server_default=text(f"'{_RESPONSE_BODY}'")),
     _instant("created_at"),
     _text("outcome_type", nullable=True),
     Column("outcome", LargeBinary(), nullable=True),
