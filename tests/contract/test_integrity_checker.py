@@ -1,15 +1,39 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
 from smp.application.caller import OPERATOR
 from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.commands.cancel_subscription import CancelAt, CancelSubscription
+from smp.application.commands.create_api_key import CreateApiKey
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.start_trial import StartTrial
 from smp.application.commands.update_plan import PlanPatch, UpdatePlan
+from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
-from tests.support.builders import ADMIN_CALLER, DAY, a_plan, a_session, a_user, caller_of, some_terms
+from smp.domain.plan.events import PlanEventType
+from smp.domain.user.user import Role, User
+from tests.support.builders import (
+    ADMIN_CALLER,
+    DAY,
+    IDS,
+    NOW,
+    a_plan,
+    a_session,
+    a_user,
+    an_admin,
+    caller_of,
+    some_metadata,
+    some_terms,
+)
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
+
+Damage = Callable[[Storage, UseCases], Awaitable[None]]
+ANN = a_user("ann@example.com")
 
 
 async def assert_sound(storage: Storage) -> None:
@@ -48,6 +72,63 @@ async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCas
     swept = await use_cases(ExpireDueSubscriptions(), OPERATOR)
     assert (swept.expired, swept.cancelled) == (1, 1)
     await assert_sound(storage)
+
+
+def changed_again(first: UpdateUserAccess, change: Callable[[User], User]) -> Damage:
+    """Return a damage: the user is changed with an event, and then changed again without one."""
+
+    async def damage(storage: Storage, use_cases: UseCases) -> None:
+        await storage.keep(ANN, an_admin())
+        await use_cases(first, ADMIN_CALLER)
+        async with storage.unit_of_work() as work:
+            await work.users.save(change(await work.users.get(ANN.id, for_change=True)))
+            await work.commit()
+
+    return damage
+
+
+async def register(storage: Storage, _: UseCases) -> None:
+    await storage.keep(replace(ANN, events=()))
+
+
+def as_user(user: User) -> User:
+    return replace(user, role=Role.USER)
+
+
+def enabled(user: User) -> User:
+    return replace(user, disabled=False)
+
+
+async def revoke_key(storage: Storage, use_cases: UseCases) -> None:
+    made = await use_cases(CreateApiKey("shop"), OPERATOR)
+    async with storage.unit_of_work() as work:
+        assert await work.api_keys.revoke(made.key.id, NOW)
+        await work.commit()
+
+
+async def record_event_of_no_plan(storage: Storage, _: UseCases) -> None:
+    async with storage.unit_of_work() as work:
+        await work.events.record([some_metadata().event(PlanEventType.ARCHIVED, IDS.new(), {}, version=1)])
+        await work.commit()
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        (changed_again(UpdateUserAccess(ANN.id, Role.ADMIN), as_user), "users_match_their_last_events"),
+        (changed_again(UpdateUserAccess(ANN.id, disabled=True), enabled), "users_match_their_last_events"),
+        (register, "users_were_registered_once"),
+        (revoke_key, "revoked_keys_have_their_event"),
+        (record_event_of_no_plan, "no_gap_in_events"),
+    ],
+    ids=["role", "disabled", "registration", "API key", "subject"],
+)
+async def test_a_change_without_its_event_is_found(
+    storage: Storage, use_cases: UseCases, damage: Damage, check: str
+) -> None:
+    await damage(storage, use_cases)
+    results = await storage.integrity.check(NOW)
+    assert check in [result.check for result in results if not result.ok]
 
 
 async def test_checking_changes_nothing(storage: Storage) -> None:

@@ -15,10 +15,12 @@ from smp.adapters.memory.store import MemoryStore, State
 from smp.adapters.memory.subscription_repository import overlap
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.queries.views import CheckResult
+from smp.domain.api_key import ApiKeyEventType
 from smp.domain.events import DomainEvent
 from smp.domain.plan.events import PlanEventType
 from smp.domain.subscription.lifecycle import LIVE, Status, SubscriptionEventType
 from smp.domain.subscription.subscription import Subscription
+from smp.domain.user.user import UserEventType
 
 Check = Callable[[State], Iterator[str]]
 """A check of one invariant. It yields a description of each violation."""
@@ -81,12 +83,11 @@ def _no_gap_in_events(state: State) -> Iterator[str]:
     for event in state.events.values():
         if event.version is not None:
             versions[event.subject_id].append(event.version)
-    rows: Iterator[tuple[UUID, int]] = chain(
-        ((plan.id, plan.version) for plan in state.plans.values()),
-        ((row.id, row.version) for row in state.subscriptions.values()),
-        ((user.id, user.version) for user in state.users.values()),
-    )
-    return (f"{id_}" for id_, version in rows if sorted(versions[id_]) != list(range(1, version + 1)))
+    rows = {plan.id: plan.version for plan in state.plans.values()}
+    rows.update((row.id, row.version) for row in state.subscriptions.values())
+    rows.update((user.id, user.version) for user in state.users.values())
+    subjects = rows.keys() | versions.keys()
+    return (f"{id_}" for id_ in subjects if sorted(versions[id_]) != list(range(1, rows.get(id_, 0) + 1)))
 
 
 def _subscriptions_match(state: State) -> Iterator[str]:
@@ -106,6 +107,31 @@ def _plans_match(state: State) -> Iterator[str]:
     for plan in state.plans.values():
         if revisions.get(plan.id) != plan.revision.number or plan.is_archived != (plan.id in archived):
             yield f"plan {plan.code}"
+
+
+def _users_match(state: State) -> Iterator[str]:
+    roles = _last(state, {UserEventType.ROLE_CHANGED})
+    switches = _last(state, {UserEventType.DISABLED, UserEventType.ENABLED})
+    for user in state.users.values():
+        role, switch = roles.get(user.id), switches.get(user.id)
+        role_differs = role is not None and role.data["after"] != {"role": user.role.value}
+        if role_differs or (switch is not None and user.disabled != (switch.type is UserEventType.DISABLED)):
+            yield f"user {user.id}"
+
+
+def _registered_once(state: State) -> Iterator[str]:
+    registered = Counter(e.subject_id for e in state.events.values() if e.type is UserEventType.REGISTERED)
+    return (f"user {user_id}" for user_id in state.users if registered[user_id] != 1)
+
+
+def _revoked_keys_have_event(state: State) -> Iterator[str]:
+    created = _last(state, {ApiKeyEventType.CREATED})
+    revoked = _last(state, {ApiKeyEventType.REVOKED})
+    return (
+        f"API key {key.id}"
+        for key in state.api_keys.values()
+        if key.id in created and (key.revoked_at is not None) != (key.id in revoked)
+    )
 
 
 def _last(state: State, types: Iterable[StrEnum]) -> Mapping[UUID, DomainEvent]:
@@ -138,6 +164,9 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "no_gap_in_events": _no_gap_in_events,
         "subscriptions_match_their_last_event": _subscriptions_match,
         "plans_match_their_last_events": _plans_match,
+        "users_match_their_last_events": _users_match,
+        "users_were_registered_once": _registered_once,
+        "revoked_keys_have_their_event": _revoked_keys_have_event,
         "unique_emails_and_codes": _unique_names,
         "no_dangling_reference": _no_dangling_reference,
     }

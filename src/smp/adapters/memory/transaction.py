@@ -104,10 +104,15 @@ class Transaction:
             raise
 
     def record(self, events: Sequence[DomainEvent]) -> None:
-        """Insert the events. Raises StorageIntegrityError if an event has the id of another one."""
+        """Insert the events. Raises StorageIntegrityError for an id or a version that is recorded already."""
+        versions = {(event.subject_id, event.version) for event in self.events.rows() if event.version is not None}
         for event in events:
             if self.events.get(event.id) is not None:
-                raise StorageIntegrityError("event_log_id_unique")
+                raise StorageIntegrityError("event_log_pkey")
+            if (event.subject_id, event.version) in versions:
+                raise StorageIntegrityError("event_log_version_key")
+            if event.version is not None:
+                versions.add((event.subject_id, event.version))
             self.events.put(event.id, event)
             self.recorded.append(event)
 

@@ -8,10 +8,12 @@ import pytest
 
 from smp.adapters.memory.integrity import CHECKS, MemoryIntegrityChecker
 from smp.adapters.memory.store import MemoryStore, State
+from smp.domain.api_key import ApiKeyEventType
 from smp.domain.plan.plan import PlanStatus
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
-from tests.support.builders import DAY, IDS, NOW, a_plan, a_session, a_trial, a_user
+from smp.domain.user.user import UserEventType
+from tests.support.builders import DAY, IDS, NOW, a_plan, a_session, a_trial, a_user, an_api_key, some_metadata
 from tests.support.storage import memory_storage
 
 
@@ -48,6 +50,23 @@ def archived_without_event(state: State) -> State:
     return replace(state, plans=MappingProxyType({plan.id: replace(plan, status=PlanStatus.ARCHIVED)}))
 
 
+def admin_without_event(state: State) -> State:
+    """Return a state in which the user has another role than in the last event."""
+    (user,) = state.users.values()
+    event = some_metadata().event(
+        UserEventType.ROLE_CHANGED, user.id, {"after": {"role": "admin"}}, user_id=user.id, version=2
+    )
+    return replace(state, events=MappingProxyType({**state.events, event.id: event}))
+
+
+def key_revoked_without_event(state: State) -> State:
+    """Return a state with an API key that was created with an event, and revoked without one."""
+    key = replace(an_api_key(), revoked_at=NOW)
+    event = some_metadata().event(ApiKeyEventType.CREATED, key.id, {"name": key.name})
+    events = MappingProxyType({**state.events, event.id: event})
+    return replace(state, api_keys=MappingProxyType({key.id: key}), events=events)
+
+
 DAMAGES: dict[str, Callable[[State], State]] = {
     "one_live_subscription_a_user": lambda state: with_row(
         state, replace(trial_of(state), id=IDS.new(), starts_at=NOW + 20 * DAY, ends_at=None)
@@ -62,6 +81,9 @@ DAMAGES: dict[str, Callable[[State], State]] = {
     "subscriptions_match_their_last_event": lambda state: with_row(
         state, replace(trial_of(state), status=Status.ACTIVE)
     ),
+    "users_match_their_last_events": admin_without_event,
+    "users_were_registered_once": lambda state: replace(state, events=MappingProxyType({})),
+    "revoked_keys_have_their_event": key_revoked_without_event,
     "unique_emails_and_codes": second_plan,
     "no_dangling_reference": lambda state: replace(state, users=MappingProxyType({})),
 }
