@@ -1,4 +1,4 @@
-"""The contract suite runs on every storage: what holds for one holds for all."""
+"""Every contract test runs on every storage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEALT_OUT: Final = frozenset(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each case once for each storage."""
+    """Run each case once for each storage."""
     if "storage" in metafunc.fixturenames:
         also = ["partitioned"] if metafunc.module.__name__.rpartition(".")[2] in DEALT_OUT else []
         metafunc.parametrize("storage", ["memory", "postgres", *also], indirect=True)
@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Storage:
-    """An empty storage; its clock may be set."""
+    """An empty storage whose clock may be set."""
     if request.param == "memory":
         return memory_storage()
     return postgres_storage(request.getfixturevalue("pool" if request.param == "postgres" else "partitioned_pool"))
@@ -45,5 +45,5 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 
 @pytest.fixture
 def use_cases(storage: Storage) -> UseCases:
-    """All handlers over the storage."""
+    """The handlers of all use cases, on the storage."""
     return UseCases.over(storage)

@@ -1,4 +1,4 @@
-"""Every change of an account, a session or an API key is an event, with the caller as the actor; nothing else is."""
+"""Events of accounts, sessions and API keys: each change has one event, with the caller as its actor."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_change_of_access_is_recorded_and_announced(
     assert [finding.check for finding in await storage.integrity.check(NOW) if not finding.ok] == []
 
 
-async def test_a_change_that_changes_nothing_is_no_event(storage: Storage, use_cases: UseCases) -> None:
+async def test_a_request_that_changes_nothing_records_no_event(storage: Storage, use_cases: UseCases) -> None:
     await storage.keep(ANN, ROOT, HERE)
     await use_cases(UpdateUserAccess(ANN.id, Role.USER, disabled=False), AS_ROOT)
     await use_cases(RevokeSessions(ANN.id, keep_current=True), AS_ANN)

@@ -11,7 +11,7 @@ from tests.support.storage import Storage
 
 
 async def revoke(storage: Storage, *key_ids: object) -> list[bool]:
-    """Revoke the keys on the next day; whether there was one each time."""
+    """Revoke the keys on the next day; return for each whether it was revoked."""
     async with storage.unit_of_work() as work:
         revoked = [await work.api_keys.revoke(key_id, NOW + DAY) for key_id in key_ids]  # type: ignore[arg-type]
         await work.commit()
@@ -19,7 +19,6 @@ async def revoke(storage: Storage, *key_ids: object) -> list[bool]:
 
 
 async def test_a_key_is_found_by_its_digest(storage: Storage) -> None:
-    """Every field; an unknown digest finds nothing."""
     key = an_api_key("Shop \U0001f6d2")
     await storage.keep(key)
     assert await storage.api_keys.find(key.digest) == key
@@ -27,8 +26,7 @@ async def test_a_key_is_found_by_its_digest(storage: Storage) -> None:
     assert await storage.api_keys.find(b"\x00" * 32) is None
 
 
-async def test_a_key_is_revoked_once(storage: Storage) -> None:
-    """It is still found, as revoked, since when it was; a second time there is nothing to revoke."""
+async def test_a_revoked_key_is_still_found_and_cannot_be_revoked_again(storage: Storage) -> None:
     key = an_api_key()
     await storage.keep(key)
     assert await revoke(storage, key.id, key.id, IDS.new()) == [True, False, False]
@@ -38,8 +36,7 @@ async def test_a_key_is_revoked_once(storage: Storage) -> None:
     assert await storage.api_keys.find(key.digest) == replace(key, revoked_at=NOW + DAY)
 
 
-async def test_nothing_is_revoked_without_commit(storage: Storage) -> None:
-    """As with every other change."""
+async def test_a_revocation_takes_effect_only_with_the_commit(storage: Storage) -> None:
     key = an_api_key()
     await storage.keep(key)
     async with storage.unit_of_work() as work:
@@ -47,8 +44,7 @@ async def test_nothing_is_revoked_without_commit(storage: Storage) -> None:
     assert await storage.api_keys.find(key.digest) == key
 
 
-async def test_keys_are_listed_oldest_first(storage: Storage) -> None:
-    """Revoked ones too, without their digests; none where there is none."""
+async def test_all_keys_are_listed_oldest_first_including_revoked_ones(storage: Storage) -> None:
     assert list(await storage.api_keys.list()) == []
     keys = [an_api_key(f"service {age}", f"secret {age}", NOW - age * DAY) for age in range(3)]
     await storage.keep(*keys)
@@ -60,8 +56,7 @@ async def test_keys_are_listed_oldest_first(storage: Storage) -> None:
     ]
 
 
-async def test_a_secret_is_of_one_key(storage: Storage) -> None:
-    """Two keys with one secret are a defect; two of one name are not."""
+async def test_two_keys_may_share_a_name_but_not_a_secret(storage: Storage) -> None:
     await storage.keep(an_api_key("shop", "one"), an_api_key("shop", "other"))
     with pytest.raises(StorageIntegrityError):
         await storage.keep(an_api_key("another shop", "one"))

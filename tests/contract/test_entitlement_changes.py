@@ -1,4 +1,4 @@
-"""After a commit, and only then, a listener is notified of whose access may have changed."""
+"""Notifications of changed access: only after a commit, with the users concerned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRO = a_plan()
 
 
 class Type(StrEnum):
-    """Types of events, by the names in the log."""
+    """Types of events by their names."""
 
     SESSION_REVOKED = "session.revoked"
     API_KEY_REVOKED = "api_key.revoked"
@@ -36,7 +36,7 @@ async def changed_by(storage: Storage, event: DomainEvent) -> list[EntitlementCh
     return storage.notified
 
 
-async def test_a_new_subscription_changes_the_access_of_its_user(storage: Storage) -> None:
+async def test_a_new_subscription_notifies_of_its_user(storage: Storage) -> None:
     await storage.keep(ANN, BOB, PRO)
     storage.notified.clear()
     async with storage.unit_of_work() as work:
@@ -46,7 +46,7 @@ async def test_a_new_subscription_changes_the_access_of_its_user(storage: Storag
     assert storage.notified == [EntitlementChange(frozenset({ANN.id}))]
 
 
-async def test_the_end_of_many_subscriptions_is_one_notification(storage: Storage) -> None:
+async def test_the_end_of_many_subscriptions_sends_one_notification(storage: Storage) -> None:
     await storage.keep(ANN, BOB, PRO, an_active(ANN, PRO), an_active(BOB, PRO))
     storage.notified.clear()
     later = NOW + 60 * DAY
@@ -72,25 +72,25 @@ async def test_the_end_of_many_subscriptions_is_one_notification(storage: Storag
     ],
     ids=["session", "api key", "test clock"],
 )
-async def test_each_event_concerns_those_whose_access_it_changes(
+async def test_an_event_names_exactly_the_users_whose_access_may_have_changed(
     storage: Storage, event: Callable[[], DomainEvent], change: EntitlementChange
 ) -> None:
     assert await changed_by(storage, event()) == [change]
 
 
-async def test_registrations_and_plans_change_no_access(storage: Storage) -> None:
+async def test_registrations_and_changes_of_plans_send_no_notification(storage: Storage) -> None:
     await storage.keep(ANN, PRO)
     assert storage.notified == []
 
 
-async def test_a_transaction_that_is_left_without_commit_is_not_announced(storage: Storage) -> None:
+async def test_a_transaction_without_commit_sends_no_notification(storage: Storage) -> None:
     await storage.keep(ANN, PRO)
     async with storage.unit_of_work() as work:
         await work.subscriptions.add(an_active(ANN, PRO))
     assert storage.notified == []
 
 
-async def test_a_refused_write_is_not_announced(storage: Storage) -> None:
+async def test_a_refused_write_sends_no_notification(storage: Storage) -> None:
     await storage.keep(ANN, PRO)
     async with storage.unit_of_work() as work:
         with pytest.raises(StaleVersion):

@@ -37,7 +37,7 @@ ANN = a_user("ann@example.com")
 
 
 async def assert_sound(storage: Storage) -> None:
-    """Every invariant is checked once, and holds."""
+    """Check every invariant once; all of them must hold."""
     findings = await storage.integrity.check(await storage.clock.now())
     assert [check_result for check_result in findings if not check_result.ok] == []
     names = [check_result.check for check_result in findings]
@@ -45,13 +45,14 @@ async def assert_sound(storage: Storage) -> None:
     assert all(check_result.detail for check_result in findings)
 
 
-async def test_an_empty_storage_is_sound(storage: Storage) -> None:
-    """Nothing is wrong where nothing is."""
+async def test_an_empty_storage_keeps_all_invariants(storage: Storage) -> None:
     await assert_sound(storage)
 
 
-async def test_what_use_cases_write_is_sound(storage: Storage, use_cases: UseCases) -> None:
-    """Whatever they did, and at every instant, whether or not a sweep came by."""
+async def test_the_data_of_use_cases_keep_all_invariants_at_every_instant(
+    storage: Storage, use_cases: UseCases
+) -> None:
+    """The expiry job does not matter."""
     users = [a_user(f"user-{number}@example.com") for number in range(5)]
     await storage.keep(a_plan("pro"), a_plan("life", some_terms(period=None)), *users)
     await storage.keep(a_session(users[0]))
@@ -131,8 +132,7 @@ async def test_a_change_without_its_event_is_found(
     assert check in [result.check for result in results if not result.ok]
 
 
-async def test_checking_changes_nothing(storage: Storage) -> None:
-    """It may be run at any time, on any platform."""
+async def test_the_check_changes_no_data(storage: Storage) -> None:
     ann = a_user()
     await storage.keep(ann, a_plan())
     before = await storage.event_types()

@@ -15,32 +15,32 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 async def attempts(
     storage: Storage, count: int, account: str = "ann", source: str = "1.2.3.4", at: datetime = NOW
 ) -> None:
-    """So many attempts that are let through, at one instant."""
+    """Make this many attempts at one instant, which must all be allowed."""
     for _ in range(count):
         await storage.throttle.attempt(account, source, at)
 
 
 async def wait_s(storage: Storage, account: str = "ann", source: str = "1.2.3.4", at: datetime = NOW) -> int:
-    """How long an attempt is told to wait."""
+    """Make an attempt that must be refused; return its wait."""
     with pytest.raises(TooManyAttempts) as caught:
         await storage.throttle.attempt(account, source, at)
     return caught.value.retry_after_s
 
 
 async def from_many_sources(storage: Storage, count: int, at: datetime = NOW) -> None:
-    """So many attempts on one account, each from a source of its own."""
+    """Make this many attempts on one account, each from another source."""
     for number in range(count):
         await storage.throttle.attempt("ann", f"source {number} at {at}", at)
 
 
 async def on_many_accounts(storage: Storage, count: int, at: datetime = NOW) -> None:
-    """So many attempts from one source, each on an account of its own."""
+    """Make this many attempts from one source, each on another account."""
     for number in range(count):
         await storage.throttle.attempt(f"account {number} at {at}", "1.2.3.4", at)
 
 
-async def test_an_account_has_ten_attempts(storage: Storage) -> None:
-    """From wherever they come; then it waits half a minute, to the microsecond, told in whole seconds."""
+async def test_after_ten_failed_attempts_an_account_has_to_wait_30_seconds(storage: Storage) -> None:
+    """Attempts from all sources count. The wait ends exactly after 30 seconds."""
     await from_many_sources(storage, 10)
     assert await wait_s(storage) == 30
     assert await wait_s(storage, at=NOW + SECOND) == 29
@@ -49,8 +49,7 @@ async def test_an_account_has_ten_attempts(storage: Storage) -> None:
     await storage.throttle.attempt("ann", "1.2.3.4", NOW + 30 * SECOND)
 
 
-async def test_an_account_that_goes_on_waits_twice_as_long(storage: Storage) -> None:
-    """With each attempt after a wait, up to an hour."""
+async def test_each_further_attempt_on_an_account_doubles_the_wait_up_to_an_hour(storage: Storage) -> None:
     await attempts(storage, 10)
     at, wait = NOW, 30
     for doubled in (60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600):
@@ -60,8 +59,7 @@ async def test_an_account_that_goes_on_waits_twice_as_long(storage: Storage) -> 
         wait = doubled
 
 
-async def test_an_attempt_that_is_refused_is_not_counted(storage: Storage) -> None:
-    """Neither for the account nor for the source: knocking does not make the wait longer."""
+async def test_a_refused_attempt_does_not_make_the_wait_longer(storage: Storage) -> None:
     await attempts(storage, 10)
     for _ in range(200):
         await wait_s(storage)
@@ -70,8 +68,7 @@ async def test_an_attempt_that_is_refused_is_not_counted(storage: Storage) -> No
     await attempts(storage, 10, account="bob")
 
 
-async def test_an_account_is_forgotten_after_a_day_of_quiet(storage: Storage) -> None:
-    """Counted from the last attempt that was let through."""
+async def test_an_account_starts_from_zero_a_day_after_its_last_allowed_attempt(storage: Storage) -> None:
     await from_many_sources(storage, 9)
     await attempts(storage, 1, at=NOW + 24 * HOUR - TICK)
     assert await wait_s(storage, at=NOW + 24 * HOUR) == 30
@@ -80,8 +77,8 @@ async def test_an_account_is_forgotten_after_a_day_of_quiet(storage: Storage) ->
     assert await wait_s(storage, at=NOW + 48 * HOUR) == 30
 
 
-async def test_a_source_has_a_hundred_attempts(storage: Storage) -> None:
-    """On whatever accounts; then it waits, twice as long each time, up to a quarter of an hour."""
+async def test_after_a_hundred_attempts_a_source_has_to_wait_up_to_15_minutes(storage: Storage) -> None:
+    """Attempts on all accounts count; each further one doubles the wait."""
     await on_many_accounts(storage, 100)
     at, wait = NOW, 30
     assert await wait_s(storage) == 30
@@ -96,8 +93,7 @@ async def test_a_source_has_a_hundred_attempts(storage: Storage) -> None:
     assert await wait_s(storage, at=at + 900 * SECOND) == 30
 
 
-async def test_a_source_is_forgotten_after_a_quarter_of_an_hour_of_quiet(storage: Storage) -> None:
-    """At 15 minutes exactly."""
+async def test_a_source_starts_from_zero_after_15_minutes_without_attempts(storage: Storage) -> None:
     await on_many_accounts(storage, 99)
     await on_many_accounts(storage, 1, at=NOW + 15 * MINUTE - TICK)
     assert await wait_s(storage, "eve", at=NOW + 15 * MINUTE) == 30
@@ -105,8 +101,7 @@ async def test_a_source_is_forgotten_after_a_quarter_of_an_hour_of_quiet(storage
     await storage.throttle.attempt("eve", "1.2.3.4", NOW + 30 * MINUTE)
 
 
-async def test_accounts_and_sources_are_counted_apart(storage: Storage) -> None:
-    """An account and a source of one name are two things, and every name is its own, whatever is in it."""
+async def test_an_account_and_a_source_of_the_same_name_are_counted_separately(storage: Storage) -> None:
     odd = ["", "ann", "ANN", "ann ", "'; --", "é", "\U0001f600" * 60, "x" * 254]
     for name in odd:
         await attempts(storage, 9, account=name, source=name)
@@ -116,8 +111,7 @@ async def test_accounts_and_sources_are_counted_apart(storage: Storage) -> None:
         await storage.throttle.attempt(f"another {name}", name, NOW)
 
 
-async def test_the_longer_of_two_waits_is_told(storage: Storage) -> None:
-    """Where account and source have to wait."""
+async def test_the_longer_wait_of_account_and_source_applies(storage: Storage) -> None:
     await on_many_accounts(storage, 90)
     await attempts(storage, 10, at=NOW + SECOND)
     await attempts(storage, 1, at=NOW + 31 * SECOND)
@@ -125,16 +119,15 @@ async def test_the_longer_of_two_waits_is_told(storage: Storage) -> None:
     assert await wait_s(storage, at=NOW + 31 * SECOND) == 60
 
 
-async def test_success_forgets_the_account(storage: Storage) -> None:
-    """Even where it was the last attempt that was free."""
+async def test_a_successful_login_resets_the_account(storage: Storage) -> None:
     await attempts(storage, 10)
     await storage.throttle.succeeded("ann", "1.2.3.4")
     await attempts(storage, 10)
     assert await wait_s(storage) == 30
 
 
-async def test_success_is_not_held_against_the_source(storage: Storage) -> None:
-    """Many people behind one address sign in as often as they like; the failures of others from there stay."""
+async def test_a_successful_login_does_not_count_for_the_source(storage: Storage) -> None:
+    """Many people may share one address; the failed attempts from there still count."""
     for number in range(150):
         await storage.throttle.attempt(f"account {number}", "1.2.3.4", NOW)
         await storage.throttle.succeeded(f"account {number}", "1.2.3.4")
@@ -145,8 +138,7 @@ async def test_success_is_not_held_against_the_source(storage: Storage) -> None:
     assert await wait_s(storage, "bob") == 30
 
 
-async def test_an_attempt_that_was_not_judged_is_withdrawn(storage: Storage) -> None:
-    """From both counts; what failed before stays."""
+async def test_an_attempt_whose_password_was_not_checked_does_not_count(storage: Storage) -> None:
     await attempts(storage, 9)
     await attempts(storage, 1)
     await storage.throttle.cancel("ann", "1.2.3.4")
@@ -159,8 +151,8 @@ async def test_an_attempt_that_was_not_judged_is_withdrawn(storage: Storage) -> 
     assert await wait_s(storage, "bob") == 30
 
 
-async def test_there_may_be_nothing_to_take_off(storage: Storage) -> None:
-    """RetentionCleanup may have come by: no count falls below nothing."""
+async def test_a_count_never_falls_below_zero(storage: Storage) -> None:
+    """The purge job may have deleted the row."""
     for _ in range(3):
         await storage.throttle.cancel("ann", "1.2.3.4")
         await storage.throttle.succeeded("ann", "1.2.3.4")
@@ -168,8 +160,7 @@ async def test_there_may_be_nothing_to_take_off(storage: Storage) -> None:
     assert await wait_s(storage) == 30
 
 
-async def test_parallel_attempts_cannot_outrun_the_count(storage: Storage) -> None:
-    """Of thirty at once exactly ten are let through."""
+async def test_of_thirty_parallel_attempts_exactly_ten_are_allowed(storage: Storage) -> None:
     results = await all_at_once(*(storage.throttle.attempt("ann", f"source {n}", NOW) for n in range(30)))
     assert results.count(None) == 10
     assert all(result is None or isinstance(result, TooManyAttempts) for result in results)

@@ -1,4 +1,4 @@
-"""Whatever callers may ask for: what cannot be there is not found, and nothing breaks."""
+"""Unusual input: what cannot exist is not found, and nothing fails."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ async def something_to_find(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-async def test_odd_names_name_nothing(storage: Storage, odd: str) -> None:
-    """Of plans and users."""
+async def test_no_plan_or_user_is_found_by_an_unusual_name(storage: Storage, odd: str) -> None:
     with pytest.raises(PlanNotFound):
         await storage.plans.get(odd)
     with pytest.raises(PlanNotFound):
@@ -53,15 +52,13 @@ async def test_odd_names_name_nothing(storage: Storage, odd: str) -> None:
 
 
 @pytest.mark.parametrize("odd", [b"", b"\x00", b"\xff" * 10_000])
-async def test_odd_digests_are_nobodys(storage: Storage, odd: bytes) -> None:
-    """Neither a session's nor a key's."""
+async def test_no_session_or_api_key_is_found_by_an_unusual_digest(storage: Storage, odd: bytes) -> None:
     assert await storage.sessions.find(UUID(int=0), odd) is None
     assert await storage.api_keys.find(odd) is None
 
 
 @pytest.mark.parametrize("now", [FIRST, LAST])
-async def test_the_calendars_first_and_last_instant_are_instants(storage: Storage, now: datetime) -> None:
-    """To look at things from, and to filter by."""
+async def test_the_first_and_the_last_instant_of_the_calendar_are_accepted(storage: Storage, now: datetime) -> None:
     assert len(await read_all(lambda page: storage.subscriptions.list(SubscriptionFilter(), page, now), 1)) == 1
     found = []
     for wanted in (SubscriptionFilter(ends_after=now), SubscriptionFilter(ends_before=now)):
@@ -70,8 +67,8 @@ async def test_the_calendars_first_and_last_instant_are_instants(storage: Storag
     assert sorted(found) == [0, 1]
 
 
-async def test_positions_beyond_everything_are_followed_by_nothing(storage: Storage) -> None:
-    """A position is where a list is gone on from, not something that must be there."""
+async def test_a_page_after_the_end_of_a_list_is_empty(storage: Storage) -> None:
+    """A position need not exist."""
     largest, word = 2**63 - 1, "\U0010ffff"
     plans = await storage.plans.list(None, PageRequest(10, (largest, word)))
     users = await storage.users.list("", PageRequest(10, (word,)))
@@ -84,8 +81,7 @@ async def test_positions_beyond_everything_are_followed_by_nothing(storage: Stor
         assert (list(page.items), page.next) == ([], None)
 
 
-async def test_positions_before_everything_are_followed_by_all(storage: Storage) -> None:
-    """As without one."""
+async def test_a_page_after_a_position_before_the_list_is_the_first_page(storage: Storage) -> None:
     plans = await storage.plans.list(None, PageRequest(10, (-(2**63), "")))
     users = await storage.users.list("", PageRequest(10, ("",)))
     revisions = await storage.plans.revisions("pro", PageRequest(10, (2**31 - 1,)))

@@ -14,24 +14,23 @@ from tests.support.storage import Storage
 
 
 async def save(storage: Storage, plan: Plan) -> None:
-    """Save the plan in a transaction of its own."""
+    """Save the plan in a separate transaction."""
     async with storage.unit_of_work() as work:
         await work.plans.save(plan)
         await work.commit()
 
 
 def archived(plan: Plan) -> Plan:
-    """The kept plan, archived."""
+    """Return the stored plan, archived."""
     return replace(plan, events=()).archive(some_metadata(actor=ADMIN))
 
 
 async def codes(storage: Storage, status: PlanStatus | None, limit: int = 100) -> list[str]:
-    """The codes of all plans of this status."""
+    """Return the codes of all plans with this status."""
     return [plan.code for plan in await read_all(lambda page: storage.plans.list(status, page), limit)]
 
 
-async def test_a_plan_is_shown_at_its_newest_revision(storage: Storage) -> None:
-    """By code and by id, active or archived."""
+async def test_a_plan_is_shown_with_its_newest_revision(storage: Storage) -> None:
     plan = a_plan()
     await storage.keep(plan)
     dearer = replace(plan, events=()).update("Gold", "", some_terms(9_900), lambda: some_metadata(NOW + DAY, ADMIN))
@@ -43,7 +42,6 @@ async def test_a_plan_is_shown_at_its_newest_revision(storage: Storage) -> None:
 
 
 async def test_an_unknown_plan_is_not_found(storage: Storage) -> None:
-    """Neither itself nor its revisions."""
     await storage.keep(a_plan("pro"))
     for plan in ("nothing", str(IDS.new()), "", "PRO", "x" * 1_000):
         with pytest.raises(PlanNotFound):
@@ -52,16 +50,14 @@ async def test_an_unknown_plan_is_not_found(storage: Storage) -> None:
             await storage.plans.revisions(plan, PageRequest())
 
 
-async def test_plans_are_listed_cheapest_first(storage: Storage) -> None:
-    """By the amount of the newest revision, then by the code points of the code; page by page."""
+async def test_plans_are_listed_cheapest_first_then_by_code(storage: Storage) -> None:
     prices = {"z": 0, "b": 500, "a-b": 500, "ab": 500, "a1": 500, "c": 100_000_000_000, "d": 20}
     await storage.keep(*(a_plan(code, some_terms(amount)) for code, amount in prices.items()))
     for limit in (1, 2, 3, 7, 100):
         assert await codes(storage, PlanStatus.ACTIVE, limit) == ["z", "d", "a-b", "a1", "ab", "b", "c"]
 
 
-async def test_the_newest_price_gives_the_place(storage: Storage) -> None:
-    """A plan that became dearer moves back."""
+async def test_a_plan_moves_back_in_the_list_when_its_price_rises(storage: Storage) -> None:
     first, second = a_plan("first", some_terms(1)), a_plan("second", some_terms(2))
     await storage.keep(first, second)
     kept = replace(first, events=())
@@ -69,8 +65,7 @@ async def test_the_newest_price_gives_the_place(storage: Storage) -> None:
     assert await codes(storage, None) == ["second", "first"]
 
 
-async def test_plans_are_listed_by_status(storage: Storage) -> None:
-    """Active, archived, or all."""
+async def test_plans_can_be_listed_by_status(storage: Storage) -> None:
     plans = [a_plan(code, some_terms(amount)) for amount, code in enumerate("abcd")]
     await storage.keep(*plans)
     await save(storage, archived(plans[1]))
@@ -81,15 +76,13 @@ async def test_plans_are_listed_by_status(storage: Storage) -> None:
         assert await codes(storage, None, limit) == ["a", "b", "c", "d"]
 
 
-async def test_an_empty_list_is_one_empty_page(storage: Storage) -> None:
-    """And it has no next."""
+async def test_an_empty_list_is_one_empty_page_without_a_next(storage: Storage) -> None:
     for status in (None, *PlanStatus):
         page = await storage.plans.list(status, PageRequest(10))
         assert (list(page.items), page.next) == ([], None)
 
 
-async def test_revisions_are_listed_newest_first(storage: Storage) -> None:
-    """All of this plan's, page by page, each with the instant at which it was made."""
+async def test_the_revisions_of_a_plan_are_listed_newest_first(storage: Storage) -> None:
     plan, other = a_plan("pro", some_terms(0)), a_plan("other")
     await storage.keep(plan, other)
     revisions = [plan.revision]

@@ -23,20 +23,20 @@ EVERY_KIND: dict[str, FeatureValue] = {
 
 
 async def fetch(storage: Storage, plan: str) -> Plan:
-    """The plan as a new transaction finds it."""
+    """Return the plan as a new transaction reads it."""
     async with storage.unit_of_work() as work:
         return await work.plans.get(plan)
 
 
 async def save(storage: Storage, plan: Plan) -> None:
-    """Save the plan in a transaction of its own."""
+    """Save the plan in a separate transaction."""
     async with storage.unit_of_work() as work:
         await work.plans.save(plan)
         await work.commit()
 
 
 def with_price(plan: Plan, amount: int) -> Plan:
-    """The kept plan at another price, with the event."""
+    """Return the stored plan with another price and its event."""
     kept = replace(plan, events=())
     return kept.update(kept.name, kept.description, some_terms(amount), lambda: some_metadata(actor=ADMIN))
 
@@ -51,8 +51,8 @@ def with_price(plan: Plan, amount: int) -> Plan:
     ],
     ids=["common", "free for life", "largest", "every kind of feature"],
 )
-async def test_a_plan_comes_back_as_it_was(storage: Storage, terms: Terms) -> None:
-    """Every field of it, by code and by id; features keep their types."""
+async def test_a_plan_is_read_as_it_was_stored(storage: Storage, terms: Terms) -> None:
+    """By code and by id; features keep their types."""
     plan = a_plan("pro-2", terms)
     await storage.keep(plan)
     for name in ("pro-2", str(plan.id)):
@@ -64,7 +64,6 @@ async def test_a_plan_comes_back_as_it_was(storage: Storage, terms: Terms) -> No
 
 
 async def test_an_unknown_plan_is_not_found(storage: Storage) -> None:
-    """Neither by code, nor by id, nor by anything else that a caller may send."""
     await storage.keep(a_plan("pro"))
     for plan in ("nothing", str(IDS.new()), "", "PRO", "pro ", "é", "x" * 1_000, "0" * 32):
         async with storage.unit_of_work() as work:
@@ -74,24 +73,22 @@ async def test_an_unknown_plan_is_not_found(storage: Storage) -> None:
                 await work.plans.get(plan, for_change=True)
 
 
-async def test_a_code_is_unique(storage: Storage) -> None:
-    """The storage itself refuses the second one."""
+async def test_two_plans_cannot_have_the_same_code(storage: Storage) -> None:
     await storage.keep(a_plan("pro"))
     with pytest.raises(PlanCodeTaken):
         await storage.keep(a_plan("pro"))
     assert await storage.event_types() == ["plan.created"]
 
 
-async def test_an_id_is_unique(storage: Storage) -> None:
-    """No caller can ask for this: it is a defect, not a conflict."""
+async def test_a_second_plan_with_the_same_id_is_an_integrity_error(storage: Storage) -> None:
+    """No caller can cause this, so it is a defect and not a conflict."""
     plan = a_plan("pro")
     await storage.keep(plan)
     with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(plan, code="other", events=()))
 
 
-async def test_every_revision_is_kept(storage: Storage) -> None:
-    """New terms are a new revision beside the old ones, which stay what they were."""
+async def test_new_terms_are_a_new_revision_and_old_revisions_stay_unchanged(storage: Storage) -> None:
     plan = a_plan("pro", some_terms(100))
     await storage.keep(plan)
     dearer = with_price(plan, 200)
@@ -108,7 +105,6 @@ async def test_every_revision_is_kept(storage: Storage) -> None:
 
 
 async def test_an_unknown_revision_is_not_found(storage: Storage) -> None:
-    """Of a known plan and of an unknown one."""
     plan = a_plan()
     await storage.keep(plan)
     async with storage.unit_of_work() as work:
@@ -118,8 +114,8 @@ async def test_an_unknown_revision_is_not_found(storage: Storage) -> None:
             await work.plans.revision(IDS.new(), 1)
 
 
-async def test_texts_and_status_change_in_place(storage: Storage) -> None:
-    """They make no revision; two changes in one save are two events."""
+async def test_a_change_of_texts_or_status_creates_no_revision(storage: Storage) -> None:
+    """Two changes in one save are two events."""
     plan = a_plan()
     await storage.keep(plan)
     changed = replace(plan, events=()).update("Gold", "Shiny", plan.revision.terms, lambda: some_metadata(actor=ADMIN))
@@ -132,8 +128,7 @@ async def test_texts_and_status_change_in_place(storage: Storage) -> None:
     assert await storage.event_types() == ["plan.created", "plan.updated", "plan.archived", "plan.restored"]
 
 
-async def test_a_plan_that_has_moved_on_cannot_be_saved(storage: Storage) -> None:
-    """The second of two changes of the same version is refused and leaves nothing."""
+async def test_the_second_of_two_changes_of_the_same_version_is_refused(storage: Storage) -> None:
     plan = a_plan()
     await storage.keep(plan)
     await save(storage, with_price(plan, 200))
@@ -144,14 +139,12 @@ async def test_a_plan_that_has_moved_on_cannot_be_saved(storage: Storage) -> Non
     assert await storage.event_types() == ["plan.created", "plan.revised"]
 
 
-async def test_an_unknown_plan_cannot_be_saved(storage: Storage) -> None:
-    """Saving never makes a plan."""
+async def test_saving_never_creates_a_plan(storage: Storage) -> None:
     with pytest.raises(StaleVersion):
         await save(storage, with_price(a_plan(), 300))
 
 
-async def test_a_plan_in_use_cannot_be_archived_meanwhile(storage: Storage) -> None:
-    """Who subscribes to a plan keeps it open until the transaction ends."""
+async def test_archiving_a_plan_waits_for_a_subscriber_in_progress(storage: Storage) -> None:
     plan = a_plan()
     await storage.keep(plan)
 
@@ -168,16 +161,14 @@ async def test_a_plan_in_use_cannot_be_archived_meanwhile(storage: Storage) -> N
     assert (await fetch(storage, "pro")).is_archived
 
 
-async def test_a_plan_may_be_used_by_many_at_once(storage: Storage) -> None:
-    """Subscribing to a plan does not make others wait who do so as well."""
+async def test_many_users_can_subscribe_to_a_plan_at_once(storage: Storage) -> None:
     await storage.keep(a_plan())
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
         await one.plans.get("pro")
         await other.plans.get("pro")
 
 
-async def test_a_plan_that_is_to_be_changed_is_protected(storage: Storage) -> None:
-    """Who wants to subscribe waits for the change, and gets the plan as it then is."""
+async def test_subscribing_waits_for_a_change_of_the_plan_and_gets_the_new_state(storage: Storage) -> None:
     plan = a_plan()
     await storage.keep(plan)
 

@@ -1,4 +1,4 @@
-"""The database is the guarantee: without its constraints the races are lost (without locks: see the unit tests)."""
+"""Constraints guarantee the races in PostgreSQL: without them, the races are lost. Unit tests do the same for locks."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ WITHOUT: Final = {
 
 @pytest.mark.parametrize("name", WITHOUT)
 async def test_without_its_constraints_the_race_is_lost(postgres_server: Server, worker_id: str, name: str) -> None:
-    """Where this passes the race, the constraint guards nothing, or the race shows nothing.
-
-    A busy machine may let the racers by one after the other for once; never every time.
-    """
+    """A race that passes without the constraint does not test it; a busy machine may run a race in order once."""
     for _ in range(TRIES):
         with own_database(postgres_server, worker_id, postgres_server.template) as url:
             if not await is_won(url, name):
@@ -39,7 +36,7 @@ async def test_without_its_constraints_the_race_is_lost(postgres_server: Server,
 
 
 async def is_won(url: str, name: str) -> bool:
-    """Whether the race has one winner on the database without the constraints."""
+    """Return whether the race has one winner on a database without the constraints."""
     pool = await create_pool(url, PoolSettings(application_name="smp tests"))
     try:
         async with pool.connection() as connection:

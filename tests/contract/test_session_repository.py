@@ -21,27 +21,24 @@ async def people(storage: Storage) -> None:
 
 
 async def open_sessions(storage: Storage) -> set[UUID]:
-    """The ids of all sessions."""
+    """Return the ids of all sessions."""
     pages = [await storage.sessions.list(user.id, PageRequest(100)) for user in (ANN, BOB)]
     return {session.id for page in pages for session in page.items}
 
 
-async def test_a_session_belongs_to_a_known_user(storage: Storage) -> None:
-    """A session of nobody is refused."""
+async def test_a_session_of_an_unknown_user_is_refused(storage: Storage) -> None:
     with pytest.raises(UserNotFound):
         await storage.keep(a_session(a_user("eve@example.com"), "eve's"))
 
 
-async def test_a_token_is_of_one_session(storage: Storage) -> None:
-    """Two of a user's sessions with one token, or one id, are a defect."""
+async def test_two_sessions_of_a_user_with_one_token_or_id_are_an_integrity_error(storage: Storage) -> None:
     with pytest.raises(StorageIntegrityError):
         await storage.keep(a_session(ANN, "phone"))
     with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(a_session(ANN, "another"), id=PHONE.id))
 
 
-async def test_one_session_is_ended(storage: Storage) -> None:
-    """Once; then there is none."""
+async def test_a_session_can_be_ended_once(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         assert await work.sessions.remove(ANN.id, PHONE.id) is True
         assert await work.sessions.remove(ANN.id, PHONE.id) is False
@@ -49,8 +46,7 @@ async def test_one_session_is_ended(storage: Storage) -> None:
     assert await open_sessions(storage) == {LAPTOP.id, BOBS.id}
 
 
-async def test_the_sessions_of_others_cannot_be_ended(storage: Storage) -> None:
-    """Neither somebody else's nor one that does not exist."""
+async def test_a_user_cannot_end_the_session_of_another(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         assert await work.sessions.remove(ANN.id, BOBS.id) is False
         assert await work.sessions.remove(ANN.id, IDS.new()) is False
@@ -58,8 +54,7 @@ async def test_the_sessions_of_others_cannot_be_ended(storage: Storage) -> None:
     assert await open_sessions(storage) == {PHONE.id, LAPTOP.id, BOBS.id}
 
 
-async def test_a_session_is_ended_by_its_token(storage: Storage) -> None:
-    """An unknown one, or one under another's name, ends nothing."""
+async def test_a_session_is_ended_by_its_owners_id_and_token(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         await work.sessions.remove_by_digest(BOB.id, BOBS.token_digest)
         await work.sessions.remove_by_digest(BOB.id, PHONE.token_digest)
@@ -68,16 +63,14 @@ async def test_a_session_is_ended_by_its_token(storage: Storage) -> None:
     assert await open_sessions(storage) == {PHONE.id, LAPTOP.id}
 
 
-async def test_all_sessions_of_a_user_are_ended(storage: Storage) -> None:
-    """And nobody else's."""
+async def test_all_sessions_of_one_user_can_be_ended(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         await work.sessions.remove_all(ANN.id)
         await work.commit()
     assert await open_sessions(storage) == {BOBS.id}
 
 
-async def test_all_sessions_but_one_are_ended(storage: Storage) -> None:
-    """The one that asks goes on, where it is the user's own."""
+async def test_all_sessions_of_one_user_but_the_present_one_can_be_ended(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         await work.sessions.remove_all(ANN.id, but=PHONE.id)
         await work.sessions.remove_all(BOB.id, but=PHONE.id)
@@ -85,8 +78,7 @@ async def test_all_sessions_but_one_are_ended(storage: Storage) -> None:
     assert await open_sessions(storage) == {PHONE.id}
 
 
-async def test_nothing_is_ended_without_commit(storage: Storage) -> None:
-    """As with every other change."""
+async def test_a_session_ends_only_with_the_commit(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         await work.sessions.remove(ANN.id, PHONE.id)
         await work.sessions.remove_by_digest(ANN.id, LAPTOP.token_digest)

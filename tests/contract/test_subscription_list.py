@@ -1,4 +1,4 @@
-"""The administrator's list: every filter, at every instant, whether or not a sweep came by."""
+"""The administrators' list of subscriptions: every filter at every instant, before and after the expiry job."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TRIAL_END = NOW + 14 * DAY
 MONTH_END = datetime(2026, 2, 28, 12, 0, 0, 123_456, tzinfo=NOW.tzinfo)
 
 
-def kept(subscription: Subscription) -> Subscription:
-    """The subscription as it comes back."""
+def as_stored(subscription: Subscription) -> Subscription:
+    """Return the subscription as it is read from the storage."""
     return replace(subscription, events=())
 
 
@@ -37,9 +37,9 @@ SUBSCRIPTIONS = [
     an_active(USERS[3], PRO),
     an_active(USERS[4], PRO).cancel_at_period_end(some_metadata()),
     an_active(USERS[5], LIFE),
-    kept(a_trial(USERS[6], PRO, NOW - 20 * DAY)).apply_expiry(some_metadata()),
-    kept(an_active(USERS[6], PRO)).cancel_now(some_metadata(NOW + DAY)),
-    kept(an_active(USERS[7], LIFE)).cancel_now(some_metadata(NOW + DAY)),
+    as_stored(a_trial(USERS[6], PRO, NOW - 20 * DAY)).apply_expiry(some_metadata()),
+    as_stored(an_active(USERS[6], PRO)).cancel_now(some_metadata(NOW + DAY)),
+    as_stored(an_active(USERS[7], LIFE)).cancel_now(some_metadata(NOW + DAY)),
 ]
 """Every status, each live one with an end twice (of which one is to be cancelled), two of one user."""
 
@@ -57,57 +57,54 @@ async def filled(storage: Storage) -> Storage:
 async def found(
     storage: Storage, wanted: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100
 ) -> list[SubscriptionView]:
-    """All pages of the list."""
+    """Return all pages of the list."""
     return await read_all(lambda page: storage.subscriptions.list(wanted, page, now), limit)
 
 
 async def ids(storage: Storage, wanted: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100) -> list[UUID]:
-    """The ids on all pages of the list."""
+    """Return the ids on all pages of the list."""
     return [view.id for view in await found(storage, wanted, now, limit)]
 
 
 def newest_first(*subscriptions: Subscription) -> list[UUID]:
-    """The ids in the order of the list without a filter on ends."""
+    """Return the ids in the order of the list without a filter by end."""
     return sorted((subscription.id for subscription in subscriptions), reverse=True)
 
 
-async def test_all_are_listed_newest_first(filled: Storage) -> None:
-    """Without a filter; every page in full but the last."""
+async def test_without_a_filter_all_subscriptions_are_listed_newest_first(filled: Storage) -> None:
     for limit in (1, 2, 4, 9, 100):
         assert await ids(filled, SubscriptionFilter(), limit=limit) == newest_first(*SUBSCRIPTIONS)
 
 
-async def test_views_are_complete(filled: Storage) -> None:
-    """The same as each one looked at alone, at the same instant."""
+async def test_a_listed_subscription_looks_like_the_same_one_read_alone(filled: Storage) -> None:
     for now in INSTANTS:
         for view in await found(filled, SubscriptionFilter(), now):
             assert view == await filled.subscriptions.get(view.id, now)
 
 
 @pytest.mark.parametrize("now", INSTANTS)
-async def test_statuses_are_those_that_hold_at_the_instant(filled: Storage, now: datetime) -> None:
-    """Any set of them; what is due counts as what time has made it; a sweep changes no answer."""
+async def test_the_filter_by_status_uses_the_status_at_the_instant(filled: Storage, now: datetime) -> None:
+    """The expiry job changes no answer."""
     for chosen in product([False, True], repeat=4):
         statuses = frozenset(status for status, is_chosen in zip(Status, chosen, strict=True) if is_chosen)
         expected = newest_first(*(row for row in SUBSCRIPTIONS if not statuses or row.status_at(now) in statuses))
         for limit in (1, 3, 100):
             assert await ids(filled, SubscriptionFilter(statuses), now, limit) == expected
-    await sweep(filled, now)
+    await run_expiry_job(filled, now)
     for status in Status:
         expected = newest_first(*(row for row in SUBSCRIPTIONS if row.status_at(now) is status))
         assert await ids(filled, SubscriptionFilter(frozenset({status})), now, 2) == expected
 
 
-async def sweep(storage: Storage, now: datetime) -> None:
-    """Write down what time has decided."""
+async def run_expiry_job(storage: Storage, now: datetime) -> None:
+    """Write the status by time of all overdue subscriptions."""
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_overdue(now, 100)
         await work.subscriptions.save_ended([subscription.apply_expiry(some_metadata(now)) for subscription in due])
         await work.commit()
 
 
-async def test_by_plan(filled: Storage) -> None:
-    """By code or by id; no plan has no subscriptions."""
+async def test_subscriptions_can_be_listed_by_the_code_or_id_of_a_plan(filled: Storage) -> None:
     expected = newest_first(SUBSCRIPTIONS[5], SUBSCRIPTIONS[8])
     for plan in ("life", str(LIFE.id)):
         for limit in (1, 100):
@@ -117,8 +114,7 @@ async def test_by_plan(filled: Storage) -> None:
         assert (list(page.items), page.next) == ([], None)
 
 
-async def test_by_user(filled: Storage) -> None:
-    """By id, or by the whole email without regard to case."""
+async def test_subscriptions_can_be_listed_by_the_id_or_the_whole_email_of_a_user(filled: Storage) -> None:
     user, expected = USERS[6], newest_first(*SUBSCRIPTIONS[6:8])
     for wanted in (
         SubscriptionFilter(user_id=user.id),
@@ -138,7 +134,7 @@ async def test_by_user(filled: Storage) -> None:
 
 
 def by_end(after: datetime | None, before: datetime | None) -> list[UUID]:
-    """The ids of those that end from ``after`` until before ``before``, soonest end first."""
+    """Return the ids of those that end from ``after`` until before ``before``, soonest end first."""
     rows = [
         (row.ends_at, row.id)
         for row in SUBSCRIPTIONS
@@ -162,8 +158,10 @@ def by_end(after: datetime | None, before: datetime | None) -> list[UUID]:
         (NOW + 1_000 * DAY, None),
     ],
 )
-async def test_by_end(filled: Storage, after: datetime | None, before: datetime | None) -> None:
-    """From ``ends_after`` on and before ``ends_before``; soonest first, then by id; those for life have no end."""
+async def test_subscriptions_can_be_listed_by_their_end_soonest_first(
+    filled: Storage, after: datetime | None, before: datetime | None
+) -> None:
+    """Lifetime subscriptions have no end and are not listed."""
     wanted = SubscriptionFilter(ends_after=after, ends_before=before)
     for limit in (1, 2, 100):
         assert await ids(filled, wanted, limit=limit) == by_end(after, before)
@@ -172,8 +170,9 @@ async def test_by_end(filled: Storage, after: datetime | None, before: datetime 
 @pytest.mark.parametrize("now", INSTANTS)
 @pytest.mark.parametrize("plan", [None, "pro"])
 @pytest.mark.parametrize("user", [None, USERS[4], USERS[6]])
-async def test_filters_are_combined(filled: Storage, now: datetime, plan: str | None, user: User | None) -> None:
-    """What is listed satisfies all of them, at the instant; in either order."""
+async def test_a_listed_subscription_matches_all_filters(
+    filled: Storage, now: datetime, plan: str | None, user: User | None
+) -> None:
     for statuses, end in product(STATUSES, [None, MONTH_END]):
         wanted = SubscriptionFilter(
             statuses=statuses,
@@ -197,19 +196,18 @@ async def test_filters_are_combined(filled: Storage, now: datetime, plan: str | 
 
 
 @pytest.mark.parametrize("wanted", [SubscriptionFilter(), SubscriptionFilter(ends_after=NOW)])
-async def test_nothing_is_skipped_or_repeated_while_subscriptions_come(
+async def test_new_subscriptions_make_no_page_skip_or_repeat_an_old_one(
     filled: Storage, wanted: SubscriptionFilter
 ) -> None:
-    """Those that were there when the reading began are read once each, wherever the new ones belong."""
     old = await ids(filled, wanted)
     numbers = iter(range(100))
 
-    async def come() -> None:
+    async def add_more() -> None:
         for plan, at in ((PRO, NOW - 5 * DAY), (PRO, NOW + 5 * DAY), (LIFE, NOW)):
             user = a_user(f"new-{next(numbers)}@example.com")
             await filled.keep(user, an_active(user, plan, at))
 
-    listed = await read_all(lambda page: filled.subscriptions.list(wanted, page, NOW), 2, come)
+    listed = await read_all(lambda page: filled.subscriptions.list(wanted, page, NOW), 2, add_more)
     seen = [view.id for view in listed]
     assert [id_ for id_ in seen if id_ in old] == old
     assert len(set(seen)) == len(seen)

@@ -34,12 +34,12 @@ TRIAL_END = NOW + 14 * DAY
 
 @pytest.fixture(autouse=True)
 async def people_and_plans(storage: Storage) -> None:
-    """Two users and two plans, the second one for life."""
+    """Two users and two plans; the second plan is for life."""
     await storage.keep(ANN, BOB, PRO, LIFE)
 
 
 async def save(storage: Storage, thing: Plan | Subscription) -> None:
-    """Save it in a transaction of its own."""
+    """Save the subscription in a separate transaction."""
     async with storage.unit_of_work() as work:
         if isinstance(thing, Plan):
             await work.plans.save(thing)
@@ -48,22 +48,21 @@ async def save(storage: Storage, thing: Plan | Subscription) -> None:
         await work.commit()
 
 
-def kept(subscription: Subscription) -> Subscription:
-    """The subscription as it comes back."""
+def as_stored(subscription: Subscription) -> Subscription:
+    """Return the subscription as it is read from the storage."""
     return replace(subscription, events=())
 
 
 def shown(subscription: Subscription, plan: Plan, now: object) -> SubscriptionView:
-    """The view that is to be."""
+    """Return the expected view."""
     return SubscriptionView.bound_to(subscription, plan, plan.revision, now)  # type: ignore[arg-type]
 
 
-async def test_every_status_is_shown_as_it_was_written(storage: Storage) -> None:
-    """All fields, in each of the four."""
+async def test_a_subscription_of_every_status_is_shown_with_all_fields(storage: Storage) -> None:
     forms = [
-        kept(a_trial(ANN, PRO)).apply_expiry(some_metadata(TRIAL_END)),
-        kept(an_active(ANN, PRO, TRIAL_END)).cancel_now(some_metadata(TRIAL_END + DAY)),
-        kept(a_trial(ANN, PRO, TRIAL_END + DAY))
+        as_stored(a_trial(ANN, PRO)).apply_expiry(some_metadata(TRIAL_END)),
+        as_stored(an_active(ANN, PRO, TRIAL_END)).cancel_now(some_metadata(TRIAL_END + DAY)),
+        as_stored(a_trial(ANN, PRO, TRIAL_END + DAY))
         .convert(PRO.revision, some_metadata(TRIAL_END + 2 * DAY))
         .cancel_at_period_end(some_metadata(TRIAL_END + 3 * DAY)),
         a_trial(BOB, PRO),
@@ -74,16 +73,15 @@ async def test_every_status_is_shown_as_it_was_written(storage: Storage) -> None
         assert await storage.subscriptions.get(form.id, NOW) == shown(form, PRO, NOW)
 
 
-async def test_an_unknown_subscription_is_nothing(storage: Storage) -> None:
-    """Neither itself nor events."""
+async def test_an_unknown_subscription_is_not_found_and_has_no_events(storage: Storage) -> None:
     assert await storage.subscriptions.get(IDS.new(), NOW) is None
     page = await storage.subscriptions.events(IDS.new(), PageRequest())
     assert (list(page.items), page.next) == ([], None)
 
 
 @pytest.mark.parametrize("scheduled", [False, True])
-async def test_status_is_a_function_of_time(storage: Storage, scheduled: bool) -> None:  # noqa: FBT001
-    """To the microsecond, and what is shown of one that no sweep has come by is what the sweep will write."""
+async def test_a_late_expiry_job_changes_nothing_in_what_is_shown(storage: Storage, scheduled: bool) -> None:  # noqa: FBT001
+    """Before the job, the view is the one that the job will write."""
     trial = a_trial(ANN, PRO)
     if scheduled:
         trial = trial.cancel_at_period_end(some_metadata())
@@ -102,15 +100,14 @@ async def test_status_is_a_function_of_time(storage: Storage, scheduled: bool) -
         assert (unswept.ended_at, unswept.cancelled_at) == (at, at if scheduled else None)
         assert await storage.subscriptions.current(ANN.id, now) is None
     unswept = await storage.subscriptions.get(trial.id, at)
-    await save(storage, kept(trial).apply_expiry(some_metadata(at + DAY)))
+    await save(storage, as_stored(trial).apply_expiry(some_metadata(at + DAY)))
     assert await storage.subscriptions.get(trial.id, at) == unswept
 
 
-async def test_the_current_one_is_the_live_one(storage: Storage) -> None:
-    """Never one that is over, and nobody else's."""
+async def test_the_current_subscription_is_the_users_live_one(storage: Storage) -> None:
     assert await storage.subscriptions.current(ANN.id, NOW) is None
     assert await storage.subscriptions.current(IDS.new(), NOW) is None
-    old = kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
+    old = as_stored(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(old, an_active(BOB, PRO))
     assert await storage.subscriptions.current(ANN.id, NOW) is None
     new = an_active(ANN, LIFE, NOW + DAY)
@@ -118,8 +115,8 @@ async def test_the_current_one_is_the_live_one(storage: Storage) -> None:
     assert await storage.subscriptions.current(ANN.id, NOW + 100_000 * DAY) == shown(new, LIFE, NOW)
 
 
-async def test_terms_are_those_it_was_made_under(storage: Storage) -> None:
-    """A new revision of the plan changes neither price nor features of who is there; its name is that of now."""
+async def test_a_new_revision_of_the_plan_does_not_change_an_existing_subscription(storage: Storage) -> None:
+    """Only the name of the plan is the present one."""
     active = an_active(ANN, PRO)
     await storage.keep(active)
     terms = some_terms(99_900, "EUR", export=False)
@@ -133,21 +130,20 @@ async def test_terms_are_those_it_was_made_under(storage: Storage) -> None:
     )
 
 
-async def keep_history(storage: Storage, count: int) -> list[Subscription]:
-    """So many subscriptions of Ann, each of a day, one after the other; the last is live."""
+async def add_history(storage: Storage, count: int) -> list[Subscription]:
+    """Add subscriptions of Ann, each of a day, one after the other; the last is live."""
     history = []
     for number in range(count):
         at = NOW + number * DAY
         history.append(an_active(ANN, PRO, at))
         if number < count - 1:
-            history[-1] = kept(history[-1]).cancel_now(some_metadata(at + DAY))
+            history[-1] = as_stored(history[-1]).cancel_now(some_metadata(at + DAY))
     await storage.keep(*history)
     return history
 
 
-async def test_the_history_is_newest_first(storage: Storage) -> None:
-    """Page by page, the user's own alone; at the instant asked about."""
-    history = await keep_history(storage, 5)
+async def test_the_history_of_a_user_is_newest_first(storage: Storage) -> None:
+    history = await add_history(storage, 5)
     await storage.keep(an_active(BOB, PRO))
     for now in (NOW, NOW + 1_000 * DAY):
         expected = [shown(subscription, PRO, now) for subscription in reversed(history)]
@@ -157,23 +153,21 @@ async def test_the_history_is_newest_first(storage: Storage) -> None:
     assert expected[0].status is Status.EXPIRED
 
 
-async def test_nobody_has_no_history(storage: Storage) -> None:
-    """One empty page."""
+async def test_an_unknown_user_has_an_empty_history(storage: Storage) -> None:
     for user_id in (ANN.id, IDS.new()):
         page = await storage.subscriptions.history(user_id, PageRequest(10), NOW)
         assert (list(page.items), page.next) == ([], None)
 
 
-async def test_a_history_begun_at_one_instant_is_paged(storage: Storage) -> None:
-    """A test clock stands still: the id decides then."""
-    history = [kept(an_active(ANN, PRO)).cancel_now(some_metadata()) for _ in range(4)]
+async def test_subscriptions_that_start_at_one_instant_are_paged_by_id(storage: Storage) -> None:
+    """A test clock stands still, so several may start at one instant."""
+    history = [as_stored(an_active(ANN, PRO)).cancel_now(some_metadata()) for _ in range(4)]
     await storage.keep(*history)
     read = await read_all(lambda page: storage.subscriptions.history(ANN.id, page, NOW), 1)
     assert [view.id for view in read] == sorted((subscription.id for subscription in history), reverse=True)
 
 
-async def test_events_are_oldest_first(storage: Storage) -> None:
-    """Every field, with the facts as they were, page by page."""
+async def test_the_events_of_a_subscription_are_listed_oldest_first(storage: Storage) -> None:
     trial = a_trial(ANN, PRO)
     active = trial.convert(PRO.revision, some_metadata(NOW + DAY, ADMIN)).cancel_at_period_end(
         some_metadata(NOW + 2 * DAY)
@@ -188,8 +182,8 @@ async def test_events_are_oldest_first(storage: Storage) -> None:
         assert await read_all(lambda page: storage.subscriptions.events(active.id, page), limit) == expected
 
 
-async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
-    """As it was written: whoever decides by it knows the time. None where there never was one."""
+async def test_the_entitlement_snapshot_is_that_of_the_newest_subscription(storage: Storage) -> None:
+    """As written, because the caller applies the time; none if there never was a subscription."""
     assert await storage.access.snapshot(ANN.id) is None
     assert await storage.access.snapshot(IDS.new()) is None
     trial = a_trial(ANN, PRO).cancel_at_period_end(some_metadata())
@@ -198,7 +192,7 @@ async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
     assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
         Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features
     )
-    await save(storage, kept(trial).cancel_now(some_metadata(NOW + DAY)))
+    await save(storage, as_stored(trial).cancel_now(some_metadata(NOW + DAY)))
     snapshot = await storage.access.snapshot(ANN.id)
     assert snapshot == EntitlementSnapshot(Status.CANCELLED, TRIAL_END, None, "pro", features)
     new = an_active(ANN, LIFE, NOW + DAY)
@@ -208,8 +202,7 @@ async def test_the_standing_is_that_of_the_newest(storage: Storage) -> None:
     )
 
 
-async def test_features_keep_their_types(storage: Storage) -> None:
-    """A switch is no limit: true is not 1, and false not 0."""
+async def test_true_and_1_are_different_values_of_a_feature(storage: Storage) -> None:
     terms = some_terms(yes=True, no=False, one=1, none=0, word="true", largest=2**53 - 1)
     typed = a_plan("typed", terms)
     await storage.keep(typed, an_active(ANN, typed))

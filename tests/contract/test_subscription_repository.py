@@ -25,12 +25,12 @@ PRO, MAX = a_plan("pro"), a_plan("max", some_terms(period=None))
 
 @pytest.fixture(autouse=True)
 async def people_and_plans(storage: Storage) -> None:
-    """Two users and two plans, the second one for life."""
+    """Two users and two plans; the second plan is for life."""
     await storage.keep(ANN, BOB, PRO, MAX)
 
 
 async def fetch(storage: Storage, user_id: UUID = ANN.id) -> Subscription | None:
-    """The subscription that is written as live."""
+    """Return the subscription that is written as live."""
     async with storage.unit_of_work() as work:
         return await work.subscriptions.find_open_for_update(user_id)
 
@@ -45,71 +45,69 @@ async def save(storage: Storage, *subscriptions: Subscription) -> None:
         await work.commit()
 
 
-def kept(subscription: Subscription) -> Subscription:
-    """The subscription as it comes back."""
+def as_stored(subscription: Subscription) -> Subscription:
+    """Return the subscription as it is read from the storage."""
     return replace(subscription, events=())
 
 
 async def types(storage: Storage, subscription: Subscription) -> list[str]:
-    """The types of the subscription's events."""
+    """Return the types of the subscription's events."""
     page = await storage.subscriptions.events(subscription.id, PageRequest(100))
     return [event.type.removeprefix("subscription.") for event in page.items]
 
 
-async def test_a_subscription_comes_back_as_it_was(storage: Storage) -> None:
-    """In every live form: trial, paid, for life, converted, renewed, with a cancellation scheduled."""
+async def test_a_subscription_is_read_as_it_was_stored(storage: Storage) -> None:
+    """In every live form: trial, paid, for life, converted, renewed, with a scheduled cancellation."""
     forms = [
         a_trial(ANN, PRO),
         an_active(ANN, PRO),
         an_active(ANN, MAX),
-        kept(a_trial(ANN, PRO)).convert(MAX.revision, some_metadata(NOW + DAY)),
-        kept(an_active(ANN, PRO)).renew(PRO.revision, some_metadata(NOW + DAY)),
-        kept(an_active(ANN, PRO)).cancel_at_period_end(some_metadata(NOW + DAY)),
+        as_stored(a_trial(ANN, PRO)).convert(MAX.revision, some_metadata(NOW + DAY)),
+        as_stored(an_active(ANN, PRO)).renew(PRO.revision, some_metadata(NOW + DAY)),
+        as_stored(an_active(ANN, PRO)).cancel_at_period_end(some_metadata(NOW + DAY)),
     ]
     for form in forms:
         async with storage.unit_of_work() as work:
             await work.subscriptions.add(form)
-            assert await work.subscriptions.find_open_for_update(ANN.id) == kept(form)
+            assert await work.subscriptions.find_open_for_update(ANN.id) == as_stored(form)
     await storage.keep(forms[-1])
-    assert await fetch(storage) == kept(forms[-1])
+    assert await fetch(storage) == as_stored(forms[-1])
 
 
-async def test_nothing_unsettled_where_nothing_is_written_as_live(storage: Storage) -> None:
-    """For an unknown user, for one without, and for one whose subscriptions are all over."""
+async def test_a_user_without_a_live_subscription_has_no_open_one(storage: Storage) -> None:
     assert await fetch(storage, IDS.new()) is None
     assert await fetch(storage) is None
-    await storage.keep(kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY)))
+    await storage.keep(as_stored(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY)))
     assert await fetch(storage) is None
 
 
-async def test_an_overdue_subscription_is_unsettled(storage: Storage) -> None:
-    """What time has ended is still written as live until somebody writes so."""
+async def test_an_overdue_subscription_stays_open_until_its_end_is_written(storage: Storage) -> None:
     trial = a_trial(ANN, PRO)
     await storage.keep(trial)
-    assert await fetch(storage) == kept(trial)
-    settled = kept(trial).apply_expiry(some_metadata(NOW + 14 * DAY))
+    assert await fetch(storage) == as_stored(trial)
+    settled = as_stored(trial).apply_expiry(some_metadata(NOW + 14 * DAY))
     await save(storage, settled)
     assert await fetch(storage) is None
     assert await types(storage, trial) == ["trial_started", "expired"]
 
 
-async def test_every_change_is_kept_with_its_event(storage: Storage) -> None:
-    """Through a whole life; several verbs between two saves are several events."""
+async def test_every_change_is_stored_with_its_event(storage: Storage) -> None:
+    """Several changes between two saves are several events."""
     trial = a_trial(ANN, PRO)
     await storage.keep(trial)
     at = NOW + DAY
-    active = kept(trial).convert(PRO.revision, some_metadata(at)).renew(PRO.revision, some_metadata(at))
+    active = as_stored(trial).convert(PRO.revision, some_metadata(at)).renew(PRO.revision, some_metadata(at))
     await save(storage, active)
-    assert await fetch(storage) == kept(active)
+    assert await fetch(storage) == as_stored(active)
     leaving = (
-        kept(active)
+        as_stored(active)
         .cancel_at_period_end(some_metadata(at))
         .resume(some_metadata(at))
         .cancel_at_period_end(some_metadata(at))
     )
     await save(storage, leaving)
-    assert await fetch(storage) == kept(leaving)
-    await save(storage, kept(leaving).cancel_now(some_metadata(at)))
+    assert await fetch(storage) == as_stored(leaving)
+    await save(storage, as_stored(leaving).cancel_now(some_metadata(at)))
     assert await fetch(storage) is None
     assert await types(storage, trial) == [
         "trial_started",
@@ -124,20 +122,19 @@ async def test_every_change_is_kept_with_its_event(storage: Storage) -> None:
 
 @pytest.mark.parametrize("first", [a_trial(ANN, PRO), an_active(ANN, PRO), an_active(ANN, MAX)])
 @pytest.mark.parametrize("second", [a_trial(ANN, MAX), an_active(ANN, PRO)])
-async def test_at_most_one_subscription_of_a_user_is_live(
+async def test_a_user_has_at_most_one_live_subscription(
     storage: Storage, first: Subscription, second: Subscription
 ) -> None:
-    """The storage itself refuses a second one, of whatever kind; another user may have one."""
     await storage.keep(first)
     with pytest.raises(LiveSubscriptionExists):
         await storage.keep(second)
     await storage.keep(an_active(BOB, PRO))
-    assert await fetch(storage) == kept(first)
+    assert await fetch(storage) == as_stored(first)
     assert await storage.subscriptions.get(second.id, NOW) is None
 
 
-async def test_an_overdue_one_stands_in_the_way_until_it_is_written_as_over(storage: Storage) -> None:
-    """In one transaction: settle the old one, add the new one."""
+async def test_an_overdue_subscription_must_be_ended_before_a_new_one_is_added(storage: Storage) -> None:
+    """Both can be done in one transaction."""
     old, at = a_trial(ANN, PRO), NOW + 14 * DAY
     await storage.keep(old)
     new = an_active(ANN, PRO, at)
@@ -149,42 +146,37 @@ async def test_an_overdue_one_stands_in_the_way_until_it_is_written_as_over(stor
         await work.subscriptions.save(found.apply_expiry(some_metadata(at)))
         await work.subscriptions.add(new)
         await work.commit()
-    assert await fetch(storage) == kept(new)
+    assert await fetch(storage) == as_stored(new)
 
 
-async def test_spans_of_one_user_do_not_overlap(storage: Storage) -> None:
-    """Half-open spans may touch; the storage refuses those that share an instant.
-
-    Only the clock of a server that lags behind asks for such: there, the one before has not ended yet.
-    """
-    ended = kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
+async def test_two_subscriptions_of_a_user_never_overlap(storage: Storage) -> None:
+    """They may touch. Only a server with a late clock can ask for an overlap: there, the old one has not ended yet."""
+    ended = as_stored(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(ended)
-    overlapping = kept(an_active(ANN, PRO, NOW + DAY - TICK)).cancel_now(some_metadata(NOW + 2 * DAY))
+    overlapping = as_stored(an_active(ANN, PRO, NOW + DAY - TICK)).cancel_now(some_metadata(NOW + 2 * DAY))
     with pytest.raises(LiveSubscriptionExists):
         await storage.keep(overlapping)
     await storage.keep(an_active(ANN, PRO, NOW + DAY))
     await storage.keep(replace(overlapping, id=IDS.new(), user_id=BOB.id, events=()))
 
 
-async def test_a_span_does_not_grow_into_another(storage: Storage) -> None:
-    """Also a change is refused that would make two share an instant."""
+async def test_a_change_that_would_make_two_subscriptions_overlap_is_refused(storage: Storage) -> None:
     active = an_active(ANN, PRO)
-    later = kept(an_active(ANN, PRO, NOW + 40 * DAY)).cancel_now(some_metadata(NOW + 41 * DAY))
+    later = as_stored(an_active(ANN, PRO, NOW + 40 * DAY)).cancel_now(some_metadata(NOW + 41 * DAY))
     await storage.keep(active, later)
     with pytest.raises(LiveSubscriptionExists):
-        await save(storage, kept(active).renew(PRO.revision, some_metadata()))
-    assert await fetch(storage) == kept(active)
+        await save(storage, as_stored(active).renew(PRO.revision, some_metadata()))
+    assert await fetch(storage) == as_stored(active)
 
 
-async def test_a_span_may_be_empty(storage: Storage) -> None:
-    """Started and cancelled at one instant, again and again: a test clock stands still."""
+async def test_a_subscription_may_start_and_be_cancelled_at_the_same_instant(storage: Storage) -> None:
+    """Repeatedly too, because a test clock stands still."""
     for _ in range(3):
-        await storage.keep(kept(an_active(ANN, PRO)).cancel_now(some_metadata()))
+        await storage.keep(as_stored(an_active(ANN, PRO)).cancel_now(some_metadata()))
     await storage.keep(an_active(ANN, PRO))
 
 
-async def test_a_subscription_belongs_to_a_known_user_and_revision(storage: Storage) -> None:
-    """An unknown user is told so; an unknown revision is nobody's request."""
+async def test_a_subscription_needs_an_existing_user_and_revision(storage: Storage) -> None:
     with pytest.raises(UserNotFound):
         await storage.keep(an_active(a_user("eve@example.com"), PRO))
     with pytest.raises(StorageIntegrityError):
@@ -193,39 +185,36 @@ async def test_a_subscription_belongs_to_a_known_user_and_revision(storage: Stor
         await storage.keep(an_active(ANN, replace(PRO.revision, number=2)))
 
 
-async def test_an_id_is_unique(storage: Storage) -> None:
-    """No caller can ask for this: it is a defect, not a conflict."""
-    ended = kept(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
+async def test_a_second_subscription_with_the_same_id_is_an_integrity_error(storage: Storage) -> None:
+    """No caller can cause this, so it is a defect and not a conflict."""
+    ended = as_stored(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(ended)
     with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(an_active(ANN, PRO, NOW + DAY), id=ended.id, events=()))
 
 
-async def test_a_subscription_that_has_moved_on_cannot_be_saved(storage: Storage) -> None:
-    """The second of two changes of the same version is refused and leaves nothing."""
+async def test_the_second_of_two_changes_of_the_same_version_is_refused(storage: Storage) -> None:
     active = an_active(ANN, PRO)
     await storage.keep(active)
-    await save(storage, kept(active).renew(PRO.revision, some_metadata()))
+    await save(storage, as_stored(active).renew(PRO.revision, some_metadata()))
     with pytest.raises(StaleVersion):
-        await save(storage, kept(active).cancel_now(some_metadata()))
+        await save(storage, as_stored(active).cancel_now(some_metadata()))
     found = await fetch(storage)
     assert found is not None
     assert (found.version, found.periods_paid) == (2, 2)
     assert await types(storage, active) == ["activated", "renewed"]
 
 
-async def test_an_unknown_subscription_cannot_be_saved(storage: Storage) -> None:
-    """Saving never makes a subscription."""
+async def test_saving_never_creates_a_subscription(storage: Storage) -> None:
     with pytest.raises(StaleVersion):
-        await save(storage, kept(an_active(ANN, PRO)).cancel_now(some_metadata()))
+        await save(storage, as_stored(an_active(ANN, PRO)).cancel_now(some_metadata()))
 
 
-async def test_the_ends_of_many_are_saved_together(storage: Storage) -> None:
-    """With all of their events."""
+async def test_the_ends_of_many_subscriptions_are_saved_with_their_events(storage: Storage) -> None:
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
     at = NOW + 14 * DAY
-    await save(storage, *(kept(trial).apply_expiry(some_metadata(at)) for trial in trials))
+    await save(storage, *(as_stored(trial).apply_expiry(some_metadata(at)) for trial in trials))
     for trial in trials:
         assert await types(storage, trial) == ["trial_started", "expired"]
         found = await storage.subscriptions.get(trial.id, NOW)
@@ -234,36 +223,33 @@ async def test_the_ends_of_many_are_saved_together(storage: Storage) -> None:
 
 
 async def test_no_end_of_a_batch_is_saved_if_one_subscription_has_changed(storage: Storage) -> None:
-    """The position of the stale one in the batch does not matter."""
     trials = [a_trial(ANN, PRO), a_trial(BOB, PRO)]
     await storage.keep(*trials)
-    await save(storage, kept(trials[1]).convert(PRO.revision, some_metadata()))
+    await save(storage, as_stored(trials[1]).convert(PRO.revision, some_metadata()))
     at = NOW + 14 * DAY
     for order in (1, -1):
         with pytest.raises(StaleVersion):
-            await save(storage, *[kept(trial).apply_expiry(some_metadata(at)) for trial in trials][::order])
-    assert await fetch(storage) == kept(trials[0])
+            await save(storage, *[as_stored(trial).apply_expiry(some_metadata(at)) for trial in trials][::order])
+    assert await fetch(storage) == as_stored(trials[0])
     assert await types(storage, trials[0]) == ["trial_started"]
 
 
 async def test_saving_an_empty_batch_changes_nothing(storage: Storage) -> None:
-    """An empty batch changes nothing."""
     async with storage.unit_of_work() as work:
         await work.subscriptions.save_ended([])
         await work.commit()
 
 
 async def claim_trial(storage: Storage, trial: Subscription, *, once_per_user: bool = False) -> None:
-    """Claim the trial in a transaction of its own."""
+    """Claim the trial in a separate transaction."""
     async with storage.unit_of_work() as work:
         await work.subscriptions.claim_trial(trial, once_per_user=once_per_user)
         await work.subscriptions.add(trial)
-        await work.subscriptions.save(kept(trial).cancel_now(some_metadata(trial.starts_at)))
+        await work.subscriptions.save(as_stored(trial).cancel_now(some_metadata(trial.starts_at)))
         await work.commit()
 
 
-async def test_a_trial_can_be_claimed_once_for_each_plan(storage: Storage) -> None:
-    """For ever: the ledger does not care what became of the trial."""
+async def test_a_user_gets_one_trial_of_each_plan(storage: Storage) -> None:
     await claim_trial(storage, a_trial(ANN, PRO))
     for later in (NOW, NOW + 10_000 * DAY):
         with pytest.raises(TrialAlreadyUsed):
@@ -272,8 +258,8 @@ async def test_a_trial_can_be_claimed_once_for_each_plan(storage: Storage) -> No
     await claim_trial(storage, a_trial(BOB, PRO))
 
 
-async def test_a_trial_can_be_claimed_once_for_each_user(storage: Storage) -> None:
-    """Where the scope is the user, an earlier trial of any plan counts, also from when the scope was the plan."""
+async def test_with_the_scope_user_a_user_gets_one_trial_of_any_plan(storage: Storage) -> None:
+    """Trials from the time when the scope was the plan count too."""
     await claim_trial(storage, a_trial(ANN, PRO))
     for plan in (PRO, MAX):
         with pytest.raises(TrialAlreadyUsed):
@@ -283,15 +269,13 @@ async def test_a_trial_can_be_claimed_once_for_each_user(storage: Storage) -> No
         await claim_trial(storage, a_trial(BOB, PRO), once_per_user=True)
 
 
-async def test_an_unknown_user_has_no_trial(storage: Storage) -> None:
-    """It is told so."""
+async def test_an_unknown_user_cannot_claim_a_trial(storage: Storage) -> None:
     for once_per_user in (True, False):
         with pytest.raises(UserNotFound):
             await claim_trial(storage, a_trial(a_user("eve@example.com"), PRO), once_per_user=once_per_user)
 
 
-async def test_a_live_subscription_is_protected(storage: Storage) -> None:
-    """Another who asks for it waits until the transaction ends, and then sees what it did."""
+async def test_a_second_change_of_a_subscription_waits_for_the_first_and_sees_it(storage: Storage) -> None:
     active = an_active(ANN, PRO)
     await storage.keep(active)
 
@@ -311,8 +295,7 @@ async def test_a_live_subscription_is_protected(storage: Storage) -> None:
     assert await types(storage, active) == ["activated", "renewed", "renewed"]
 
 
-async def test_what_ended_meanwhile_is_not_found(storage: Storage) -> None:
-    """Who waited for a subscription that was cancelled by then finds none."""
+async def test_a_change_that_waited_for_a_cancellation_finds_no_subscription(storage: Storage) -> None:
     await storage.keep(an_active(ANN, PRO))
 
     async def look() -> None:
@@ -326,8 +309,8 @@ async def test_what_ended_meanwhile_is_not_found(storage: Storage) -> None:
             await work.commit()
 
 
-async def keep_due(storage: Storage, count: int) -> list[Subscription]:
-    """So many trials of as many users; the n-th one ends n days after the first."""
+async def add_overdue(storage: Storage, count: int) -> list[Subscription]:
+    """Add trials, each of another user; the n-th one ends n days after the first."""
     trials = []
     for number in range(count):
         user = a_user(f"user-{number}@example.com")
@@ -336,31 +319,31 @@ async def keep_due(storage: Storage, count: int) -> list[Subscription]:
     return trials
 
 
-async def due(storage: Storage, now: datetime, limit: int = 100) -> list[Subscription]:
-    """What a sweep would claim."""
+async def overdue(storage: Storage, now: datetime, limit: int = 100) -> list[Subscription]:
+    """Return what an expiry job would claim."""
     async with storage.unit_of_work() as work:
         return list(await work.subscriptions.claim_overdue(now, limit))
 
 
-async def test_due_is_what_time_has_ended(storage: Storage) -> None:
-    """At ``ends_at`` exactly it is due; earliest end first; what is for life or over never is."""
-    trials = [kept(trial) for trial in await keep_due(storage, 3)]
-    await storage.keep(an_active(ANN, MAX), kept(a_trial(BOB, PRO)).cancel_now(some_metadata(NOW + DAY)))
+async def test_a_subscription_is_overdue_exactly_from_its_end(storage: Storage) -> None:
+    """Earliest end first; lifetime and ended subscriptions never are."""
+    trials = [as_stored(trial) for trial in await add_overdue(storage, 3)]
+    await storage.keep(an_active(ANN, MAX), as_stored(a_trial(BOB, PRO)).cancel_now(some_metadata(NOW + DAY)))
     first_end = NOW + 14 * DAY
-    assert await due(storage, first_end - TICK) == []
-    assert await due(storage, first_end) == trials[:1]
-    assert await due(storage, first_end + DAY) == trials[:2]
-    assert await due(storage, first_end + 10_000 * DAY) == trials
-    assert await due(storage, first_end + 10_000 * DAY, limit=2) == trials[:2]
+    assert await overdue(storage, first_end - TICK) == []
+    assert await overdue(storage, first_end) == trials[:1]
+    assert await overdue(storage, first_end + DAY) == trials[:2]
+    assert await overdue(storage, first_end + 10_000 * DAY) == trials
+    assert await overdue(storage, first_end + 10_000 * DAY, limit=2) == trials[:2]
     await save(storage, *(trial.apply_expiry(some_metadata(first_end + DAY)) for trial in trials[:2]))
-    assert await due(storage, first_end + 10_000 * DAY) == trials[2:]
+    assert await overdue(storage, first_end + 10_000 * DAY) == trials[2:]
 
 
-async def test_due_ones_are_claimed_behind_a_position(storage: Storage) -> None:
-    """End and id tell where to go on, also among those that end at one instant."""
+async def test_overdue_subscriptions_are_claimed_page_by_page(storage: Storage) -> None:
+    """Also those that end at the same instant."""
     trials = [a_trial(user, PRO) for user in (ANN, BOB)]
     await storage.keep(*trials)
-    in_order = [kept(trial) for trial in sorted(trials, key=lambda trial: trial.id)]
+    in_order = [as_stored(trial) for trial in sorted(trials, key=lambda trial: trial.id)]
     end = NOW + 14 * DAY
     async with storage.unit_of_work() as work:
         assert await work.subscriptions.claim_overdue(end, 1) == in_order[:1]
@@ -369,21 +352,19 @@ async def test_due_ones_are_claimed_behind_a_position(storage: Storage) -> None:
         assert await work.subscriptions.claim_overdue(end, 9, (end - TICK, in_order[1].id)) == in_order
 
 
-async def test_two_sweeps_share_what_is_due(storage: Storage) -> None:
-    """What one has claimed the other leaves out, without waiting; let go, it can be claimed again."""
-    trials = [kept(trial) for trial in await keep_due(storage, 4)]
+async def test_two_expiry_jobs_share_the_overdue_subscriptions_without_waiting(storage: Storage) -> None:
+    trials = [as_stored(trial) for trial in await add_overdue(storage, 4)]
     later = NOW + 100 * DAY
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
         assert await one.subscriptions.claim_overdue(later, 2) == trials[:2]
         assert await other.subscriptions.claim_overdue(later, 9) == trials[2:]
         await other.subscriptions.save_ended([trial.apply_expiry(some_metadata(later)) for trial in trials[2:]])
         await other.commit()
-    assert await due(storage, later) == trials[:2]
+    assert await overdue(storage, later) == trials[:2]
 
 
-async def test_a_sweep_leaves_out_what_a_user_is_changing(storage: Storage) -> None:
-    """Neither waits for the other."""
-    trials = [kept(trial) for trial in await keep_due(storage, 2)]
+async def test_an_expiry_job_skips_a_subscription_that_a_user_is_changing(storage: Storage) -> None:
+    trials = [as_stored(trial) for trial in await add_overdue(storage, 2)]
     async with storage.unit_of_work() as work:
         assert await work.subscriptions.find_open_for_update(trials[0].user_id) == trials[0]
-        assert await due(storage, NOW + 100 * DAY) == trials[1:]
+        assert await overdue(storage, NOW + 100 * DAY) == trials[1:]

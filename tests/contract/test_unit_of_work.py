@@ -9,8 +9,8 @@ from tests.support.builders import NOW, a_plan, a_trial, a_user, an_active, some
 from tests.support.storage import Storage, Thing, add
 
 
-async def keep_and_break(storage: Storage, *things: Thing) -> None:
-    """Add the things in a transaction whose commit fails."""
+async def fail_to_commit(storage: Storage, *things: Thing) -> None:
+    """Add the values in a transaction whose commit fails."""
     async with storage.unit_of_work() as work:
         for thing in things:
             await add(work, thing)
@@ -18,8 +18,7 @@ async def keep_and_break(storage: Storage, *things: Thing) -> None:
         await work.commit()
 
 
-async def test_committed_changes_are_seen_by_everybody(storage: Storage) -> None:
-    """What was committed is there for readers and for the next transaction, with its event."""
+async def test_committed_changes_are_visible_to_all(storage: Storage) -> None:
     ann = a_user()
     async with storage.unit_of_work() as work:
         await work.users.add(ann)
@@ -30,8 +29,7 @@ async def test_committed_changes_are_seen_by_everybody(storage: Storage) -> None
     assert await storage.event_types() == ["user.registered"]
 
 
-async def test_leaving_without_commit_undoes_everything(storage: Storage) -> None:
-    """A transaction that ends well but was not committed never was, its events included."""
+async def test_a_transaction_without_commit_changes_nothing(storage: Storage) -> None:
     ann, plan = a_user(), a_plan()
     async with storage.unit_of_work() as work:
         await work.users.add(ann)
@@ -51,23 +49,21 @@ async def test_leaving_without_commit_undoes_everything(storage: Storage) -> Non
         await work.commit()
 
 
-async def test_an_exception_undoes_everything(storage: Storage) -> None:
-    """Whatever leaves the block goes on to the caller, and nothing stays."""
+async def test_an_exception_rolls_the_transaction_back_and_reaches_the_caller(storage: Storage) -> None:
     ann = a_user()
 
-    async def stumble() -> None:
+    async def fail() -> None:
         async with storage.unit_of_work() as work:
             await work.users.add(ann)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await stumble()
+        await fail()
     with pytest.raises(UserNotFound):
         await storage.users.get(ann.id)
 
 
-async def test_own_changes_are_seen_before_commit_and_by_nobody_else(storage: Storage) -> None:
-    """Inside, one sees what one did; outside, it is not there until the commit."""
+async def test_uncommitted_changes_are_visible_only_in_their_own_transaction(storage: Storage) -> None:
     ann = a_user()
     async with storage.unit_of_work() as work:
         await work.users.add(ann)
@@ -81,8 +77,7 @@ async def test_own_changes_are_seen_before_commit_and_by_nobody_else(storage: St
     assert (await storage.users.get(ann.id)).id == ann.id
 
 
-async def test_a_change_that_was_not_saved_is_not_there(storage: Storage) -> None:
-    """Values are immutable: changing one and forgetting to save it changes nothing, however much is committed."""
+async def test_a_change_that_was_not_saved_is_not_committed(storage: Storage) -> None:
     ann = a_user()
     await storage.keep(ann)
     async with storage.unit_of_work() as work:
@@ -93,27 +88,25 @@ async def test_a_change_that_was_not_saved_is_not_there(storage: Storage) -> Non
     assert (kept.role, kept.disabled) == (Role.USER, False)
 
 
-async def test_a_commit_that_fails_raises_and_leaves_nothing(storage: Storage) -> None:
-    """Where the storage is lost at the commit, the caller is told, and none of the changes is there."""
+async def test_a_failed_commit_raises_an_error_and_stores_nothing(storage: Storage) -> None:
     ann, plan = a_user(), a_plan()
     with pytest.raises((StorageUnavailable, OutcomeUnknown)):
-        await keep_and_break(storage, ann, plan, an_active(ann, plan))
+        await fail_to_commit(storage, ann, plan, an_active(ann, plan))
     with pytest.raises(UserNotFound):
         await storage.users.get(ann.id)
     assert await storage.event_types() == []
 
 
-async def test_the_storage_recovers_after_a_failed_commit(storage: Storage) -> None:
-    """The next transaction is not harmed by the one that failed."""
+async def test_the_next_transaction_after_a_failed_commit_works(storage: Storage) -> None:
     with pytest.raises((StorageUnavailable, OutcomeUnknown)):
-        await keep_and_break(storage, a_user())
+        await fail_to_commit(storage, a_user())
     ann = a_user()
     await storage.keep(ann)
     assert (await storage.users.get(ann.id)).id == ann.id
 
 
-async def test_after_a_refused_write_nothing_can_be_committed(storage: Storage) -> None:
-    """Who swallows a refusal and commits is told: never half a transaction, never a commit that did nothing."""
+async def test_after_a_refused_write_the_transaction_cannot_be_committed(storage: Storage) -> None:
+    """Even if the use case ignores the error."""
     await storage.keep(a_user())
     bob = a_user("bob@example.com")
     async with storage.unit_of_work() as work:
@@ -126,8 +119,7 @@ async def test_after_a_refused_write_nothing_can_be_committed(storage: Storage) 
         await storage.users.get(bob.id)
 
 
-async def test_many_transactions_may_be_open_at_once(storage: Storage) -> None:
-    """Transactions over different things neither wait for each other nor see each other."""
+async def test_transactions_on_different_data_do_not_wait_for_each_other(storage: Storage) -> None:
     ann, bob = a_user(), a_user("bob@example.com")
     async with storage.unit_of_work() as one, storage.unit_of_work() as other:
         await one.users.add(ann)

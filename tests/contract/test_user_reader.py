@@ -12,12 +12,11 @@ from tests.support.storage import Storage
 
 
 async def emails(storage: Storage, prefix: str, limit: int = 100) -> list[str]:
-    """The emails of all users whose email begins so."""
+    """Return the emails of all users whose email has the prefix."""
     return [user.email for user in await read_all(lambda page: storage.users.list(prefix, page), limit)]
 
 
-async def test_a_user_is_shown_as_it_is(storage: Storage) -> None:
-    """With the email as its owner wrote it."""
+async def test_a_user_is_shown_with_the_email_as_it_was_written(storage: Storage) -> None:
     ann, root = a_user("Ann@Example.COM"), an_admin()
     await storage.keep(ann, root)
     assert await storage.users.get(ann.id) == UserView(
@@ -27,13 +26,11 @@ async def test_a_user_is_shown_as_it_is(storage: Storage) -> None:
 
 
 async def test_an_unknown_user_is_not_found(storage: Storage) -> None:
-    """No view of nobody."""
     with pytest.raises(UserNotFound):
         await storage.users.get(IDS.new())
 
 
-async def test_users_are_listed_by_email(storage: Storage) -> None:
-    """By the code points of the email without case, whatever the language; page by page."""
+async def test_users_are_listed_in_the_order_of_their_emails_ignoring_case(storage: Storage) -> None:
     names = [
         "b@x.de",
         "A@x.de",
@@ -53,8 +50,8 @@ async def test_users_are_listed_by_email(storage: Storage) -> None:
         assert await emails(storage, "", limit) == in_order
 
 
-async def test_users_are_listed_by_the_beginning_of_their_email(storage: Storage) -> None:
-    """Without regard to case, also in scripts where that is not obvious; nothing in it is a pattern."""
+async def test_users_can_be_listed_by_the_beginning_of_their_email_ignoring_case(storage: Storage) -> None:
+    """Wildcards in the prefix have no meaning."""
     names = ["ann@x.de", "Anna@x.de", "bann@x.de", "a_c@x.de", "abc@x.de", "a%c@x.de", "ΣΟΦΙΑ@x.de", "a'c@x.de"]
     await storage.keep(*(a_user(name) for name in names))
     assert await emails(storage, "AN") == ["ann@x.de", "Anna@x.de"]
@@ -68,28 +65,25 @@ async def test_users_are_listed_by_the_beginning_of_their_email(storage: Storage
     assert await emails(storage, "\U0010ffff") == []
 
 
-async def test_pages_within_a_prefix_do_not_leave_it(storage: Storage) -> None:
-    """Neither at its first nor at its last page."""
+async def test_every_page_of_a_list_by_prefix_has_matching_users_only(storage: Storage) -> None:
     await storage.keep(*(a_user(f"{letter}{number}@x.de") for letter in "abc" for number in range(4)))
     for limit in (1, 3, 4):
         assert await emails(storage, "b", limit) == [f"b{number}@x.de" for number in range(4)]
 
 
-async def test_an_empty_list_is_one_empty_page(storage: Storage) -> None:
-    """And it has no next."""
+async def test_an_empty_list_is_one_empty_page_without_a_next(storage: Storage) -> None:
     page = await storage.users.list("nobody", PageRequest(10))
     assert (list(page.items), page.next) == ([], None)
 
 
-async def test_nothing_is_skipped_or_repeated_while_users_come(storage: Storage) -> None:
-    """Those who were there when the reading began are read once each."""
+async def test_new_users_make_no_page_skip_or_repeat_an_old_one(storage: Storage) -> None:
     old = [f"old-{number}@x.de" for number in range(9)]
     await storage.keep(*(a_user(name) for name in old))
     new = iter(f"{name}-{number}@x.de" for number in range(99) for name in ("a", "old-4", "z"))
 
-    async def come() -> None:
+    async def register_more() -> None:
         await storage.keep(*(a_user(next(new)) for _ in range(3)))
 
-    read = [user.email for user in await read_all(lambda page: storage.users.list("", page), 2, come)]
+    read = [user.email for user in await read_all(lambda page: storage.users.list("", page), 2, register_more)]
     assert [email for email in read if email in old] == old
     assert len(set(read)) == len(read)

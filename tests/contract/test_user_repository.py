@@ -13,28 +13,26 @@ from tests.support.waiting import made_to_wait
 
 
 async def fetch(storage: Storage, user_id: UUID) -> User:
-    """The user as a new transaction finds it."""
+    """Return the user as a new transaction reads it."""
     async with storage.unit_of_work() as work:
         return await work.users.get(user_id)
 
 
 async def disable(storage: Storage, user_id: UUID) -> None:
-    """Disable the user in a transaction of its own."""
+    """Disable the user in a separate transaction."""
     async with storage.unit_of_work() as work:
         user = await work.users.get(user_id, for_change=True)
         await work.users.save(user.change_access(user.role, disabled=True, new_metadata=some_metadata))
         await work.commit()
 
 
-async def test_a_user_comes_back_as_it_was(storage: Storage) -> None:
-    """Every field, to the microsecond; only the events are not carried along."""
+async def test_a_user_is_read_as_it_was_stored(storage: Storage) -> None:
     for user in (a_user("Ann.O'Hara+x@Exämple.com", password_hash=PASSWORD), an_admin()):
         await storage.keep(user)
         assert await fetch(storage, user.id) == replace(user, events=())
 
 
 async def test_an_unknown_user_is_not_found(storage: Storage) -> None:
-    """By id it is an error; by email it is a question."""
     async with storage.unit_of_work() as work:
         with pytest.raises(UserNotFound):
             await work.users.get(IDS.new())
@@ -43,8 +41,7 @@ async def test_an_unknown_user_is_not_found(storage: Storage) -> None:
         assert await work.users.find_by_email("nobody@example.com") is None
 
 
-async def test_a_user_is_found_by_the_key_of_its_email(storage: Storage) -> None:
-    """The key has no case."""
+async def test_a_user_is_found_by_email_ignoring_case(storage: Storage) -> None:
     ann = a_user("Ann@Example.COM")
     await storage.keep(ann)
     async with storage.unit_of_work() as work:
@@ -55,8 +52,7 @@ async def test_a_user_is_found_by_the_key_of_its_email(storage: Storage) -> None
         assert await work.users.find_by_email("ann@example.co") is None
 
 
-async def test_an_email_is_unique_without_regard_to_case(storage: Storage) -> None:
-    """The storage itself refuses the second one, also within one transaction."""
+async def test_two_users_cannot_have_the_same_email_ignoring_case(storage: Storage) -> None:
     await storage.keep(a_user("ann@example.com"))
     with pytest.raises(EmailTaken):
         await storage.keep(a_user("ANN@Example.com"))
@@ -65,16 +61,15 @@ async def test_an_email_is_unique_without_regard_to_case(storage: Storage) -> No
     assert await storage.event_types() == ["user.registered"]
 
 
-async def test_an_id_is_unique(storage: Storage) -> None:
-    """No caller can ask for this: it is a defect, not a conflict."""
+async def test_a_second_user_with_the_same_id_is_an_integrity_error(storage: Storage) -> None:
+    """No caller can cause this, so it is a defect and not a conflict."""
     ann = a_user()
     await storage.keep(ann)
     with pytest.raises(StorageIntegrityError):
         await storage.keep(replace(ann, email=Email("bob@example.com"), events=()))
 
 
-async def test_saving_keeps_password_role_and_switch_alone(storage: Storage) -> None:
-    """Email and birth of an account never change."""
+async def test_a_save_changes_only_the_password_the_role_and_the_disabled_flag(storage: Storage) -> None:
     ann = a_user()
     await storage.keep(ann)
     changed = replace(
@@ -95,7 +90,7 @@ async def test_saving_keeps_password_role_and_switch_alone(storage: Storage) -> 
     ]
 
 
-async def test_a_user_that_was_changed_since_cannot_be_saved(storage: Storage) -> None:
+async def test_the_second_of_two_changes_of_the_same_version_is_refused(storage: Storage) -> None:
     ann = a_user()
     await storage.keep(ann)
     await disable(storage, ann.id)
@@ -104,15 +99,13 @@ async def test_a_user_that_was_changed_since_cannot_be_saved(storage: Storage) -
             await work.users.save(replace(ann, events=()).change_password("another hash", some_metadata()))
 
 
-async def test_an_unknown_user_cannot_be_saved(storage: Storage) -> None:
-    """Saving never makes an account."""
+async def test_saving_never_creates_a_user(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         with pytest.raises(StaleVersion):
             await work.users.save(a_user())
 
 
-async def test_enabled_admins_are_counted(storage: Storage) -> None:
-    """Disabled ones and users do not count; changes of one's own do."""
+async def test_only_enabled_administrators_are_counted(storage: Storage) -> None:
     await storage.keep(a_user(), an_admin(), an_admin("b@example.com"))
     disabled = replace(an_admin("c@example.com"), disabled=True)
     async with storage.unit_of_work() as work:
@@ -123,8 +116,7 @@ async def test_enabled_admins_are_counted(storage: Storage) -> None:
         assert await work.users.lock_enabled_admins() == 3
 
 
-async def test_a_user_that_is_to_be_changed_is_protected(storage: Storage) -> None:
-    """Another who wants to change it waits until the transaction ends, and then sees what it did."""
+async def test_a_second_change_of_a_user_waits_for_the_first_and_sees_it(storage: Storage) -> None:
     ann = a_user()
     await storage.keep(ann)
     async with storage.unit_of_work() as work:
@@ -136,8 +128,8 @@ async def test_a_user_that_is_to_be_changed_is_protected(storage: Storage) -> No
     assert (kept.password_hash, kept.disabled) == ("another hash", True)
 
 
-async def test_the_set_of_enabled_admins_is_protected(storage: Storage) -> None:
-    """Another who counts them waits, even where there is none yet to be locked."""
+async def test_a_second_count_of_administrators_waits_for_the_first(storage: Storage) -> None:
+    """Also while there is no administrator."""
 
     async def count() -> None:
         async with storage.unit_of_work() as other:
@@ -150,8 +142,8 @@ async def test_the_set_of_enabled_admins_is_protected(storage: Storage) -> None:
             await work.commit()
 
 
-async def test_no_admin_comes_or_goes_while_they_are_counted(storage: Storage) -> None:
-    """A new one waits, and so does who disables one; a new user does not."""
+async def test_no_administrator_is_added_or_disabled_while_they_are_counted(storage: Storage) -> None:
+    """New users do not wait."""
     root = an_admin()
     await storage.keep(root)
     for change in (storage.keep(an_admin("new@example.com")), disable(storage, root.id)):

@@ -66,7 +66,7 @@ def test_the_program_accepts_the_command_and_the_settings_of_a_pod(
 
 
 def test_the_settings_fit_the_cluster(name: str, served: Workload, settings: Settings) -> None:
-    """One worker per pod, JSON logs, and a CronJob instead of the sweep inside the service."""
+    """One worker per pod, JSON logs, and a CronJob instead of the expiry job inside the service."""
     assert settings.environment is {"dev": Environment.DEVELOPMENT, "production": Environment.PRODUCTION}[name]
     assert served.ports == {"http": settings.port, "metrics": settings.metrics_port}
     assert (settings.host, settings.workers, settings.log_format) == ("0.0.0.0", 1, "json")  # noqa: S104 - in a pod
@@ -124,7 +124,7 @@ def test_a_migration_is_repeated_unless_its_settings_are_wrong(name: str) -> Non
     assert sum(10 * 2**turn for turn in range(spec["backoffLimit"])) >= 600
 
 
-def test_only_one_sweep_runs_at_a_time_and_a_hanging_one_ends(name: str) -> None:
+def test_only_one_expiry_job_runs_at_a_time_and_a_hanging_one_ends(name: str) -> None:
     spec = overlay(name).one("CronJob", "smp-expire")["spec"]
     assert (spec["schedule"], spec["concurrencyPolicy"]) == ("* * * * *", "Forbid")
     # After 100 missed starts without a deadline, Kubernetes starts no more.
@@ -150,7 +150,7 @@ def test_all_connections_together_fit_the_database(name: str, settings: Settings
 
 
 def test_the_memory_limits_fit_the_measurements(name: str) -> None:
-    """A worker shares memory with its parent; a sweep needs the same memory for any number of subscriptions."""
+    """A worker shares memory with its parent; the expiry job needs the same memory for any number of subscriptions."""
     page = (DOCS / "performance.md").read_text(encoding="utf-8")
     for kind, workload, measured, request, limit in (
         ("Deployment", "smp", "worker: memory after work", 1.4, 3),

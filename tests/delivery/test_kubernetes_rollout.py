@@ -110,7 +110,7 @@ def test_the_migration_ends_before_any_pod_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_only_what_serves_or_sweeps_waits_for_the_migration(name: str) -> None:
+def test_only_the_service_and_the_expiry_job_wait_for_the_migration(name: str) -> None:
     """The selector of the first step excludes exactly these objects."""
     waiting = {
         (each["kind"], each["metadata"]["name"])

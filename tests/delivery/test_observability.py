@@ -16,7 +16,7 @@ import yaml
 
 from smp.adapters.prometheus.definitions import FAMILIES, PROCESS_FAMILIES, REQUEST_TIME, REQUESTS, Family, Kind
 from tests.support.clients import Browser
-from tests.support.exposition import Told, read
+from tests.support.exposition import Scrape, read
 from tests.support.postgres import Server
 from tests.support.processes import ROOT, Service, environment, free_port, kill, serving, wait_until
 
@@ -64,7 +64,7 @@ class Live:
         self.service = service
         self._metrics_port = metrics_port
 
-    def told(self) -> Told:
+    def scrape(self) -> Scrape:
         """Scrape the metrics."""
         with urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=10) as answer:
             return read(answer.read().decode())
@@ -73,7 +73,7 @@ class Live:
 @pytest.fixture(scope="module")
 def live(
     postgres_server: Server, worker_id: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Live, Told]]:
+) -> Iterator[tuple[Live, Scrape]]:
     """The service, and its metrics after requests of every kind."""
     database, port, folder = f"smp_observed_{worker_id}", free_port(), tmp_path_factory.mktemp("observed")
     postgres_server.execute(f"CREATE DATABASE {database} TEMPLATE {postgres_server.template}")
@@ -90,8 +90,8 @@ def live(
         with serving(environ, folder) as service:
             running = Live(service, port)
             traffic(service.port)
-            wait_until(lambda: is_settled(running.told()))
-            yield running, running.told()
+            wait_until(lambda: is_settled(running.scrape()))
+            yield running, running.scrape()
     finally:
         postgres_server.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
@@ -116,10 +116,10 @@ def traffic(port: int) -> None:
             assert browser.ask("GET", f"/v1/plans/no-such-{number}").status == 404
 
 
-def is_settled(told: Told) -> bool:
+def is_settled(scrape: Scrape) -> bool:
     """Return whether both workers have reported their gauges and one has swept."""
-    swept = told("smp_job_runs_total", job_name="expire", outcome="succeeded")
-    return told("smp_database_pool_size") == 20 and told("smp_subscriptions", status="active") == 1 and swept >= 1
+    swept = scrape("smp_job_runs_total", job_name="expire", outcome="succeeded")
+    return scrape("smp_database_pool_size") == 20 and scrape("smp_subscriptions", status="active") == 1 and swept >= 1
 
 
 def samples(family: Family) -> Sequence[str]:
@@ -129,47 +129,47 @@ def samples(family: Family) -> Sequence[str]:
     return [f"{family.name}_{part}" for part in ("bucket", "sum", "count")]
 
 
-def test_the_service_has_exactly_the_documented_metrics_types_labels_and_values(live: tuple[Live, Told]) -> None:
-    _, told = live
+def test_the_service_has_exactly_the_documented_metrics_types_labels_and_values(live: tuple[Live, Scrape]) -> None:
+    _, scrape = live
     expected = {name for family in (*FAMILIES, *PROCESS_FAMILIES) for name in samples(family)}
-    assert told.names == expected
+    assert scrape.names == expected
     for family in FAMILIES:
-        assert told.types[family.name.removesuffix("_total")] == family.kind
+        assert scrape.types[family.name.removesuffix("_total")] == family.kind
         for name in samples(family):
-            for labels in told.labels(name):
+            for labels in scrape.labels(name):
                 assert set(labels) - {"le"} == set(family.labels), name
                 assert all(labels[each] in values for each, values in family.labels.items() if values), labels
     closed = [family for family in FAMILIES if family.labels and all(family.labels.values())]
     for family in closed:
         for label, values in family.labels.items():
-            assert {labels[label] for labels in told.labels(samples(family)[0])} == set(values)
+            assert {labels[label] for labels in scrape.labels(samples(family)[0])} == set(values)
     listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert listed == [family.name for family in (*FAMILIES, *PROCESS_FAMILIES)]
 
 
-def test_callers_cannot_create_series(live: tuple[Live, Told]) -> None:
+def test_callers_cannot_create_series(live: tuple[Live, Scrape]) -> None:
     """The number of routes and statuses is limited, and all unknown paths share one series."""
-    _, told = live
-    values = {value for _, labels in told.values for _, value in labels}
+    _, scrape = live
+    values = {value for _, labels in scrape.values for _, value in labels}
     assert not [value for value in values if "nowhere" in value or "no-such" in value or "@" in value]
-    assert told(REQUESTS.name, method="GET", route="unmatched", status="404") == PLANS_ASKED
-    assert told(REQUESTS.name, method="GET", route="/v1/plans/{plan}", status="404") == PLANS_ASKED
-    assert len(told.values) < SERIES_MAX
+    assert scrape(REQUESTS.name, method="GET", route="unmatched", status="404") == PLANS_ASKED
+    assert scrape(REQUESTS.name, method="GET", route="/v1/plans/{plan}", status="404") == PLANS_ASKED
+    assert len(scrape.values) < SERIES_MAX
 
 
-def test_workers_are_added_up_and_the_counts_of_a_dead_worker_stay(live: tuple[Live, Told]) -> None:
+def test_workers_are_added_up_and_the_counts_of_a_dead_worker_stay(live: tuple[Live, Scrape]) -> None:
     """A counter must not go down. The gauges of a dead worker disappear, and those of its successor appear."""
-    running, told = live
-    assert told(REQUESTS.name, method="GET", route="/v1/plans", status="200") == PLANS_ASKED
-    assert told(f"{REQUEST_TIME.name}_count", method="GET", route="/v1/plans") == PLANS_ASKED
-    assert told("smp_payments_total", outcome="charged") == 1
-    assert told("smp_build_info", **next(iter(told.labels("smp_build_info")))) == 1
+    running, scrape = live
+    assert scrape(REQUESTS.name, method="GET", route="/v1/plans", status="200") == PLANS_ASKED
+    assert scrape(f"{REQUEST_TIME.name}_count", method="GET", route="/v1/plans") == PLANS_ASKED
+    assert scrape("smp_payments_total", outcome="charged") == 1
+    assert scrape("smp_build_info", **next(iter(scrape.labels("smp_build_info")))) == 1
     first, second = running.service.workers()
     kill(first)
     # Its gauges stay until the parent notices that it is dead; its successor takes longer than that to start.
-    wait_until(lambda: running.told()("smp_database_pool_size") == 10)
-    wait_until(lambda: len(running.service.workers()) == 2 and is_settled(running.told()))
-    again = running.told()
+    wait_until(lambda: running.scrape()("smp_database_pool_size") == 10)
+    wait_until(lambda: len(running.service.workers()) == 2 and is_settled(running.scrape()))
+    again = running.scrape()
     assert second in running.service.workers()
     assert again(REQUESTS.name, method="GET", route="/v1/plans", status="200") == PLANS_ASKED
     assert again("smp_database_pool_size") == 20
@@ -177,8 +177,8 @@ def test_workers_are_added_up_and_the_counts_of_a_dead_worker_stay(live: tuple[L
 
 
 @pytest.mark.parametrize("where", QUERIES)
-def test_every_query_finds_series_and_groups_by_existing_labels(where: str, live: tuple[Live, Told]) -> None:
-    _, told = live
+def test_every_query_finds_series_and_groups_by_existing_labels(where: str, live: tuple[Live, Scrape]) -> None:
+    _, scrape = live
     for selector in selectors(QUERIES[where]):
         assert selector.name is not None
         if selector.name in SERIES_OF_PROMETHEUS:
@@ -186,9 +186,9 @@ def test_every_query_finds_series_and_groups_by_existing_labels(where: str, live
         if selector.name in RECORDED:
             assert not selector.matchers.matchers
             continue
-        matching = [labels for labels in told.labels(selector.name) if matches(selector, labels)]
+        matching = [labels for labels in scrape.labels(selector.name) if matches(selector, labels)]
         assert matching, f"{selector.prettify()} finds nothing"
-    known = labels_of(QUERIES[where], told) | ADDED_BY_PROMETHEUS
+    known = labels_of(QUERIES[where], scrape) | ADDED_BY_PROMETHEUS
     assert set(grouped_by(QUERIES[where])) <= known
 
 
@@ -218,9 +218,9 @@ def grouped_by(query: str) -> Iterable[str]:
     return found
 
 
-def labels_of(query: str, told: Told) -> set[str]:
+def labels_of(query: str, scrape: Scrape) -> set[str]:
     """Return the labels of all series that the query reads."""
-    return {label for selector in selectors(query) for labels in told.labels(str(selector.name)) for label in labels}
+    return {label for selector in selectors(query) for labels in scrape.labels(str(selector.name)) for label in labels}
 
 
 def matches(selector: promql.VectorSelector, labels: Mapping[str, str]) -> bool:
@@ -239,12 +239,12 @@ def is_matched(matcher: promql.Matcher, value: str) -> bool:
     return (re.fullmatch(matcher.value, value) is not None) is (matcher.op == promql.MatchOp.Re)
 
 
-def test_a_query_with_a_wrong_name_label_or_value_finds_nothing(live: tuple[Live, Told]) -> None:
+def test_a_query_with_a_wrong_name_label_or_value_finds_nothing(live: tuple[Live, Scrape]) -> None:
     """Otherwise the test above could not fail."""
-    _, told = live
+    _, scrape = live
     for wrong in ('smp_ready{check="disk"}', 'smp_ready{checks="database"}', "smp_redy", 'smp_ready{check=~"data"}'):
         (selector,) = selectors(f"sum(rate({wrong}[5m])) > 0")
-        assert not any(matches(selector, labels) for labels in told.labels(str(selector.name)))
+        assert not any(matches(selector, labels) for labels in scrape.labels(str(selector.name)))
     assert list(grouped_by("sum by (jobs) (smp_ready)")) == ["jobs"]
 
 

@@ -66,7 +66,7 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def platform(environ: dict[str, str]) -> Iterator[Platform]:
-    """The platform that is backed up; its server runs as long as the module's tests do, which saves time."""
+    """The platform of the backup; it runs for all tests of the module, which saves time."""
     with short_folder() as folder:
         mine = {**environ, "SMP_DATA_DIR": str(folder / "data")}
         assert run(mine, "demo", "--users", "200").returncode == 0
@@ -81,7 +81,7 @@ def platform(environ: dict[str, str]) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def backup(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A backup of it."""
+    """A backup of the platform."""
     file = tmp_path_factory.mktemp("backup") / "smp.dump"
     done = run(platform.environ, "backup", str(file))
     assert done.returncode == 0, done
@@ -89,7 +89,7 @@ def backup(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def document(environ: dict[str, str], *arguments: str) -> dict[str, Any]:
-    """What the command prints as JSON."""
+    """Return the command's JSON output."""
     done = run(environ, *arguments, "--json")
     assert (done.returncode, done.stderr) == (0, ""), done
     printed: dict[str, Any] = json.loads(done.stdout)
@@ -97,13 +97,13 @@ def document(environ: dict[str, str], *arguments: str) -> dict[str, Any]:
 
 
 def tables(url: str) -> list[str]:
-    """The names of the tables in the database."""
+    """Return the names of the tables in the database."""
     found: Any = wait_for(fetch_value(url, TABLES))
     return list(found or [])
 
 
 def rows(url: str) -> dict[str, list[str]]:
-    """All rows of all tables."""
+    """Return all rows of all tables."""
 
     async def read() -> dict[str, list[str]]:
         connection = await asyncpg.connect(url)
@@ -173,10 +173,10 @@ def test_a_backup_can_be_piped(platform: Platform, target: dict[str, str], tmp_p
         (("restore", "FOLDER/flipped"), "is damaged, and nothing was changed"),
     ],
 )
-def test_what_cannot_be_done_is_refused_and_changes_nothing(
+def test_a_backup_or_restore_that_is_refused_changes_nothing(
     target: dict[str, str], backup: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    """The database stays empty, and no file is made."""
+    """The database stays empty, and no file is created."""
     content = backup.read_bytes()
     (tmp_path / "text").write_text("milk\n" * 1_000)
     (tmp_path / "head").write_bytes(content[:500])
@@ -287,5 +287,5 @@ def held(url: str, statement: str) -> Iterator[None]:
 
 
 def counted(url: str, statement: str) -> int:
-    """The number that the statement gives."""
+    """Return the number that the statement selects."""
     return int(str(wait_for(fetch_value(url, statement))))

@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment loses nothing that was acknowledged, and does nothing twice."""
+"""``kill -9`` at any moment loses nothing that was acknowledged, and repeats have no second effect."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Acknowledged = tuple[str, int, str]
 
 @dataclass(slots=True)
 class Load:
-    """Clients who go on until they are told to stop, and who repeat everything under its key until it is answered."""
+    """Clients that run until they are stopped, and that repeat each request under its key until it is answered."""
 
     people: Population
     services: Sequence[Service]
@@ -45,7 +45,7 @@ class Load:
     not_yet: Counter[str] = field(default_factory=Counter)
 
     async def client(self, number: int) -> None:
-        """One user, turn after turn; the last one is finished."""
+        """Run one user's requests, one after the other, until the load is stopped."""
         account = await self.people.account()
         keys = 0
         while not self.stopping.is_set():
@@ -59,7 +59,7 @@ class Load:
     async def answered(
         self, account: Account, path: str, body: object, headers: dict[str, str], turn: int
     ) -> dict[str, Any]:
-        """The subscription after the request, asked for at one process or the other until there is an answer."""
+        """Return the subscription after the request, which goes to either process until it is answered."""
         for attempt in range(TRIES_MAX):
             port = self.services[(turn + attempt) % len(self.services)].port
             try:
@@ -77,7 +77,7 @@ class Load:
 
 
 async def kill_now_and_then(services: Sequence[Service]) -> Counter[str]:
-    """One process or the other, its worker or all of it; what has ended is started again."""
+    """Kill one of the processes or its worker, again and again; ended processes are started again."""
     chance, killed = Random(SEED), Counter[str]()  # noqa: S311 - the same kills each time
     for _ in range(KILLS):
         await asyncio.sleep(chance.uniform(*PAUSES_S))
@@ -93,16 +93,16 @@ async def kill_now_and_then(services: Sequence[Service]) -> Counter[str]:
 
 
 def supervise(services: Sequence[Service]) -> None:
-    """Start again what has ended: what was killed, and what gave up because its workers were killed too often."""
+    """Restart each process that has ended: it was killed, or it gave up because its workers were killed too often."""
     for service in services:
         if service.process.poll() is not None:
             service.start_again()
 
 
-async def test_what_was_acknowledged_is_there_and_nothing_is_there_twice(
+async def test_killing_processes_loses_no_acknowledged_request_and_repeats_none(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
-    """Two processes under load are killed again and again, while the clients repeat what was not answered."""
+    """Clients repeat the requests that got no answer."""
     environ = {**environ, "SMP_DATABASE_URL": database_url}
     with serving_each([environ, environ], folder) as services:
         async with population(database_url) as people:

@@ -1,4 +1,4 @@
-"""While PostgreSQL is away every answer says so in time, nothing acknowledged is lost, and it all goes on by itself."""
+"""Without PostgreSQL every answer comes in time, no acknowledged change is lost, and the service recovers by itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.populations import Account, Population, population
 from tests.support.processes import Service, postmaster, run, serving, serving_beside
 from tests.support.proxies import Proxy, proxy_to
 
-TOLD_WITHIN_S: Final = 3.0
+ANSWERED_WITHIN_S: Final = 3.0
 BACK_WITHIN_S: Final = 10.0
 RESTARTED_WITHIN_S: Final = 25.0
 ASKED_FOR_S: Final = 4.0
@@ -33,7 +33,7 @@ PATH: Final = "/v1/me/subscription"
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An answer and how long it took."""
+    """An answer with its duration."""
 
     reply: Reply
     after_s: float
@@ -47,7 +47,7 @@ async def timed(call: Call) -> Timed:
 
 @dataclass(slots=True)
 class Customer:
-    """Somebody who subscribes, and repeats that under the same key until it is answered."""
+    """A client that subscribes, and repeats the request under the same key until it is answered."""
 
     account: Account
     subscribe: Call
@@ -61,7 +61,7 @@ class Customer:
         )
 
     async def insist(self) -> Reply:
-        """The answer at last."""
+        """Repeat the request until it is answered, and return the answer."""
         deadline = time.monotonic() + RESTARTED_WITHIN_S
         while time.monotonic() < deadline:
             self.tries += 1
@@ -73,13 +73,13 @@ class Customer:
         raise AssertionError("no answer in time")
 
     async def subscriptions(self, people: Population) -> Sequence[str]:
-        """What there is of it, past the program."""
+        """Return the ids of the customer's subscriptions in the database."""
         rows = await people.rows("SELECT id::text FROM subscriptions WHERE user_id = $1", self.account.id)
         return [row["id"] for row in rows]
 
 
-async def answers_say_so(service: Service, customers: Sequence[Customer]) -> None:
-    """The process lives, is not ready, and answers everything else with 503 and when to come again; all in time."""
+async def assert_unavailable(service: Service, customers: Sequence[Customer]) -> None:
+    """Check that the process is alive and not ready, and answers everything with 503 and Retry-After in time."""
     deadline = time.monotonic() + ASKED_FOR_S
     while time.monotonic() < deadline:
         live, ready, *others = await asyncio.gather(
@@ -92,22 +92,22 @@ async def answers_say_so(service: Service, customers: Sequence[Customer]) -> Non
         assert live.after_s < 1
         for away in (ready, *others):
             assert away.reply.status == 503, away
-            assert away.after_s < TOLD_WITHIN_S, away
+            assert away.after_s < ANSWERED_WITHIN_S, away
             assert int(away.reply.headers["retry-after"]) >= 1
         assert "database" in ready.reply.document["detail"]
         assert {other.reply.slug for other in others} <= {"service-unavailable", "outcome-unknown"}
 
 
-async def is_back(service: Service, within_s: float) -> None:
-    """Ready again by itself."""
+async def wait_until_ready(service: Service, within_s: float) -> None:
+    """Wait until the process is ready again by itself."""
     deadline = time.monotonic() + within_s
     while (await send(Call(service.port, "GET", "/health/ready"))).status != 200:
         assert time.monotonic() < deadline, "not ready in time"
         await asyncio.sleep(POLL_S)
 
 
-async def each_has_one(customers: Sequence[Customer], people: Population) -> None:
-    """Whatever became of the first tries: repeated, each request has had one effect."""
+async def assert_one_subscription_each(customers: Sequence[Customer], people: Population) -> None:
+    """Check that each request, however often it was repeated, had one effect."""
     for customer in customers:
         reply = await customer.insist()
         assert await customer.subscriptions(people) == [reply.document["id"]]
@@ -128,8 +128,8 @@ async def embedded(environ: dict[str, str], folder: Path) -> AsyncIterator[tuple
             yield service, people
 
 
-async def test_an_embedded_server_that_stands_still(embedded: tuple[Service, Population], folder: Path) -> None:
-    """It takes connections and never answers, on old ones and on new ones; nobody is told that it is away."""
+async def test_a_stopped_embedded_server_causes_503_in_time(embedded: tuple[Service, Population], folder: Path) -> None:
+    """It accepts connections and never answers."""
     service, people = embedded
     plan = (await people.plan()).code
     before, *during = [await Customer.of(people, service, plan) for _ in range(4)]
@@ -137,15 +137,16 @@ async def test_an_embedded_server_that_stands_still(embedded: tuple[Service, Pop
     server = postmaster(folder)
     assert server is not None
     with frozen(server):
-        await answers_say_so(service, during)
-    await is_back(service, BACK_WITHIN_S)
-    await each_has_one(during, people)
+        await assert_unavailable(service, during)
+    await wait_until_ready(service, BACK_WITHIN_S)
+    await assert_one_subscription_each(during, people)
     assert await before.subscriptions(people) == [acknowledged.document["id"]]
     assert service.stop() == 0
 
 
-async def test_an_embedded_server_that_is_killed(environ: dict[str, str], folder: Path) -> None:
-    """While customers subscribe; it is started again, and everybody has what was acknowledged, once."""
+async def test_a_killed_embedded_server_is_restarted_without_loss_or_repetition(
+    environ: dict[str, str], folder: Path
+) -> None:
     environ = {**environ, "SMP_DATA_DIR": str(folder)}
     with serving(environ, folder) as service:
         async with population(embedded_url(folder)) as people:
@@ -159,7 +160,7 @@ async def test_an_embedded_server_that_is_killed(environ: dict[str, str], folder
         os.kill(killed, signal.SIGKILL)
         acknowledged = [reply for part in await subscribing for reply in part]
         assert max(customer.tries for customer in customers) > 1, "nobody noticed"
-        await is_back(service, RESTARTED_WITHIN_S)
+        await wait_until_ready(service, RESTARTED_WITHIN_S)
         assert postmaster(folder) not in {None, killed}
         async with population(embedded_url(folder)) as people:
             kept = [id_ for customer in customers for id_ in await customer.subscriptions(people)]
@@ -170,7 +171,7 @@ async def test_an_embedded_server_that_is_killed(environ: dict[str, str], folder
 
 
 async def one_by_one(customers: Sequence[Customer]) -> list[Reply]:
-    """One after the other, each until it is answered."""
+    """Subscribe the customers one after the other, each until it is answered."""
     return [await customer.insist() for customer in customers]
 
 
@@ -206,39 +207,41 @@ async def remote(environ: dict[str, str], database_url: str, folder: Path) -> As
         yield remote
 
 
-async def test_a_network_that_falls_silent(remote: Remote) -> None:
-    """Nothing comes through and nobody is told; what was sent into the silence arrives when it ends."""
+async def test_a_silent_network_causes_503_in_time_and_no_repetition(remote: Remote) -> None:
+    """Data that were sent into the silence arrive when it ends."""
     before, *during = [await remote.customer() for _ in range(4)]
     acknowledged = await before.insist()
     remote.proxy.fall_silent()
-    await answers_say_so(remote.service, during)
+    await assert_unavailable(remote.service, during)
     remote.proxy.speak_again()
-    await is_back(remote.service, BACK_WITHIN_S)
-    await each_has_one(during, remote.people)
+    await wait_until_ready(remote.service, BACK_WITHIN_S)
+    await assert_one_subscription_each(during, remote.people)
     assert await before.subscriptions(remote.people) == [acknowledged.document["id"]]
 
 
-async def test_a_server_that_refuses_connections(remote: Remote) -> None:
-    """As one that is restarted; open connections are reset."""
+async def test_a_server_that_refuses_connections_causes_503_until_it_is_back(remote: Remote) -> None:
+    """Open connections are reset, as in a restart."""
     before, *during = [await remote.customer() for _ in range(4)]
     acknowledged = await before.insist()
     await remote.proxy.go_down()
-    await answers_say_so(remote.service, during)
+    await assert_unavailable(remote.service, during)
     await remote.proxy.come_up()
-    await is_back(remote.service, BACK_WITHIN_S)
-    await each_has_one(during, remote.people)
+    await wait_until_ready(remote.service, BACK_WITHIN_S)
+    await assert_one_subscription_each(during, remote.people)
     assert await before.subscriptions(remote.people) == [acknowledged.document["id"]]
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-async def test_a_commit_that_is_cut_off(remote: Remote, arrives: bool) -> None:  # noqa: FBT001 - a case
-    """Nobody knows the outcome, and the answer says so; the same key finds out, and there is one result either way."""
+async def test_a_commit_that_is_cut_off_is_reported_as_unknown_and_its_key_has_one_effect(
+    remote: Remote,
+    arrives: bool,  # noqa: FBT001
+) -> None:
     for _ in range(CUTS):
         customer = await remote.customer()
         with cut_at_commit(remote.proxy, arrives=arrives):
             cut = await timed(customer.subscribe)
         assert (cut.reply.status, cut.reply.slug) == (503, "outcome-unknown"), cut
-        assert cut.after_s < TOLD_WITHIN_S
+        assert cut.after_s < ANSWERED_WITHIN_S
         assert int(cut.reply.headers["retry-after"]) >= 1
         assert len(await customer.subscriptions(remote.people)) == arrives
         reply = await customer.insist()  # the server may not have noticed yet that the first try's connection is gone

@@ -1,4 +1,4 @@
-"""The gate in front of a product, as docs/gating.md shows it: nginx asks, a small program translates."""
+"""The access endpoint in front of a product, as docs/gating.md shows it: nginx asks, a small program translates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GATE = EXAMPLES / "gate-nginx"
 
 
 class Product(BaseHTTPRequestHandler):
-    """A product without any access control of its own."""
+    """A product without access control."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -29,7 +29,7 @@ class Product(BaseHTTPRequestHandler):
         self.wfile.write(b"the product")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def service(environ: dict[str, str], database_url: str, folder: Path) -> Iterato
 
 @pytest.fixture
 def origin(service: Service, folder: Path) -> Iterator[int]:
-    """The port of nginx, with the product and the gate behind it."""
+    """The port of nginx, with the product and the access endpoint behind it."""
     gate_port, product_port, port = free_port(), free_port(), free_port()
     environ = dict(os.environ) | {"ENTITLEMENTS_URL": f"http://127.0.0.1:{service.port}", "PORT": str(gate_port)}
     ports = {

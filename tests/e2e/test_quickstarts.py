@@ -95,7 +95,7 @@ def browser_page(address: str) -> Iterator[Page]:
 
 
 def sign_up_and_try(page: Page, email: str) -> None:
-    """Register, start the trial of the plan, see what may be used, sign out."""
+    """Register, start the trial of the plan, see the allowed features, and sign out."""
     expect(page.get_by_text("Pro, $19.90 each P1M")).to_be_visible()
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill("too short")

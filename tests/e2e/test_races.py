@@ -1,6 +1,7 @@
-"""Races between two server processes over one PostgreSQL, and that each is lost where its guard is missing.
+"""Races between two server processes on one PostgreSQL; each is also lost without its guard.
 
-Every guard is one of the database's. The twins run on databases without it: the same race, until it is lost.
+All guards are in the database. The second test of each pair runs the same race on a database without them until it is
+lost.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ Answers = Counter[tuple[int, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two server processes over one database."""
+    """Two server processes on one database."""
 
     url: str
     ports: tuple[int, int]
 
     def by_turns(self, number: int) -> Iterator[int]:
-        """So many ports, one and the other."""
+        """Return this many ports, alternating between the two."""
         return (self.ports[turn % 2] for turn in range(number))
 
 
@@ -50,7 +51,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def guarded(postgres_server: Server, worker_id: str, environ: dict[str, str]) -> Iterator[Pair]:
-    """As it should be; what the races left behind is as it should be, too."""
+    """Two processes on a complete database; its invariants hold after the race."""
     with _pair(postgres_server, worker_id, environ) as pair:
         yield pair
         checked = run({**environ, "SMP_DATABASE_URL": pair.url}, "doctor")
@@ -59,7 +60,7 @@ def guarded(postgres_server: Server, worker_id: str, environ: dict[str, str]) ->
 
 @pytest.fixture(scope="module")
 def unconstrained(postgres_server: Server, worker_id: str, environ: dict[str, str]) -> Iterator[Pair]:
-    """Without the constraints, the kept keys, and the counts of attempts that the processes share."""
+    """Two processes on a database without constraints, stored outcomes, and shared counts of login attempts."""
     statements = (
         *unguarded.prepared(),
         "DROP INDEX subscriptions_one_live",
@@ -75,7 +76,7 @@ def unconstrained(postgres_server: Server, worker_id: str, environ: dict[str, st
 
 @pytest.fixture(scope="module")
 def unlocked(postgres_server: Server, worker_id: str, environ: dict[str, str]) -> Iterator[Pair]:
-    """Without locks of rows, and without the numbers of events, which would notice in their place."""
+    """Two processes on a database without row locks, and without the numbers of events, which would detect the loss."""
     statements = (
         *unguarded.prepared(),
         *(
@@ -94,7 +95,7 @@ def unlocked(postgres_server: Server, worker_id: str, environ: dict[str, str]) -
 def _pair(
     server: Server, worker_id: str, environ: dict[str, str], statements: Sequence[str] = (), search_path: str = ""
 ) -> Iterator[Pair]:
-    """Two processes over a database after these statements; the second looks into the schemas of ``search_path``."""
+    """Run two processes after these statements; the second one uses the schemas of ``search_path``."""
     with own_database(server, worker_id, server.template) as url, short_folder() as folder:
         wait_for(_execute(url, statements))
         urls = (url, looking_into(url, search_path) if search_path else url)
@@ -110,7 +111,7 @@ async def _execute(url: str, statements: Sequence[str]) -> None:
 
 @pytest.fixture
 async def people(guarded: Pair) -> AsyncIterator[Population]:
-    """What is in the database as it should be."""
+    """The users and rows of the complete database."""
     async with population(guarded.url) as people:
         yield people
 
@@ -127,14 +128,14 @@ async def is_lost(
 
 
 async def at_once(calls: Sequence[Call]) -> list[Reply]:
-    """Everybody's answers."""
+    """Send all requests at once, and return the answers."""
     replies = await send_all(calls)
     assert [reply for reply in replies if isinstance(reply, OSError)] == []
     return [reply for reply in replies if isinstance(reply, Reply)]
 
 
-def told(replies: Iterable[Reply]) -> Answers:
-    """How often each answer was given."""
+def answer_counts(replies: Iterable[Reply]) -> Answers:
+    """Return how often each answer occurred."""
     return Counter((reply.status, reply.slug) for reply in replies)
 
 
@@ -143,7 +144,7 @@ def told(replies: Iterable[Reply]) -> Answers:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """What many who subscribe one user at the same instant left behind."""
+    """The result of many simultaneous subscriptions of one user."""
 
     answers: Answers
     live: int
@@ -152,7 +153,7 @@ class Subscribed:
 
 
 async def subscribe(pair: Pair, people: Population, how: str, plans: int) -> Subscribed:
-    """All at once, for one user, to so many plans."""
+    """Subscribe one user to these plans at the same time."""
     ann = await people.account()
     codes = [(await people.plan()).code for _ in range(plans)]
     path = f"/v1/me/subscription/{how}"
@@ -165,7 +166,7 @@ async def subscribe(pair: Pair, people: Population, how: str, plans: int) -> Sub
         " FROM subscriptions WHERE user_id = $1",
         ann.id,
     )
-    return Subscribed(told(replies), row["live"], row["ever"], row["events"])
+    return Subscribed(answer_counts(replies), row["live"], row["ever"], row["events"])
 
 
 async def start_trials(pair: Pair, people: Population) -> Subscribed:
@@ -176,8 +177,8 @@ async def activate(pair: Pair, people: Population) -> Subscribed:
     return await subscribe(pair, people, "activate", plans=2)
 
 
-async def test_one_user_starts_one_trial(guarded: Pair, people: Population) -> None:
-    """However many ask for it at once: one 201, one row, one event, and 409 for all others."""
+async def test_a_user_starts_one_trial_with_many_simultaneous_requests(guarded: Pair, people: Population) -> None:
+    """One 201, one row, one event, and 409 for all others."""
     for _ in range(ROUNDS):
         found = await start_trials(guarded, people)
         others = found.answers[409, "live-subscription-exists"] + found.answers[409, "trial-already-used"]
@@ -185,19 +186,21 @@ async def test_one_user_starts_one_trial(guarded: Pair, people: Population) -> N
         assert (found.live, found.ever, found.events) == (1, 1, 1)
 
 
-async def test_without_its_constraints_one_user_starts_many_trials(unconstrained: Pair) -> None:
+async def test_without_constraints_a_user_starts_many_trials(unconstrained: Pair) -> None:
     await is_lost(unconstrained, start_trials, lambda found: found.live > 1 and found.answers[201, None] > 1)
 
 
-async def test_one_user_activates_one_subscription(guarded: Pair, people: Population) -> None:
-    """Also where the callers want different plans."""
+async def test_a_user_activates_one_subscription_with_many_simultaneous_requests(
+    guarded: Pair, people: Population
+) -> None:
+    """For different plans too."""
     for _ in range(ROUNDS):
         found = await activate(guarded, people)
         assert found.answers == {(201, None): 1, (409, "live-subscription-exists"): CALLERS - 1}
         assert (found.live, found.ever, found.events) == (1, 1, 1)
 
 
-async def test_without_its_constraints_one_user_activates_many_subscriptions(unconstrained: Pair) -> None:
+async def test_without_constraints_a_user_activates_many_subscriptions(unconstrained: Pair) -> None:
     await is_lost(unconstrained, activate, lambda found: found.live > 1 and found.answers[201, None] > 1)
 
 
@@ -206,7 +209,7 @@ async def test_without_its_constraints_one_user_activates_many_subscriptions(unc
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What became of renewals of one subscription that was at version 1."""
+    """The result of renewals of one subscription at version 1."""
 
     replies: list[Reply]
     version: int
@@ -215,12 +218,12 @@ class Renewed:
 
     @property
     def renewals(self) -> int:
-        """How many callers were told that they renewed it, and not that somebody had."""
+        """How many callers were answer_counts that they renewed it, and not that somebody had."""
         return sum(reply.status == 200 and not reply.is_replayed for reply in self.replies)
 
 
 async def renew_with_one_key(pair: Pair, people: Population) -> Renewed:
-    """Many clients send one request of one caller under one key."""
+    """Send one request of one caller under one key from many clients."""
     ann = await subscriber(pair, people)
     calls = [renewal(ann, port, idempotency_key="one-key") for port in pair.by_turns(CALLERS)]
     replies = await at_once(calls)
@@ -248,20 +251,22 @@ async def renewed(people: Population, account: Account, replies: list[Reply]) ->
     return Renewed(replies, row["version"], row["periods"], [event["version"] for event in told_versions])
 
 
-async def test_one_key_has_one_effect(guarded: Pair, people: Population) -> None:
-    """One renews; whoever comes while it does is told so, and whoever comes later gets its answer, byte for byte."""
+async def test_one_idempotency_key_has_one_effect_with_many_simultaneous_requests(
+    guarded: Pair, people: Population
+) -> None:
+    """Requests during the first are refused; later ones get its answer, byte for byte."""
     for _ in range(ROUNDS):
         found = await renew_with_one_key(guarded, people)
         assert (found.version, found.periods, found.renewals) == (2, 2, 1)
         assert found.versions_told == [1, 2]
         told_so = [reply for reply in found.replies if reply.status == 200]
         assert len({(reply.body, reply.headers["etag"]) for reply in told_so}) == 1
-        early = told(reply for reply in found.replies if reply.status != 200)
+        early = answer_counts(reply for reply in found.replies if reply.status != 200)
         assert set(early) <= {(409, "request-in-progress")}
         assert all(reply.status == 200 and reply.is_replayed for reply in found.replies[-2:])
 
 
-async def test_without_its_lock_and_row_one_key_has_many_effects(unconstrained: Pair) -> None:
+async def test_without_its_lock_and_row_one_idempotency_key_has_many_effects(unconstrained: Pair) -> None:
     await is_lost(unconstrained, renew_with_one_key, lambda found: found.renewals > 1 and found.version > 2)
 
 
@@ -269,17 +274,16 @@ async def test_without_its_lock_and_row_one_key_has_many_effects(unconstrained: 
 
 
 async def renew_together(pair: Pair, people: Population) -> Renewed:
-    """Many renewals, each meant."""
+    """Send many renewals under different keys."""
     ann = await subscriber(pair, people)
     replies = await at_once([renewal(ann, port) for port in pair.by_turns(RENEWALS)])
     return await renewed(people, ann, replies)
 
 
-async def test_every_renewal_counts(guarded: Pair, people: Population) -> None:
-    """Each that was acknowledged made it one period longer, and was told of once."""
+async def test_each_acknowledged_renewal_adds_one_period_and_one_event(guarded: Pair, people: Population) -> None:
     for _ in range(ROUNDS):
         found = await renew_together(guarded, people)
-        assert told(found.replies) == {(200, None): RENEWALS}
+        assert answer_counts(found.replies) == {(200, None): RENEWALS}
         assert (found.version, found.periods) == (1 + RENEWALS, 1 + RENEWALS)
         assert found.versions_told == list(range(1, 2 + RENEWALS))
         assert len({reply.document["ends_at"] for reply in found.replies}) == RENEWALS
@@ -291,7 +295,7 @@ async def test_without_row_locks_renewals_are_lost(unlocked: Pair) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of one subscription that everything was done to at once."""
+    """The result of all kinds of changes to one subscription at once."""
 
     answers: Answers
     types: list[str]
@@ -300,7 +304,7 @@ class Moved:
 
 
 async def do_everything(pair: Pair, people: Population) -> Moved:
-    """The user and an administrator renew it, schedule its end, resume it and cancel it, all at the same instant."""
+    """Renew, schedule a cancellation, resume and cancel, as the user and as an administrator, all at once."""
     ann, root = await subscriber(pair, people), await people.admin()
     moves: Sequence[tuple[str, object]] = (
         ("renew", {}),
@@ -321,11 +325,11 @@ async def do_everything(pair: Pair, people: Population) -> Moved:
         ann.id,
     )
     status = await people.value("SELECT status FROM subscriptions WHERE user_id = $1", ann.id)
-    return Moved(told(replies), [row["type"] for row in rows], [row["version"] for row in rows], status)
+    return Moved(answer_counts(replies), [row["type"] for row in rows], [row["version"] for row in rows], status)
 
 
-async def test_of_all_moves_at_once_the_legal_ones_are_made(guarded: Pair, people: Population) -> None:
-    """They make one chain that ends with the one cancellation; the others are refused, and nothing fails."""
+async def test_of_simultaneous_changes_only_legal_ones_are_made_in_one_order(guarded: Pair, people: Population) -> None:
+    """The chain ends with the cancellation; the others are refused without a 5xx."""
     for _ in range(ROUNDS):
         found = await do_everything(guarded, people)
         assert found.status == "cancelled"
@@ -337,7 +341,7 @@ async def test_of_all_moves_at_once_the_legal_ones_are_made(guarded: Pair, peopl
         assert found.answers[200, None] >= len(found.types) - 1
 
 
-async def test_without_row_locks_one_subscription_ends_twice(unlocked: Pair) -> None:
+async def test_without_row_locks_a_subscription_ends_twice(unlocked: Pair) -> None:
     await is_lost(unlocked, do_everything, lambda found: found.types.count("subscription.cancelled") > 1)
 
 
@@ -346,7 +350,7 @@ async def test_without_row_locks_one_subscription_ends_twice(unlocked: Pair) -> 
 
 @dataclass(frozen=True, slots=True)
 class Demoted:
-    """What became of two administrators, the only ones, who took each other's role."""
+    """The result of two administrators, the only ones, who demote each other."""
 
     answers: Answers
     left: int
@@ -362,11 +366,11 @@ async def demote_each_other(pair: Pair, people: Population) -> Demoted:
         ]
     )
     left = await people.value("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
-    return Demoted(told(replies), left)
+    return Demoted(answer_counts(replies), left)
 
 
 async def test_two_administrators_who_demote_each_other_leave_one(guarded: Pair, people: Population) -> None:
-    """Whoever comes second is the last one, or no administrator any more."""
+    """The second request is refused, because its sender is the last administrator, or no longer one."""
     for _ in range(ROUNDS * 3):
         found = await demote_each_other(guarded, people)
         assert found.left == 1
@@ -379,7 +383,7 @@ async def test_without_locks_two_administrators_who_demote_each_other_leave_none
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """What became of a plan at version 1 that many changed who had all seen that version."""
+    """The result of many changes to a plan at version 1, all made for that version."""
 
     answers: Answers
     version: int
@@ -397,18 +401,18 @@ async def patch_one_version(pair: Pair, people: Population) -> Patched:
     )
     (row,) = await people.rows("SELECT version, name FROM plans WHERE id = $1", plan.id)
     names = [reply.document["name"] for reply in replies if reply.status == 200]
-    return Patched(told(replies), row["version"], row["name"], names)
+    return Patched(answer_counts(replies), row["version"], row["name"], names)
 
 
-async def test_one_version_is_changed_once(guarded: Pair, people: Population) -> None:
-    """Of all who name one ETag in If-Match one gets 200, the others 412."""
+async def test_one_of_many_simultaneous_changes_with_if_match_succeeds(guarded: Pair, people: Population) -> None:
+    """The others get 412."""
     for _ in range(ROUNDS):
         found = await patch_one_version(guarded, people)
         assert found.answers == {(200, None): 1, (412, "precondition-failed"): PATCHES - 1}
         assert (found.version, [found.name]) == (2, found.names_told)
 
 
-async def test_without_row_locks_one_version_is_changed_many_times(unlocked: Pair) -> None:
+async def test_without_row_locks_many_changes_with_if_match_succeed(unlocked: Pair) -> None:
     await is_lost(unlocked, patch_one_version, lambda found: found.answers[200, None] > 1)
 
 
@@ -416,12 +420,14 @@ async def test_without_row_locks_one_version_is_changed_many_times(unlocked: Pai
 
 
 async def guess(pair: Pair, people: Population) -> Answers:
-    """Many wrong passwords for one account at once, then the right one."""
+    """Try many wrong passwords for one account at once, then the right one."""
     hasher = Argon2PasswordHasher()
     ann = await people.account(password_hash=await hasher.hash(PASSWORD))
     hasher.close()
     wrong, right = ({"email": ann.email, "password": password} for password in (f"not {PASSWORD}", PASSWORD))
-    answers = told(await at_once([Call(port, "POST", "/v1/auth/login", wrong) for port in pair.by_turns(GUESSES)]))
+    answers = answer_counts(
+        await at_once([Call(port, "POST", "/v1/auth/login", wrong) for port in pair.by_turns(GUESSES)])
+    )
     for port in pair.ports:
         reply = await send(Call(port, "POST", "/v1/auth/login", right))
         assert (reply.status, reply.slug) == (429, "too-many-attempts")
@@ -429,8 +435,8 @@ async def guess(pair: Pair, people: Population) -> Answers:
     return answers
 
 
-async def test_ten_guesses_are_let_through_by_all_processes_together(guarded: Pair, people: Population) -> None:
-    """The others are told to wait, as is the right password now; another account is let in."""
+async def test_all_processes_together_allow_ten_guesses(guarded: Pair, people: Population) -> None:
+    """The other guesses have to wait, and so has the right password; another account is not affected."""
     found = await guess(guarded, people)
     let_through = found[401, "invalid-credentials"]
     assert found == {
@@ -445,5 +451,5 @@ async def test_ten_guesses_are_let_through_by_all_processes_together(guarded: Pa
     assert (await send(Call(guarded.ports[0], "POST", "/v1/auth/login", login))).status == 200
 
 
-async def test_processes_that_count_apart_let_more_guesses_through(unconstrained: Pair) -> None:
+async def test_processes_with_separate_counts_allow_more_guesses(unconstrained: Pair) -> None:
     await is_lost(unconstrained, guess, lambda found: found[401, "invalid-credentials"] > GUESSES_LET_THROUGH)

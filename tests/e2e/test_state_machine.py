@@ -1,8 +1,7 @@
-"""The running program against a model of the product: whatever is asked for in whatever order, the answers are right.
+"""The running program compared with a model of the product: every answer is right, for any order of requests.
 
-Hypothesis plays users, administrators, the calendar and the sweep against one server process, its command line, and a
-PostgreSQL, and after each step everything that can be looked at is compared. ``HYPOTHESIS_PROFILE=nightly`` plays
-longer.
+Hypothesis plays users, administrators, the clock and the expiry job against one server process, its command line and
+PostgreSQL; after each step, everything readable is compared. ``HYPOTHESIS_PROFILE=nightly`` runs longer.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ DAY: Final = timedelta(days=1)
 TICK: Final = timedelta(microseconds=1)
 
 # By the words that the property tests know as well.
-# Making a failing play shorter takes minutes, which only the night has.
+# Shrinking a failing example takes minutes, so only the nightly profile does it.
 EFFORT: Final = {
     "quick": settings(max_examples=24, stateful_step_count=45, phases=set(Phase) - {Phase.shrink, Phase.explain}),
     "nightly": settings(max_examples=400, stateful_step_count=80),
@@ -149,7 +148,7 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The process that plays the platform, its database, and the accounts in it; the administrator is the last."""
+    """The server process, its database and its accounts; the last account is the administrator."""
 
     service: Service
     url: str
@@ -169,7 +168,7 @@ class Request:
 
 
 async def people(url: str) -> tuple[Account, ...]:
-    """The accounts of the play."""
+    """Return the accounts of the run."""
     hasher = Argon2PasswordHasher()
     password_hash = await hasher.hash(PASSWORD)
     hasher.close()
@@ -179,7 +178,7 @@ async def people(url: str) -> tuple[Account, ...]:
 
 
 async def clear(url: str, sessions_from: datetime) -> None:
-    """Leave nothing but the accounts, signed in since then."""
+    """Delete everything but the accounts, which stay signed in."""
     async with population(url) as database:
         await database.execute(
             "SET session_replication_role = replica",  # what is written once may not be removed otherwise
@@ -192,7 +191,7 @@ async def clear(url: str, sessions_from: datetime) -> None:
 
 
 class Play(RuleBasedStateMachine):
-    """One run of the platform, from an empty one at some instant."""
+    """One run, from an empty platform at some instant."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -288,7 +287,7 @@ class Play(RuleBasedStateMachine):
             self.post(manner, action, body, {(412, "precondition-failed")}, stale)
 
     def revise(self, manner: Manner, number: int, change: Mapping[str, Any], name: str) -> None:
-        """Nobody's terms change under them: the model's subscriptions go on with the revision that they have."""
+        """Change a plan; the model's subscriptions keep their revision."""
         plan = self.plan(self.of_one(manner, is_trial), number)
         path, seen = f"/v1/plans/{plan.code}", {"if-match": f'"{plan.version}"'}
         before = plan.version
@@ -309,13 +308,13 @@ class Play(RuleBasedStateMachine):
         self.move_clock(self.model.now + lapse, sweep)
 
     def go_to_an_end(self, _: Manner, before: timedelta, sweep: str) -> None:
-        """To the instant at which something ends, or so long before."""
+        """Move the clock to the instant at which a subscription ends, or to this time before it."""
         now = self.model.now
         ends = [one.ends_at for one in self.model.subscriptions if one.ends_at is not None and one.ends_at > now]
         self.move_clock(max(now, min(ends, default=now) - before), sweep)
 
     def move_clock(self, now: datetime, sweep: str) -> None:
-        """The sweep comes late, before the answer, or by `smp expire`, which tells how many it ended."""
+        """Move the clock; the expiry job runs later, before the answer, or as `smp expire`."""
         self.model.now = now
         at_once = sweep == "at once"
         reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": now.isoformat(), "sweep": at_once})
@@ -324,8 +323,12 @@ class Play(RuleBasedStateMachine):
             return
         ended = self.model.sweep()
         if sweep == "by command" and ended:
-            told = command(self.stage.service.environ, "expire", "--json")
-            assert (told["expired"], told["cancelled"], told["failed"]) == (ended["expired"], ended["cancelled"], [])
+            printed = command(self.stage.service.environ, "expire", "--json")
+            assert (printed["expired"], printed["cancelled"], printed["failed"]) == (
+                ended["expired"],
+                ended["cancelled"],
+                [],
+            )
 
     def repeat(self, _: Manner, back: int) -> None:
         """An earlier request under its key, within a day: the answer of then, and no effect."""
@@ -514,7 +517,7 @@ def is_trial(live: Subscription | None) -> bool:
 
 
 def wire(terms: Terms) -> dict[str, Any]:
-    """Terms as the API has them."""
+    """Return the terms in the form of the API."""
     return {
         "price": {"amount": terms.amount, "currency": terms.currency},
         "period": terms.period,
@@ -524,7 +527,7 @@ def wire(terms: Terms) -> dict[str, Any]:
 
 
 def changed(terms: Terms, change: Mapping[str, Any]) -> Terms:
-    """The terms after a merge patch (RFC 7396)."""
+    """Return the terms after a merge patch (RFC 7396)."""
     merged = {**terms.features, **change.get("features", {})}
     return replace(
         terms,
@@ -536,7 +539,7 @@ def changed(terms: Terms, change: Mapping[str, Any]) -> Terms:
 
 
 def read(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A subscription of the API as the model has it."""
+    """Return a subscription of the API in the form of the model."""
     plan = document["plan"]
     times = {name: instant(value) for name, value in document.items() if name.endswith("_at")}
     known = {"plan": (plan["code"], plan["name"], plan["revision"])}
@@ -551,7 +554,7 @@ def instant(text: str | None) -> datetime | None:
 
 
 def command(environ: Mapping[str, str], *arguments: str) -> Any:  # noqa: ANN401 - a JSON document
-    """A command of the program, run in this process, for starting one each time would take the play's whole time."""
+    """Run a command of the program inside this process, because starting a process each time takes too long."""
     out, err = io.StringIO(), io.StringIO()
     with logging_kept(), redirect_stdout(out), redirect_stderr(err):
         code = run_program(ProcessServices(environ), arguments)
@@ -585,7 +588,7 @@ def stage(environ: dict[str, str], database_url: str, folder: Path) -> Iterator[
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_platform_is_what_the_product_says(stage: Stage) -> None:
+def test_the_platform_answers_as_the_model_for_any_order_of_requests(stage: Stage) -> None:
     effort = EFFORT[os.environ.get("HYPOTHESIS_PROFILE", "quick")]
     run_state_machine_as_test(
         lambda: Play(stage),  # type: ignore[arg-type] # as its documentation has it: anything that makes one

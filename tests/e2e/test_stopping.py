@@ -1,4 +1,4 @@
-"""Told to stop, a server finishes what it has begun, waits for nobody longer than it says, and is gone."""
+"""A server that is stopped finishes its requests, waits no longer than its grace time, and ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRICKLE_S: Final = 0.2
 
 @asynccontextmanager
 async def holding(people: Population, owner: Account) -> AsyncIterator[None]:
-    """Nobody changes the owner's subscription in the block; who wants to waits."""
+    """Lock the owner's row during the block, so that requests wait."""
     connection = await asyncpg.connect(people.url)
     try:
         async with connection.transaction():
@@ -34,8 +34,8 @@ async def holding(people: Population, owner: Account) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def is_closed(port: int) -> None:
-    """Until nobody listens there."""
+async def wait_until_closed(port: int) -> None:
+    """Wait until the port is closed."""
     with suppress(ConnectionRefusedError):
         while True:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -44,7 +44,7 @@ async def is_closed(port: int) -> None:
 
 
 async def trickle(port: int, token: str) -> None:
-    """A request whose body never comes to its end, until the server has had enough."""
+    """Send a request whose body never ends, until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = [
         "POST /v1/me/subscription/activate HTTP/1.1",
@@ -63,8 +63,9 @@ async def trickle(port: int, token: str) -> None:
     writer.transport.abort()
 
 
-async def test_a_request_in_flight_is_finished(environ: dict[str, str], database_url: str, folder: Path) -> None:
-    """It is answered and committed though the stop came while it ran; whoever comes after that finds nobody."""
+async def test_a_request_in_progress_is_finished_and_later_ones_are_not_accepted(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
     with serving({**environ, "SMP_DATABASE_URL": database_url}, folder) as service:
         async with population(database_url) as people:
             ann, plan = await people.account(), await people.plan()
@@ -77,7 +78,7 @@ async def test_a_request_in_flight_is_finished(environ: dict[str, str], database
                     while not await people.value(WAITING):
                         await asyncio.sleep(0.01)
                     service.process.terminate()
-                    await is_closed(service.port)
+                    await wait_until_closed(service.port)
                 assert not renewing.done()
             reply = await renewing
             assert (reply.status, reply.document["version"]) == (200, 2)
@@ -86,8 +87,10 @@ async def test_a_request_in_flight_is_finished(environ: dict[str, str], database
     assert "Traceback" not in service.log.read_text()
 
 
-async def test_nobody_keeps_it_from_stopping(environ: dict[str, str], database_url: str, folder: Path) -> None:
-    """Neither who never finishes a request nor who never asks another: all are gone after the grace, in order."""
+async def test_no_client_can_delay_a_stop_beyond_the_grace_time(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
+    """Neither one that never finishes a request nor one that stays connected."""
     settings = {"SMP_DATABASE_URL": database_url, "SMP_SHUTDOWN_GRACE_S": str(GRACE_S)}
     with serving({**environ, **settings}, folder) as service:
         async with population(database_url) as people:
@@ -106,7 +109,7 @@ async def test_nobody_keeps_it_from_stopping(environ: dict[str, str], database_u
             assert await people.value("SELECT count(*) FROM subscriptions") == 0
 
 
-def test_a_worker_whose_parent_is_killed_while_it_starts_is_gone(
+def test_a_worker_whose_parent_is_killed_during_the_start_ends(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
     """It has never seen its parent alive, and knows it all the same."""

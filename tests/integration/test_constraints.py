@@ -1,4 +1,4 @@
-"""Each rule of the schema refuses exactly the write that breaks it, and by its own name."""
+"""Every constraint of the schema refuses the writes that violate it, and is named in the error."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ LEGAL: Final[tuple[tuple[str, Row], ...]] = (
 
 @dataclass(frozen=True)
 class Write:
-    """A row that is put into a table over a legal one: ``legal``, with the columns of ``but`` changed."""
+    """A row of a table: the legal row ``legal``, with the columns of ``but`` changed."""
 
     table: str
     legal: Row
@@ -187,12 +187,12 @@ class Write:
 
 
 def trial(**but: object) -> Write:
-    """A trial of a user who has none, changed."""
+    """Return a changed trial of a user who has none."""
     return Write("subscriptions", TRIAL_ROW | {"user_id": NOBODY, "id": NEW}, but)
 
 
 def paid(**but: object) -> Write:
-    """A paid subscription of a user who has none, changed."""
+    """Return a changed paid subscription of a user who has none."""
     return Write("subscriptions", PAID_ROW | {"user_id": NOBODY, "id": NEW}, but)
 
 
@@ -391,14 +391,14 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record
 
 
 async def put(connection: asyncpg.Connection[asyncpg.Record], table: str, row: Row) -> None:
-    """Insert the row, by plain SQL."""
+    """Insert the row with plain SQL."""
     columns = ", ".join(row)
     values = ", ".join(f"${number}" for number in range(1, len(row) + 1))
     await connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", *row.values())  # noqa: S608 - names of ours
 
 
 async def put_plans(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Two plans with their revisions; the two refer to each other, so it takes one statement each."""
+    """Insert two plans with their revisions, one statement for each plan, because both tables refer to each other."""
     for id_, code in ((PLAN, "pro"), (OTHER_PLAN, "basic")):
         rows = {**plan(id_, code)}, {**revision(id_)}
         first = ", ".join(f"${number}" for number in range(1, len(rows[0]) + 1))
@@ -412,8 +412,9 @@ async def put_plans(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 @pytest.mark.parametrize(("constraint", "write"), REFUSED)
-async def test_an_illegal_write_is_refused(untouched_database_url: str, constraint: str, write: Write) -> None:
-    """By the constraint that is there for it, by name."""
+async def test_an_illegal_write_is_refused_by_the_constraint_for_it(
+    untouched_database_url: str, constraint: str, write: Write
+) -> None:
     async with connected(untouched_database_url) as connection:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
             await put(connection, write.table, write.row)
@@ -421,15 +422,15 @@ async def test_an_illegal_write_is_refused(untouched_database_url: str, constrai
         assert refusal.value.table_name == write.table
 
 
-async def test_legal_writes_are_taken(untouched_database_url: str) -> None:
-    """The refusals above are none of rows that are legal otherwise."""
+async def test_legal_writes_are_accepted(untouched_database_url: str) -> None:
+    """Otherwise the refusals above would prove nothing."""
     for write in ACCEPTED:
         async with connected(untouched_database_url) as connection:
             await put(connection, write.table, write.row)
 
 
 def test_every_constraint_has_an_illegal_write() -> None:
-    """A new rule in the schema wants its case here; primary keys of counts, which triggers alone write, do not."""
+    """Except the primary keys of counts, which only triggers write."""
     tried = {constraint for constraint, _ in REFUSED}
     written_by_triggers = {"subscription_counts", "user_counts"}
     named = {
@@ -452,8 +453,9 @@ def test_every_constraint_has_an_illegal_write() -> None:
         ("plan_revisions", "DELETE FROM plan_revisions"),
     ],
 )
-async def test_what_is_written_once_is_never_changed(untouched_database_url: str, table: str, change: str) -> None:
-    """Events and revisions refuse UPDATE and DELETE, whoever asks."""
+async def test_events_and_revisions_cannot_be_updated_or_deleted(
+    untouched_database_url: str, table: str, change: str
+) -> None:
     async with connected(untouched_database_url) as connection:
         with pytest.raises(asyncpg.RestrictViolationError) as refusal:
             await connection.execute(change)
@@ -461,24 +463,23 @@ async def test_what_is_written_once_is_never_changed(untouched_database_url: str
 
 
 @pytest.mark.parametrize("table", ["event_log", "plan_revisions"])
-async def test_what_is_written_once_is_not_emptied(untouched_database_url: str, table: str) -> None:
-    """TRUNCATE passes row triggers by; it has its own."""
+async def test_tables_of_events_and_revisions_cannot_be_truncated(untouched_database_url: str, table: str) -> None:
+    """TRUNCATE needs a separate trigger."""
     async with connected(untouched_database_url) as connection:
         with pytest.raises(asyncpg.RestrictViolationError) as refusal:
             await connection.execute(f"TRUNCATE {table} CASCADE")
         assert str(refusal.value.constraint_name).endswith("_not_emptied")
 
 
-async def test_sessions_go_with_their_user(untouched_database_url: str) -> None:
-    """They are the user's alone, and no history."""
+async def test_sessions_are_deleted_with_their_user(untouched_database_url: str) -> None:
     async with connected(untouched_database_url) as connection:
         await put(connection, "sessions", SESSION_ROW | {"user_id": NOBODY, "token_digest": b"n" * 32})
         await connection.execute("DELETE FROM users WHERE id = $1", NOBODY)
         assert await connection.fetchval("SELECT count(*) FROM sessions WHERE user_id = $1", NOBODY) == 0
 
 
-async def test_spans_may_touch(untouched_database_url: str) -> None:
-    """They are half-open: the next may begin where the last one ends; an empty one lies anywhere."""
+async def test_a_subscription_may_start_when_the_last_one_ends(untouched_database_url: str) -> None:
+    """Spans are half-open; an empty one may be anywhere."""
     async with connected(untouched_database_url) as connection:
         for number, span in enumerate((asyncpg.Range(END), asyncpg.Range(NOW + DAY, NOW + DAY))):
             over = PAID_ROW | OVER | {"user_id": ANN, "id": UUID(int=60 + number)}
@@ -494,8 +495,7 @@ async def counts(connection: asyncpg.Connection[asyncpg.Record]) -> dict[tuple[s
     return {(row[0], row[1]): int(row[2]) for row in rows}
 
 
-async def test_counts_follow_every_write(untouched_database_url: str) -> None:
-    """Rows added, changed, moved between plans and removed, by whatever statement."""
+async def test_the_counts_of_triggers_are_right_after_every_write(untouched_database_url: str) -> None:
     async with connected(untouched_database_url) as connection:
         assert await counts(connection) == {("trial", "trial"): 1, ("active", "paid"): 1}
         await put(connection, "subscriptions", paid(**CONVERTED).row)

@@ -1,4 +1,4 @@
-"""The schema stays one that can be spread over several servers: asked of the catalogue of a migrated database."""
+"""The schema can be distributed over several servers, by the catalogue of a migrated database."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ TRIGGERS: Final = """
 """
 
 
-async def ask(url: str, query: str) -> Sequence[asyncpg.Record]:
-    """All rows."""
+async def fetch(url: str, query: str) -> Sequence[asyncpg.Record]:
+    """Return all rows."""
     connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
     try:
         return await connection.fetch(query)
@@ -63,9 +63,9 @@ async def ask(url: str, query: str) -> Sequence[asyncpg.Record]:
         await connection.close()
 
 
-async def test_every_table_has_its_place(database_url: str) -> None:
-    """Dealt out by a column of its own, copied to all servers, or counted there; and just one of these."""
-    present = {row[0] for row in await ask(database_url, TABLES)}
+async def test_every_table_is_sharded_copied_or_counted(database_url: str) -> None:
+    """Exactly one of these."""
+    present = {row[0] for row in await fetch(database_url, TABLES)}
     places = (set(DISTRIBUTED_BY), set(COPIED_TO_ALL), set(COUNTED_BY_TRIGGERS))
     assert set.union(*places) == present
     assert sum(map(len, places)) == len(present)
@@ -73,18 +73,18 @@ async def test_every_table_has_its_place(database_url: str) -> None:
         assert not METADATA.tables[table].c[column].nullable
 
 
-async def test_one_server_alone_can_refuse_what_is_there_twice(database_url: str) -> None:
-    """Every unique key and every exclusion of a table that is dealt out holds the column that it is dealt out by."""
-    found = await ask(database_url, UNIQUE)
+async def test_every_unique_key_of_a_sharded_table_contains_the_shard_key(database_url: str) -> None:
+    """So one server can refuse a duplicate; the same applies to exclusion constraints."""
+    found = await fetch(database_url, UNIQUE)
     across = [row["name"] for row in found if DISTRIBUTED_BY.get(row["table"]) not in (None, *row["columns"])]
     assert across == []
     assert {"subscriptions_one_live", "subscriptions_no_overlap", "trials_once_per_user"} <= {r["name"] for r in found}
 
 
-async def test_no_reference_leads_to_another_server(database_url: str) -> None:
-    """To a table that every server has, or from a user's row to a row of the same user."""
+async def test_no_foreign_key_leads_to_another_server(database_url: str) -> None:
+    """Only to a table that every server has, or to a row of the same user."""
     astray = []
-    for row in await ask(database_url, REFERENCES):
+    for row in await fetch(database_url, REFERENCES):
         ours, theirs = DISTRIBUTED_BY.get(row["from"]), DISTRIBUTED_BY.get(row["to"])
         to_own_user = {row["from"], row["to"]} <= OF_A_USER and f"{ours} {theirs}" in row["pairs"]
         to_copy = row["to"] in COPIED_TO_ALL
@@ -94,14 +94,11 @@ async def test_no_reference_leads_to_another_server(database_url: str) -> None:
     assert astray == []
 
 
-async def test_triggers_do_two_things_alone(database_url: str) -> None:
-    """They count, which views do on several servers, or refuse a change, for which a server needs no other.
-
-    A third kind, on views, is for the previous release during a rollout.
-    """
+async def test_triggers_only_count_or_refuse_a_change(database_url: str) -> None:
+    """On several servers, views count, and a refusal needs one server. A third kind is for the previous release."""
     found = {
         (row["table"], row["calls"])
-        for row in await ask(database_url, TRIGGERS)
+        for row in await fetch(database_url, TRIGGERS)
         if row["table"] not in {"events", "plan_events"}
     }
     counting = {(table, calls) for table, calls in found if calls.startswith("count_")}
@@ -117,11 +114,10 @@ async def test_triggers_do_two_things_alone(database_url: str) -> None:
         "ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE (email_key)",
     ],
 )
-async def test_a_key_across_servers_is_noticed(database_url: str, damage: str) -> None:
-    """As a change that forgot the rule would bring it in."""
-    await ask(database_url, damage)
+async def test_a_unique_key_across_servers_is_found(database_url: str, damage: str) -> None:
+    await fetch(database_url, damage)
     with pytest.raises(AssertionError):
-        await test_one_server_alone_can_refuse_what_is_there_twice(database_url)
+        await test_every_unique_key_of_a_sharded_table_contains_the_shard_key(database_url)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +128,10 @@ async def test_a_key_across_servers_is_noticed(database_url: str, damage: str) -
         "ALTER TABLE api_keys ADD CONSTRAINT astray FOREIGN KEY (id) REFERENCES users (id)",
     ],
 )
-async def test_a_reference_across_servers_is_noticed(database_url: str, damage: str) -> None:
-    """As a change that forgot the rule would bring it in."""
-    await ask(database_url, damage)
+async def test_a_foreign_key_across_servers_is_found(database_url: str, damage: str) -> None:
+    await fetch(database_url, damage)
     with pytest.raises(AssertionError):
-        await test_no_reference_leads_to_another_server(database_url)
+        await test_no_foreign_key_leads_to_another_server(database_url)
 
 
 STAND_INS: Final = """
@@ -150,19 +145,21 @@ STAND_INS: Final = """
 """
 
 
-async def test_the_statements_for_citus_place_every_table(database_url: str, pool: PostgresPool) -> None:
-    """As the page has them, in an order that the references allow; and the platform can be lived with afterwards."""
+async def test_the_statements_for_citus_on_the_page_distribute_every_table(
+    database_url: str, pool: PostgresPool
+) -> None:
+    """In an order that foreign keys allow; the platform works afterwards."""
     page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     (statements,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     await execute(database_url, STAND_INS, statements)
-    placed = await ask(database_url, "SELECT name, dealt_out_by, with_table FROM placed")
+    placed = await fetch(database_url, "SELECT name, dealt_out_by, with_table FROM placed")
     assert {row["name"]: row["dealt_out_by"] for row in placed if row["dealt_out_by"]} == DISTRIBUTED_BY
     assert {row["name"] for row in placed if not row["dealt_out_by"]} == COPIED_TO_ALL
     together = {row["name"] for row in placed if row["with_table"] == "users"}
     assert together == {table for table in OF_A_USER if table != "users"}
     assert {row["with_table"] for row in placed if row["name"] not in OF_A_USER | COPIED_TO_ALL} == {"none"}
     order = [row["name"] for row in placed]
-    for row in await ask(database_url, REFERENCES):
+    for row in await fetch(database_url, REFERENCES):
         assert order.index(row["to"]) < order.index(row["from"]) or row["name"] == "plans_revision_fkey"
     storage = postgres_storage(pool)
     ann, bob, plan = a_user(), a_user("bob@example.com"), a_plan()

@@ -1,4 +1,4 @@
-"""The event log takes over the events of the previous release, and what it still writes during a rollout."""
+"""The event log contains the events of the previous release, including those that it writes during a rollout."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ NEW_HISTORY: Final = """
 
 
 class OldRelease:
-    """A process that was started before the migration and goes on with the statements it has prepared."""
+    """A process of the previous release, which still uses its prepared statements after the migration."""
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self.connection = connection
@@ -148,8 +148,8 @@ async def test_events_written_by_the_previous_release_after_the_migration_are_in
     assert await old.history() == ["subscription.trial_started", "subscription.cancel_scheduled"]
 
 
-async def test_the_doctor_finds_nothing_wrong_with_migrated_data(old: OldRelease, unmigrated_database_url: str) -> None:
-    """Not even with a role and a disabled user of which the previous release kept no event."""
+async def test_migrated_data_keep_all_invariants(old: OldRelease, unmigrated_database_url: str) -> None:
+    """Also a changed role and a disabled user, for which the previous release recorded no event."""
     await old.connection.execute(
         "INSERT INTO api_keys VALUES (gen_random_uuid(), 'shop', sha256(''), '2026-01-01Z', '2026-01-02Z')"
     )
@@ -162,8 +162,9 @@ async def test_the_doctor_finds_nothing_wrong_with_migrated_data(old: OldRelease
     assert [finding for finding in findings if not finding.ok] == []
 
 
-async def test_events_survive_a_way_back(old: OldRelease, unmigrated_database_url: str) -> None:
-    """Those that the previous release has types for."""
+async def test_a_downgrade_keeps_the_events_that_the_previous_release_can_store(
+    old: OldRelease, unmigrated_database_url: str
+) -> None:
     await migrate(unmigrated_database_url)
     await old.change_subscription(2, "subscription.cancel_scheduled", "trial")
     await undo(unmigrated_database_url, "0001")
@@ -172,8 +173,8 @@ async def test_events_survive_a_way_back(old: OldRelease, unmigrated_database_ur
     assert await old.connection.fetchval("SELECT count(*) FROM events WHERE subscription_id IS NULL") == 1
 
 
-async def test_a_migrated_event_is_never_changed(old: OldRelease, unmigrated_database_url: str) -> None:
-    """Neither in the log nor by the names of the previous release."""
+async def test_a_migrated_event_cannot_be_changed(old: OldRelease, unmigrated_database_url: str) -> None:
+    """Neither in the log nor through the views of the previous release."""
     await migrate(unmigrated_database_url)
     for change in ("UPDATE event_log SET data = '{}'", "DELETE FROM event_log", "TRUNCATE event_log"):
         with pytest.raises(asyncpg.RestrictViolationError):

@@ -1,4 +1,4 @@
-"""Every figure is of what it says: seen over HTTP, with PostgreSQL behind it."""
+"""The values of metrics, over HTTP, with PostgreSQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from smp.application.errors import StorageUnavailable
 from smp.bootstrap.metrics import Sampler
 from smp.domain.subscription.lifecycle import Status
 from tests.support.builders import DAY, NOW, a_plan, a_trial, a_user, some_metadata
-from tests.support.exposition import Told, read
+from tests.support.exposition import Scrape, read
 from tests.support.http_platform import START, Platform, problem, serving
 from tests.support.postgres_storage import postgres_storage
 
@@ -37,22 +37,22 @@ async def platform(database_url: str) -> AsyncIterator[Platform]:
         yield platform
 
 
-async def told(platform: Platform) -> Told:
-    """What `/metrics` says."""
+async def scraped(platform: Platform) -> Scrape:
+    """Return what `/metrics` returns."""
     answer = await (await platform.visitor()).get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return read(answer.text)
 
 
-async def sampled(platform: Platform) -> Told:
-    """What it says after a look at all states."""
+async def sampled(platform: Platform) -> Scrape:
+    """Return what `/metrics` returns after all gauges were updated."""
     await (await platform.container.get(Sampler)).sample()
-    return await told(platform)
+    return await scraped(platform)
 
 
-async def test_requests_are_counted_by_route_whoever_answers_them(platform: Platform) -> None:
-    """A route's handler, the gate, or the edge; never by what a caller wrote, of which there is no end."""
+async def test_every_request_is_counted_by_its_route_even_if_a_middleware_answers(platform: Platform) -> None:
+    """Never by a caller's text, which could create any number of series."""
     visitor, ada = await platform.visitor(), await platform.registered("ada@example.com")
     for path in ("/v1/plans/one", "/v1/plans/two", "/nowhere/at-all", "/v1/nothing"):
         assert (await visitor.get(path)).status_code == 404
@@ -62,7 +62,7 @@ async def test_requests_are_counted_by_route_whoever_answers_them(platform: Plat
     assert (await visitor.head("/v1/plans")).status_code == 200
     assert (await visitor.request("BREW", "/v1/plans")).status_code == 405
     assert (await visitor.request("DISTIL", "/v1/me/access")).status_code == 405
-    figures = await told(platform)
+    samples = await scraped(platform)
     for method, route, status, times in (
         ("GET", "/v1/plans/{plan}", "404", 2),
         ("GET", "unmatched", "404", 2),
@@ -71,14 +71,14 @@ async def test_requests_are_counted_by_route_whoever_answers_them(platform: Plat
         ("HEAD", "/v1/plans", "200", 1),
         ("other", "/v1/me/access", "405", 1),
     ):
-        assert figures("smp_http_requests_total", method=method, route=route, status=status) == times
-    assert figures("smp_http_request_duration_seconds_count", method="GET", route="/v1/me/access/{feature}") == 2
-    assert figures.total("smp_http_requests_total", status="415") == 1
-    written = " ".join(value for _, labels in figures.values for _, value in labels)
+        assert samples("smp_http_requests_total", method=method, route=route, status=status) == times
+    assert samples("smp_http_request_duration_seconds_count", method="GET", route="/v1/me/access/{feature}") == 2
+    assert samples.total("smp_http_requests_total", status="415") == 1
+    written = " ".join(value for _, labels in samples.values for _, value in labels)
     assert not [word for word in ("one", "two", "nowhere", "BREW", "DISTIL", "example.com") if word in written.split()]
 
 
-async def test_decisions_are_counted_by_their_reason(platform: Platform) -> None:
+async def test_access_decisions_are_counted_by_their_reason(platform: Platform) -> None:
     await platform.offer()
     clients = {name: await platform.registered(f"{name}@example.com") for name in ("new", "live", "over", "gone")}
     for name in ("live", "over", "gone"):
@@ -89,15 +89,15 @@ async def test_decisions_are_counted_by_their_reason(platform: Platform) -> None
     await platform.set_clock(START + timedelta(days=14))
     over = await platform.signed_in("over@example.com")
     assert (await over.get("/v1/me/access/export")).json()["reason"] == "subscription_expired"
-    figures = await told(platform)
-    assert {labels["reason"] for labels in figures.labels("smp_access_decisions_total")} == {
+    samples = await scraped(platform)
+    assert {labels["reason"] for labels in samples.labels("smp_access_decisions_total")} == {
         "granted", "feature_not_in_plan", "no_subscription", "subscription_expired", "subscription_cancelled",
     }  # fmt: skip
-    assert figures.total("smp_access_decisions_total") == 5
-    assert all(value == 1 for (name, _), value in figures.values.items() if name == "smp_access_decisions_total")
+    assert samples.total("smp_access_decisions_total") == 5
+    assert all(value == 1 for (name, _), value in samples.values.items() if name == "smp_access_decisions_total")
 
 
-async def test_charges_and_replays_are_counted(platform: Platform) -> None:
+async def test_charges_and_repeated_requests_are_counted(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     for method, status in (("sim_declined", 402), ("sim_down", 503), ("cash", 422), ("sim_ok", 201)):
@@ -106,75 +106,75 @@ async def test_charges_and_replays_are_counted(platform: Platform) -> None:
     for _ in range(3):
         answer = await ada.post("/v1/me/subscription/renew", headers={"idempotency-key": "once"})
         assert answer.status_code == 200
-    figures = await told(platform)
+    samples = await scraped(platform)
     for outcome, times in (("charged", 2), ("declined", 1), ("unavailable", 1), ("invalid", 1), ("required", 0)):
-        assert figures("smp_payments_total", outcome=outcome) == times
-    assert figures("smp_idempotent_replays_total") == 2
-    assert figures.total("smp_database_errors_total") == 0
+        assert samples("smp_payments_total", outcome=outcome) == times
+    assert samples("smp_idempotent_replays_total") == 2
+    assert samples.total("smp_database_errors_total") == 0
 
 
-async def test_where_nobody_can_be_charged_that_is_counted(database_url: str) -> None:
+async def test_charges_without_a_payment_provider_are_counted(database_url: str) -> None:
     async with serving(database_url, SMP_PAYMENTS="none") as platform:
         await platform.offer()
         ada = await platform.registered("ada@example.com")
         answer = await ada.post("/v1/me/subscription/activate", json={"plan": "pro"})
         assert problem(answer) == (402, "payment-required")
-        assert (await told(platform))("smp_payments_total", outcome="required") == 1
+        assert (await scraped(platform))("smp_payments_total", outcome="required") == 1
 
 
-async def test_sign_ins_that_have_to_wait_are_counted(platform: Platform) -> None:
+async def test_throttled_logins_are_counted(platform: Platform) -> None:
     await platform.registered("ada@example.com")
     visitor = await platform.visitor()
     body = {"email": "ada@example.com", "password": "x" * 20}
     statuses = [(await visitor.post("/v1/auth/login", json=body)).status_code for _ in range(12)]
     assert statuses.count(429) >= 1
-    assert (await told(platform))("smp_logins_throttled_total") == statuses.count(429)
+    assert (await scraped(platform))("smp_logins_throttled_total") == statuses.count(429)
 
 
-async def test_states_are_told_as_they_were_looked_at(platform: Platform) -> None:
-    """Connections, readiness, subscriptions by status at this instant, and how late the sweep is."""
+async def test_gauges_show_the_connections_readiness_and_subscriptions(platform: Platform) -> None:
+    """Subscriptions by their status at the instant, and the lag of the expiry job."""
     await platform.offer()
     for name in ("ada", "bob", "cy"):
         client = await platform.registered(f"{name}@example.com")
         assert (await client.post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201
         if name == "bob":
             assert (await client.post("/v1/me/subscription/cancel", json={"at": "period_end"})).status_code == 200
-    figures = await sampled(platform)
-    assert figures("smp_database_pool_size") == 10
-    assert figures("smp_database_pool_connections", state="idle") >= 1
-    assert figures("smp_database_pool_connections", state="in_use") == 0
-    assert figures("smp_database_pool_wait_seconds_count") > 10
-    assert [figures("smp_ready", check=check) for check in ("database", "migrations")] == [1, 1]
-    assert figures("smp_subscriptions", status="trial") == 3
-    assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (0, 0)
+    samples = await sampled(platform)
+    assert samples("smp_database_pool_size") == 10
+    assert samples("smp_database_pool_connections", state="idle") >= 1
+    assert samples("smp_database_pool_connections", state="in_use") == 0
+    assert samples("smp_database_pool_wait_seconds_count") > 10
+    assert [samples("smp_ready", check=check) for check in ("database", "migrations")] == [1, 1]
+    assert samples("smp_subscriptions", status="trial") == 3
+    assert (samples("smp_sweep_lag_seconds"), samples("smp_subscriptions_overdue")) == (0, 0)
     await platform.set_clock(START + timedelta(days=14, seconds=90))
-    figures = await sampled(platform)
-    by_status = {status: figures("smp_subscriptions", status=status) for status in Status}
+    samples = await sampled(platform)
+    by_status = {status: samples("smp_subscriptions", status=status) for status in Status}
     assert by_status == {Status.TRIAL: 0, Status.ACTIVE: 0, Status.EXPIRED: 2, Status.CANCELLED: 1}
-    assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (90, 3)
+    assert (samples("smp_sweep_lag_seconds"), samples("smp_subscriptions_overdue")) == (90, 3)
     await platform.sweep()
-    figures = await sampled(platform)
-    assert {status: figures("smp_subscriptions", status=status) for status in Status} == by_status
-    assert (figures("smp_sweep_lag_seconds"), figures("smp_subscriptions_overdue")) == (0, 0)
+    samples = await sampled(platform)
+    assert {status: samples("smp_subscriptions", status=status) for status in Status} == by_status
+    assert (samples("smp_sweep_lag_seconds"), samples("smp_subscriptions_overdue")) == (0, 0)
 
 
 @pytest.mark.parametrize("outcome", ["replica", "away"])
-async def test_reads_of_lists_are_counted_by_who_answered_them(database_url: str, outcome: str) -> None:
-    """A replica that is no other server than the primary is never behind; one that is away is not read from."""
+async def test_reads_of_lists_are_counted_by_their_source(database_url: str, outcome: str) -> None:
+    """A replica that is the primary itself is never behind; one that does not answer is not used."""
     replica = database_url if outcome == "replica" else "postgresql://nobody@127.0.0.1:1/nothing"
     async with serving(database_url, SMP_DATABASE_REPLICA_URL=replica) as platform:
         await (await platform.container.get(ReplicaReads)).probe()
         assert (await (await platform.signed_in()).get("/v1/users")).status_code == 200
-        figures = await sampled(platform)
-    assert figures("smp_replica_reads_total", outcome=outcome) == figures.total("smp_replica_reads_total") == 1
-    assert math.isnan(figures("smp_replica_lag_seconds")) is (outcome == "away")
+        samples = await sampled(platform)
+    assert samples("smp_replica_reads_total", outcome=outcome) == samples.total("smp_replica_reads_total") == 1
+    assert math.isnan(samples("smp_replica_lag_seconds")) is (outcome == "away")
 
 
-async def test_without_a_replica_nothing_is_said_of_it(platform: Platform) -> None:
+async def test_without_a_replica_its_lag_is_unknown_and_no_read_is_counted(platform: Platform) -> None:
     assert (await (await platform.signed_in()).get("/v1/users")).status_code == 200
-    figures = await sampled(platform)
-    assert figures.total("smp_replica_reads_total") == 0
-    assert math.isnan(figures("smp_replica_lag_seconds"))
+    samples = await sampled(platform)
+    assert samples.total("smp_replica_reads_total") == 0
+    assert math.isnan(samples("smp_replica_lag_seconds"))
 
 
 class Down(Readiness):
@@ -184,41 +184,40 @@ class Down(Readiness):
         return {"database": "does not answer", "migrations": UP}
 
 
-class Nowhere(PostgresSubscriptionCounts):
-    """A database that does not answer."""
+class UnavailableCounts(PostgresSubscriptionCounts):
+    """Counts whose database does not answer."""
 
     async def at(self, now: object) -> SubscriptionCounts:
         raise StorageUnavailable
 
 
-async def test_what_is_not_known_is_no_number(database_url: str) -> None:
-    """The figures of before would look as if all were well."""
+async def test_a_gauge_is_nan_while_the_database_does_not_answer(database_url: str) -> None:
+    """The last values would look as if all were well."""
     override = Provider(scope=Scope.APP)
     override.provide(Down, provides=Readiness, override=True)
-    override.provide(Nowhere, provides=PostgresSubscriptionCounts, override=True)
+    override.provide(UnavailableCounts, provides=PostgresSubscriptionCounts, override=True)
     async with serving(database_url, override) as platform:
-        figures = await sampled(platform)
-    assert [figures("smp_ready", check=check) for check in ("database", "migrations")] == [0, 1]
+        samples = await sampled(platform)
+    assert [samples("smp_ready", check=check) for check in ("database", "migrations")] == [0, 1]
     for name in ("smp_sweep_lag_seconds", "smp_subscriptions_overdue"):
-        assert math.isnan(figures(name))
-    assert all(math.isnan(figures("smp_subscriptions", status=status)) for status in Status)
+        assert math.isnan(samples(name))
+    assert all(math.isnan(samples("smp_subscriptions", status=status)) for status in Status)
 
 
-async def test_a_look_that_fails_costs_itself_only() -> None:
-    """And the next one is tried again."""
+async def test_an_update_that_fails_delays_no_other_and_is_tried_again() -> None:
     seen = []
 
     async def broken() -> None:
         seen.append("broken")
         raise ZeroDivisionError
 
-    async def whole() -> None:
-        seen.append("whole")
+    async def working() -> None:
+        seen.append("working")
 
-    async with Sampler((broken, whole), every_s=0.001).running(), asyncio.timeout(5):
+    async with Sampler((broken, working), every_s=0.001).running(), asyncio.timeout(5):
         while len(seen) < 4:
             await asyncio.sleep(0.001)
-    assert seen[:4] == ["broken", "whole"] * 2
+    assert seen[:4] == ["broken", "working"] * 2
 
 
 async def test_the_metrics_of_a_pool_count_waits_and_timeouts(database_url: str) -> None:
@@ -233,10 +232,10 @@ async def test_the_metrics_of_a_pool_count_waits_and_timeouts(database_url: str)
             await late
         assert pool.waiting == 0
     assert (pool.in_use, pool.idle) == (0, 1)
-    figures = read(metrics.exposition().decode())
-    assert figures("smp_database_pool_timeouts_total") == 1
-    assert figures("smp_database_pool_wait_seconds_count") == 1
-    assert figures.total("smp_database_errors_total") == 0
+    samples = read(metrics.exposition().decode())
+    assert samples("smp_database_pool_timeouts_total") == 1
+    assert samples("smp_database_pool_wait_seconds_count") == 1
+    assert samples.total("smp_database_errors_total") == 0
     await pool.close()
 
 
@@ -262,9 +261,9 @@ async def test_an_error_of_the_database_is_counted_by_its_kind(database_url: str
     pool = await create_pool(database_url, PoolSettings(command_timeout_s=0.2), PoolMetrics(metrics))
     with pytest.raises(Exception):  # noqa: B017, PT011 - test_postgres_errors.py says which one
         await pool.run(sql(statement.replace(":", r"\:")))
-    figures = read(metrics.exposition().decode())
-    assert figures("smp_database_errors_total", kind=kind) == 1
-    assert figures.total("smp_database_errors_total") == 1
+    samples = read(metrics.exposition().decode())
+    assert samples("smp_database_errors_total", kind=kind) == 1
+    assert samples.total("smp_database_errors_total") == 1
     await pool.close()
 
 
@@ -277,10 +276,10 @@ async def test_a_database_that_cannot_be_reached_is_counted() -> None:
     await pool.close()
 
 
-async def test_an_error_from_elsewhere_in_a_transaction_is_not_counted(
+async def test_an_error_of_another_system_inside_a_transaction_is_not_counted(
     database_url: str,
 ) -> None:
-    """For example of a payment provider."""
+    """For example an error of a payment provider."""
     metrics = Metrics()
     pool = await create_pool(database_url, observer=PoolMetrics(metrics))
     for error in (ConnectionResetError(), TimeoutError(), ZeroDivisionError()):
@@ -291,8 +290,8 @@ async def test_an_error_from_elsewhere_in_a_transaction_is_not_counted(
     await pool.close()
 
 
-async def test_more_overdue_than_are_counted_cost_no_more(pool: PostgresPool) -> None:
-    """Those beyond count as what was written; the oldest is still the oldest, and the sum is right."""
+async def test_a_large_backlog_does_not_make_the_metrics_slower(pool: PostgresPool) -> None:
+    """Those beyond the limit count by their written status; the lag and the sum are right."""
     storage = postgres_storage(pool)
     pro = a_plan("pro")
     await storage.keep(pro)
@@ -307,8 +306,8 @@ async def test_more_overdue_than_are_counted_cost_no_more(pool: PostgresPool) ->
     assert sum(found.subscriptions.values()) == OVERDUE_MAX + 50
 
 
-async def test_passwords_are_told_while_they_run_and_wait(database_url: str) -> None:
-    """And none afterwards, whatever became of who asked."""
+async def test_running_and_waiting_password_hashes_are_counted(database_url: str) -> None:
+    """None remains afterwards, even if a caller gave up."""
     hasher = Argon2PasswordHasher(Argon2Cost(memory_kib=8_192, passes=8), concurrency=1, queue=2)
     asked = [asyncio.create_task(hasher.hash("x")) for _ in range(3)]
     await asyncio.sleep(0)
@@ -322,8 +321,8 @@ async def test_passwords_are_told_while_they_run_and_wait(database_url: str) -> 
     hasher.close()
 
 
-async def test_counting_costs_an_access_check_little(platform: Platform) -> None:
-    """All that is counted of one, in processor time: at most a twentieth of the whole check."""
+async def test_metrics_take_at_most_a_twentieth_of_the_time_of_an_access_check(platform: Platform) -> None:
+    """In processor time."""
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     assert (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201

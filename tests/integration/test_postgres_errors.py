@@ -1,4 +1,4 @@
-"""What PostgreSQL and the network can do to a use case, and what becomes of the connections."""
+"""Errors of PostgreSQL and the network: what a use case gets, and what happens to the connections."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ IN_TIME_S: Final = 3.0
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """The block takes no longer than that."""
+    """Require the block to end in this time."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds
@@ -67,7 +67,7 @@ async def pool_of(url: str, settings: PoolSettings | None = None) -> AsyncIterat
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """It holds within seconds: what the server does about a lost client takes a moment."""
+    """Wait until the condition is true, because the server notices a lost client after a moment."""
     for _ in range(250):
         if await condition():
             return
@@ -76,7 +76,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 def raising(sqlstate: str, constraint: str = "") -> str:
-    """SQL that makes the server raise this."""
+    """Return SQL that makes the server raise this error."""
     named = f", CONSTRAINT = '{constraint}'" if constraint else ""
     return f"DO $$ BEGIN RAISE EXCEPTION 'raised' USING ERRCODE = '{sqlstate}'{named}; END $$"
 
@@ -118,10 +118,10 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("XX001", "", StorageIntegrityError),
     ],
 )
-async def test_what_the_server_raises_is_translated(
+async def test_each_error_of_the_server_has_one_meaning_for_the_application(
     untouched_database_url: str, sqlstate: str, constraint: str, expected: type[Exception]
 ) -> None:
-    """By SQLSTATE and the constraint's name, whatever the text; COMMIT under way turns a lost server into doubt."""
+    """By SQLSTATE and constraint, regardless of the text. During COMMIT, a lost server means an unknown outcome."""
     connection = await asyncpg.connect(untouched_database_url)
     try:
         with pytest.raises(asyncpg.PostgresError) as raised:
@@ -134,9 +134,7 @@ async def test_what_the_server_raises_is_translated(
     assert type(translate(raised.value, CONTEXT, committing=True)) is in_doubt
 
 
-def test_refusals_carry_the_facts() -> None:
-    """What they name is what the statement was about."""
-
+def test_a_refusal_names_the_user_and_the_plan() -> None:
     def of(constraint: str) -> object:
         error = asyncpg.UniqueViolationError("duplicate")
         error.constraint_name = constraint
@@ -165,13 +163,12 @@ def test_refusals_carry_the_facts() -> None:
     ],
 )
 def test_a_lost_connection_is_storage_unavailable(error: Exception) -> None:
-    """However it was lost; while committing the outcome is unknown."""
+    """During COMMIT the outcome is unknown."""
     assert type(translate(error)) is StorageUnavailable
     assert type(translate(error, committing=True)) is OutcomeUnknown
 
 
-def test_what_is_not_the_drivers_passes() -> None:
-    """Errors of ours, and defects, come out as they went in."""
+def test_other_errors_are_raised_unchanged() -> None:
     assert translate(ValueError()) is None
     assert translate(EmailTaken()) is None
     with pytest.raises(ZeroDivisionError), translate_driver_errors():
@@ -180,8 +177,7 @@ def test_what_is_not_the_drivers_passes() -> None:
         raise asyncio.CancelledError
 
 
-async def test_text_that_cannot_be_stored(pool: PostgresPool) -> None:
-    """Asked for, it is nowhere; to be written, it is refused: by the server, or by the driver already."""
+async def test_a_text_that_cannot_be_stored_is_not_found_and_not_written(pool: PostgresPool) -> None:
     unit_of_work = PostgresUnitOfWorkFactory(pool)
     echo = sql("SELECT CAST(:value AS text)")
     for text in ("\x00", "ann\x00@example.com", "\ud800"):
@@ -195,8 +191,8 @@ async def test_text_that_cannot_be_stored(pool: PostgresPool) -> None:
         await pool.row(sql("SELECT CAST(:value AS bigint)"), value=2**70)
 
 
-async def test_every_connection_has_its_limits(pool: PostgresPool) -> None:
-    """Whatever the server's own settings are."""
+async def test_every_connection_has_the_time_limits_of_the_program(pool: PostgresPool) -> None:
+    """Regardless of the server's settings."""
     expected = {
         "statement_timeout": "5s",
         "lock_timeout": "2s",
@@ -210,16 +206,14 @@ async def test_every_connection_has_its_limits(pool: PostgresPool) -> None:
     assert {name: settings[name] for name in expected} == expected
 
 
-async def test_a_pool_starts_while_the_database_is_away() -> None:
-    """It connects when it is used; what is used meanwhile fails soon."""
+async def test_a_pool_can_start_while_the_database_is_away() -> None:
+    """It connects on first use; until the database is back, calls fail fast."""
     async with pool_of("postgresql://nobody@127.0.0.1:1/nothing") as pool:
         with within(IN_TIME_S), pytest.raises(StorageUnavailable):
             await pool.row(ONE)
 
 
-async def test_a_server_that_never_answers() -> None:
-    """It takes the connection and says nothing: an error in time, not a hang."""
-
+async def test_a_server_that_never_answers_causes_an_error_in_time() -> None:
     async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
 
@@ -234,8 +228,8 @@ async def test_a_server_that_never_answers() -> None:
     silent.close()
 
 
-async def test_a_server_that_falls_silent(database_url: str) -> None:
-    """In the middle of everything: an error in time; the connection is not used again, and all is well afterwards."""
+async def test_a_server_that_stops_answering_causes_an_error_in_time(database_url: str) -> None:
+    """The connection is not used again; later calls succeed."""
     async with proxy_to(database_url) as proxy, pool_of(proxy.url, PoolSettings(size=1)) as pool:
         assert await pool.row(ONE) is not None
         proxy.fall_silent()
@@ -245,8 +239,7 @@ async def test_a_server_that_falls_silent(database_url: str) -> None:
         assert await values_of(pool, ONE) == [1]
 
 
-async def test_a_server_that_is_restarted(database_url: str) -> None:
-    """Errors while it is away, none when it is back, by the same pool."""
+async def test_a_pool_recovers_after_a_restart_of_the_server(database_url: str) -> None:
     async with proxy_to(database_url) as proxy, pool_of(proxy.url) as pool:
         await asyncio.gather(*(pool.row(ONE) for _ in range(5)))
         await proxy.go_down()
@@ -257,8 +250,8 @@ async def test_a_server_that_is_restarted(database_url: str) -> None:
         await asyncio.gather(*(pool.row(ONE) for _ in range(5)))
 
 
-async def test_a_pool_that_is_used_up(database_url: str) -> None:
-    """Who finds no connection within a second is told so; who comes after gets one."""
+async def test_a_caller_gets_an_error_if_no_connection_is_free_in_time(database_url: str) -> None:
+    """Later callers get one."""
     async with pool_of(database_url, PoolSettings(size=1)) as pool:
         async with pool.connection():
             with within(1.5), pytest.raises(StorageUnavailable):
@@ -266,8 +259,7 @@ async def test_a_pool_that_is_used_up(database_url: str) -> None:
         assert await pool.row(ONE) is not None
 
 
-async def test_a_statement_that_takes_too_long(database_url: str) -> None:
-    """It is given up by the client, and its connection with it; the server's side ends as well."""
+async def test_a_statement_that_takes_too_long_is_cancelled_on_the_server_too(database_url: str) -> None:
     settings = PoolSettings(size=1, command_timeout_s=0.2, application_name="smp slow")
     async with pool_of(database_url, settings) as pool, pool_of(database_url) as watcher:
         with within(1.5), pytest.raises(StorageUnavailable):
@@ -276,14 +268,13 @@ async def test_a_statement_that_takes_too_long(database_url: str) -> None:
         await eventually(lambda: is_zero_but(watcher, "smp slow", 1))
 
 
-async def test_a_statement_may_have_its_own_limit(database_url: str) -> None:
-    """Such as the long checks of the doctor."""
+async def test_a_statement_may_have_a_separate_time_limit(database_url: str) -> None:
+    """Such as the long checks of smp doctor."""
     async with pool_of(database_url, PoolSettings(command_timeout_s=0.2)) as pool:
         assert await pool.row(sql("SELECT pg_sleep(0.4)", timeout_s=5)) is not None
 
 
-async def test_a_cancelled_caller_leaves_nothing_behind(database_url: str) -> None:
-    """Neither an open transaction, nor a connection in an unknown state, nor a place in the pool that is lost."""
+async def test_a_cancelled_request_leaves_no_transaction_and_frees_its_connection(database_url: str) -> None:
     async with pool_of(database_url, PoolSettings(size=1)) as pool, pool_of(database_url) as watcher:
         unit_of_work = PostgresUnitOfWorkFactory(pool)
         for pause in (0.0, 0.001, 0.005, 0.02):
@@ -297,8 +288,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind(database_url: str) -> No
         assert await emails(pool) == []
 
 
-async def test_a_backend_that_is_terminated(pool: PostgresPool, database_url: str) -> None:
-    """Nothing was changed, and the pool goes on with another connection."""
+async def test_a_terminated_connection_changes_nothing_and_is_replaced(pool: PostgresPool, database_url: str) -> None:
     unit_of_work = PostgresUnitOfWorkFactory(pool)
     # In doubt where the driver has not seen the end of the connection yet; certain otherwise.
     with pytest.raises((StorageUnavailable, OutcomeUnknown)):
@@ -307,8 +297,10 @@ async def test_a_backend_that_is_terminated(pool: PostgresPool, database_url: st
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-async def test_a_commit_that_is_cut_off(database_url: str, arrives: bool) -> None:  # noqa: FBT001 - a case
-    """Whether the server committed or never heard of it cannot be told: the error says so, and the key settles it."""
+async def test_a_commit_that_is_cut_off_has_an_unknown_outcome_until_the_key_is_repeated(
+    database_url: str,
+    arrives: bool,  # noqa: FBT001
+) -> None:
     async with proxy_to(database_url) as proxy, pool_of(proxy.url) as pool, pool_of(database_url) as watcher:
         cut_at_commit(proxy, arrives=arrives)
         unit_of_work = PostgresUnitOfWorkFactory(pool)
@@ -326,28 +318,28 @@ async def test_a_commit_that_is_cut_off(database_url: str, arrives: bool) -> Non
         assert await emails(watcher) == ["ann@example.com"]
 
 
-async def keep(unit_of_work: PostgresUnitOfWorkFactory, *things: Thing) -> None:
-    """Add each of them, in one transaction."""
+async def add_all(unit_of_work: PostgresUnitOfWorkFactory, *things: Thing) -> None:
+    """Add the users in one transaction."""
     async with unit_of_work() as work:
         for thing in things:
             await add(work, thing)
         await work.commit()
 
 
-async def test_a_change_whose_commit_has_an_unknown_outcome_is_announced(database_url: str) -> None:
-    """It may have been committed, and a cache that missed it would be wrong."""
+async def test_a_change_with_an_unknown_outcome_sends_a_notification(database_url: str) -> None:
+    """It may have been committed, and a cache without it would be wrong."""
     changes, ann, plan = RecordedChanges(), a_user(), a_plan()
     async with proxy_to(database_url) as proxy, pool_of(proxy.url) as pool:
         unit_of_work = PostgresUnitOfWorkFactory(pool, changes)
-        await keep(unit_of_work, ann, plan)
+        await add_all(unit_of_work, ann, plan)
         cut_at_commit(proxy, arrives=True)
         with pytest.raises(OutcomeUnknown):
-            await keep(unit_of_work, an_active(ann, plan))
+            await add_all(unit_of_work, an_active(ann, plan))
     assert changes.changes == [EntitlementChange(frozenset({ann.id}))]
 
 
-async def test_a_commit_on_a_connection_known_to_be_lost(database_url: str) -> None:
-    """Nothing was sent, so nothing is in doubt."""
+async def test_a_commit_on_a_lost_connection_is_known_to_have_failed(database_url: str) -> None:
+    """Nothing was sent."""
     async with proxy_to(database_url) as proxy, pool_of(proxy.url) as pool:
         unit_of_work = PostgresUnitOfWorkFactory(pool)
 
@@ -360,8 +352,8 @@ async def test_a_commit_on_a_connection_known_to_be_lost(database_url: str) -> N
         assert type(lost.value) is StorageUnavailable
 
 
-async def test_a_schema_that_changes_under_a_prepared_statement(database_url: str, pool: PostgresPool) -> None:
-    """Inside a transaction it is given up, to be run again at once, and then it works."""
+async def test_a_statement_works_again_after_the_schema_was_migrated(database_url: str, pool: PostgresPool) -> None:
+    """Inside a transaction it is a conflict, so the transaction is retried."""
     read_all = sql("SELECT * FROM test_clock")
     migration = await asyncpg.connect(database_url)
 
@@ -377,8 +369,7 @@ async def test_a_schema_that_changes_under_a_prepared_statement(database_url: st
     await read()
 
 
-async def test_values_are_those_that_the_statement_names(pool: PostgresPool) -> None:
-    """One too many or too few is a defect, told before anything is sent."""
+async def test_a_missing_or_additional_value_is_an_error_before_anything_is_sent(pool: PostgresPool) -> None:
     statement = sql("SELECT CAST(:one AS bigint) + CAST(:two AS bigint) + CAST(:one AS bigint) AS sum")
     assert await values_of(pool, statement, one=1, two=2) == [4]
     for wrong in ({"one": 1}, {"one": 1, "two": 2, "three": 3}):
@@ -404,7 +395,7 @@ async def register(unit_of_work: PostgresUnitOfWorkFactory, user: User) -> None:
 
 
 async def add_and(unit_of_work: PostgresUnitOfWorkFactory, then: Callable[[], Awaitable[None]]) -> None:
-    """Add a user, let something happen, and commit."""
+    """Add a user, run ``happen``, and commit."""
     async with unit_of_work() as work:
         await work.users.add(a_user())
         await then()
@@ -437,7 +428,7 @@ async def has_no_open_transaction(pool: PostgresPool) -> bool:
 
 
 async def values_of(pool: PostgresPool, statement: Statement, **values: object) -> list[object]:
-    """The one row that the statement gives."""
+    """Return the only row of the statement."""
     (row,) = await pool.rows(statement, **values)
     return list(row)
 

@@ -1,4 +1,4 @@
-"""The doctor finds what came past the constraints: each kind of damage, done by hand, is reported by its name."""
+"""smp doctor finds damage that constraints did not prevent: each kind is made by hand and reported by name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LATER: Final = NOW + 60 * DAY
 
 
 def population() -> tuple[list[User], list[Subscription]]:
-    """A user for each way in which a subscription can stand, some with a history."""
+    """Return a user in each possible state of subscriptions, some with a history."""
     users = [a_user(f"user-{number}@example.com") for number in range(8)]
     trial = a_trial(users[0], PRO)
     converted = a_trial(users[1], PRO).convert(OTHER.revision, some_metadata(NOW + DAY))
@@ -54,7 +54,7 @@ def population() -> tuple[list[User], list[Subscription]]:
 
 @pytest.fixture
 async def storage(pool: PostgresPool) -> Storage:
-    """A sound storage with some of everything, loaded in bulk."""
+    """A storage with undamaged data of every kind, loaded in bulk."""
     storage = postgres_storage(pool)
     await storage.keep(PRO, OTHER, LIFE, an_admin(), ann := a_user())
     await storage.keep(a_session(ann))
@@ -66,8 +66,8 @@ def broken(findings: Sequence[CheckResult]) -> set[str]:
     return {check_result.check for check_result in findings if not check_result.ok}
 
 
-async def test_what_is_loaded_in_bulk_is_sound(storage: Storage) -> None:
-    """Rows, spans, ledger, events and counts are as the repositories would have written them."""
+async def test_bulk_loaded_data_keep_all_invariants(storage: Storage) -> None:
+    """The rows are those that the repositories would have written."""
     findings = await storage.integrity.check(NOW)
     assert broken(findings) == set()
     assert len(findings) > 20
@@ -77,8 +77,7 @@ async def test_what_is_loaded_in_bulk_is_sound(storage: Storage) -> None:
     assert (figures.trials.started, figures.trials.converted) == (3, 1)
 
 
-async def test_what_is_loaded_in_bulk_can_be_lived_with(storage: Storage) -> None:
-    """A sweep ends what is due, like any other."""
+async def test_the_expiry_job_ends_bulk_loaded_subscriptions(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_overdue(LATER, 100)
         await work.subscriptions.save_ended([subscription.apply_expiry(some_metadata(LATER)) for subscription in due])
@@ -87,8 +86,8 @@ async def test_what_is_loaded_in_bulk_can_be_lived_with(storage: Storage) -> Non
     assert broken(await storage.integrity.check(LATER)) == set()
 
 
-async def test_a_load_is_kept_whole_or_not_at_all(storage: Storage, pool: PostgresPool) -> None:
-    """One email that is taken costs the call, and nothing else."""
+async def test_a_bulk_load_is_all_or_nothing(storage: Storage, pool: PostgresPool) -> None:
+    """One email that is taken prevents the load."""
     users = [a_user("new@example.com"), a_user("user-1@example.com")]
     with pytest.raises(EmailTaken):
         await PostgresBulkLoader(pool).load(users, [])
@@ -96,8 +95,7 @@ async def test_a_load_is_kept_whole_or_not_at_all(storage: Storage, pool: Postgr
     assert broken(await storage.integrity.check(NOW)) == set()
 
 
-async def test_loading_nothing_is_fine(pool: PostgresPool) -> None:
-    """A demonstration may end anywhere."""
+async def test_a_bulk_load_of_nothing_succeeds(pool: PostgresPool) -> None:
     await PostgresBulkLoader(pool).load([], [])
 
 
@@ -106,7 +104,7 @@ def without(table: str, *constraints: str) -> str:
 
 
 def event_sql(type_: str, data: str) -> str:
-    """The beginning of a statement that records an event about rows with an ``id``."""
+    """Return the beginning of a statement that records an event about rows with an ``id``."""
     user_id, version = ("id", "2") if type_.startswith("user.") else ("NULL", "NULL")
     return (
         "INSERT INTO event_log (shard_key, id, user_id, subject_id, version, type, occurred_at, recorded_at,"
@@ -174,8 +172,10 @@ DAMAGE: Final = {
 
 
 @pytest.mark.parametrize(("check", "damage"), DAMAGE.items(), ids=DAMAGE)
-async def test_damage_is_found(storage: Storage, database_url: str, check: str, damage: str) -> None:
-    """By its name, with what is wrong and what to do; others may be found with it."""
+async def test_each_kind_of_damage_is_reported_with_advice(
+    storage: Storage, database_url: str, check: str, damage: str
+) -> None:
+    """By name; other checks may fail too."""
     connection = await asyncpg.connect(database_url)
     await connection.execute(UNGUARDED)
     await connection.execute(SUBSCRIPTION_CHECKS)
@@ -188,13 +188,12 @@ async def test_damage_is_found(storage: Storage, database_url: str, check: str, 
     assert found.advice
 
 
-def test_every_invariant_has_its_damage() -> None:
-    """A new one wants its case here."""
+def test_every_invariant_has_a_test_of_its_damage() -> None:
     assert {invariant.name for invariant in INVARIANTS} < set(DAMAGE)
 
 
-async def test_lateness_is_told_and_is_no_damage(storage: Storage) -> None:
-    """A sweep that is late changes no answer, so the doctor is content, and says what to do."""
+async def test_a_late_expiry_job_is_reported_and_is_no_failure(storage: Storage) -> None:
+    """No answer is wrong."""
     findings = {
         check_result.check: check_result for check_result in await storage.integrity.check(LATER + timedelta(hours=2))
     }
@@ -203,8 +202,8 @@ async def test_lateness_is_told_and_is_no_damage(storage: Storage) -> None:
     assert "smp expire" in findings["sweep_is_on_time"].advice
 
 
-async def test_a_platform_without_an_administrator_is_told(pool: PostgresPool) -> None:
-    """It is how every platform begins."""
+async def test_a_platform_without_an_administrator_is_reported_and_is_no_failure(pool: PostgresPool) -> None:
+    """Every platform starts without one."""
     findings = {check_result.check: check_result for check_result in await postgres_storage(pool).integrity.check(NOW)}
     assert findings["administrator_exists"].ok
     assert "smp admin create" in findings["administrator_exists"].advice

@@ -1,4 +1,4 @@
-"""The throttle counts attempts in PostgreSQL as the rule says."""
+"""The throttle in PostgreSQL follows the same rule as the domain."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BLOCK: Final = sql("UPDATE login_throttle SET blocked_until = :until WHERE start
 
 
 @pytest.mark.parametrize("kind", ["account", "source"])
-async def test_every_attempt_is_counted_by_the_rule(pool: PostgresPool, kind: str) -> None:
-    """Free attempts first, then each wait is twice the one before, up to the longest; a quiet time resets the count."""
+async def test_the_waits_of_the_table_are_those_of_the_rule(pool: PostgresPool, kind: str) -> None:
+    """Free attempts, then waits that double up to the longest; a quiet time resets the count."""
     throttle, limit = PostgresLoginThrottle(pool), LIMITS[kind]
     expected: Attempts | None = None
     now, longest = NOW, timedelta()

@@ -1,4 +1,4 @@
-"""Whether a process is ready, by the schema that it finds: a rollout migrates while the old version serves."""
+"""The readiness of a process by the schema: during a rollout, the database is migrated while the old version serves."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ async def execute(url: str, statement: str) -> None:
 
 
 @pytest.mark.parametrize("version", [head(), f"{head()}a", "9999"])
-async def test_it_is_ready_on_its_own_schema_and_on_a_newer_one(
+async def test_a_process_is_ready_on_the_schema_of_its_version_and_on_a_newer_one(
     pool: PostgresPool, database_url: str, version: str
 ) -> None:
-    """Else a migration would take all processes away at once."""
+    """Otherwise a migration would make all old processes unready at once."""
     await execute(database_url, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608 - ours
     assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": UP}
 
 
-async def test_it_is_not_ready_on_an_older_schema(pool: PostgresPool, database_url: str) -> None:
-    """And says what to do; on one that was never migrated, too."""
+async def test_a_process_is_not_ready_on_an_older_schema(pool: PostgresPool, database_url: str) -> None:
+    """The answer says what to do; the same on a database that was never migrated."""
     await execute(database_url, "UPDATE alembic_version SET version_num = '0000'")
     told = f"at 0000, needs {head()}: run smp migrate"
     assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": told}

@@ -1,4 +1,4 @@
-"""A streaming standby takes the lists off the primary, and nothing else; without it all goes on."""
+"""A streaming standby serves the lists and nothing else; without it, the primary serves them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.support.replication import Cluster, running_cluster
 IMPATIENT: Final = ReplicaLimits(lag_s=0.8, probe_every_s=0.05, probe_timeout_s=0.5, cooldown_s=0.3)
 LISTS: Final = ("/v1/subscriptions?status=active", "/v1/subscriptions?status=expired", "/v1/users", "/v1/statistics")
 NOWHERE: Final = "postgresql://postgres@127.0.0.1:1/postgres"
-KEPT: Final = sql("SELECT coalesce(max(n), 0) FROM kept")
-HOLD_STILL: Final = sql("SELECT count(*) FROM kept, pg_sleep(CAST(:seconds AS float8))")
+KEPT: Final = sql("SELECT coalesce(max(n), 0) FROM numbers")
+HOLD_STILL: Final = sql("SELECT count(*) FROM numbers, pg_sleep(CAST(:seconds AS float8))")
 
 
 class RecordedReads(ReplicaReadsObserver):
@@ -48,9 +48,9 @@ class RecordedReads(ReplicaReadsObserver):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A primary and its standby, with a table to write numbers into."""
+    """A primary and its standby, with a table for numbers."""
     with running_cluster() as cluster:
-        cluster.on_primary("CREATE TABLE kept (n bigint NOT NULL)")
+        cluster.on_primary("CREATE TABLE numbers (n bigint NOT NULL)")
         yield cluster
 
 
@@ -66,7 +66,7 @@ async def primary(cluster: Cluster) -> AsyncIterator[PostgresPool]:
 async def reading(
     primary: PostgresPool, url: str, limits: ReplicaLimits = IMPATIENT
 ) -> AsyncIterator[tuple[ReplicaReads, RecordedReads]]:
-    """Reads of the replica at ``url``, looked at all the time."""
+    """Reads with the replica at ``url``, which is probed regularly."""
     recorded = RecordedReads()
     replica = await create_pool(url, PoolSettings(size=4, read_only=True, application_name="smp replica"))
     async with ReplicaReads(primary, replica, limits, recorded).watching() as reads:
@@ -77,7 +77,7 @@ async def reading(
 async def until_read_from(
     reads: ReplicaReads, recorded: RecordedReads, source: ReadSource = ReadSource.REPLICA
 ) -> None:
-    """Until a read has this source; every one of them is answered."""
+    """Read until a read has this source; every read must succeed."""
     deadline, before = monotonic() + 15, recorded.reads[source]
     while recorded.reads[source] == before:
         await reads.row(KEPT)
@@ -85,15 +85,14 @@ async def until_read_from(
         assert monotonic() < deadline, recorded.reads
 
 
-async def kept(reads: ReplicaReads) -> int:
-    """The greatest number that is seen."""
+async def greatest(reads: ReplicaReads) -> int:
+    """Return the greatest number that a read sees."""
     row = await reads.row(KEPT)
     assert row is not None
     return int(row[0])
 
 
-async def test_lists_are_read_there_and_nothing_else(cluster: Cluster) -> None:
-    """Of all that a platform is asked, the standby is asked for three lists; neither a write nor a session."""
+async def test_only_lists_and_statistics_are_read_from_the_replica(cluster: Cluster) -> None:
     before = len(cluster.asked_of_standby())
     recorded = RecordedReads()
     observing = Provider(scope=Scope.APP)
@@ -139,16 +138,15 @@ async def test_lists_are_read_there_and_nothing_else(cluster: Cluster) -> None:
         assert never not in asked
 
 
-async def test_a_replica_that_is_not_there_is_missed_by_nobody(database_url: str) -> None:
-    """The service is ready, and every list is answered by the primary."""
+async def test_the_service_is_ready_and_answers_without_its_replica(database_url: str) -> None:
     async with serving(database_url, SMP_DATABASE_REPLICA_URL=NOWHERE) as platform:
         admin = await platform.signed_in()
         for path in ("/v1/subscriptions", "/v1/users", "/v1/statistics", "/health/ready"):
             assert (await admin.get(path)).status_code == 200
 
 
-async def test_the_doctor_looks_at_it(cluster: Cluster) -> None:
-    """It says how old its data are, or that it cannot be read from."""
+async def test_smp_doctor_reports_the_age_of_the_replicas_data(cluster: Cluster) -> None:
+    """Or that the replica cannot be used."""
     found = {}
     for url in (cluster.standby_url, NOWHERE):
         environ = {"SMP_DATABASE_URL": cluster.primary_url, "SMP_DATABASE_REPLICA_URL": url, "SMP_LOG_LEVEL": "error"}
@@ -159,18 +157,19 @@ async def test_the_doctor_looks_at_it(cluster: Cluster) -> None:
     assert found[NOWHERE] == (False, "does not answer, or does not follow the primary")
 
 
-async def test_nothing_is_written_through_it(cluster: Cluster) -> None:
-    """Not even where its URL is the primary's by mistake."""
+async def test_a_write_through_the_replicas_url_is_refused(cluster: Cluster) -> None:
+    """Even if the URL is that of the primary by mistake."""
     pool = await create_pool(cluster.primary_url, PoolSettings(read_only=True))
     try:
         with pytest.raises(StorageUnavailable):
-            await pool.run(sql("INSERT INTO kept VALUES (-1)"))
+            await pool.run(sql("INSERT INTO numbers VALUES (-1)"))
     finally:
         await pool.close()
 
 
-async def test_it_is_left_when_it_goes_away_and_taken_again(cluster: Cluster, primary: PostgresPool) -> None:
-    """No read fails meanwhile; after it has gone it is left alone for a while."""
+async def test_no_read_fails_while_the_replica_is_away_and_it_is_used_again_later(
+    cluster: Cluster, primary: PostgresPool
+) -> None:
     async with reading(primary, cluster.standby_url) as (reads, recorded):
         await until_read_from(reads, recorded)
         await asyncio.to_thread(cluster.stop_standby)
@@ -184,19 +183,20 @@ async def test_it_is_left_when_it_goes_away_and_taken_again(cluster: Cluster, pr
         assert recorded.lag_s is not None
 
 
-async def test_what_is_read_is_no_older_than_allowed(cluster: Cluster, primary: PostgresPool) -> None:
-    """A replica that stopped replaying is read for as long as it may lag, and then left; when it goes on, so it is."""
+async def test_a_replica_that_lags_too_far_is_not_used_until_it_has_caught_up(
+    cluster: Cluster, primary: PostgresPool
+) -> None:
     async with reading(primary, cluster.standby_url) as (reads, recorded):
-        number = await kept(reads) + 1
+        number = await greatest(reads) + 1
         await until_read_from(reads, recorded)
         cluster.on_standby("SELECT pg_wal_replay_pause()")
         try:
             while cluster.on_standby("SELECT pg_get_wal_replay_pause_state()") != "paused":
                 await asyncio.sleep(0.02)
             written_at = monotonic()
-            cluster.on_primary(f"INSERT INTO kept VALUES ({number})")  # noqa: S608 - a number
+            cluster.on_primary(f"INSERT INTO numbers VALUES ({number})")  # noqa: S608 - a number
             stale = 0
-            while await kept(reads) < number:
+            while await greatest(reads) < number:
                 stale += 1
                 assert monotonic() < written_at + IMPATIENT.lag_s + 0.2
                 await asyncio.sleep(0.02)
@@ -208,11 +208,11 @@ async def test_what_is_read_is_no_older_than_allowed(cluster: Cluster, primary: 
         finally:
             cluster.on_standby("SELECT pg_wal_replay_resume()")
         await until_read_from(reads, recorded)
-        assert await kept(reads) == number
+        assert await greatest(reads) == number
 
 
-async def test_a_primary_at_rest_makes_no_replica_look_late(cluster: Cluster, primary: PostgresPool) -> None:
-    """As the age of the last transaction that was replayed would."""
+async def test_an_idle_primary_does_not_make_the_replica_look_late(cluster: Cluster, primary: PostgresPool) -> None:
+    """The age of the last replayed transaction would."""
     async with reading(primary, cluster.standby_url) as (reads, recorded):
         await until_read_from(reads, recorded)
         await asyncio.sleep(2 * IMPATIENT.lag_s)
@@ -222,16 +222,18 @@ async def test_a_primary_at_rest_makes_no_replica_look_late(cluster: Cluster, pr
         assert recorded.reads == {ReadSource.REPLICA: 5}
 
 
-async def test_what_replay_interrupts_is_asked_of_the_primary(cluster: Cluster, primary: PostgresPool) -> None:
-    """The standby cancels what stands in the way of the log (40001); the caller hears nothing of it."""
+async def test_a_read_that_replay_cancels_is_repeated_on_the_primary(cluster: Cluster, primary: PostgresPool) -> None:
+    """The standby cancels reads that conflict with replay (40001); the caller gets no error."""
     limits = ReplicaLimits(lag_s=10, probe_every_s=0.05)
-    cluster.on_primary("INSERT INTO kept VALUES (0)")
+    cluster.on_primary("INSERT INTO numbers VALUES (0)")
     async with reading(primary, cluster.standby_url, limits) as (reads, recorded):
         await until_read_from(reads, recorded)
         recorded.reads.clear()
         asked = asyncio.create_task(reads.row(HOLD_STILL, seconds=1.0))
         await asyncio.sleep(0.2)
-        cluster.on_primary("ALTER TABLE kept ALTER n SET STATISTICS 10", "TRUNCATE kept", "INSERT INTO kept VALUES (1)")
+        cluster.on_primary(
+            "ALTER TABLE numbers ALTER n SET STATISTICS 10", "TRUNCATE numbers", "INSERT INTO numbers VALUES (1)"
+        )
         row = await asked
         assert row is not None
         assert row[0] == 1
@@ -239,10 +241,10 @@ async def test_what_replay_interrupts_is_asked_of_the_primary(cluster: Cluster, 
         await until_read_from(reads, recorded)
 
 
-async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
+async def test_a_read_that_needs_a_newer_schema_than_the_replicas_goes_to_the_primary(
     cluster: Cluster, primary: PostgresPool
 ) -> None:
-    """A migration reaches it a moment later."""
+    """A migration reaches the replica a moment later."""
     limits = ReplicaLimits(lag_s=10, probe_every_s=0.05)
     async with reading(primary, cluster.standby_url, limits) as (reads, recorded):
         await until_read_from(reads, recorded)
@@ -258,8 +260,10 @@ async def test_a_schema_that_it_does_not_have_yet_is_asked_of_the_primary(
             cluster.on_standby("SELECT pg_wal_replay_resume()")
 
 
-async def test_without_it_lists_take_few_of_the_primarys_connections(primary: PostgresPool, cluster: Cluster) -> None:
-    """The rest are for access checks; who does not get one in time is recorded to come again."""
+async def test_without_the_replica_lists_use_few_connections_of_the_primary(
+    primary: PostgresPool, cluster: Cluster
+) -> None:
+    """The others are for access checks; a list that gets none in time is refused."""
     limits = ReplicaLimits(max_concurrency=2, wait_s=0.1)
     async with reading(primary, NOWHERE, limits) as (reads, recorded):
         await reads.probe()
@@ -271,62 +275,62 @@ async def test_without_it_lists_take_few_of_the_primarys_connections(primary: Po
     assert set(recorded.reads) == {ReadSource.AWAY}
 
 
-async def test_a_primary_that_takes_no_writes_is_left_and_found_again(cluster: Cluster) -> None:
-    """Writes are recorded to come again, reads go on, and no connection stays spoilt (25006)."""
+async def test_writes_are_refused_while_the_primary_is_read_only_and_work_afterwards(cluster: Cluster) -> None:
+    """Reads go on, and no connection stays in a bad state (25006)."""
     pool = await create_pool(cluster.primary_url)
     users = PostgresUnitOfWorkFactory(pool)
     try:
-        await keep_somebody(users, "before")
+        await add_user(users, "before")
         cluster.on_primary("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         try:
             with pytest.raises(StorageUnavailable):
-                await keep_many(users)  # a connection hears of it a moment later
+                await add_users(users)  # a connection hears of it a moment later
             assert await pool.row(KEPT) is not None
         finally:
             cluster.on_primary("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
-        await until_kept(users, "after")
+        await retry_until_added(users, "after")
     finally:
         await pool.close()
 
 
-async def test_of_several_servers_the_primary_is_taken_whoever_it_is() -> None:
-    """A standby is passed over; when the primary is lost and the standby promoted, writes go there."""
+async def test_of_several_hosts_the_one_that_is_currently_the_primary_is_used() -> None:
+    """A standby is skipped; after its promotion, writes go there."""
     with running_cluster() as pair:
         pool = await create_pool(pair.url_of_both)
         users = PostgresUnitOfWorkFactory(pool)
         try:
-            await keep_somebody(users, "before")
+            await add_user(users, "before")
             assert pair.on_standby("SELECT pg_is_in_recovery()") is True
             await asyncio.to_thread(pair.stop_primary)
             with pytest.raises(StorageUnavailable):
-                await keep_somebody(users, "between")
+                await add_user(users, "between")
             await asyncio.to_thread(pair.promote_standby)
-            await until_kept(users, "after")
+            await retry_until_added(users, "after")
             written = await pool.rows(sql("SELECT email FROM users ORDER BY email"))
             assert [row["email"] for row in written] == ["after@example.com", "before@example.com"]
         finally:
             await pool.close()
 
 
-async def keep_somebody(users: PostgresUnitOfWorkFactory, name: str) -> None:
-    """A user, written."""
+async def add_user(users: PostgresUnitOfWorkFactory, name: str) -> None:
+    """Add a user."""
     async with users() as work:
         await work.users.add(a_user(f"{name}@example.com"))
         await work.commit()
 
 
-async def keep_many(users: PostgresUnitOfWorkFactory) -> None:
-    """A hundred, one after the other."""
+async def add_users(users: PostgresUnitOfWorkFactory) -> None:
+    """Add a hundred users, one after the other."""
     for number in range(100):
-        await keep_somebody(users, f"during-{number}")
+        await add_user(users, f"during-{number}")
 
 
-async def until_kept(users: PostgresUnitOfWorkFactory, name: str) -> None:
-    """As a client would that is recorded to come again."""
+async def retry_until_added(users: PostgresUnitOfWorkFactory, name: str) -> None:
+    """Retry as a client does."""
     deadline = monotonic() + 10
     while True:
         try:
-            await keep_somebody(users, name)
+            await add_user(users, name)
         except StorageUnavailable:
             assert monotonic() < deadline
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""One URL for several servers: the one that answers, and is the primary, is found."""
+"""A database URL with several hosts: the primary that answers is used."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ ASK = sql("SELECT 1")
 
 
 def url_of(*proxies: Proxy) -> str:
-    """One URL for all of them."""
+    """Return one URL for all servers."""
     parts = [urlsplit(proxy.url) for proxy in proxies]
     hosts = ",".join(part.netloc.rpartition("@")[2] for part in parts)
     return f"postgresql://{parts[0].username}@{hosts}{parts[0].path}"
 
 
 async def answers(pool: PostgresPool) -> bool:
-    """Whether a statement is answered."""
+    """Return whether a statement succeeds."""
     try:
         return await pool.row(ASK) is not None
     except StorageUnavailable:
         return False
 
 
-async def test_a_server_that_falls_silent_costs_one_wait(database_url: str) -> None:
-    """Who asks next begins with the next server, and goes on with it; it comes back to the first in its turn."""
+async def test_a_host_that_stops_answering_delays_one_call_only(database_url: str) -> None:
+    """The next call begins with the next host and stays with it; the first host is tried again in turn."""
     first, second = Proxy(database_url), Proxy(database_url)
     await first.come_up()
     await second.come_up()
@@ -49,8 +49,7 @@ async def test_a_server_that_falls_silent_costs_one_wait(database_url: str) -> N
         await second.go_down()
 
 
-async def test_a_server_that_is_not_there_costs_nothing(database_url: str) -> None:
-    """Refused at once, so that the next is asked at once."""
+async def test_a_host_that_refuses_connections_delays_no_call(database_url: str) -> None:
     there = Proxy(database_url)
     await there.come_up()
     parts = urlsplit(there.url)
@@ -63,8 +62,12 @@ async def test_a_server_that_is_not_there_costs_nothing(database_url: str) -> No
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("", True), ("primary", True), ("read-write", False)])
-async def test_what_a_primary_is_can_be_said_in_the_url(database_url: str, wanted: str, expected: bool) -> None:  # noqa: FBT001
-    """A primary that is read only, for its disk is full, still answers reads, unless one that can write is wanted."""
+async def test_the_url_can_require_a_primary_that_accepts_writes(
+    database_url: str,
+    wanted: str,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """Otherwise a primary that is read-only, for example because its disk is full, still answers reads."""
     database = urlsplit(database_url).path.strip("/")
     await execute(database_url, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     url = (

@@ -32,7 +32,7 @@ OF_ANOTHER_VERSION = """
 
 
 async def write(database_url: str, statement: str, key: IdempotencyKey) -> None:
-    """Write the row of this key as another version of the service did."""
+    """Write a row of this key as another version of the service does."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(statement, key.caller, key.key, key.fingerprint, key.received_at)
@@ -56,7 +56,7 @@ async def register(unit_of_work: PostgresUnitOfWorkFactory, key: IdempotencyKey,
     ],
     ids=["a stored response", "an unknown type", "another shape", "no JSON"],
 )
-async def test_an_outcome_that_cannot_be_read_is_unknown_and_nothing_runs_twice(
+async def test_a_stored_outcome_that_cannot_be_read_is_unknown_and_nothing_runs_twice(
     pool: PostgresPool, database_url: str, statement: str
 ) -> None:
     await write(database_url, statement, a_key())
@@ -104,7 +104,7 @@ async def test_the_previous_release_answers_a_request_that_this_one_ran_with_out
     )
 
 
-async def test_an_outcome_that_is_committed_after_the_key_was_read_is_still_given(
+async def test_a_repeat_gets_an_outcome_that_is_committed_while_it_waits_for_the_lock(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The repeat has found no outcome and gets the lock that the first request has just released."""
@@ -117,7 +117,7 @@ async def test_an_outcome_that_is_committed_after_the_key_was_read_is_still_give
 
 
 async def test_a_second_outcome_for_a_key_is_a_conflict(pool: PostgresPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unique key is the last guard, and nothing of the second request remains."""
+    """The unique key prevents it; nothing of the second request remains."""
     unit_of_work = PostgresUnitOfWorkFactory(pool)
     await register(unit_of_work, a_key(), a_user())
     monkeypatch.setattr(idempotency, "_READ_OR_LOCK", blind())
@@ -130,7 +130,7 @@ async def test_a_second_outcome_for_a_key_is_a_conflict(pool: PostgresPool, monk
 
 
 def blind() -> Statement:
-    """A statement that finds no outcome and takes the lock, as one that began before the first request committed."""
+    """Run a statement that finds no outcome and gets the lock, as if it began before the first request committed."""
     return sql(
         """
         SELECT NULL AS fingerprint, NULL AS outcome_type, NULL AS outcome,

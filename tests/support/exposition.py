@@ -11,7 +11,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Scrape:
     """All series with their values at one moment, and the type of each family by its name."""
 
     values: Mapping[Series, float]
@@ -35,7 +35,7 @@ class Told:
         return [dict(pairs) for found, pairs in self.values if found == name]
 
 
-def read(text: str) -> Told:
+def read(text: str) -> Scrape:
     """What is told in the text format; a series that is told twice fails."""
     values: dict[Series, float] = {}
     types: dict[str, str] = {}
@@ -45,4 +45,4 @@ def read(text: str) -> Told:
             series = sample.name, frozenset(sample.labels.items())
             assert series not in values, f"{sample.name} {sample.labels} is told twice"
             values[series] = sample.value
-    return Told(values, types)
+    return Scrape(values, types)

@@ -16,7 +16,7 @@ Ends = tuple[asyncio.StreamWriter, ...]
 """The client's and the server's end of one connection."""
 
 Interception = Callable[[bytes], bool]
-"""Told of what the client sends; whether the connection is to be cut there."""
+"""Scrape of what the client sends; whether the connection is to be cut there."""
 
 
 class Proxy:

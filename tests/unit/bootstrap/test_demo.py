@@ -1,4 +1,4 @@
-"""The demonstration's stories: believable, whole, and the same every time."""
+"""The scenarios of the demo: realistic, complete, and the same every time."""
 
 from __future__ import annotations
 
@@ -56,31 +56,31 @@ def test_every_step_of_a_plan_has_its_own_event(offers: tuple[Offer, ...]) -> No
         assert [step.events[0].version for step in offer.steps] == [step.version for step in offer.steps]
 
 
-def test_every_standing_is_there(scenarios: list[Scenario]) -> None:
-    standings = Counter(scenario.standing for scenario in scenarios)
-    assert standings["trial running"] >= 10
-    assert standings["active"] >= 200
-    assert standings["active, to be cancelled at its end"] >= 1
-    assert standings["expired"] >= 100
-    assert standings["cancelled"] >= 100
-    assert standings["never subscribed"] >= 50
+def test_the_demo_has_users_in_every_state(scenarios: list[Scenario]) -> None:
+    states = Counter(scenario.standing for scenario in scenarios)
+    assert states["trial running"] >= 10
+    assert states["active"] >= 200
+    assert states["active, to be cancelled at its end"] >= 1
+    assert states["expired"] >= 100
+    assert states["cancelled"] >= 100
+    assert states["never subscribed"] >= 50
 
 
-def test_trials_were_converted_and_lost(scenarios: list[Scenario]) -> None:
+def test_about_half_of_the_trials_are_converted_and_others_expire(scenarios: list[Scenario]) -> None:
     trials = [trial for scenario in scenarios for trial in trials_of(scenario)]
     converted = sum(trial.converted_at is not None for trial in trials)
     assert 0.3 < converted / len(trials) < 0.6
     assert any(trial.converted_at is None and trial.status is Status.EXPIRED for trial in trials)
 
 
-def test_a_trial_was_used_once_for_each_plan(scenarios: list[Scenario]) -> None:
+def test_a_user_has_one_trial_of_each_plan(scenarios: list[Scenario]) -> None:
     for scenario in scenarios:
         plans = [trial.plan_id for trial in trials_of(scenario)]
         assert len(set(plans)) == len(plans)
 
 
-def test_whoever_came_back_had_gone_before(scenarios: list[Scenario]) -> None:
-    """Spans of one user do not touch each other, and at most the last one is live."""
+def test_a_returning_user_had_no_live_subscription(scenarios: list[Scenario]) -> None:
+    """Subscriptions of one user neither overlap nor touch."""
     returned = [scenario for scenario in scenarios if len(scenario.subscriptions) > 1]
     assert len(returned) >= 20
     for scenario in returned:
@@ -97,7 +97,7 @@ def test_the_history_reaches_back_two_years_and_ends_now(scenarios: list[Scenari
     assert younger > COUNT / 2
 
 
-def test_every_event_follows_the_one_before_and_none_is_yet_to_come(subscriptions: list[Subscription]) -> None:
+def test_events_are_in_order_and_not_in_the_future(subscriptions: list[Subscription]) -> None:
     for subscription in subscriptions:
         instants = [event.occurred_at for event in subscription.events]
         assert instants == sorted(instants)
@@ -106,11 +106,13 @@ def test_every_event_follows_the_one_before_and_none_is_yet_to_come(subscription
         assert [event.version for event in subscription.events] == list(range(1, subscription.version + 1))
 
 
-def test_what_is_over_is_written_as_over(subscriptions: list[Subscription]) -> None:
+def test_no_subscription_of_the_demo_is_overdue(subscriptions: list[Subscription]) -> None:
     assert not any(subscription.is_overdue(NOW) for subscription in subscriptions)
 
 
-def test_everybody_got_the_terms_of_the_day(offers: tuple[Offer, ...], subscriptions: list[Subscription]) -> None:
+def test_every_subscription_has_the_revision_of_its_start(
+    offers: tuple[Offer, ...], subscriptions: list[Subscription]
+) -> None:
     by_plan = {offer.plan.id: offer for offer in offers}
     for subscription in subscriptions:
         offer = by_plan[subscription.plan_id]
@@ -121,7 +123,7 @@ def test_everybody_got_the_terms_of_the_day(offers: tuple[Offer, ...], subscript
     )
 
 
-def test_all_ids_are_version_7_and_none_comes_twice(
+def test_all_ids_are_unique_and_of_version_7(
     offers: tuple[Offer, ...], scenarios: list[Scenario], subscriptions: list[Subscription]
 ) -> None:
     ids = [offer.plan.id for offer in offers] + [
@@ -135,29 +137,29 @@ def test_all_ids_are_version_7_and_none_comes_twice(
     assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
 
 
-def test_an_id_tells_its_instant() -> None:
+def test_an_id_contains_its_instant() -> None:
     assert SeededRandom("x").id_at(NOW).int >> 80 == int(NOW.timestamp() * 1_000)
 
 
-def test_two_demonstrations_of_one_instant_are_equal(offers: tuple[Offer, ...], scenarios: list[Scenario]) -> None:
+def test_two_demos_of_one_instant_are_equal(offers: tuple[Offer, ...], scenarios: list[Scenario]) -> None:
     assert catalogue(NOW, SeededRandom("catalogue")) == offers
     assert list(generate_scenarios(50, offers, NOW, "a hash")) == scenarios[:50]
 
 
-def test_every_address_is_one_and_its_owners_alone() -> None:
+def test_every_user_has_a_valid_unique_email() -> None:
     addresses = [email_of(number) for number in range(10_000)]
     assert len(set(addresses)) == len(addresses)
     assert all(Email(address).key == address for address in addresses[::97])
 
 
-def test_dice_fall_as_often_as_their_weights_say() -> None:
-    dice = SeededRandom("weights")
-    drawn = Counter(dice.choose([(1, "rare"), (9, "common"), (0, "never")]) for _ in range(2_000))
+def test_choices_are_as_frequent_as_their_weights() -> None:
+    random = SeededRandom("weights")
+    drawn = Counter(random.choose([(1, "rare"), (9, "common"), (0, "never")]) for _ in range(2_000))
     assert 120 < drawn["rare"] < 280
     assert drawn["rare"] + drawn["common"] == 2_000
 
 
-def test_an_instant_between_two_is_between_them_however_close_they_are() -> None:
-    dice = SeededRandom("between")
+def test_a_random_instant_is_strictly_between_its_limits() -> None:
+    random = SeededRandom("between")
     for gap in (timedelta(milliseconds=1), timedelta(seconds=1), timedelta(days=400)):
-        assert all(NOW < dice.between(NOW, NOW + gap) < NOW + gap for _ in range(50))
+        assert all(NOW < random.between(NOW, NOW + gap) < NOW + gap for _ in range(50))

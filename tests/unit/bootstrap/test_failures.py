@@ -1,4 +1,4 @@
-"""Errors as people are told of them."""
+"""Errors as the command line explains them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def told(error: Exception) -> str:
 
 
 def unavailable(cause: BaseException) -> StorageUnavailable:
-    """What the adapter makes of ``cause``."""
+    """Return the adapter's error for ``cause``."""
     error = StorageUnavailable()
     error.__cause__ = cause
     return error
@@ -50,16 +50,16 @@ def test_wrong_values_are_all_named_and_end_with_2() -> None:
 
 
 @pytest.mark.parametrize("error", [SchemaMismatch, PortUnavailable, DataDirectoryUnusable])
-def test_what_says_it_all_is_left_as_it_is(error: type[Exception]) -> None:
+def test_a_message_for_users_is_shown_unchanged(error: type[Exception]) -> None:
     assert told(error("do this")) == "do this"
 
 
 @pytest.mark.parametrize("error", [EmailTaken(), Overloaded("too many passwords are being looked at")])
-def test_refusals_speak_for_themselves(error: Exception) -> None:
+def test_a_refusal_of_the_domain_is_shown_with_its_message(error: Exception) -> None:
     assert told(error) == str(error)
 
 
-def test_a_refusal_that_the_database_made_is_told_as_the_refusal_that_it_is() -> None:
+def test_a_refusal_by_the_database_is_explained_as_the_refusal_of_the_domain() -> None:
     error = EmailTaken()
     error.__cause__ = asyncpg.UniqueViolationError("duplicate key")
     assert told(error) == "another account has this email"
@@ -67,7 +67,7 @@ def test_a_refusal_that_the_database_made_is_told_as_the_refusal_that_it_is() ->
 
 
 @pytest.mark.parametrize("error", [TransactionConflict(), OutcomeUnknown()])
-def test_what_may_be_tried_again_says_so(error: Exception) -> None:
+def test_an_error_that_may_be_retried_says_so(error: Exception) -> None:
     assert told(error).endswith("; run it again")
 
 
@@ -96,24 +96,24 @@ def test_what_may_be_tried_again_says_so(error: Exception) -> None:
         (asyncpg.DiskFullError("no"), "the database smp at db:5432 refused: no (SQLSTATE 53100); run smp doctor"),
     ],
 )
-def test_trouble_with_the_database_is_told_by_its_cause(cause: Exception, line: str) -> None:
+def test_an_error_of_the_database_is_explained_by_its_cause(cause: Exception, line: str) -> None:
     assert told(unavailable(cause)).startswith(line)
     wrapped = RuntimeError("of a library")
     wrapped.__context__ = unavailable(cause)
     assert told(wrapped).startswith(line)
 
 
-def test_the_drivers_words_lose_their_secrets() -> None:
+def test_messages_of_the_driver_are_shown_without_secrets() -> None:
     error = asyncpg.InvalidPasswordError("bad postgresql://smp:hunter2@db/smp\nsecond line")
     assert "hunter2" not in told(unavailable(error))
 
 
-def test_files_are_named() -> None:
+def test_an_error_with_a_file_names_the_file() -> None:
     assert told(PermissionError(EACCES, "denied", "/data")).startswith("no permission for /data: ")
     assert told(IsADirectoryError(21, "Is a directory", "/data")) == "/data: Is a directory"
 
 
-def test_what_nobody_expected_says_how_to_see_more_and_stays_one_line() -> None:
+def test_an_unexpected_error_is_one_line_that_says_how_to_see_more() -> None:
     line = told(RuntimeError("it\nbroke at postgresql://smp:hunter2@db/smp" + "x" * 1_000))
     assert line.startswith("unexpected RuntimeError: it broke at postgresql://smp:[redacted]@db/smp")
     assert line.endswith("set SMP_LOG_LEVEL=debug to see where")

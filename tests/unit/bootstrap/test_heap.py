@@ -1,4 +1,4 @@
-"""What a process has started with is not looked through by the garbage collector again; what comes after is."""
+"""The garbage collector skips the objects of the start and collects later ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smp.bootstrap.heap import freeze_startup_objects
 
 
 class Ring:
-    """Refers to itself, so that only the collector finds it."""
+    """An object that refers to itself, so only the collector can free it."""
 
     def __init__(self) -> None:
         self.next = self
@@ -26,7 +26,7 @@ def restored() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_what_is_there_is_left_alone_and_garbage_is_collected_first() -> None:
+def test_garbage_of_the_start_is_collected_and_all_other_objects_are_skipped() -> None:
     ring = Ring()
     gone = weakref.ref(ring)
     del ring
@@ -35,7 +35,7 @@ def test_what_is_there_is_left_alone_and_garbage_is_collected_first() -> None:
     assert gc.get_freeze_count() > 1_000
 
 
-def test_what_comes_later_is_collected() -> None:
+def test_later_garbage_is_collected() -> None:
     freeze_startup_objects()
     ring = Ring()
     gone = weakref.ref(ring)

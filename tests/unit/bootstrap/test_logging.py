@@ -1,4 +1,4 @@
-"""Log lines: one a line, with what is needed to find them, and without secrets."""
+"""The log: one line for each event, with its context and without secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Lines = Callable[[], list[str]]
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """The root logger, put back afterwards as it was."""
+    """The root logger, which is restored afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield root
@@ -32,7 +32,7 @@ def root() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def stderr(capsys: pytest.CaptureFixture[str], root: logging.Logger) -> Lines:
-    """What was logged so far, line by line."""
+    """Return what was logged so far, line by line."""
     seen: list[str] = []
 
     def lines() -> list[str]:
@@ -59,7 +59,7 @@ def test_a_line_is_one_json_object_with_time_level_logger_and_event(stderr: Line
     assert line == {"event": "swept", "expired": 3, "level": "info", "logger": "smp.test"}
 
 
-def test_other_peoples_lines_go_the_same_way(stderr: Lines) -> None:
+def test_lines_of_libraries_have_the_same_form(stderr: Lines) -> None:
     configure_logging(LogFormat.JSON, LogLevel.INFO)
     logging.getLogger("somebody").warning("beware of %s", "dogs", extra={"count": 2})
     (line,) = as_json(stderr)
@@ -68,14 +68,14 @@ def test_other_peoples_lines_go_the_same_way(stderr: Lines) -> None:
 
 
 @pytest.mark.parametrize("name", ["_granian", "asyncpg", "alembic.runtime.migration", "sqlalchemy.engine"])
-def test_what_is_below_us_speaks_up_only_when_something_is_wrong(stderr: Lines, name: str) -> None:
+def test_libraries_log_warnings_and_errors_only(stderr: Lines, name: str) -> None:
     configure_logging(LogFormat.JSON, LogLevel.INFO)
     logging.getLogger(name).info("routine")
     logging.getLogger(name).warning("trouble")
     assert [line["event"] for line in as_json(stderr)] == ["trouble"]
 
 
-def test_the_request_id_stands_in_every_line_of_the_request(stderr: Lines) -> None:
+def test_every_line_of_a_request_has_its_id(stderr: Lines) -> None:
     configure_logging(LogFormat.JSON, LogLevel.INFO)
     with structlog.contextvars.bound_contextvars(request_id="r-1"):
         ours().info("ours")
@@ -96,7 +96,7 @@ def fail(text: str) -> NoReturn:
 
 
 def leaking_lines() -> None:
-    """Every way in which a careless line could carry a secret."""
+    """Log every kind of line that a careless developer could write a secret into."""
     log = ours()
     log.info("by name", password=SECRET, new_password=SECRET, token=SECRET, session_token=SECRET, api_key=SECRET)
     log.info("headers", headers={"Authorization": SECRET, "Cookie": SECRET, "Set-Cookie": [SECRET]})
@@ -118,7 +118,7 @@ def leaking_lines() -> None:
 
 
 @pytest.mark.parametrize("log_format", list(LogFormat))
-def test_no_line_has_a_secret(stderr: Lines, log_format: LogFormat) -> None:
+def test_no_line_contains_a_secret(stderr: Lines, log_format: LogFormat) -> None:
     configure_logging(log_format, LogLevel.DEBUG)
     leaking_lines()
     text = "\n".join(stderr())
@@ -127,7 +127,7 @@ def test_no_line_has_a_secret(stderr: Lines, log_format: LogFormat) -> None:
     assert SECRET not in text
 
 
-def test_api_keys_are_known_by_their_look(stderr: Lines) -> None:
+def test_an_api_key_is_redacted_in_any_text(stderr: Lines) -> None:
     configure_logging(LogFormat.JSON, LogLevel.INFO)
     ours().info(f"who sends {API_KEY}?", path=f"/x/{API_KEY}")
     assert API_KEY not in stderr()[0]
@@ -137,11 +137,11 @@ def test_api_keys_are_known_by_their_look(stderr: Lines) -> None:
     "harmless",
     ["http://127.0.0.1:8000/docs", "2026-01-31T12:00:00Z", "user@example.com", "smp_http_requests_total", "a token"],
 )
-def test_what_is_no_secret_stays(harmless: str) -> None:
+def test_a_value_that_is_no_secret_is_not_redacted(harmless: str) -> None:
     assert redact_text(harmless) == harmless
 
 
-def test_counts_and_switches_named_like_secrets_stay_readable(stderr: Lines) -> None:
+def test_a_boolean_with_the_name_of_a_secret_is_not_redacted(stderr: Lines) -> None:
     configure_logging(LogFormat.JSON, LogLevel.INFO)
     ours().info("login", password_ok=True, path="/v1/me/password")
     (line,) = as_json(stderr)
@@ -149,8 +149,8 @@ def test_counts_and_switches_named_like_secrets_stay_readable(stderr: Lines) -> 
 
 
 @pytest.mark.parametrize("log_format", list(LogFormat))
-def test_nobody_can_forge_a_line(stderr: Lines, log_format: LogFormat) -> None:
-    """A caller's text with line ends, or codes that move the cursor, stays inside its line."""
+def test_a_callers_text_cannot_forge_a_line(stderr: Lines, log_format: LogFormat) -> None:
+    """Line ends and cursor codes are escaped."""
     forged = "x\n2026-01-31T12:00:00Z [info     ] forged\r\x1b[2J\u2028forged"
     configure_logging(log_format, LogLevel.INFO)
     ours().info(forged, path=forged)
@@ -171,8 +171,8 @@ def test_an_exceptions_text_cannot_forge_a_line_of_the_console(stderr: Lines) ->
     assert all(line.startswith("    ") for line in rest)
 
 
-def test_granian_is_given_the_same_configuration(root: logging.Logger) -> None:
-    """It configures logging by itself in each worker, before any code of ours runs there."""
+def test_granian_gets_the_same_configuration(root: logging.Logger) -> None:
+    """It configures logging in each worker before the program's code runs there."""
     config = logging_config(LogFormat.JSON, LogLevel.INFO)
     assert config["loggers"]["_granian"] == {"handlers": [], "propagate": True, "level": "WARNING"}
     assert config["formatters"]["smp"] == {"()": line_formatter, "log_format": LogFormat.JSON}

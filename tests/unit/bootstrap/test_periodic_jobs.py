@@ -22,22 +22,22 @@ from tests.support.builders import NOW
 
 @dataclass
 class Runs(JobObserver):
-    """Keeps the result of every run: the number of deleted sessions, or None for one that failed."""
+    """An observer that stores the result of every run: the number of deleted sessions, or None for a failed one."""
 
     sessions: list[int | None] = field(default_factory=list)
 
     def succeeded(self, job: str, counts: Mapping[str, int], elapsed_s: float) -> None:
-        """Keep the number."""
+        """Store the number."""
         self.sessions.append(counts["sessions"])
 
     def failed(self, job: str, elapsed_s: float) -> None:
-        """Keep None."""
+        """Store None."""
         self.sessions.append(None)
 
 
 @dataclass
 class Purge:
-    """A job that returns each of ``results`` once, and the last one for ever; None stands for an error."""
+    """A job that returns each of ``results`` once, then the last one forever; None stands for an error."""
 
     results: list[int | None]
     runs: int = 0
@@ -65,7 +65,7 @@ async def wait_for_runs(purge: Purge, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_a_pause_is_the_interval_give_or_take_a_tenth() -> None:
+def test_a_pause_is_the_interval_plus_or_minus_a_tenth() -> None:
     job = PeriodicJob("purge", Purge([0]), 60, Runs(), Random(1))  # noqa: S311 - no secret
     pauses = {job.pause_s() for _ in range(200)}
     assert len(pauses) > 100
@@ -89,7 +89,7 @@ async def test_the_first_run_is_soon_after_the_start_however_long_the_interval(
         await wait_for_runs(purge, 1)
 
 
-async def test_an_error_costs_one_run_only() -> None:
+async def test_a_failed_run_does_not_stop_the_job() -> None:
     purge, runs = Purge([None, 2]), Runs()
     with structlog.testing.capture_logs() as lines:
         async with a_job(purge, runs).running():
@@ -118,7 +118,7 @@ async def test_a_job_stops_at_once_with_the_service() -> None:
     assert tasks_of_jobs() == set()
 
 
-async def test_a_run_that_did_something_is_one_log_line_and_one_that_did_not_is_none() -> None:
+async def test_only_a_run_that_did_something_is_logged_in_one_line() -> None:
     job = a_job(Purge([4, 0]))
     with structlog.testing.capture_logs() as lines:
         await job.run_once()

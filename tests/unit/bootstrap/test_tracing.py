@@ -1,4 +1,4 @@
-"""Traces are wanted as the OpenTelemetry specification defines its variables."""
+"""Traces are configured by the variables of the OpenTelemetry specification."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from smp.domain.errors import EmailTaken
 
 
 async def greet(spans: Spans, refusal: Exception | None = None) -> str:
-    """A use case that greets, or refuses."""
+    """Greet, or refuse."""
 
     async def handler(name: str, _: Caller) -> str:
         if refusal is not None:
@@ -37,7 +37,7 @@ async def greet(spans: Spans, refusal: Exception | None = None) -> str:
 
 
 class Spans:
-    """A tracer with the spans that it made."""
+    """A tracer that keeps its spans."""
 
     def __init__(self) -> None:
         self._kept = InMemorySpanExporter()
@@ -73,10 +73,10 @@ async def test_a_use_case_has_a_span_with_its_name(spans: Spans) -> None:
         (ZeroDivisionError("ann@example.com"), StatusCode.ERROR),
     ],
 )
-async def test_a_refusal_is_an_outcome_and_a_failure_an_error(
+async def test_a_refusal_is_recorded_as_an_outcome_and_a_failure_as_an_error(
     spans: Spans, refusal: Exception, status: StatusCode
 ) -> None:
-    """Named by its class; its text, which may name people, is not recorded."""
+    """By the name of its class; its text may name people and is not recorded."""
     with pytest.raises(type(refusal)):
         await greet(spans, refusal)
     (span,) = spans.all
@@ -85,7 +85,7 @@ async def test_a_refusal_is_an_outcome_and_a_failure_an_error(
 
 
 async def test_a_request_that_is_not_sampled_has_no_inner_spans(spans: Spans) -> None:
-    """The decision of the sampler holds for everything in it."""
+    """The decision of the sampler applies to the whole request."""
     not_recorded = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True))
     with use_span(not_recorded):
         assert await greet(spans) == "hello ann@example.com"

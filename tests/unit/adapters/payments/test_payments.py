@@ -21,14 +21,12 @@ async def charge(payments: PaymentGateway, method: str | None = None, actor: Act
 
 @pytest.mark.parametrize("method", [None, "sim_ok"])
 @pytest.mark.parametrize("actor", [USER, ADMIN])
-async def test_a_simulated_payment_succeeds(method: str | None, actor: Actor) -> None:
-    """By default, for everybody, any number of times."""
+async def test_a_simulated_payment_succeeds_by_default(method: str | None, actor: Actor) -> None:
     for _ in range(2):
         await charge(SimulatedPayments(), method, actor)
 
 
-async def test_a_simulated_payment_fails_as_it_is_told() -> None:
-    """Declined, or no answer."""
+async def test_a_simulated_payment_can_be_declined_or_get_no_answer() -> None:
     with pytest.raises(PaymentDeclined):
         await charge(SimulatedPayments(), "sim_declined")
     with pytest.raises(PaymentUnavailable) as caught:
@@ -37,22 +35,19 @@ async def test_a_simulated_payment_fails_as_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("method", ["", "card", "SIM_OK", "sim_ok ", "sim", "\x00"])
-async def test_there_is_no_other_way_to_simulate_a_payment(method: str) -> None:
-    """The refusal points at the method and names those that there are."""
+async def test_an_unknown_payment_method_is_refused_with_the_allowed_ones(method: str) -> None:
     with pytest.raises(ValidationError) as caught:
         await charge(SimulatedPayments(), method)
     assert caught.value.pointer == "/payment_method"
     assert all(known in caught.value.detail for known in ("sim_ok", "sim_declined", "sim_down"))
 
 
-async def test_without_a_provider_an_admins_word_is_taken() -> None:
-    """Whatever the method."""
+async def test_without_a_provider_an_administrator_can_record_a_payment() -> None:
     for method in (None, "cash"):
         await charge(NoPayments(), method, ADMIN)
 
 
 @pytest.mark.parametrize("actor", [USER, SYSTEM, Actor(ActorType.SERVICE, IDS.new())])
-async def test_without_a_provider_nobody_else_can_pay(actor: Actor) -> None:
-    """Nor has anything changed."""
+async def test_without_a_provider_a_user_cannot_pay(actor: Actor) -> None:
     with pytest.raises(PaymentRequired):
         await charge(NoPayments(), "sim_ok", actor)

@@ -1,4 +1,4 @@
-"""Which connections of a pool are used again."""
+"""The reuse of a pool's connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.fake_connections import FakeServer
 QUERY = sql("SELECT 1")
 
 
-async def test_a_connection_that_was_used_a_moment_ago_is_used_again() -> None:
+async def test_a_recently_used_connection_is_used_again() -> None:
     server = FakeServer()
     pool = server.pool(PoolSettings())
     for _ in range(3):

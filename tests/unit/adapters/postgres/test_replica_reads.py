@@ -1,4 +1,4 @@
-"""When a replica that lagged too far is read from again."""
+"""The use of a replica that lagged too far."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ LIMIT_S = 0.6
 
 
 class LastSource(ReplicaReadsObserver):
-    """An observer that keeps the source of the last read."""
+    """An observer that stores the source of the last read."""
 
     def __init__(self) -> None:
         self.source: ReadSource | None = None
 
     def read(self, source: ReadSource) -> None:
-        """Keep it."""
+        """Store the source."""
         self.source = source
 
     def seen(self, lag_s: float | None) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
 async def test_a_replica_that_lagged_too_far_is_used_again_below_half_of_the_limit() -> None:

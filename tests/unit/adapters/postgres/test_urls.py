@@ -1,4 +1,4 @@
-"""URLs of databases of one server and of several."""
+"""Database URLs with one host or several."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from smp.adapters.postgres.urls import driver_url, libpq_environment, server_url
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgresql+asyncpg://h/d", "postgres://h/d"])
-def test_urls_of_postgresql(url: str) -> None:
-    """Each of the usual spellings."""
+def test_every_usual_form_of_a_database_url_is_accepted(url: str) -> None:
     assert driver_url(url) == "postgresql://h/d"
 
 
 @pytest.mark.parametrize("url", ["", "mysql://h/d", "h/d", "postgresql+psycopg://h/d"])
-def test_urls_of_anything_else(url: str) -> None:
-    """Are refused at once, not at the first connection."""
+def test_a_url_of_another_database_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="postgresql://"):
         driver_url(url)
 
@@ -40,8 +38,8 @@ def test_urls_of_anything_else(url: str) -> None:
         ("postgresql:///d?host=a,b", ["postgresql:///d?host=a&port=5432", "postgresql:///d?host=b&port=5432"]),
     ],
 )
-def test_a_url_names_its_servers_in_their_order(url: str, servers: Sequence[str]) -> None:
-    """With everything else that it says; a comma in a password names none."""
+def test_the_hosts_of_a_url_keep_their_order_and_all_other_parts(url: str, servers: Sequence[str]) -> None:
+    """A comma in a password separates no hosts."""
     assert server_urls(url) == servers
 
 

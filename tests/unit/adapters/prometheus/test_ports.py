@@ -1,4 +1,4 @@
-"""Ports that count: what goes through them comes out unchanged, and is counted."""
+"""Ports with metrics pass every call on unchanged, and count it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smp.application.ports.retention_cleanup import PurgedRows
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.domain.user.user import User
 from tests.support.builders import IDS, NOW, a_key, a_user, an_outcome
-from tests.support.exposition import Told, read
+from tests.support.exposition import Scrape, read
 from tests.support.hashing import BusyHasher, InstantHasher
 from tests.support.storage import memory_storage
 
@@ -30,7 +30,7 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def told(metrics: Metrics) -> Told:
+def told(metrics: Metrics) -> Scrape:
     return read(metrics.exposition().decode())
 
 
@@ -41,8 +41,8 @@ async def add_somebody(units_of_work: UnitOfWorkFactory) -> User:
     return user
 
 
-async def test_a_transaction_that_was_given_up_is_counted(metrics: Metrics) -> None:
-    """One that was lost is not, nor one that went through, nor one that its use case left."""
+async def test_a_conflict_of_transactions_is_counted(metrics: Metrics) -> None:
+    """Other errors and successful transactions are not."""
     store = MemoryStore()
     counted = InstrumentedUnitOfWorkFactory(memory_storage(store).unit_of_work, metrics)
     for error in (TransactionConflict(), StorageUnavailable(), TransactionConflict()):
@@ -58,7 +58,7 @@ async def test_a_transaction_that_was_given_up_is_counted(metrics: Metrics) -> N
         assert (await work.users.get(ann.id)).id == ann.id
 
 
-async def test_an_answer_that_was_given_before_is_counted(metrics: Metrics) -> None:
+async def test_a_repeat_of_an_idempotent_request_is_counted(metrics: Metrics) -> None:
     counted = InstrumentedUnitOfWorkFactory(memory_storage().unit_of_work, metrics)
     request = a_key()
     async with counted(request) as work:
@@ -71,8 +71,8 @@ async def test_an_answer_that_was_given_before_is_counted(metrics: Metrics) -> N
     assert (figures("smp_idempotent_replays_total"), figures("smp_transaction_conflicts_total")) == (2, 0)
 
 
-async def test_an_attempt_that_has_to_wait_is_counted(metrics: Metrics) -> None:
-    """The others go on to the throttle, as do successes and withdrawals."""
+async def test_a_throttled_login_is_counted(metrics: Metrics) -> None:
+    """All calls reach the throttle."""
     counted = InstrumentedLoginThrottle(memory_storage().throttle, metrics)
     for _ in range(ACCOUNT_LIMIT.burst):
         await counted.attempt("ann", "127.0.0.1", NOW)
@@ -86,7 +86,7 @@ async def test_an_attempt_that_has_to_wait_is_counted(metrics: Metrics) -> None:
     assert told(metrics)("smp_logins_throttled_total") == 2
 
 
-async def test_a_password_without_a_place_is_counted(metrics: Metrics) -> None:
+async def test_a_password_that_is_refused_because_the_queue_is_full_is_counted(metrics: Metrics) -> None:
     full = InstrumentedPasswordHasher(BusyHasher(), metrics)
     for ask in (full.hash("x"), full.verify(None, "x")):
         with pytest.raises(Overloaded):
@@ -117,7 +117,7 @@ def test_runs_of_jobs_are_counted_with_what_they_did(metrics: Metrics) -> None:
     assert figures("smp_job_last_success_timestamp_seconds", job_name="expire") > 1.7e9
 
 
-def test_every_job_has_its_series_before_its_first_run(metrics: Metrics) -> None:
+def test_the_series_of_a_job_exist_before_its_first_run(metrics: Metrics) -> None:
     JobMetrics(metrics, {"purge": PurgedRows().counts})
     figures = told(metrics)
     assert figures("smp_job_runs_total", job_name="purge", outcome="failed") == 0

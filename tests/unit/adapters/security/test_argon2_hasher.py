@@ -21,42 +21,40 @@ MATCHES, FAILS = Verification(matches=True), Verification(matches=False)
 
 @pytest.fixture
 def hasher() -> Iterator[Argon2PasswordHasher]:
-    """As cheap as can be."""
+    """A hasher with the lowest cost."""
     hasher = Argon2PasswordHasher(CHEAP)
     yield hasher
     hasher.close()
 
 
-async def test_a_password_matches_its_hash_alone(hasher: Argon2PasswordHasher) -> None:
-    """Nothing that is merely like it does."""
+async def test_only_the_same_password_matches_a_hash(hasher: Argon2PasswordHasher) -> None:
     hashed = await hasher.hash(PASSWORD)
     assert await hasher.verify(hashed, PASSWORD) == MATCHES
     for other in (PASSWORD + " ", PASSWORD.upper(), PASSWORD[:-1], "", PASSWORD + "\x00"):
         assert await hasher.verify(hashed, other) == FAILS
 
 
-async def test_a_hash_is_salted(hasher: Argon2PasswordHasher) -> None:
-    """Two of one password differ, and both match."""
+async def test_two_hashes_of_one_password_differ_and_both_match(hasher: Argon2PasswordHasher) -> None:
     one, other = await hasher.hash(PASSWORD), await hasher.hash(PASSWORD)
     assert one != other
     assert await hasher.verify(other, PASSWORD) == MATCHES
 
 
 @pytest.mark.parametrize("password", ["", "\x00" * 15, "\ud800" * 15, "\U0001f600" * 1_024, "é" * 15])
-async def test_a_password_may_be_anything(hasher: Argon2PasswordHasher, password: str) -> None:
-    """Also what no encoding has a place for."""
+async def test_a_password_may_be_any_text(hasher: Argon2PasswordHasher, password: str) -> None:
+    """Even one that UTF-8 cannot encode."""
     assert await hasher.verify(await hasher.hash(password), password) == MATCHES
 
 
-async def test_a_password_typed_on_two_systems_is_one(hasher: Argon2PasswordHasher) -> None:
-    """One composes accents, the other does not; but what only looks alike is not the same."""
+async def test_composed_and_decomposed_accents_are_the_same_password(hasher: Argon2PasswordHasher) -> None:
+    """Characters that only look alike are different."""
     hashed = await hasher.hash("Crème brûlée pour tous")
     assert await hasher.verify(hashed, "Cre\u0300me bru\u0302le\u0301e pour tous") == MATCHES
     assert await hasher.verify(await hasher.hash("ﬁfteen characters"), "fifteen characters") == FAILS
 
 
-async def test_the_default_cost_is_owasps_least() -> None:
-    """Argon2id with 19 MiB, two passes, one lane; a hash of 256 bits under a salt of 128."""
+async def test_the_default_cost_is_the_minimum_of_owasp() -> None:
+    """Argon2id with 19 MiB, two passes, one lane; a hash of 256 bits with a salt of 128."""
     hasher = Argon2PasswordHasher()
     hashed = await hasher.hash(PASSWORD)
     hasher.close()
@@ -66,8 +64,10 @@ async def test_the_default_cost_is_owasps_least() -> None:
 
 
 @pytest.mark.parametrize("cost", [Argon2Cost(16, 1, 1), Argon2Cost(8, 2, 1), Argon2Cost(16, 1, 2)])
-async def test_a_hash_of_another_cost_is_to_be_made_anew(hasher: Argon2PasswordHasher, cost: Argon2Cost) -> None:
-    """It matches still; a wrong password tells nothing about it."""
+async def test_a_hash_of_another_cost_still_matches_and_needs_a_rehash(
+    hasher: Argon2PasswordHasher, cost: Argon2Cost
+) -> None:
+    """A wrong password does not reveal it."""
     other = Argon2PasswordHasher(cost)
     hashed = await other.hash(PASSWORD)
     other.close()
@@ -92,14 +92,15 @@ async def test_a_hash_of_another_cost_is_to_be_made_anew(hasher: Argon2PasswordH
         "x" * 100_000,
     ],
 )
-async def test_no_password_matches_what_is_no_hash(hasher: Argon2PasswordHasher, password_hash: str | None) -> None:
-    """Neither none, nor one of an unknown format, nor a damaged one."""
+async def test_no_password_matches_a_missing_unknown_or_damaged_hash(
+    hasher: Argon2PasswordHasher, password_hash: str | None
+) -> None:
     for password in (PASSWORD, "", str(password_hash)):
         assert await hasher.verify(password_hash, password) == FAILS
 
 
-async def test_nobodys_password_takes_as_long_as_a_wrong_one() -> None:
-    """So that the time tells nobody which emails are known: the same work is done."""
+async def test_a_login_with_an_unknown_email_takes_as_long_as_a_wrong_password() -> None:
+    """So the time does not reveal which emails are registered."""
     hasher = Argon2PasswordHasher(Argon2Cost(memory_kib=4_096))
     known = await hasher.hash(PASSWORD)
 
@@ -115,8 +116,8 @@ async def test_nobodys_password_takes_as_long_as_a_wrong_one() -> None:
     assert unknown > wrong / 2
 
 
-async def test_a_digest_is_the_same_for_the_same_salt(hasher: Argon2PasswordHasher) -> None:
-    """Raw Argon2id of the same cost; another salt, or another secret, gives another."""
+async def test_a_digest_depends_on_the_secret_and_the_salt_only(hasher: Argon2PasswordHasher) -> None:
+    """Raw Argon2id of the same cost."""
     digest = await hasher.digest(PASSWORD, b"salt" * 4)
     assert digest == hash_secret_raw(PASSWORD.encode(), b"salt" * 4, 1, 8, 1, 32, Type.ID)
     assert digest == await hasher.digest(PASSWORD, b"salt" * 4)
@@ -124,8 +125,9 @@ async def test_a_digest_is_the_same_for_the_same_salt(hasher: Argon2PasswordHash
     assert digest != await hasher.digest(PASSWORD + "!", b"salt" * 4)
 
 
-async def test_hashing_is_off_the_event_loop(hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others go on meanwhile."""
+async def test_hashing_does_not_block_other_tasks(
+    hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[int] = []
 
     def watched(_: Argon2, password: bytes) -> str:
@@ -138,7 +140,7 @@ async def test_hashing_is_off_the_event_loop(hasher: Argon2PasswordHasher, monke
 
 
 class Held:
-    """Lets no hash end before it is told to."""
+    """A hash function that ends only when it is released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go_on = Event()
@@ -156,14 +158,13 @@ class Held:
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
-    """Hashes that wait."""
+    """Hashes that wait to be released."""
     held = Held(monkeypatch)
     yield held
     held.go_on.set()
 
 
-async def test_so_many_run_and_so_many_wait(held: Held) -> None:
-    """Whoever comes then is told to come in a second; when room is made there is room."""
+async def test_a_password_is_refused_while_the_queue_is_full(held: Held) -> None:
     hasher = Argon2PasswordHasher(CHEAP, concurrency=2, queue=3)
     tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(5)]
     await asyncio.sleep(0.05)
@@ -181,8 +182,8 @@ async def test_so_many_run_and_so_many_wait(held: Held) -> None:
     hasher.close()
 
 
-async def test_who_gives_up_leaves_the_queue(held: Held) -> None:
-    """A caller that waits gives its place back at once; one whose hash runs, when the hash has ended."""
+async def test_a_cancelled_caller_frees_its_place_in_the_queue(held: Held) -> None:
+    """A waiting one at once, a running one when the hash has ended."""
     hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=1)
     running, waiting = (asyncio.create_task(hasher.hash(name)) for name in ("running", "waiting"))
     await asyncio.sleep(0.05)
@@ -200,11 +201,7 @@ async def test_who_gives_up_leaves_the_queue(held: Held) -> None:
     hasher.close()
 
 
-async def test_a_place_is_given_back_where_work_fails(
-    hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever fails, the queue does not fill up."""
-
+async def test_a_failed_hash_frees_its_place(hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Argon2, __: bytes) -> str:
         raise MemoryError
 
@@ -214,8 +211,7 @@ async def test_a_place_is_given_back_where_work_fails(
             await hasher.hash(PASSWORD)
 
 
-async def test_closed_is_closed(held: Held) -> None:
-    """What runs ends, what waits is dropped, and nothing more is begun."""
+async def test_after_closing_running_hashes_end_and_no_other_starts(held: Held) -> None:
     hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=5)
     tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(3)]
     await asyncio.sleep(0.05)

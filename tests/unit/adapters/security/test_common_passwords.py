@@ -12,8 +12,7 @@ COMMON = CommonPasswordList()
 
 
 @pytest.mark.parametrize("password", ["password", "PassWord", "123456789987654321", "1QAZ2wsx3edc4rfv", "qwerty"])
-def test_what_everybody_tries_first_is_common(password: str) -> None:
-    """Without regard to case."""
+def test_a_listed_password_is_common_ignoring_case(password: str) -> None:
     assert COMMON.contains(password)
 
 
@@ -21,8 +20,8 @@ def test_what_everybody_tries_first_is_common(password: str) -> None:
     "password",
     ["passwordpassword", "PasswordPASSWORD", "qwertyqwertyqwerty", "1234512345123451234512345", "love" * 256],
 )
-def test_what_merely_repeats_it_is_common(password: str) -> None:
-    """A listed password of at least four characters, twice or more."""
+def test_a_repeated_listed_password_is_common(password: str) -> None:
+    """At least four characters, twice or more."""
     assert COMMON.contains(password)
 
 
@@ -44,13 +43,13 @@ def test_what_merely_repeats_it_is_common(password: str) -> None:
         "\ud800" * 15,
     ],
 )
-def test_anything_else_is_not(password: str) -> None:
-    """Nor what repeats something short, or something that is not listed, or is only like it."""
+def test_other_passwords_are_not_common(password: str) -> None:
+    """Including repetitions of something short or not listed."""
     assert not COMMON.contains(password)
 
 
-def test_a_list_of_ones_own_is_taken_besides(tmp_path: Path) -> None:
-    """One password a line, as it is: blanks count, empty lines do not; without regard to case."""
+def test_an_additional_list_of_passwords_is_used(tmp_path: Path) -> None:
+    """One password a line, ignoring case; blanks count, empty lines do not."""
     file = tmp_path / "list.txt"
     file.write_bytes("\ufeffOur Company 2026\r\n\n  blank  \nStraße des 17. Juni\nlast line without end".encode())
     listed = CommonPasswordList(file)
@@ -68,8 +67,8 @@ def test_a_list_of_ones_own_is_taken_besides(tmp_path: Path) -> None:
         assert not listed.contains(password)
 
 
-def test_a_bad_list_is_found_when_it_is_loaded(tmp_path: Path) -> None:
-    """One that is not there, a folder, one that is no text."""
+def test_a_list_that_cannot_be_read_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    """A missing file, a folder, or no text."""
     with pytest.raises(FileNotFoundError):
         CommonPasswordList(tmp_path / "nothing").load()
     with pytest.raises(IsADirectoryError):
@@ -79,8 +78,7 @@ def test_a_bad_list_is_found_when_it_is_loaded(tmp_path: Path) -> None:
         CommonPasswordList(tmp_path / "binary").load()
 
 
-def test_a_list_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of bytes; up to it, it is read."""
+def test_a_list_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common_passwords, "FILE_BYTES_MAX", 12)
     file = tmp_path / "list.txt"
     file.write_text("twelve bytes")
@@ -90,8 +88,7 @@ def test_a_list_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         CommonPasswordList(file).load()
 
 
-def test_nothing_is_read_before_it_is_needed(tmp_path: Path) -> None:
-    """Making the object opens no file; looking does, once."""
+def test_the_list_is_read_once_on_first_use(tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     listed = CommonPasswordList(file)
     file.write_text("made meanwhile")

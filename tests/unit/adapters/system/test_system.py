@@ -10,16 +10,15 @@ from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.adapters.system.token_generator import SecretsTokenGenerator
 
 
-async def test_the_clock_tells_the_present_instant_in_utc() -> None:
-    """Aware, and between two looks at the machine's clock."""
+async def test_the_clock_returns_the_present_instant_in_utc() -> None:
     before = datetime.now(UTC)
     now = await SystemClock().now()
     assert now.tzinfo is UTC
     assert before <= now <= datetime.now(UTC)
 
 
-def test_ids_are_version_7_and_grow() -> None:
-    """Each greater than all before it, also within one millisecond; by value and as text."""
+def test_ids_are_of_version_7_and_always_increase() -> None:
+    """Within one millisecond too, by value and as text."""
     ids = Uuid7IdGenerator()
     made = [ids.new() for _ in range(10_000)]
     assert all(id_.version == 7 and id_.variant == RFC_4122 for id_ in made)
@@ -27,15 +26,13 @@ def test_ids_are_version_7_and_grow() -> None:
     assert [str(id_) for id_ in made] == sorted(str(id_) for id_ in made)
 
 
-def test_ids_of_several_makers_grow_together() -> None:
-    """The promise is that of the process."""
+def test_ids_of_several_generators_increase_together() -> None:
     one, other = Uuid7IdGenerator(), Uuid7IdGenerator()
     made = [maker.new() for _ in range(1_000) for maker in (one, other)]
     assert made == sorted(set(made))
 
 
-def test_tokens_have_256_bits_in_safe_characters() -> None:
-    """For a cookie and a header; no two alike."""
+def test_tokens_are_unique_and_have_256_bits_in_characters_for_cookies_and_headers() -> None:
     tokens = SecretsTokenGenerator()
     made = {tokens.new() for _ in range(1_000)}
     assert len(made) == 1_000
@@ -43,7 +40,7 @@ def test_tokens_have_256_bits_in_safe_characters() -> None:
 
 
 def test_the_digest_is_the_sha_256_of_the_token() -> None:
-    """And defined for whatever a client may send in the place of one."""
+    """For any text that a client may send."""
     tokens = SecretsTokenGenerator()
     assert tokens.digest("a token") == sha256(b"a token").digest()
     odd = ["", "é", "\ud800", "\x00", "x" * 100_000]

@@ -1,4 +1,4 @@
-"""The sweep: late it changes no answer, many share the work, a bad row costs itself only, and no end is told twice."""
+"""The expiry job: a late run changes no answer, runs share the work, and each end has one event."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.populations import Account, Population, population, right_now
 from tests.support.processes import SOON_S, Service, begin, run, serving
 
 DAY: Final = timedelta(days=1)
-DUE: Final = 14_000
-"""Seven batches: three rounds and a half for one process, which has two under way at once."""
+OVERDUE: Final = 14_000
+"""Seven batches; one process works on two at a time."""
 
 SLOWLY: Final = """
     CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$;
@@ -43,13 +43,13 @@ async def people(database_url: str) -> AsyncIterator[Population]:
 
 
 @pytest.fixture
-def sweeping(environ: dict[str, str], database_url: str) -> dict[str, str]:
-    """The environment of `smp expire`, and of a server with a test clock that does not sweep by itself."""
+def job_environ(environ: dict[str, str], database_url: str) -> dict[str, str]:
+    """The environment of `smp expire`, and of a server with a test clock that runs no expiry job by itself."""
     return {**environ, "SMP_DATABASE_URL": database_url, "SMP_TEST_CLOCK": "1"}
 
 
 async def expire(environ: Mapping[str, str]) -> tuple[int, dict[str, Any], str]:
-    """`smp expire`: its exit code, what it told, and what it logged."""
+    """Run `smp expire`; return its exit code, its JSON output and its log."""
     done = await asyncio.to_thread(run, environ, "expire", "--json")
     return done.returncode, json.loads(done.stdout), done.stderr
 
@@ -63,7 +63,7 @@ async def move_clock(service: Service, root: Account, now: datetime, **options: 
 
 
 async def some_customers(service: Service, people: Population) -> Sequence[Account]:
-    """One who tries, one who tries and will not go on, one who pays, one who pays and will not go on, one for life."""
+    """Return customers: two in a trial, two who paid, one for life; one of each two has scheduled a cancellation."""
     month, life = await people.plan(), await people.plan(some_terms(amount=99_000, period=None))
     wishes = (
         (("trial", {"plan": month.code}),),
@@ -80,8 +80,8 @@ async def some_customers(service: Service, people: Population) -> Sequence[Accou
     return customers
 
 
-async def everything(service: Service, root: Account, customers: Sequence[Account]) -> dict[str, tuple[int, Any]]:
-    """Every answer that there is about subscriptions, but for their events."""
+async def all_answers(service: Service, root: Account, customers: Sequence[Account]) -> dict[str, tuple[int, Any]]:
+    """Return every answer about subscriptions, except their events."""
     queries = [f"?status={status}" for status in ("trial", "active", "expired", "cancelled")]
     queries += ["", "?status=expired&status=cancelled", "?ends_before=2100-01-01T00:00:00Z"]
     calls = [root.call(service.port, "GET", f"/v1/subscriptions{query}") for query in queries]
@@ -96,41 +96,43 @@ async def everything(service: Service, root: Account, customers: Sequence[Accoun
     return answers
 
 
-async def ends_told(service: Service, root: Account, answers: Mapping[str, tuple[int, Any]]) -> list[list[str]]:
-    """The types of the events of each subscription."""
+async def event_types(service: Service, root: Account, answers: Mapping[str, tuple[int, Any]]) -> list[list[str]]:
+    """Return the types of the events of each subscription."""
     items = answers[f"/v1/subscriptions {root.token}"][1]["items"]
     replies = [await send(root.call(service.port, "GET", f"/v1/subscriptions/{item['id']}/events")) for item in items]
     return [[event["type"] for event in reply.document["items"]] for reply in replies]
 
 
-async def test_a_late_sweep_changes_no_answer(sweeping: dict[str, str], people: Population, folder: Path) -> None:
-    """All is answered by the clock before anything is written; then each end is told of once, as of when it was."""
-    with serving(sweeping, folder) as service:
+async def test_a_late_expiry_job_changes_no_answer(
+    job_environ: dict[str, str], people: Population, folder: Path
+) -> None:
+    """The clock decides before anything is written; later each end has one event, as of its instant."""
+    with serving(job_environ, folder) as service:
         root, customers = await people.admin(), await some_customers(service, people)
         await move_clock(service, root, right_now() + timedelta(minutes=20), sweep=False)
-        before_the_ends = await everything(service, root, customers)
+        before_the_ends = await all_answers(service, root, customers)
         root = await people.admin()
         await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", later := right_now() + 40 * DAY)
         await move_clock(service, root, later, sweep=False)
-        late = await everything(service, root, customers)
-        events_late = await ends_told(service, root, late)
+        late = await all_answers(service, root, customers)
+        events_late = await event_types(service, root, late)
         assert await people.value(LIVE_PREDICATE) == 5, "nothing was written yet"
-        code, told, _ = await expire(sweeping)
-        assert (code, told["expired"], told["cancelled"], told["failed"]) == (0, 2, 2, [])
-        assert await everything(service, root, customers) == late
+        code, printed, _ = await expire(job_environ)
+        assert (code, printed["expired"], printed["cancelled"], printed["failed"]) == (0, 2, 2, [])
+        assert await all_answers(service, root, customers) == late
         ended = [item["status"] for item in late[f"/v1/subscriptions {root.token}"][1]["items"]]
         assert ended == ["active", "cancelled", "expired", "cancelled", "expired"]
         assert len(before_the_ends) == len(late)
-        events = await ends_told(service, root, late)
-        announced = [new[len(old) :] for old, new in zip(events_late, events, strict=True)]
-        assert announced == [[] if status == "active" else [f"subscription.{status}"] for status in ended]
+        events = await event_types(service, root, late)
+        added = [new[len(old) :] for old, new in zip(events_late, events, strict=True)]
+        assert added == [[] if status == "active" else [f"subscription.{status}"] for status in ended]
 
 
-async def test_moving_the_clock_sweeps_before_the_answer(
-    sweeping: dict[str, str], people: Population, folder: Path
+async def test_setting_the_test_clock_runs_the_expiry_job_before_the_answer(
+    job_environ: dict[str, str], people: Population, folder: Path
 ) -> None:
-    """Unless it is asked not to; and the next one does."""
-    with serving(sweeping, folder) as service:
+    """Unless the request switches it off."""
+    with serving(job_environ, folder) as service:
         root = await people.admin()
         await some_customers(service, people)
         await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", first := right_now() + 20 * DAY)
@@ -141,13 +143,15 @@ async def test_moving_the_clock_sweeps_before_the_answer(
         await people.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", second := first + 20 * DAY)
         await move_clock(service, root, second, sweep=True)
         assert await people.value(LIVE_PREDICATE) == 1, "all but the one for life are over"
-        (told,) = await people.rows(ENDS)
-        assert (told["n"], told["subscriptions"]) == (4, 4)
+        (printed,) = await people.rows(ENDS)
+        assert (printed["n"], printed["subscriptions"]) == (4, 4)
 
 
-async def test_a_server_sweeps_by_itself(sweeping: dict[str, str], people: Population, folder: Path) -> None:
+async def test_a_server_with_an_interval_runs_the_expiry_job(
+    job_environ: dict[str, str], people: Population, folder: Path
+) -> None:
     await people.trials(await people.plan(), 3, started=20 * DAY)
-    with serving({**sweeping, "SMP_SWEEP_INTERVAL_S": "1"}, folder) as service:
+    with serving({**job_environ, "SMP_SWEEP_INTERVAL_S": "1"}, folder) as service:
         async with asyncio.timeout(SOON_S):
             while await people.value(LIVE_PREDICATE):
                 await asyncio.sleep(0.1)
@@ -157,47 +161,49 @@ async def test_a_server_sweeps_by_itself(sweeping: dict[str, str], people: Popul
 # --- many at once -----------------------------------------------------------------------------------------------------
 
 
-async def test_two_sweeps_at_once_share_the_work(sweeping: dict[str, str], people: Population) -> None:
-    """Also after a third was killed in the middle of its first batches: that one did nothing and is in nobody's way."""
-    await people.trials(await people.plan(), DUE, started=20 * DAY)
+async def test_two_simultaneous_expiry_jobs_share_the_work(job_environ: dict[str, str], people: Population) -> None:
+    """A third one was killed during its first batches: it changed nothing and blocks no other."""
+    await people.trials(await people.plan(), OVERDUE, started=20 * DAY)
     await people.execute(SLOWLY)
-    with begin(sweeping, "expire") as killed:
+    with begin(job_environ, "expire") as killed:
         while not await people.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
             await asyncio.sleep(0.01)
         killed.kill()
     assert (await people.rows(ENDS))[0]["n"] == 0
-    first, second = await asyncio.gather(expire(sweeping), expire(sweeping))
-    for code, told, _ in (first, second):
+    first, second = await asyncio.gather(expire(job_environ), expire(job_environ))
+    for code, printed, _ in (first, second):
         assert code == 0
-        assert told["expired"] > 0, "one did all the work"
-        assert told["failed"] == []
-    assert first[1]["expired"] + second[1]["expired"] == DUE
+        assert printed["expired"] > 0, "one did all the work"
+        assert printed["failed"] == []
+    assert first[1]["expired"] + second[1]["expired"] == OVERDUE
     (ends,) = await people.rows(ENDS)
-    assert (ends["n"], ends["subscriptions"]) == (DUE, DUE)
+    assert (ends["n"], ends["subscriptions"]) == (OVERDUE, OVERDUE)
     assert await people.value(LIVE_PREDICATE) == 0
-    assert (await expire(sweeping))[1]["expired"] == 0, "there is nothing left"
-    checked: subprocess.CompletedProcess[str] = await asyncio.to_thread(run, sweeping, "doctor")
+    assert (await expire(job_environ))[1]["expired"] == 0, "there is nothing left"
+    checked: subprocess.CompletedProcess[str] = await asyncio.to_thread(run, job_environ, "doctor")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-async def test_a_bad_row_costs_only_itself(sweeping: dict[str, str], people: Population, folder: Path) -> None:
-    """It is reported, by the command and in the log, and done when it is good again; no answer is wrong meanwhile."""
+async def test_a_damaged_subscription_is_reported_and_does_not_stop_the_job(
+    job_environ: dict[str, str], people: Population, folder: Path
+) -> None:
+    """The command and the log report it until it can be ended; its answers are right at any time."""
     trials = await people.trials(await people.plan(), 40, started=20 * DAY)
     bad = trials[17]
     await people.execute(REFUSING.format(bad.id))
     for ended in (39, 0):
-        code, told, log = await expire(sweeping)
-        assert (code, told["expired"], told["failed"]) == (1, ended, [str(bad.id)])
+        code, printed, log = await expire(job_environ)
+        assert (code, printed["expired"], printed["failed"]) == (1, ended, [str(bad.id)])
         assert str(bad.id) in log
         assert "Traceback" not in log
-    with serving(sweeping, folder) as service:
+    with serving(job_environ, folder) as service:
         root = await people.admin()
         reply = await send(root.call(service.port, "GET", f"/v1/subscriptions/{bad.id}"))
         assert (reply.document["status"], reply.document["version"]) == ("expired", 2)
         access = await send(Call(service.port, "GET", f"/v1/users/{bad.user_id}/access/export", token=root.token))
         assert access.document["reason"] == "subscription_expired"
     await people.execute("DROP TRIGGER bad ON subscriptions")
-    code, told, _ = await expire(sweeping)
-    assert (code, told["expired"], told["failed"]) == (0, 1, [])
+    code, printed, _ = await expire(job_environ)
+    assert (code, printed["expired"], printed["failed"]) == (0, 1, [])
     (ends,) = await people.rows(ENDS)
     assert (ends["n"], ends["subscriptions"]) == (40, 40)

@@ -1,4 +1,4 @@
-"""Ending what time has ended, and moving the test clock."""
+"""The expiry job, and setting the test clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SWEEP = ExpireDueSubscriptions()
 
 
 async def keep_trials(storage: Storage, count: int) -> list[Subscription]:
-    """So many trials of as many users, all ending at one instant."""
+    """Store trials of this many users, all ending at one instant."""
     plan = a_plan()
     users = [a_user(f"user-{number}@example.com") for number in range(count)]
     trials = [a_trial(user, plan) for user in users]
@@ -56,12 +56,14 @@ async def keep_trials(storage: Storage, count: int) -> list[Subscription]:
 
 
 def statuses(store: MemoryStore) -> list[Status]:
-    """What is written of each subscription."""
+    """Return the written status of each subscription."""
     return [subscription.status for subscription in store.state.subscriptions.values()]
 
 
-async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """On an empty platform, and one instant before an end."""
+async def test_the_job_changes_nothing_before_the_first_end(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """On an empty platform too."""
     before = store.state
     assert await use_cases(SWEEP, OPERATOR) == ExpiryOutcome()
     assert store.state == before
@@ -72,8 +74,10 @@ async def test_nothing_is_due(store: MemoryStore, storage: Storage, use_cases: U
     assert store.state == before
 
 
-async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """As of its end, by the system, with one event; cancelled where that was scheduled. A second sweep finds none."""
+async def test_the_job_ends_overdue_subscriptions_as_of_their_end_with_one_event(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """By the system; cancelled if that was scheduled. A second run finds none."""
     plan, life = a_plan(), a_plan("life", some_terms(period=None))
     users = [a_user(f"user-{number}@example.com") for number in range(4)]
     await storage.keep(plan, life, *users)
@@ -96,8 +100,9 @@ async def test_what_is_due_is_ended(store: MemoryStore, storage: Storage, use_ca
     assert store.state == before
 
 
-async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every batch; it only grows."""
+async def test_progress_is_reported_with_every_batch(
+    storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(expiry, "BATCH_SIZE", 2)
     await keep_trials(storage, 7)
     await use_cases.set_clock(TRIAL_END)
@@ -109,10 +114,9 @@ async def test_progress_is_told(storage: Storage, use_cases: UseCases, monkeypat
     assert told[-1] == 7
 
 
-async def test_a_bad_row_costs_itself_only(
+async def test_a_damaged_subscription_is_reported_once_and_does_not_stop_the_job(
     store: MemoryStore, storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is reported once, and the sweep goes on behind it and comes to an end."""
     monkeypatch.setattr(expiry, "BATCH_SIZE", 3)
     trials = await keep_trials(storage, 7)
     bad = trials[2]
@@ -126,7 +130,7 @@ async def test_a_bad_row_costs_itself_only(
     assert [row.id for row in store.state.subscriptions.values() if row.status is Status.TRIAL] == [bad.id]
 
 
-async def test_a_bad_row_is_reported_once_even_if_two_batches_meet_it(
+async def test_a_damaged_subscription_in_two_batches_is_reported_once(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
     """One comes by after the other has let it go."""
@@ -143,7 +147,7 @@ async def test_a_bad_row_is_reported_once_even_if_two_batches_meet_it(
 
 
 class ConflictingRepository(MemorySubscriptionRepository):
-    """A repository that gives up every batch of several rows, and every write of the row ``conflicting``."""
+    """A repository that raises a conflict for every batch of several rows, and for every write of ``conflicting``."""
 
     conflicting: UUID | None = None
 
@@ -161,7 +165,7 @@ class ConflictingRepository(MemorySubscriptionRepository):
 
 
 class ConflictingUnitOfWorkFactory(UnitOfWorkFactory):
-    """Opens transactions with that repository."""
+    """A factory of transactions with that repository."""
 
     def __init__(self, store: MemoryStore, conflicting: UUID | None = None) -> None:
         self._sound = MemoryUnitOfWorkFactory(store)
@@ -187,8 +191,9 @@ async def test_a_batch_that_conflicts_is_repeated_one_by_one(store: MemoryStore,
     assert set(statuses(store)) == {Status.EXPIRED}
 
 
-async def test_a_row_that_keeps_conflicting_does_not_stop_the_job(store: MemoryStore, storage: Storage) -> None:
-    """The others are ended, and the row is reported."""
+async def test_a_subscription_that_keeps_conflicting_is_reported_and_does_not_stop_the_job(
+    store: MemoryStore, storage: Storage
+) -> None:
     trials = await keep_trials(storage, 5)
     factory = ConflictingUnitOfWorkFactory(store, trials[1].id)
     cases = UseCases.over(replace(storage, unit_of_work=factory))
@@ -198,8 +203,10 @@ async def test_a_row_that_keeps_conflicting_does_not_stop_the_job(store: MemoryS
     assert [subscription_id for subscription_id, _ in cases.failures.sweep_failures] == [trials[1].id]
 
 
-async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """With its own error, not a group of them."""
+async def test_an_unavailable_storage_ends_the_job_with_its_error(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """Not with a group of errors."""
     await keep_trials(storage, 2)
     await use_cases.set_clock(TRIAL_END)
     store.fail_next_commit(StorageUnavailable())
@@ -208,8 +215,9 @@ async def test_a_storage_that_is_away_ends_the_sweep(store: MemoryStore, storage
     assert (await use_cases(SWEEP, OPERATOR)).ended == 2
 
 
-async def test_the_test_clock_is_moved(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """What fell due is processed before the answer, unless it is not wanted."""
+async def test_setting_the_test_clock_runs_the_expiry_job_unless_it_is_switched_off(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
     await keep_trials(storage, 1)
     assert await use_cases(SetTestClock(TRIAL_END, sweep=False), OPERATOR) == TRIAL_END
     assert statuses(store) == [Status.TRIAL]
@@ -218,8 +226,10 @@ async def test_the_test_clock_is_moved(store: MemoryStore, storage: Storage, use
     assert await use_cases.clock.now() == TRIAL_END
 
 
-async def test_the_test_clock_moves_forward_only(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """And not to where nothing could be counted from any more; nothing is processed then."""
+async def test_the_test_clock_cannot_be_set_back_or_beyond_the_last_usable_instant(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """The expiry job does not run then."""
     await keep_trials(storage, 1)
     await use_cases.set_clock(TRIAL_END)
     with refused(store, ClockCannotGoBack):
