@@ -70,8 +70,8 @@ async def test_the_data_of_use_cases_keep_all_invariants_at_every_instant(
     await assert_sound(storage)
     await storage.set_clock(start + 20 * DAY)
     await assert_sound(storage)
-    swept = await use_cases(ExpireDueSubscriptions(), OPERATOR)
-    assert (swept.expired, swept.cancelled) == (1, 1)
+    result = await use_cases(ExpireDueSubscriptions(), OPERATOR)
+    assert (result.expired, result.cancelled) == (1, 1)
     await assert_sound(storage)
 
 

@@ -321,7 +321,7 @@ class Play(RuleBasedStateMachine):
         assert reply.status == 200, reply
         if sweep == "late":
             return
-        ended = self.model.sweep()
+        ended = self.model.run_expiry_job()
         if sweep == "by command" and ended:
             printed = command(self.stage.service.environ, "expire", "--json")
             assert (printed["expired"], printed["cancelled"], printed["failed"]) == (
@@ -350,7 +350,7 @@ class Play(RuleBasedStateMachine):
         self.check_statistics()
 
     def check_all_subscriptions(self) -> None:
-        """All of them, newest first: the status at this instant, whether or not a sweep came by."""
+        """All of them, newest first: the status at this instant, before and after the expiry job."""
         items = self.pages(USERS, "/v1/subscriptions?limit=100")
         expected = self.model.listed()
         assert [item["id"] for item in items] == [one.id for one in expected]

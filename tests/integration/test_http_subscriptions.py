@@ -129,7 +129,7 @@ async def test_a_scheduled_cancellation_takes_effect_by_time(platform: Platform)
     started = (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).json()
     await ada.post("/v1/me/subscription/cancel", json={"at": "period_end"})
     await platform.set_clock(START + timedelta(days=14))
-    await platform.sweep()
+    await platform.run_expiry_job()
     ada = await platform.signed_in("ada@example.com")
     over = (await ada.get(f"/v1/subscriptions/{started['id']}")).json()
     assert (over["status"], over["ended_at"], over["cancelled_at"]) == ("cancelled", over["ends_at"], over["ends_at"])
@@ -269,7 +269,7 @@ async def test_a_late_sweep_changes_no_answer(platform: Platform) -> None:
         return answers
 
     before = await everything()
-    await platform.sweep()
+    await platform.run_expiry_job()
     assert await everything() == before
     statuses = before[0]["subscriptions"]  # type: ignore[index]
     assert statuses == {"trial": 0, "active": 1, "expired": 2, "cancelled": 1}

@@ -152,7 +152,7 @@ async def test_gauges_show_the_connections_readiness_and_subscriptions(platform:
     by_status = {status: samples("smp_subscriptions", status=status) for status in Status}
     assert by_status == {Status.TRIAL: 0, Status.ACTIVE: 0, Status.EXPIRED: 2, Status.CANCELLED: 1}
     assert (samples("smp_sweep_lag_seconds"), samples("smp_subscriptions_overdue")) == (90, 3)
-    await platform.sweep()
+    await platform.run_expiry_job()
     samples = await sampled(platform)
     assert {status: samples("smp_subscriptions", status=status) for status in Status} == by_status
     assert (samples("smp_sweep_lag_seconds"), samples("smp_subscriptions_overdue")) == (0, 0)

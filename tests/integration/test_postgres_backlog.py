@@ -66,6 +66,6 @@ async def test_a_late_expiry_job_changes_no_list_and_no_statistics(storage: Stor
     assert figures.subscriptions[Status.CANCELLED] == len(range(0, OVERDUE, 3))
     assert figures.subscriptions[Status.EXPIRED] == OVERDUE - figures.subscriptions[Status.CANCELLED]
     assert [len(found) for found in lists] == [200, 200, 200, 200, 0, 200]
-    swept = await UseCases.over(storage)(ExpireDueSubscriptions(), OPERATOR)
-    assert swept.ended == OVERDUE
+    result = await UseCases.over(storage)(ExpireDueSubscriptions(), OPERATOR)
+    assert result.ended == OVERDUE
     assert await answers(storage) == (figures, lists)

@@ -120,7 +120,7 @@ async def test_only_lists_and_statistics_are_read_from_the_replica(cluster: Clus
         for path in (f"/v1/users/{mine['user_id']}", f"/v1/users/{mine['user_id']}/access", "/v1/plans?status=all"):
             assert (await admin.get(path)).status_code == 200
         assert (await ann.post("/v1/me/subscription/cancel", json={})).status_code == 200
-        await platform.sweep()
+        await platform.run_expiry_job()
     asked = cluster.asked_of_standby()[before:]
     assert "WITH page AS (SELECT * FROM (" in asked
     assert "FROM users WHERE email_key >=" in asked

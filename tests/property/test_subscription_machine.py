@@ -206,8 +206,8 @@ class SubscriptionHistory(RuleBasedStateMachine):
             self.refused(IllegalTransition, self.kept[index].cancel_now)
 
     @rule()
-    def sweep(self) -> None:
-        """Write down what time has decided; the second time there is nothing to write."""
+    def run_expiry_job(self) -> None:
+        """End every overdue subscription; a second run has nothing to do."""
         for index, before in enumerate(self.kept):
             settled = before.apply_expiry(self.metadata())
             assert settled.apply_expiry(self.metadata()) is settled
@@ -219,7 +219,7 @@ class SubscriptionHistory(RuleBasedStateMachine):
 
     @invariant()
     def what_is_read_is_what_the_model_says(self) -> None:
-        """Status and access by the instant alone, whether or not a sweep came by."""
+        """Status and access depend on the instant only, not on the expiry job."""
         for kept, promise in zip(self.kept, self.promises, strict=True):
             assert kept.status_at(self.now) is promise.status(self.now)
             snapshot = EntitlementSnapshot(kept.status, kept.ends_at, kept.cancel_at, "pro", FEATURES)
@@ -231,8 +231,8 @@ class SubscriptionHistory(RuleBasedStateMachine):
                 assert not decide(snapshot, "export", max(over_at, self.now)).allowed
 
     @invariant()
-    def a_reader_sees_what_the_sweep_will_write(self) -> None:
-        """As_of is settle without its event."""
+    def a_reader_shows_what_the_expiry_job_will_write(self) -> None:
+        """``as_of`` is ``apply_expiry`` without its event."""
         for kept in self.kept:
             settled = replace(kept.apply_expiry(self.metadata()), events=())
             assert kept.as_of(self.now) == settled

@@ -73,10 +73,10 @@ class Platform:
         return client
 
     async def set_clock(self, now: datetime) -> None:
-        """Move the platform's clock; nothing is swept."""
+        """Move the platform's clock; the expiry job does not run."""
         await set_clock(await self.container.get(UnitOfWorkFactory), now)
 
-    async def sweep(self) -> None:
+    async def run_expiry_job(self) -> None:
         """What `smp expire` does."""
         await (await self.container.get(Handler[ExpireDueSubscriptions, ExpiryOutcome]))(
             ExpireDueSubscriptions(), OPERATOR

@@ -122,11 +122,11 @@ class Subscription:
         return "cancelled" if self.scheduled or self.stopped_at is not None else "expired"
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether it is over and nobody has announced that yet."""
+        """Whether it is over and the expiry job has not recorded it yet."""
         return self.ended_at(now) is not None and self.events[-1][0] not in ENDS
 
     def apply_expiry(self, now: datetime) -> bool:
-        """What the sweep announces; whether there was anything."""
+        """End the subscription if it is overdue, with its event; return whether it was."""
         ended_at = self.ended_at(now)
         if ended_at is None or not self.is_overdue(now):
             return False
@@ -173,8 +173,8 @@ class Platform:
         newest = self.newest(user)
         return newest if newest is not None and newest.status(self.now) in LIVE else None
 
-    def sweep(self) -> Counter[str]:
-        """How many it ended, by status."""
+    def run_expiry_job(self) -> Counter[str]:
+        """End all overdue subscriptions; return how many, by status."""
         return Counter(one.status(self.now) for one in self.subscriptions if one.apply_expiry(self.now))
 
     def can_try(self, user: int, plan: Plan) -> bool:

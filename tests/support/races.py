@@ -198,7 +198,7 @@ async def one_effect_for_a_key(storage: Storage) -> None:
 
 
 async def every_end_once(storage: Storage) -> None:
-    """Many sweeps at once share the work: each end is written and announced once."""
+    """Many simultaneous expiry jobs share the work: each end is written once, with one event."""
     plan = a_plan()
     start = await storage.clock.now()
     users = [a_user(f"user-{number}@example.com") for number in range(30)]
@@ -218,7 +218,7 @@ async def every_end_once(storage: Storage) -> None:
 
 
 async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
-    """Twenty who subscribe anew, and two sweeps, end an overdue one once and make one new one."""
+    """Twenty subscribers and two expiry jobs end an overdue subscription once and create one new one."""
     ann, plan = a_user(), a_plan()
     start = await storage.clock.now()
     trial = a_trial(ann, plan, start)

@@ -248,7 +248,7 @@ async def test_where_nothing_is_live(store: MemoryStore, use_cases: UseCases, an
 
 @pytest.mark.parametrize("deed", DEEDS)
 async def test_what_time_has_ended_is_over(store: MemoryStore, use_cases: UseCases, active: User, deed: Deed) -> None:
-    """At its end exactly, though no sweep came by; one instant before it is not."""
+    """At its end exactly, even before the expiry job has run; one instant before it is not."""
     await use_cases.set_clock(FEBRUARY - TICK)
     await cancel_at_end(use_cases, active)
     await use_cases.set_clock(FEBRUARY)

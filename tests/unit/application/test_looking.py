@@ -179,7 +179,7 @@ async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User,
 
 
 async def test_access_ends_with_time(use_cases: UseCases, ann: User) -> None:
-    """At the end exactly, though no sweep came by; all features go at once."""
+    """At the end exactly, even before the expiry job has run; all features go at once."""
     await start(use_cases, ann)
     await use_cases.set_clock(TRIAL_END - TICK)
     assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(

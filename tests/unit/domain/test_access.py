@@ -65,7 +65,7 @@ def test_live_subscribers(status: Status, feature: str, value: FeatureValue | No
 def test_at_ends_at_exactly_it_is_over(
     now: datetime, written: Status, cancel_at: datetime | None, over: Status, reason: Reason
 ) -> None:
-    """Though no sweep came by and the row still says that it is live."""
+    """Even before the expiry job has run, when the written status is still live."""
     assert decide(snapshot(written, cancel_at=cancel_at), "export", now) == AccessDecision(
         allowed=False, value=None, reason=reason, status=over, plan="pro", until=None
     )

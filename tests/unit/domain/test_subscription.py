@@ -172,7 +172,7 @@ def test_scheduling_keeps_the_end_and_resuming_takes_the_mark_away() -> None:
 
 
 def test_a_scheduled_cancellation_takes_effect_at_the_end() -> None:
-    """Then cancelled_at and ended_at are that end, however late the sweep comes, and the system did it."""
+    """Then cancelled_at and ended_at are that end, however late the expiry job runs, and the system did it."""
     scheduled = monthly_active().cancel_at_period_end(some_metadata(DURING))
     settled = scheduled.apply_expiry(some_metadata(LATER))
     assert (settled.status, settled.cancelled_at, settled.ended_at) == (Status.CANCELLED, FIRST_END, FIRST_END)

@@ -285,7 +285,7 @@ def test_making_a_subscription_is_a_move_from_nothing(
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_a_reader_sees_what_the_sweep_will_write(situation: str) -> None:
+def test_a_reader_shows_what_the_expiry_job_will_write(situation: str) -> None:
     """as_of is settle without its event, and once settled there is nothing more to settle."""
     build, now = SITUATIONS[situation]
     before = as_loaded(build())

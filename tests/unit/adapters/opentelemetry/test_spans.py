@@ -168,7 +168,7 @@ def test_a_statement_is_named_after_its_first_word_and_its_first_table() -> None
     """The names of all statements of the adapter have tables of the schema, and no function, alias or part."""
     summaries = {name: describe(text)["db.query.summary"] for name, text in statements()}
     assert len(summaries) > 50
-    assert summaries["access_reader._STANDING"] == "SELECT subscriptions"
+    assert summaries["access_reader._SNAPSHOT"] == "SELECT subscriptions"
     assert summaries["subscription_repository._ADD"] == "WITH subscriptions"
     tables = {"", *METADATA.tables, "alembic_version", "pg_class", "pg_depend"}
     words = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET", "CREATE", "DROP", "ANALYZE", "LOCK"}
