@@ -1,6 +1,6 @@
-"""A user's whole history in memory: random verbs, moving time, a sweep that comes when it comes; against a naive model.
+"""A user's whole history in memory: random verbs, moving time, an expiry job at any time; against a naive model.
 
-The model knows no table and no settling: it keeps for each subscription what was promised and reads all else off it.
+The model has no table and no expiry: it stores what each subscription was promised, and derives the rest.
 """
 
 from __future__ import annotations
