@@ -49,6 +49,18 @@ def test_a_breach_of_each_import_contract_is_found(tmp_path: Path) -> None:
     assert "0 kept, 4 broken" in run.stdout
 
 
+def test_a_folder_of_the_http_interface_that_no_contract_names_is_found(tmp_path: Path) -> None:
+    shutil.copytree(SRC / "smp", tmp_path / "src" / "smp", ignore=shutil.ignore_patterns("static", "__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    forgotten = tmp_path / "src/smp/adapters/http/forgotten"
+    forgotten.mkdir()
+    (forgotten / "__init__.py").write_text("")
+    run = lint_imports(tmp_path, tmp_path / "src", tmp_path / "cache")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "forgotten" in run.stdout
+    assert "3 kept, 1 broken" in run.stdout
+
+
 IMPORT_ALL: Final = '''
 import importlib, os, sys, traceback
 

@@ -72,8 +72,8 @@ async def test_all_sessions_of_one_user_can_be_ended(storage: Storage) -> None:
 
 async def test_all_sessions_of_one_user_but_the_present_one_can_be_ended(storage: Storage) -> None:
     async with storage.unit_of_work() as work:
-        await work.sessions.remove_all(ANN.id, but=PHONE.id)
-        await work.sessions.remove_all(BOB.id, but=PHONE.id)
+        await work.sessions.remove_all(ANN.id, except_=PHONE.id)
+        await work.sessions.remove_all(BOB.id, except_=PHONE.id)
         await work.commit()
     assert await open_sessions(storage) == {PHONE.id}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, cast
@@ -11,45 +11,42 @@ from urllib.parse import parse_qsl
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
-from smp.adapters.http.operation import OPERATION, Operation, RequiredRole
+from smp.adapters.http.operation import OPERATION, Operation
 from smp.adapters.http.problems.rejection import FieldError, RequestRejected
 from smp.adapters.http.request_body import decode_body
+from smp.application.authorization import Audience
 from smp.application.caller import ANONYMOUS, Caller
-from smp.application.errors import Forbidden, NotAuthenticated
+from smp.application.errors import NotAuthenticated
 from smp.application.execution import Handler
 from smp.application.queries.authenticate import Authenticate
-from smp.domain.events import ActorType
 
 USER_AGENT_MAX: Final = 200
 
 
-_NEEDED: Final[Mapping[RequiredRole, frozenset[ActorType]]] = {
-    RequiredRole.SESSION: frozenset({ActorType.USER, ActorType.ADMIN}),
-    RequiredRole.ADMIN: frozenset({ActorType.ADMIN}),
-    RequiredRole.ADMIN_OR_SERVICE: frozenset({ActorType.ADMIN, ActorType.SERVICE}),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class RequestAuthenticator:
-    """Finds the caller, and refuses callers who may not use an operation before anything else is checked."""
+    """Finds the caller, and refuses those who may not use the operation before anything else is checked."""
 
     authenticate: Handler[Authenticate, Caller]
     cookie_name: str
 
-    async def caller(self, headers: Iterable[tuple[bytes, bytes]], role: RequiredRole) -> Caller:
-        """Return the caller, who has the role.
+    async def caller(self, headers: Iterable[tuple[bytes, bytes]], operation: Operation) -> Caller:
+        """Return the caller, who may use the operation; an anonymous one if anyone may.
 
         Raises:
             NotAuthenticated, Forbidden: for every other caller.
         """
-        caller = await self.authenticate(self._credentials(headers), ANONYMOUS)
-        if role in _NEEDED and caller.actor.type not in _NEEDED[role]:
-            raise Forbidden
+        try:
+            caller = await self.authenticate(self._credentials(headers), ANONYMOUS)
+        except NotAuthenticated:
+            if operation.permission.audience is not Audience.ANYONE:
+                raise
+            return ANONYMOUS
+        operation.authorize(caller)
         return caller
 
     def _credentials(self, headers: Iterable[tuple[bytes, bytes]]) -> Authenticate:
-        """What the request brings: an API key, which comes first, or a session."""
+        """Return the API key of the request, or the token of its session if it has no key."""
         token = None
         for name, value in headers:
             if name == b"authorization":
@@ -62,25 +59,21 @@ class RequestAuthenticator:
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Authenticate the caller, check the names of the query's parameters, and decode the body, in this order.
+    """Authorize the caller, check the names of the query's parameters, and decode the body, in this order.
 
-    This guards every route except the access question, which has its own.
+    Every route has this guard, except those of the access area, which calls the authenticator itself.
 
     Raises:
-        NotAuthenticated, Forbidden: where this operation is not for this caller.
+        NotAuthenticated, Forbidden: if the caller may not use the operation.
         RequestRejected: for parameters that the operation does not have, and for a body that is not of its type.
     """
     if connection.scope.get("method") == "OPTIONS":
         return
     operation: Operation = handler.opt[OPERATION]
     state = connection.scope["state"]
-    if operation.role is not RequiredRole.ANYONE:
+    if not operation.is_public:
         request_authenticator = await connection.app.state.dishka_container.get(RequestAuthenticator)
-        try:
-            state["caller"] = await request_authenticator.caller(connection.scope["headers"], operation.role)
-        except NotAuthenticated:
-            if operation.role is not RequiredRole.ANYONE_OR_ADMIN:
-                raise
+        state["caller"] = await request_authenticator.caller(connection.scope["headers"], operation)
     check_query(connection.scope["query_string"], operation.query, operation.repeatable)
     decode_body(operation, state)
 
@@ -95,7 +88,7 @@ def cookie_value(header: str, name: str) -> str | None:
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:
-    """The caller that the guard authenticated; an anonymous one where the route needs none."""
+    """Return the caller that the guard authorized; the anonymous one if the operation is public."""
     return cast("Caller", request.scope["state"].get("caller", ANONYMOUS))
 
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
+from enum import Enum, auto
+from typing import Any, Final
 
 from smp.adapters.http.wire import RequestModel, ResponseModel
+from smp.application.authorization import ANYONE, PERMISSIONS, Permission, authorize
+from smp.application.caller import Caller
 
 OPERATION: Final = "operation"
 """The key of the operation in the options of a Litestar handler."""
 
 
-class RequiredRole(StrEnum):
-    """The callers of an operation."""
+class NoUseCase(Enum):
+    """The type of :data:`NO_USE_CASE`."""
 
-    ANYONE = "anyone"
-    ANYONE_OR_ADMIN = "anyone; administrators see more"
-    SESSION = "a signed-in user"
-    ADMIN = "an administrator"
-    ADMIN_OR_SERVICE = "an administrator or a service"
+    NO_USE_CASE = auto()
+
+
+NO_USE_CASE: Final = NoUseCase.NO_USE_CASE
+"""The mark of an operation that runs no use case and is for anyone: health, metrics, documentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,12 @@ class Operation:
     id: str
     summary: str
     tag: str
-    role: RequiredRole
+    use_case: type[Any] | NoUseCase
+    """The command or query; its row in the table of permissions says who may use the operation."""
+
+    about_caller: bool = False
+    """The use case is run for the caller's own user, so the caller must be a user."""
+
     request: type[RequestModel] | None = None
     """The type of the body."""
 
@@ -62,3 +69,18 @@ class Operation:
 
     repeatable: tuple[str, ...] = ()
     """Those of them that may be given more than once."""
+
+    @property
+    def permission(self) -> Permission:
+        """The permission that the operation needs."""
+        return ANYONE if self.use_case is NO_USE_CASE else PERMISSIONS[self.use_case]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the operation is the same for all callers, so that no caller needs to be authenticated."""
+        return self.permission == ANYONE
+
+    def authorize(self, caller: Caller) -> None:
+        """Check that the caller may use the operation. Raises NotAuthenticated, Forbidden."""
+        if self.use_case is not NO_USE_CASE:
+            authorize(caller, self.use_case, caller.user_id if self.about_caller else None)

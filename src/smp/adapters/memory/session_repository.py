@@ -39,9 +39,9 @@ class MemorySessionRepository(SessionRepository):
         """Delete the user's session with this token, and return its id, if there was one."""
         return await self._remove(user_id, lambda session: session.token_digest == token_digest)
 
-    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> Sequence[UUID]:
+    async def remove_all(self, user_id: UUID, *, except_: UUID | None = None) -> Sequence[UUID]:
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
-        return await self._remove(user_id, lambda session: session.id != but)
+        return await self._remove(user_id, lambda session: session.id != except_)
 
     async def _remove(self, user_id: UUID, is_wanted: Callable[[Session], bool]) -> Sequence[UUID]:
         await self._transaction.round_trip()

@@ -45,10 +45,10 @@ class PostgresSessionRepository(SessionRepository):
         rows = await self._transaction.rows(_REMOVE_BY_DIGEST, user_id=user_id, token_digest=token_digest)
         return [row["id"] for row in rows]
 
-    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> Sequence[UUID]:
+    async def remove_all(self, user_id: UUID, *, except_: UUID | None = None) -> Sequence[UUID]:
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
-        if but is None:
+        if except_ is None:
             rows = await self._transaction.rows(_REMOVE_ALL, user_id=user_id)
         else:
-            rows = await self._transaction.rows(_REMOVE_OTHERS, user_id=user_id, session_id=but)
+            rows = await self._transaction.rows(_REMOVE_OTHERS, user_id=user_id, session_id=except_)
         return [row["id"] for row in rows]

@@ -61,7 +61,7 @@ class ChangePasswordHandler:
             if current.password_hash != user.password_hash:
                 raise InvalidCredentials
             await work.users.save(current.change_password(password_hash, new_metadata()))
-            revoked = await work.sessions.remove_all(user.id, but=caller.session_id)
+            revoked = await work.sessions.remove_all(user.id, except_=caller.session_id)
             await record_revoked(work, user.id, revoked, RevocationReason.PASSWORD_CHANGED, new_metadata)
             await work.commit()
 

@@ -35,6 +35,8 @@ class RevokeSessionsHandler:
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             user = await work.users.get(command.user_id)
-            revoked = await work.sessions.remove_all(user.id, but=caller.session_id if command.keep_current else None)
+            revoked = await work.sessions.remove_all(
+                user.id, except_=caller.session_id if command.keep_current else None
+            )
             await record_revoked(work, user.id, revoked, RevocationReason.REVOKED, new_metadata)
             await work.commit()

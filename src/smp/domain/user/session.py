@@ -97,5 +97,5 @@ class SessionRepository(Protocol):
         """Delete the user's session with this token, and return its id, if there was one."""
 
     @abstractmethod
-    async def remove_all(self, user_id: UUID, *, but: UUID | None = None) -> Sequence[UUID]:
+    async def remove_all(self, user_id: UUID, *, except_: UUID | None = None) -> Sequence[UUID]:
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""

@@ -19,8 +19,10 @@ from smp.adapters.http.access.endpoint import AccessEndpoint
 from smp.adapters.http.access.schemas import AccessOut, AllAccessOut
 from smp.adapters.http.asgi import Receive, Scope, Send, send_response
 from smp.adapters.http.authentication import check_query
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.problems.rejection import RequestRejected
+from smp.application.queries.check_access import CheckAccess
+from smp.application.queries.list_access import ListAccess
 
 Handle = Callable[..., Awaitable[wire.ResponseModel]]
 """A bound method of the endpoint: takes the caller and the parameters of the path."""
@@ -34,7 +36,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             id="listAccess",
             tag="access",
             summary="Everything that may be used now",
-            role=RequiredRole.SESSION,
+            use_case=ListAccess,
+            about_caller=True,
             response=AllAccessOut,
             problems=("invalid-parameter",),
         ),
@@ -42,7 +45,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             id="checkAccess",
             tag="access",
             summary="May this feature be used now?",
-            role=RequiredRole.SESSION,
+            use_case=CheckAccess,
+            about_caller=True,
             response=AccessOut,
             problems=("invalid-parameter",),
         ),
@@ -50,7 +54,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             id="listAccessOfUser",
             tag="access",
             summary="Everything that a user may use now",
-            role=RequiredRole.ADMIN_OR_SERVICE,
+            use_case=ListAccess,
             response=AllAccessOut,
             problems=_OF_USER,
         ),
@@ -58,7 +62,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             id="checkAccessOfUser",
             tag="access",
             summary="May a user use this feature now?",
-            role=RequiredRole.ADMIN_OR_SERVICE,
+            use_case=CheckAccess,
             response=AccessOut,
             problems=_OF_USER,
         ),
@@ -77,18 +81,18 @@ def holds(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One path: its pattern, whom it is for, and what answers it."""
+    """One path: its pattern, its operation, and the method of the endpoint that serves it."""
 
     path: str
     pattern: re.Pattern[str]
-    role: RequiredRole
+    operation: Operation
     handle: Handle
 
     @classmethod
     def of(cls, path: str, handle: Handle) -> _Route:
         """Make the route of a path of :data:`OPERATIONS`; a slash at the end of a request's path is ignored."""
         pattern = re.compile(re.sub(r"{\w+}", "([^/]+)", path) + "/?")
-        return cls(path, pattern, OPERATIONS[path].role, handle)
+        return cls(path, pattern, OPERATIONS[path], handle)
 
 
 class AccessApp:
@@ -110,7 +114,7 @@ class AccessApp:
             return
         if scope["method"] != "GET":
             raise RequestRejected("method-not-allowed", "ask for access with GET", headers={"allow": _ALLOW})
-        caller = await endpoint.request_authenticator.caller(scope["headers"], route.role)
+        caller = await endpoint.request_authenticator.caller(scope["headers"], route.operation)
         check_query(scope["query_string"], (), ())
         document = await route.handle(caller, *parameters)
         await send_response(send, 200, [(b"content-type", b"application/json")], msgspec.json.encode(document))

@@ -11,40 +11,44 @@ from litestar.connection import Request
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from smp.adapters.http.authentication import caller_of
-from smp.adapters.http.operation import OPERATION, Operation, RequiredRole
+from smp.adapters.http.operation import OPERATION, Operation
 from smp.adapters.http.parameters import user_id_of
 from smp.adapters.http.routing import Controller
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetUser:
     """One of the two ways to name a user."""
 
     path: str
-    role: RequiredRole
-    suffix: str
+    is_caller: bool
+    user_id: Callable[[Request[Any, Any, Any]], UUID]
+    suffix: str = ""
     """Added to the ids of operations."""
 
-    problems: tuple[str, ...]
-    user_id: Callable[[Request[Any, Any, Any]], UUID]
+    problems: tuple[str, ...] = ()
 
     def operation(self, operation: Operation) -> Operation:
         """Return the operation as it is for users who are named this way."""
         return replace(
             operation,
             id=f"{operation.id}{self.suffix}",
-            role=self.role,
+            about_caller=self.is_caller,
             problems=(*operation.problems, *self.problems),
         )
 
 
-ME: Final = TargetUser("/v1/me", RequiredRole.SESSION, "", (), lambda request: caller_of(request).user_id)
+ME: Final = TargetUser(
+    path="/v1/me",
+    is_caller=True,
+    user_id=lambda request: caller_of(request).user_id,
+)
 USER: Final = TargetUser(
-    "/v1/users/{user_id:str}",
-    RequiredRole.ADMIN,
-    "OfUser",
-    ("user-not-found",),
-    lambda request: user_id_of(request.path_params["user_id"]),
+    path="/v1/users/{user_id:str}",
+    is_caller=False,
+    suffix="OfUser",
+    problems=("user-not-found",),
+    user_id=lambda request: user_id_of(request.path_params["user_id"]),
 )
 
 

@@ -10,11 +10,13 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.problems.details import MEDIA_TYPE
 from smp.adapters.http.problems.problem import Problem
 from smp.adapters.http.problems.table import BY_SLUG
 from smp.adapters.http.wire import RequestModel, ResponseModel
+from smp.application.authorization import Audience
+from smp.application.caller import SERVICE_SCOPES
 
 Document = dict[str, Any]
 
@@ -116,8 +118,8 @@ def _use_ecma_patterns(node: object) -> None:
 
 
 def _complete(written: Document, operation: Operation, method: str, path: str) -> None:
-    written["description"] = f"{written.get('description', '')}\n\nFor {operation.role.value}.".strip()
-    written["security"] = _security(operation.role)
+    written["description"] = f"{written.get('description', '')}\n\nFor {_callers(operation)}.".strip()
+    written["security"] = _security(operation)
     parameters = written.setdefault("parameters", [])
     _add_path_parameters(parameters, path)
     _add_headers(parameters, operation, method)
@@ -138,10 +140,10 @@ def _access_operation(path: str, operation: Operation) -> Document:
     written: Document = {
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": f"For {operation.role.value}.",
+        "description": f"For {_callers(operation)}.",
         "operationId": operation.id,
         "parameters": parameters,
-        "security": _security(operation.role),
+        "security": _security(operation),
         "responses": responses,
     }
     _describe_success(responses, operation)
@@ -150,16 +152,25 @@ def _access_operation(path: str, operation: Operation) -> Document:
     return written
 
 
-def _security(role: RequiredRole) -> list[Document]:
-    session: Document = {"session": []}
-    api_key: Document = {"api_key": []}
-    return {
-        RequiredRole.ANYONE: [],
-        RequiredRole.ANYONE_OR_ADMIN: [{}, session],
-        RequiredRole.SESSION: [session],
-        RequiredRole.ADMIN: [session],
-        RequiredRole.ADMIN_OR_SERVICE: [session, api_key],
-    }[role]
+def _callers(operation: Operation) -> str:
+    audience = operation.permission.audience
+    if audience is Audience.ANYONE:
+        return "anyone" if operation.is_public else "anyone; administrators see more"
+    if operation.about_caller or audience is Audience.SIGNED_IN:
+        return "a signed-in user"
+    return "an administrator or a service" if _is_for_services(operation) else "an administrator"
+
+
+def _security(operation: Operation) -> list[Document]:
+    if operation.is_public:
+        return []
+    none: list[Document] = [{}] if operation.permission.audience is Audience.ANYONE else []
+    api_key: list[Document] = [{"api_key": []}] if _is_for_services(operation) else []
+    return [*none, {"session": []}, *api_key]
+
+
+def _is_for_services(operation: Operation) -> bool:
+    return operation.permission.scope in SERVICE_SCOPES and not operation.about_caller
 
 
 def _add_path_parameters(parameters: list[Document], path: str) -> None:
@@ -211,7 +222,7 @@ def _reference(model: type[RequestModel | ResponseModel]) -> Document:
 
 def _problems(operation: Operation, method: str) -> Iterator[Problem]:
     slugs = [*operation.problems, *_ALWAYS]
-    if operation.role not in (RequiredRole.ANYONE, RequiredRole.ANYONE_OR_ADMIN):
+    if operation.permission.audience is not Audience.ANYONE:
         slugs += ["not-authenticated", "forbidden"]
     if method in ("post", "put", "patch", "delete"):
         slugs.append("cross-origin-request")

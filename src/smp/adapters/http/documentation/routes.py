@@ -14,11 +14,11 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from smp.adapters.http.documentation.problem_page import page
-from smp.adapters.http.operation import OPERATION, Operation, RequiredRole
+from smp.adapters.http.operation import NO_USE_CASE, OPERATION, Operation
 from smp.adapters.http.problems.rejection import RequestRejected
 from smp.adapters.http.problems.table import BY_SLUG
 
-_PAGE_OPERATION: Final = Operation(id="page", tag="documentation", summary="A page", role=RequiredRole.ANYONE)
+_PAGE_OPERATION: Final = Operation(id="page", tag="documentation", summary="A page", use_case=NO_USE_CASE)
 _STATIC: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

@@ -8,7 +8,7 @@ import msgspec
 from dishka.integrations.litestar import FromDishka
 from litestar.response import Response
 
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import NO_USE_CASE, Operation
 from smp.adapters.http.problems.details import ProblemDetails
 from smp.adapters.http.problems.table import BY_SLUG
 from smp.adapters.http.rendered import respond
@@ -43,7 +43,7 @@ class HealthController(Controller):
             response=Health,
             tag="health",
             summary="Is the process alive?",
-            role=RequiredRole.ANYONE,
+            use_case=NO_USE_CASE,
         ),
     )
     async def live(
@@ -58,7 +58,7 @@ class HealthController(Controller):
             id="ready",
             tag="health",
             summary="Can the service answer?",
-            role=RequiredRole.ANYONE,
+            use_case=NO_USE_CASE,
             problems=("not-ready",),
             response=Ready,
         ),

@@ -9,7 +9,7 @@ from dishka.integrations.litestar import FromDishka
 from litestar import HttpMethod
 from litestar.response import Response
 
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import NO_USE_CASE, Operation
 from smp.adapters.http.routing import route
 
 
@@ -23,7 +23,7 @@ class Exposition(Protocol):
         """In a format that Prometheus reads, which ``media_type`` names."""
 
 
-METRICS: Final = Operation(id="metrics", tag="health", summary="Figures for Prometheus", role=RequiredRole.ANYONE)
+METRICS: Final = Operation(id="metrics", tag="health", summary="Figures for Prometheus", use_case=NO_USE_CASE)
 
 
 @route(HttpMethod.GET, "/metrics", METRICS, media_type="text/plain")

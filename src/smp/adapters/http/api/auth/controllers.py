@@ -22,7 +22,7 @@ from smp.adapters.http.api.auth.schemas import (
 )
 from smp.adapters.http.authentication import caller_of, source_of, user_agent_of
 from smp.adapters.http.idempotency import IdempotencyKeys
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, session_id_of
 from smp.adapters.http.rendered import respond
 from smp.adapters.http.request_body import body_of
@@ -39,6 +39,7 @@ from smp.application.execution import Handler
 from smp.application.outcomes import UserOutcome
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.session_reader import SessionPosition
+from smp.application.queries.get_user import GetUser
 from smp.application.queries.list_sessions import ListSessions
 from smp.application.queries.views import SessionView
 
@@ -55,7 +56,7 @@ class AuthController(Controller):
             idempotent=True,
             tag="auth",
             summary="Make an account",
-            role=RequiredRole.ANYONE,
+            use_case=RegisterUser,
             request=RegisterIn,
             status=201,
             problems=("email-taken", "validation-failed", "busy"),
@@ -80,7 +81,7 @@ class AuthController(Controller):
             response=UserOut,
             tag="auth",
             summary="Sign in",
-            role=RequiredRole.ANYONE,
+            use_case=LogIn,
             request=LoginIn,
             problems=("invalid-credentials", "too-many-attempts", "busy"),
         ),
@@ -112,7 +113,7 @@ class AuthController(Controller):
             id="logOut",
             tag="auth",
             summary="Sign out",
-            role=RequiredRole.SESSION,
+            use_case=LogOut,
             status=204,
         ),
     )
@@ -139,7 +140,8 @@ class MeController(Controller):
             response=UserOut,
             tag="auth",
             summary="Who am I?",
-            role=RequiredRole.SESSION,
+            use_case=GetUser,
+            about_caller=True,
         ),
     )
     async def get_me(self, request: Request[Any, Any, Any]) -> UserOut:
@@ -152,7 +154,8 @@ class MeController(Controller):
             id="changePassword",
             tag="auth",
             summary="Change one's password",
-            role=RequiredRole.SESSION,
+            use_case=ChangePassword,
+            about_caller=True,
             request=ChangePasswordIn,
             status=204,
             problems=("invalid-credentials", "too-many-attempts", "busy"),
@@ -176,7 +179,8 @@ class MeController(Controller):
             response=SessionsPage,
             tag="auth",
             summary="Where am I signed in?",
-            role=RequiredRole.SESSION,
+            use_case=ListSessions,
+            about_caller=True,
             query=PAGING,
         ),
     )
@@ -199,7 +203,8 @@ class MeController(Controller):
             id="endSession",
             tag="auth",
             summary="Sign out another browser",
-            role=RequiredRole.SESSION,
+            use_case=RevokeSession,
+            about_caller=True,
             status=204,
             problems=("session-not-found",),
         ),
@@ -220,7 +225,8 @@ class MeController(Controller):
             id="endOtherSessions",
             tag="auth",
             summary="Sign out every other browser",
-            role=RequiredRole.SESSION,
+            use_case=RevokeSessions,
+            about_caller=True,
             status=204,
         ),
     )

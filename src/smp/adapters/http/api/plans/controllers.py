@@ -16,7 +16,7 @@ from smp.adapters.http.api.plans.schemas import PlanIn, PlanOut, PlanPatchIn, Pl
 from smp.adapters.http.api.preconditions import if_match
 from smp.adapters.http.authentication import caller_of
 from smp.adapters.http.idempotency import IdempotencyKeys
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import LIMIT, PAGING, CursorParameter, LimitParameter, PositionInteger, bad_parameter
 from smp.adapters.http.rendered import respond
 from smp.adapters.http.request_body import body_of
@@ -51,7 +51,7 @@ class PlanController(Controller):
             response=PlansPage,
             tag="plans",
             summary="The price list",
-            role=RequiredRole.ANYONE_OR_ADMIN,
+            use_case=ListPlans,
             query=("status", *PAGING),
             problems=("not-authenticated", "forbidden"),
         ),
@@ -79,7 +79,7 @@ class PlanController(Controller):
             id="getPlan",
             tag="plans",
             summary="Look at a plan",
-            role=RequiredRole.ANYONE,
+            use_case=GetPlan,
             problems=("plan-not-found",),
             response=PlanOut,
             etag=True,
@@ -99,7 +99,7 @@ class PlanController(Controller):
             idempotent=True,
             tag="plans",
             summary="Offer a new plan",
-            role=RequiredRole.ADMIN,
+            use_case=CreatePlan,
             request=PlanIn,
             status=201,
             problems=("plan-code-taken",),
@@ -126,7 +126,7 @@ class PlanController(Controller):
             merge_patch=True,
             tag="plans",
             summary="Change a plan",
-            role=RequiredRole.ADMIN,
+            use_case=UpdatePlan,
             request=PlanPatchIn,
             problems=("plan-not-found", "precondition-failed"),
             response=PlanOut,
@@ -153,7 +153,7 @@ class PlanController(Controller):
             request_optional=True,
             tag="plans",
             summary="Close a plan to new subscriptions",
-            role=RequiredRole.ADMIN,
+            use_case=ArchivePlan,
             problems=("plan-not-found", "precondition-failed"),
             response=PlanOut,
             etag=True,
@@ -181,7 +181,7 @@ class PlanController(Controller):
             request_optional=True,
             tag="plans",
             summary="Open an archived plan again",
-            role=RequiredRole.ADMIN,
+            use_case=RestorePlan,
             problems=("plan-not-found", "precondition-failed"),
             response=PlanOut,
             etag=True,
@@ -206,7 +206,7 @@ class PlanController(Controller):
             response=RevisionsPage,
             tag="plans",
             summary="A plan's terms through time",
-            role=RequiredRole.ADMIN,
+            use_case=ListPlanRevisions,
             query=PAGING,
             problems=("plan-not-found",),
         ),

@@ -9,7 +9,7 @@ from litestar.connection import Request
 
 from smp.adapters.http.api.statistics.schemas import StatisticsOut
 from smp.adapters.http.authentication import caller_of
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.routing import Controller, get
 from smp.application.execution import Handler
 from smp.application.queries.get_statistics import GetStatistics
@@ -28,7 +28,7 @@ class StatisticsController(Controller):
             response=StatisticsOut,
             tag="statistics",
             summary="Subscriptions, revenue and trials in figures",
-            role=RequiredRole.ADMIN,
+            use_case=GetStatistics,
         ),
     )
     async def get_statistics(

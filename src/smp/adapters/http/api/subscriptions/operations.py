@@ -13,9 +13,19 @@ from smp.adapters.http.api.subscriptions.schemas import (
     SubscriptionOut,
     SubscriptionsPage,
 )
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import PAGING
 from smp.adapters.http.wire import EmptyBody
+from smp.application.commands.activate_subscription import ActivateSubscription
+from smp.application.commands.cancel_subscription import CancelSubscription
+from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.resume_subscription import ResumeSubscription
+from smp.application.commands.start_trial import StartTrial
+from smp.application.queries.get_current_subscription import GetCurrentSubscription
+from smp.application.queries.get_subscription import GetSubscription
+from smp.application.queries.list_subscription_events import ListSubscriptionEvents
+from smp.application.queries.list_subscription_history import ListSubscriptionHistory
+from smp.application.queries.list_subscriptions import ListSubscriptions
 
 _TAG: Final = "subscriptions"
 _PAYMENT: Final = ("payment-required", "payment-declined", "payment-unavailable")
@@ -27,7 +37,7 @@ CURRENT: Final = Operation(
     id="getSubscription",
     tag=_TAG,
     summary="The live subscription",
-    role=RequiredRole.SESSION,
+    use_case=GetCurrentSubscription,
     response=SubscriptionOut,
     etag=True,
     problems=("no-live-subscription",),
@@ -36,7 +46,7 @@ START_TRIAL: Final = Operation(
     id="startTrial",
     tag=_TAG,
     summary="Try a plan",
-    role=RequiredRole.SESSION,
+    use_case=StartTrial,
     request=StartTrialIn,
     response=SubscriptionOut,
     status=201,
@@ -56,7 +66,7 @@ ACTIVATE: Final = Operation(
     id="activate",
     tag=_TAG,
     summary="Subscribe, or convert the trial",
-    role=RequiredRole.SESSION,
+    use_case=ActivateSubscription,
     request=ActivateIn,
     response=SubscriptionOut,
     status=201,
@@ -70,7 +80,7 @@ CANCEL: Final = Operation(
     id="cancel",
     tag=_TAG,
     summary="Cancel now or at the period's end",
-    role=RequiredRole.SESSION,
+    use_case=CancelSubscription,
     request=CancelIn,
     request_optional=True,
     response=SubscriptionOut,
@@ -83,7 +93,7 @@ RESUME: Final = Operation(
     id="resume",
     tag=_TAG,
     summary="Undo a scheduled cancellation",
-    role=RequiredRole.SESSION,
+    use_case=ResumeSubscription,
     request=EmptyBody,
     request_optional=True,
     response=SubscriptionOut,
@@ -96,7 +106,7 @@ RENEW: Final = Operation(
     id="renew",
     tag=_TAG,
     summary="Pay for one more period",
-    role=RequiredRole.SESSION,
+    use_case=RenewSubscription,
     request=RenewIn,
     request_optional=True,
     response=SubscriptionOut,
@@ -109,7 +119,7 @@ HISTORY: Final = Operation(
     id="listSubscriptionHistory",
     tag=_TAG,
     summary="All subscriptions ever",
-    role=RequiredRole.SESSION,
+    use_case=ListSubscriptionHistory,
     response=SubscriptionsPage,
     query=PAGING,
 )
@@ -117,7 +127,7 @@ GET: Final = Operation(
     id="getSubscriptionById",
     tag=_TAG,
     summary="Look at one subscription",
-    role=RequiredRole.SESSION,
+    use_case=GetSubscription,
     response=SubscriptionOut,
     etag=True,
     problems=("subscription-not-found",),
@@ -126,7 +136,7 @@ EVENTS: Final = Operation(
     id="listSubscriptionEvents",
     tag=_TAG,
     summary="What happened to a subscription",
-    role=RequiredRole.SESSION,
+    use_case=ListSubscriptionEvents,
     response=EventsPage,
     query=PAGING,
     problems=("subscription-not-found",),
@@ -135,7 +145,7 @@ LIST: Final = Operation(
     id="listSubscriptions",
     tag=_TAG,
     summary="The subscriptions of all users",
-    role=RequiredRole.ADMIN,
+    use_case=ListSubscriptions,
     response=SubscriptionsPage,
     query=("status", "plan", "user_id", "email", "ends_before", "ends_after", *PAGING),
     repeatable=("status",),

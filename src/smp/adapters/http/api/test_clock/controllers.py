@@ -10,7 +10,7 @@ from litestar.connection import Request
 
 from smp.adapters.http.api.test_clock.schemas import ClockIn, ClockOut
 from smp.adapters.http.authentication import caller_of
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.request_body import body_of
 from smp.adapters.http.routing import Controller, get, put
 from smp.application.commands.set_test_clock import SetTestClock
@@ -31,7 +31,7 @@ class TestClockController(Controller):
             response=ClockOut,
             tag="test clock",
             summary="What time is it here?",
-            role=RequiredRole.ADMIN,
+            use_case=GetTestClock,
         ),
     )
     async def get_test_clock(
@@ -47,7 +47,7 @@ class TestClockController(Controller):
             response=ClockOut,
             tag="test clock",
             summary="Move the clock forward",
-            role=RequiredRole.ADMIN,
+            use_case=SetTestClock,
             request=ClockIn,
             problems=("test-clock-moves-forward-only",),
         ),

@@ -14,7 +14,7 @@ from smp.adapters.http.api import cursors
 from smp.adapters.http.api.auth.schemas import SessionOut, SessionsPage, UserOut
 from smp.adapters.http.api.users.schemas import UserPatchIn, UsersPage
 from smp.adapters.http.authentication import caller_of
-from smp.adapters.http.operation import Operation, RequiredRole
+from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import (
     LIMIT,
     PAGING,
@@ -52,7 +52,7 @@ class UserController(Controller):
             response=UsersPage,
             tag="users",
             summary="Accounts by email",
-            role=RequiredRole.ADMIN,
+            use_case=ListUsers,
             query=("email", *PAGING),
         ),
     )
@@ -79,7 +79,7 @@ class UserController(Controller):
             response=UserOut,
             tag="users",
             summary="Look at an account",
-            role=RequiredRole.ADMIN,
+            use_case=GetUser,
             problems=("user-not-found",),
         ),
     )
@@ -96,7 +96,7 @@ class UserController(Controller):
             response=UserOut,
             tag="users",
             summary="Change what a user may do",
-            role=RequiredRole.ADMIN,
+            use_case=UpdateUserAccess,
             request=UserPatchIn,
             problems=("user-not-found", "last-admin"),
         ),
@@ -123,7 +123,7 @@ class UserController(Controller):
             response=SessionsPage,
             tag="users",
             summary="Where a user is signed in",
-            role=RequiredRole.ADMIN,
+            use_case=ListSessions,
             query=PAGING,
             problems=("user-not-found",),
         ),
@@ -148,7 +148,7 @@ class UserController(Controller):
             id="endSessionOfUser",
             tag="users",
             summary="Sign one of a user's browsers out",
-            role=RequiredRole.ADMIN,
+            use_case=RevokeSession,
             status=204,
             problems=("user-not-found", "session-not-found"),
         ),
@@ -170,7 +170,7 @@ class UserController(Controller):
             id="endSessionsOfUser",
             tag="users",
             summary="Sign a user out everywhere",
-            role=RequiredRole.ADMIN,
+            use_case=RevokeSessions,
             status=204,
             problems=("user-not-found",),
         ),
