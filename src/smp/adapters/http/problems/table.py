@@ -271,8 +271,11 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "outcome-unknown",
         503,
         "The outcome is unknown",
-        "The connection to the database was lost during the commit: the change may or may not have happened.",
-        "Repeat the request with the same Idempotency-Key, so that it takes effect once. Without a key, check first.",
+        "The connection to the database was lost during the commit: the change may or may not have happened. Or the"
+        " first request with this Idempotency-Key took effect under another version of the service, whose outcome this"
+        " version cannot read; `detail` says so.",
+        "Repeat the request with the same Idempotency-Key, so that it takes effect once. Without a key, or if another"
+        " version stored the outcome, read the current state first.",
     ),
     Problem(
         "not-ready",
