@@ -214,7 +214,7 @@ class Renewed:
     replies: list[Reply]
     version: int
     periods: int
-    versions_told: list[int]
+    event_versions: list[int]
 
     @property
     def renewals(self) -> int:
@@ -244,11 +244,11 @@ def renewal(account: Account, port: int, **headers: str) -> Call:
 
 async def renewed(people: Population, account: Account, replies: list[Reply]) -> Renewed:
     (row,) = await people.rows("SELECT version, periods FROM subscriptions WHERE user_id = $1", account.id)
-    told_versions = await people.rows(
+    event_rows = await people.rows(
         "SELECT version FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%' ORDER BY version, id",
         account.id,
     )
-    return Renewed(replies, row["version"], row["periods"], [event["version"] for event in told_versions])
+    return Renewed(replies, row["version"], row["periods"], [event["version"] for event in event_rows])
 
 
 async def test_one_idempotency_key_has_one_effect_with_many_simultaneous_requests(
@@ -258,9 +258,9 @@ async def test_one_idempotency_key_has_one_effect_with_many_simultaneous_request
     for _ in range(ROUNDS):
         found = await renew_with_one_key(guarded, people)
         assert (found.version, found.periods, found.renewals) == (2, 2, 1)
-        assert found.versions_told == [1, 2]
-        told_so = [reply for reply in found.replies if reply.status == 200]
-        assert len({(reply.body, reply.headers["etag"]) for reply in told_so}) == 1
+        assert found.event_versions == [1, 2]
+        answers = [reply for reply in found.replies if reply.status == 200]
+        assert len({(reply.body, reply.headers["etag"]) for reply in answers}) == 1
         early = answer_counts(reply for reply in found.replies if reply.status != 200)
         assert set(early) <= {(409, "request-in-progress")}
         assert all(reply.status == 200 and reply.is_replayed for reply in found.replies[-2:])
@@ -285,7 +285,7 @@ async def test_each_acknowledged_renewal_adds_one_period_and_one_event(guarded: 
         found = await renew_together(guarded, people)
         assert answer_counts(found.replies) == {(200, None): RENEWALS}
         assert (found.version, found.periods) == (1 + RENEWALS, 1 + RENEWALS)
-        assert found.versions_told == list(range(1, 2 + RENEWALS))
+        assert found.event_versions == list(range(1, 2 + RENEWALS))
         assert len({reply.document["ends_at"] for reply in found.replies}) == RENEWALS
 
 
@@ -388,7 +388,7 @@ class Patched:
     answers: Answers
     version: int
     name: str
-    names_told: list[str]
+    acknowledged_names: list[str]
 
 
 async def patch_one_version(pair: Pair, people: Population) -> Patched:
@@ -409,7 +409,7 @@ async def test_one_of_many_simultaneous_changes_with_if_match_succeeds(guarded: 
     for _ in range(ROUNDS):
         found = await patch_one_version(guarded, people)
         assert found.answers == {(200, None): 1, (412, "precondition-failed"): PATCHES - 1}
-        assert (found.version, [found.name]) == (2, found.names_told)
+        assert (found.version, [found.name]) == (2, found.acknowledged_names)
 
 
 async def test_without_row_locks_many_changes_with_if_match_succeed(unlocked: Pair) -> None:

@@ -410,8 +410,8 @@ class Play(RuleBasedStateMachine):
     def check_events(self, who: int, one: Subscription) -> None:
         """One for each transition and no other; replayed alone they tell the status at every instant."""
         events = self.pages(who, f"/v1/subscriptions/{one.id}/events?limit=100")
-        told = [(event["type"], instant(event["occurred_at"]), event["actor"]["type"]) for event in events]
-        assert told == one.events
+        recorded = [(event["type"], instant(event["occurred_at"]), event["actor"]["type"]) for event in events]
+        assert recorded == one.events
         assert [event["version"] for event in events] == list(range(1, len(events) + 1))
         assert replayed(events, self.model.now) == one.status(self.model.now)
         for number, (_, at, _) in enumerate(one.events):

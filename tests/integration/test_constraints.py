@@ -394,7 +394,7 @@ async def put(connection: asyncpg.Connection[asyncpg.Record], table: str, row: R
     """Insert the row with plain SQL."""
     columns = ", ".join(row)
     values = ", ".join(f"${number}" for number in range(1, len(row) + 1))
-    await connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", *row.values())  # noqa: S608 - names of ours
+    await connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", *row.values())  # noqa: S608 - constant names
 
 
 async def put_plans(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -404,7 +404,7 @@ async def put_plans(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         first = ", ".join(f"${number}" for number in range(1, len(rows[0]) + 1))
         second = ", ".join(f"${number + len(rows[0])}" for number in range(1, len(rows[1]) + 1))
         await connection.execute(
-            f"WITH p AS (INSERT INTO plans ({', '.join(rows[0])}) VALUES ({first}))"  # noqa: S608 - names of ours
+            f"WITH p AS (INSERT INTO plans ({', '.join(rows[0])}) VALUES ({first}))"  # noqa: S608 - constant names
             f" INSERT INTO plan_revisions ({', '.join(rows[1])}) VALUES ({second})",
             *rows[0].values(),
             *rows[1].values(),

@@ -43,7 +43,7 @@ SUBSCRIPTION_EVENTS: Final = """
         UPDATE subscriptions SET version = $3::bigint, status = $5::text
         WHERE user_id = $1::uuid AND id = $2::uuid AND version = $3::bigint - $6::bigint
         RETURNING user_id, id
-    ), told AS (
+    ), inserted_events AS (
         INSERT INTO events (user_id, id, subscription_id, version, type, occurred_at, actor_type, actor_id, data)
         SELECT e.user_id, e.id, e.subscription_id, e.version, e.type, e.occurred_at, e.actor_type, e.actor_id, e.data
         FROM saved JOIN unnest(

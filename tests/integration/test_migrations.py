@@ -114,16 +114,16 @@ async def test_a_downgrade_leaves_nothing_and_a_new_upgrade_creates_the_same_sch
 
 
 async def test_each_applied_revision_is_reported_once(unmigrated_database_url: str) -> None:
-    told: list[str] = []
-    await migrate(unmigrated_database_url, told.append)
-    await migrate(unmigrated_database_url, told.append)
-    assert told == REVISIONS
+    applied: list[str] = []
+    await migrate(unmigrated_database_url, applied.append)
+    await migrate(unmigrated_database_url, applied.append)
+    assert applied == REVISIONS
 
 
 async def test_of_many_simultaneous_migrations_one_runs_and_the_others_wait(unmigrated_database_url: str) -> None:
-    told: list[str] = []
-    await asyncio.gather(*(migrate(unmigrated_database_url, told.append) for _ in range(4)))
-    assert told == REVISIONS
+    applied: list[str] = []
+    await asyncio.gather(*(migrate(unmigrated_database_url, applied.append) for _ in range(4)))
+    assert applied == REVISIONS
     assert await revision_of(unmigrated_database_url) == head()
 
 
@@ -212,7 +212,7 @@ async def test_the_printed_sql_creates_the_same_schema_as_smp_migrate(
             ),
         ),
         (
-            "nothing here tells the time",
+            "no default reads the clock of the server",
             (
                 "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
                 r" AND prosrc ~ '\m(now|clock_timestamp|statement_timestamp|current_timestamp)\M'"

@@ -162,7 +162,7 @@ DAMAGE: Final = {
     "counts_of_subscriptions": "UPDATE subscription_counts SET n = n + 1",
     "counts_of_users": "DELETE FROM user_counts",
     "test_clock_has_one_row": (
-        f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - names of ours
+        f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - constant names
         "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"
     ),
     "stored_outcomes_are_not_in_the_future": (

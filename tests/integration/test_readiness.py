@@ -31,8 +31,8 @@ async def test_a_process_is_ready_on_the_schema_of_its_version_and_on_a_newer_on
 async def test_a_process_is_not_ready_on_an_older_schema(pool: PostgresPool, database_url: str) -> None:
     """The answer says what to do; the same on a database that was never migrated."""
     await execute(database_url, "UPDATE alembic_version SET version_num = '0000'")
-    told = f"at 0000, needs {head()}: run smp migrate"
-    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": told}
+    detail = f"at 0000, needs {head()}: run smp migrate"
+    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": detail}
     await execute(database_url, "DROP TABLE alembic_version")
-    told = f"at nothing, needs {head()}: run smp migrate"
-    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": told}
+    detail = f"at nothing, needs {head()}: run smp migrate"
+    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": detail}

@@ -284,7 +284,7 @@ async def test_writes_are_refused_while_the_primary_is_read_only_and_work_afterw
         cluster.on_primary("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         try:
             with pytest.raises(StorageUnavailable):
-                await add_users(users)  # a connection hears of it a moment later
+                await add_users(users)  # the setting reaches a connection a moment later
             assert await pool.row(KEPT) is not None
         finally:
             cluster.on_primary("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")

@@ -19,7 +19,7 @@ from smp.domain.errors import EmailTaken, StorageIntegrityError, ValidationError
 DATABASE = "smp at db:5432"
 
 
-def told(error: Exception) -> str:
+def explained(error: Exception) -> str:
     failure = explain(error, DATABASE)
     assert failure.exit_code == 1
     (line,) = failure.lines
@@ -51,24 +51,24 @@ def test_wrong_values_are_all_named_and_end_with_2() -> None:
 
 @pytest.mark.parametrize("error", [SchemaMismatch, PortUnavailable, DataDirectoryUnusable])
 def test_a_message_for_users_is_shown_unchanged(error: type[Exception]) -> None:
-    assert told(error("do this")) == "do this"
+    assert explained(error("do this")) == "do this"
 
 
 @pytest.mark.parametrize("error", [EmailTaken(), Overloaded("too many passwords are being looked at")])
 def test_a_refusal_of_the_domain_is_shown_with_its_message(error: Exception) -> None:
-    assert told(error) == str(error)
+    assert explained(error) == str(error)
 
 
 def test_a_refusal_by_the_database_is_explained_as_the_refusal_of_the_domain() -> None:
     error = EmailTaken()
     error.__cause__ = asyncpg.UniqueViolationError("duplicate key")
-    assert told(error) == "another account has this email"
-    assert told(StorageIntegrityError("users_role")).endswith("'users_role'; run smp doctor")
+    assert explained(error) == "another account has this email"
+    assert explained(StorageIntegrityError("users_role")).endswith("'users_role'; run smp doctor")
 
 
 @pytest.mark.parametrize("error", [TransactionConflict(), OutcomeUnknown()])
 def test_an_error_that_may_be_retried_says_so(error: Exception) -> None:
-    assert told(error).endswith("; run it again")
+    assert explained(error).endswith("; run it again")
 
 
 @pytest.mark.parametrize(
@@ -97,24 +97,24 @@ def test_an_error_that_may_be_retried_says_so(error: Exception) -> None:
     ],
 )
 def test_an_error_of_the_database_is_explained_by_its_cause(cause: Exception, line: str) -> None:
-    assert told(unavailable(cause)).startswith(line)
+    assert explained(unavailable(cause)).startswith(line)
     wrapped = RuntimeError("of a library")
     wrapped.__context__ = unavailable(cause)
-    assert told(wrapped).startswith(line)
+    assert explained(wrapped).startswith(line)
 
 
 def test_messages_of_the_driver_are_shown_without_secrets() -> None:
     error = asyncpg.InvalidPasswordError("bad postgresql://smp:hunter2@db/smp\nsecond line")
-    assert "hunter2" not in told(unavailable(error))
+    assert "hunter2" not in explained(unavailable(error))
 
 
 def test_an_error_with_a_file_names_the_file() -> None:
-    assert told(PermissionError(EACCES, "denied", "/data")).startswith("no permission for /data: ")
-    assert told(IsADirectoryError(21, "Is a directory", "/data")) == "/data: Is a directory"
+    assert explained(PermissionError(EACCES, "denied", "/data")).startswith("no permission for /data: ")
+    assert explained(IsADirectoryError(21, "Is a directory", "/data")) == "/data: Is a directory"
 
 
 def test_an_unexpected_error_is_one_line_that_says_how_to_see_more() -> None:
-    line = told(RuntimeError("it\nbroke at postgresql://smp:hunter2@db/smp" + "x" * 1_000))
+    line = explained(RuntimeError("it\nbroke at postgresql://smp:hunter2@db/smp" + "x" * 1_000))
     assert line.startswith("unexpected RuntimeError: it broke at postgresql://smp:[redacted]@db/smp")
     assert line.endswith("set SMP_LOG_LEVEL=debug to see where")
     assert len(line) < 400

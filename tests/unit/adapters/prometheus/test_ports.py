@@ -30,7 +30,7 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def told(metrics: Metrics) -> Scrape:
+def scraped(metrics: Metrics) -> Scrape:
     return read(metrics.exposition().decode())
 
 
@@ -53,7 +53,7 @@ async def test_a_conflict_of_transactions_is_counted(metrics: Metrics) -> None:
     with pytest.raises(ZeroDivisionError):
         async with counted():
             raise ZeroDivisionError
-    assert told(metrics)("smp_transaction_conflicts_total") == 2
+    assert scraped(metrics)("smp_transaction_conflicts_total") == 2
     async with counted() as work:
         assert (await work.users.get(ann.id)).id == ann.id
 
@@ -67,8 +67,8 @@ async def test_a_repeat_of_an_idempotent_request_is_counted(metrics: Metrics) ->
         with pytest.raises(DuplicateRequest):
             async with counted(request):
                 pytest.fail("it was answered before")
-    figures = told(metrics)
-    assert (figures("smp_idempotent_replays_total"), figures("smp_transaction_conflicts_total")) == (2, 0)
+    samples = scraped(metrics)
+    assert (samples("smp_idempotent_replays_total"), samples("smp_transaction_conflicts_total")) == (2, 0)
 
 
 async def test_a_throttled_login_is_counted(metrics: Metrics) -> None:
@@ -79,11 +79,11 @@ async def test_a_throttled_login_is_counted(metrics: Metrics) -> None:
     for _ in range(2):
         with pytest.raises(TooManyAttempts):
             await counted.attempt("ann", "127.0.0.1", NOW)
-    assert told(metrics)("smp_logins_throttled_total") == 2
+    assert scraped(metrics)("smp_logins_throttled_total") == 2
     await counted.succeeded("ann", "127.0.0.1")
     await counted.attempt("ann", "127.0.0.1", NOW)
     await counted.cancel("ann", "127.0.0.1")
-    assert told(metrics)("smp_logins_throttled_total") == 2
+    assert scraped(metrics)("smp_logins_throttled_total") == 2
 
 
 async def test_a_password_that_is_refused_because_the_queue_is_full_is_counted(metrics: Metrics) -> None:
@@ -91,34 +91,34 @@ async def test_a_password_that_is_refused_because_the_queue_is_full_is_counted(m
     for ask in (full.hash("x"), full.verify(None, "x")):
         with pytest.raises(Overloaded):
             await ask
-    assert told(metrics)("smp_password_hashes_refused_total") == 2
+    assert scraped(metrics)("smp_password_hashes_refused_total") == 2
     burst = InstrumentedPasswordHasher(InstantHasher(), metrics)
     assert (await burst.verify(await burst.hash("x"), "x")).matches
     assert await burst.digest("x", b"salt") == await InstantHasher().digest("x", b"salt")
-    assert told(metrics)("smp_password_hashes_refused_total") == 2
+    assert scraped(metrics)("smp_password_hashes_refused_total") == 2
 
 
 def test_runs_of_jobs_are_counted_with_what_they_did(metrics: Metrics) -> None:
     jobs = JobMetrics(metrics, {"expire": ExpiryOutcome().counts, "purge": PurgedRows().counts})
-    assert told(metrics)("smp_job_last_success_timestamp_seconds", job_name="expire") == 0
+    assert scraped(metrics)("smp_job_last_success_timestamp_seconds", job_name="expire") == 0
     jobs.failed("expire", 2.0)
-    assert told(metrics)("smp_job_last_success_timestamp_seconds", job_name="expire") == 0
+    assert scraped(metrics)("smp_job_last_success_timestamp_seconds", job_name="expire") == 0
     jobs.succeeded("expire", ExpiryOutcome(expired=3, cancelled=2, failed={IDS.new()}).counts, 0.2)
     jobs.succeeded("expire", ExpiryOutcome(expired=1).counts, 0.05)
-    figures = told(metrics)
+    samples = scraped(metrics)
     ended = {
-        kind: figures("smp_job_items_total", job_name="expire", kind=kind)
+        kind: samples("smp_job_items_total", job_name="expire", kind=kind)
         for kind in ("expired", "cancelled", "failed")
     }
     assert ended == {"expired": 4, "cancelled": 2, "failed": 1}
-    assert figures("smp_job_runs_total", job_name="expire", outcome="succeeded") == 2
-    assert figures("smp_job_runs_total", job_name="expire", outcome="failed") == 1
-    assert figures("smp_job_duration_seconds_sum", job_name="expire") == 2.25
-    assert figures("smp_job_last_success_timestamp_seconds", job_name="expire") > 1.7e9
+    assert samples("smp_job_runs_total", job_name="expire", outcome="succeeded") == 2
+    assert samples("smp_job_runs_total", job_name="expire", outcome="failed") == 1
+    assert samples("smp_job_duration_seconds_sum", job_name="expire") == 2.25
+    assert samples("smp_job_last_success_timestamp_seconds", job_name="expire") > 1.7e9
 
 
 def test_the_series_of_a_job_exist_before_its_first_run(metrics: Metrics) -> None:
     JobMetrics(metrics, {"purge": PurgedRows().counts})
-    figures = told(metrics)
-    assert figures("smp_job_runs_total", job_name="purge", outcome="failed") == 0
-    assert figures("smp_job_items_total", job_name="purge", kind="sessions") == 0
+    samples = scraped(metrics)
+    assert samples("smp_job_runs_total", job_name="purge", outcome="failed") == 0
+    assert samples("smp_job_items_total", job_name="purge", kind="sessions") == 0

@@ -91,7 +91,7 @@ def test_a_list_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_the_list_is_read_once_on_first_use(tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     listed = CommonPasswordList(file)
-    file.write_text("made meanwhile")
-    assert listed.contains("made meanwhile")
+    file.write_text("added later")
+    assert listed.contains("added later")
     file.unlink()
-    assert listed.contains("made meanwhile")
+    assert listed.contains("added later")
