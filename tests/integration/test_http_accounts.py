@@ -22,7 +22,7 @@ async def platform(database_url: str) -> AsyncIterator[Platform]:
         yield platform
 
 
-async def test_registering_makes_a_user_and_signs_nobody_in(platform: Platform) -> None:
+async def test_registering_creates_a_user_without_signing_in(platform: Platform) -> None:
     visitor = await platform.visitor()
     answer = await visitor.post("/v1/auth/register", json={"email": "Ada@Example.com", "password": PASSWORD})
     assert answer.status_code == 201
@@ -39,7 +39,7 @@ async def test_registering_makes_a_user_and_signs_nobody_in(platform: Platform) 
 @pytest.mark.parametrize(
     "email", ["ada", "@example.com", "ada@", "a da@example.com", "ada@exa mple.com", "\x00@example.com", ""]
 )
-async def test_bad_emails_and_weak_passwords_are_told_together(platform: Platform, email: str) -> None:
+async def test_a_bad_email_and_a_weak_password_are_reported_together(platform: Platform, email: str) -> None:
     answer = await (await platform.visitor()).post("/v1/auth/register", json={"email": email, "password": "short"})
     assert problem(answer) == (422, "validation-failed")
     assert pointers(answer) == {"/email", "/password"}
@@ -59,7 +59,7 @@ async def test_bad_emails_and_weak_passwords_are_told_together(platform: Platfor
         ("passwordpassword", 422),
     ],
 )
-async def test_passwords_are_taken_by_length_and_a_list_of_common_ones(
+async def test_a_password_is_accepted_if_it_is_long_enough_and_not_common(
     platform: Platform, password: str, status: int
 ) -> None:
     answer = await (await platform.visitor()).post(
@@ -68,14 +68,14 @@ async def test_passwords_are_taken_by_length_and_a_list_of_common_ones(
     assert answer.status_code == status
 
 
-async def test_roles_are_not_for_callers_to_choose(platform: Platform) -> None:
+async def test_a_caller_cannot_choose_a_role_when_registering(platform: Platform) -> None:
     body = {"email": "a@x.test", "password": PASSWORD, "role": "admin"}
     answer = await (await platform.visitor()).post("/v1/auth/register", json=body)
     assert problem(answer) == (422, "validation-failed")
     assert pointers(answer) == {"/role"}
 
 
-async def test_the_cookie_in_development(platform: Platform) -> None:
+async def test_the_session_cookie_works_without_https_in_development(platform: Platform) -> None:
     answer = await (await platform.visitor()).post("/v1/auth/login", json={"email": ADMIN, "password": PASSWORD})
     name_and_value, *attributes = answer.headers["set-cookie"].split("; ")
     name, _, token = name_and_value.partition("=")
@@ -85,7 +85,7 @@ async def test_the_cookie_in_development(platform: Platform) -> None:
     assert token not in answer.text
 
 
-async def test_the_cookie_in_production(database_url: str) -> None:
+async def test_the_session_cookie_needs_https_in_production(database_url: str) -> None:
     async with serving(database_url, SMP_ENV="production") as platform:
         answer = await (await platform.visitor()).post("/v1/auth/login", json={"email": ADMIN, "password": PASSWORD})
         name_and_value, *attributes = answer.headers["set-cookie"].split("; ")
@@ -95,7 +95,7 @@ async def test_the_cookie_in_production(database_url: str) -> None:
         assert problem(await (await platform.signed_in()).get("/v1/test-clock")) == (404, "not-found")
 
 
-async def test_only_the_digest_of_a_token_is_kept(platform: Platform, pool: PostgresPool) -> None:
+async def test_the_database_stores_only_the_digest_of_a_session_token(platform: Platform, pool: PostgresPool) -> None:
     admin = await platform.signed_in()
     token = admin.headers["cookie"].partition("=")[2]
     rows = await pool.rows(sql("SELECT s::text, length(token_digest) FROM sessions AS s"))
@@ -104,7 +104,9 @@ async def test_only_the_digest_of_a_token_is_kept(platform: Platform, pool: Post
     assert token.encode().hex() not in rows[0][0]
 
 
-async def test_one_answer_for_unknown_wrong_and_disabled(platform: Platform) -> None:
+async def test_a_failed_login_looks_the_same_for_an_unknown_email_a_wrong_password_and_a_disabled_user(
+    platform: Platform,
+) -> None:
     await platform.registered("ada@example.com")
     ben = await platform.registered("ben@example.com")
     user_id = (await ben.get("/v1/me")).json()["id"]
@@ -122,7 +124,7 @@ async def test_one_answer_for_unknown_wrong_and_disabled(platform: Platform) -> 
     assert len({answer.content for answer in answers}) == 1
 
 
-async def test_a_session_that_the_client_brought_is_never_adopted_and_dies(platform: Platform) -> None:
+async def test_logging_in_ends_the_session_that_the_client_had_and_starts_a_new_one(platform: Platform) -> None:
     ada = await platform.registered("ada@example.com")
     visitor = await platform.visitor()
     body = {"email": "ada@example.com", "password": PASSWORD}
@@ -134,7 +136,7 @@ async def test_a_session_that_the_client_brought_is_never_adopted_and_dies(platf
     assert problem(await ada.get("/v1/me")) == (401, "not-authenticated")
 
 
-async def test_logging_out_is_final(platform: Platform) -> None:
+async def test_a_session_cannot_be_used_after_logging_out(platform: Platform) -> None:
     ada = await platform.registered("ada@example.com")
     answer = await ada.post("/v1/auth/logout")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -142,7 +144,7 @@ async def test_logging_out_is_final(platform: Platform) -> None:
     assert problem(await ada.get("/v1/me")) == (401, "not-authenticated")
 
 
-async def test_sessions_are_listed_and_ended(platform: Platform) -> None:
+async def test_a_user_can_list_and_end_sessions(platform: Platform) -> None:
     first = await platform.registered("ada@example.com")
     second, third = await platform.signed_in("ada@example.com"), await platform.signed_in("ada@example.com")
     listed = (await first.get("/v1/me/sessions")).json()["items"]
@@ -159,7 +161,7 @@ async def test_sessions_are_listed_and_ended(platform: Platform) -> None:
     assert [(await one.get("/v1/me")).status_code for one in (first, second, ben)] == [200, 401, 200]
 
 
-async def test_a_new_password_ends_every_other_session(platform: Platform) -> None:
+async def test_changing_the_password_ends_every_other_session(platform: Platform) -> None:
     ada, other = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
     wrong = {"current_password": "wrong", "new_password": NEW_PASSWORD}
     assert problem(await ada.put("/v1/me/password", json=wrong)) == (401, "invalid-credentials")
@@ -180,10 +182,10 @@ async def test_a_new_password_ends_every_other_session(platform: Platform) -> No
     ("email", "idle", "absolute"),
     [("ada@example.com", timedelta(days=7), timedelta(days=30)), (ADMIN, timedelta(minutes=30), timedelta(hours=12))],
 )
-async def test_sessions_end_unused_and_at_the_latest(
+async def test_a_session_ends_when_it_is_unused_too_long_and_at_its_maximum_age(
     platform: Platform, email: str, idle: timedelta, absolute: timedelta
 ) -> None:
-    """Half-open: at the end exactly it is over; each use starts the idle time anew, none the absolute one."""
+    """At the exact end it is over; each use restarts the idle time, but not the maximum age."""
     if email != ADMIN:
         await platform.registered(email)
     used, unused = await platform.signed_in(email), await platform.signed_in(email)
@@ -203,8 +205,8 @@ async def test_sessions_end_unused_and_at_the_latest(
     assert (await used.get("/v1/me")).status_code == 401
 
 
-async def test_ten_wrong_passwords_and_then_a_growing_wait(platform: Platform) -> None:
-    """Also the right password waits; another account does not; never for good."""
+async def test_after_ten_wrong_passwords_the_account_waits_longer_each_time(platform: Platform) -> None:
+    """The right password has to wait too, another account does not, and the wait always ends."""
     await platform.registered("ada@example.com")
     await platform.registered("ben@example.com")
     visitor = await platform.visitor()
@@ -225,7 +227,7 @@ async def test_ten_wrong_passwords_and_then_a_growing_wait(platform: Platform) -
     assert (await attempt("ada@example.com", "wrong"))[0] == 401
 
 
-async def test_parallel_guesses_cannot_outrun_the_count(platform: Platform) -> None:
+async def test_parallel_wrong_passwords_are_all_counted(platform: Platform) -> None:
     visitor = await platform.visitor()
     body = {"email": "ada@example.com", "password": "wrong"}
     answers = await asyncio.gather(*(visitor.post("/v1/auth/login", json=body) for _ in range(40)))
@@ -235,7 +237,7 @@ async def test_parallel_guesses_cannot_outrun_the_count(platform: Platform) -> N
     assert 429 in statuses
 
 
-async def test_no_secret_reaches_the_log(platform: Platform) -> None:
+async def test_the_log_has_no_secrets(platform: Platform) -> None:
     """Passwords, tokens, keys: in bodies, cookies and headers, in what succeeds and in what fails."""
     handler, kept = captured_log()
     logging.getLogger().addHandler(handler)

@@ -1,4 +1,4 @@
-"""What administrators and services do over HTTP, and who may do what."""
+"""What administrators and services do over HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def user_id(client: httpx.AsyncClient) -> str:
     return str((await client.get("/v1/me")).json()["id"])
 
 
-async def test_a_role_and_a_switch_work_on_the_very_next_request(platform: Platform) -> None:
+async def test_a_new_role_or_disabling_a_user_applies_to_the_next_request(platform: Platform) -> None:
     ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
     path = f"/v1/users/{await user_id(ada)}"
     assert (await ada.get("/v1/statistics")).status_code == 403
@@ -38,7 +38,7 @@ async def test_a_role_and_a_switch_work_on_the_very_next_request(platform: Platf
     assert (await (await platform.signed_in("ada@example.com")).get("/v1/me")).status_code == 200
 
 
-async def test_administrators_sign_users_out(platform: Platform) -> None:
+async def test_an_administrator_can_sign_a_user_out(platform: Platform) -> None:
     ada, again = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
     admin = await platform.signed_in()
     base = f"/v1/users/{await user_id(ada)}/sessions"
@@ -53,8 +53,8 @@ async def test_administrators_sign_users_out(platform: Platform) -> None:
     assert problem(await admin.get("/v1/users/x/sessions")) == (404, "user-not-found")
 
 
-async def test_somebody_can_always_run_the_platform(platform: Platform) -> None:
-    """Also where two administrators demote each other at the same instant."""
+async def test_the_last_administrator_can_be_neither_demoted_nor_disabled(platform: Platform) -> None:
+    """Also if two administrators demote each other at the same instant."""
     admin = await platform.signed_in()
     own = f"/v1/users/{await user_id(admin)}"
     for change in ({"role": "user"}, {"disabled": True}):
@@ -83,7 +83,7 @@ async def test_users_are_found_by_the_beginning_of_their_email(platform: Platfor
     assert set(await found("")) == {"admin", "an%n", "an_n", "ann", "anna", "bob"}
 
 
-async def test_administrators_act_for_a_user(platform: Platform) -> None:
+async def test_an_administrator_can_manage_the_subscription_of_a_user(platform: Platform) -> None:
     await platform.offer()
     ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
     base = f"/v1/users/{await user_id(ada)}"
@@ -103,7 +103,7 @@ async def test_administrators_act_for_a_user(platform: Platform) -> None:
         assert problem(answer) == (404, "user-not-found")
 
 
-async def test_a_service_asks_for_a_user(platform: Platform) -> None:
+async def test_a_service_can_check_the_access_of_any_user(platform: Platform) -> None:
     await platform.offer()
     ada, service = await platform.registered("ada@example.com"), await platform.service()
     await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})
@@ -118,7 +118,7 @@ async def test_a_service_asks_for_a_user(platform: Platform) -> None:
     assert "www-authenticate" in answer.headers
 
 
-async def test_the_list_of_subscriptions_is_filtered_by_what_holds_now(platform: Platform) -> None:
+async def test_the_list_of_subscriptions_is_filtered_by_their_current_status(platform: Platform) -> None:
     await platform.offer()
     await platform.offer("team", trial_period="P30D")
     for name, plan, verbs in (
@@ -156,7 +156,7 @@ async def test_the_list_of_subscriptions_is_filtered_by_what_holds_now(platform:
     assert await listed("ends_after=2027-02-14T10:00:00Z&plan=pro") == ["ada", "eve"]
 
 
-async def test_plans_are_shown_cheapest_first_and_archived_ones_to_administrators(platform: Platform) -> None:
+async def test_plans_are_listed_cheapest_first_and_only_administrators_see_archived_ones(platform: Platform) -> None:
     for code, amount in (("c", 300), ("a", 100), ("b", 100), ("old", 50)):
         await platform.offer(code, price={"amount": amount, "currency": "USD"})
     admin, visitor = await platform.signed_in(), await platform.visitor()
@@ -176,7 +176,7 @@ async def test_plans_are_shown_cheapest_first_and_archived_ones_to_administrator
     assert problem(duplicate) == (409, "plan-code-taken")
 
 
-async def test_a_patch_makes_a_revision_where_terms_change_and_nothing_where_nothing_does(platform: Platform) -> None:
+async def test_editing_a_plan_creates_a_revision_only_if_the_terms_change(platform: Platform) -> None:
     await platform.offer(features={"export": True, "seats": 5})
     admin = await platform.signed_in()
     steps = [
@@ -203,7 +203,7 @@ async def test_a_patch_makes_a_revision_where_terms_change_and_nothing_where_not
         assert problem(await admin.patch("/v1/plans/pro", json=bad)) == (422, "validation-failed")
 
 
-async def test_statistics_by_hand(platform: Platform) -> None:
+async def test_statistics_equal_figures_that_are_computed_by_hand(platform: Platform) -> None:
     """A year is twelve months, a month 30.4375 days; trials and what is for life count nothing; half up at the end."""
     await platform.offer("month", price={"amount": 1000, "currency": "USD"})
     await platform.offer("year", price={"amount": 10_006, "currency": "USD"}, period="P1Y")
@@ -242,7 +242,7 @@ async def test_statistics_by_hand(platform: Platform) -> None:
         assert figures["ending_within_7_days"] == ending  # the trial and the fortnight; half-open like all intervals
 
 
-async def test_the_first_administrator_is_whom_the_tests_sign_in(platform: Platform) -> None:
+async def test_the_first_administrator_can_sign_in(platform: Platform) -> None:
     me = (await (await platform.signed_in()).get("/v1/me")).json()
     assert (me["email"], me["role"]) == (ADMIN, "admin")
     assert datetime.fromisoformat(me["created_at"]) == START

@@ -25,8 +25,10 @@ async def platform(database_url: str) -> AsyncIterator[Platform]:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""])
-async def test_a_body_that_is_not_json_is_415_before_anything_else(platform: Platform, content_type: str) -> None:
-    """Also where it comes from elsewhere and nobody is signed in."""
+async def test_a_body_that_is_not_json_is_refused_with_415_before_any_other_check(
+    platform: Platform, content_type: str
+) -> None:
+    """Also if the request is cross-origin and the caller is not signed in."""
     visitor = await platform.visitor()
     headers = {"content-type": content_type, "sec-fetch-site": "cross-site"}
     for path in ("/v1/auth/login", "/v1/plans", "/v1/me/subscription/trial"):
@@ -37,7 +39,7 @@ async def test_a_body_that_is_not_json_is_415_before_anything_else(platform: Pla
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"']
 )
-async def test_json_may_say_its_charset(platform: Platform, content_type: str) -> None:
+async def test_the_media_type_of_json_may_have_a_charset_and_any_case(platform: Platform, content_type: str) -> None:
     body = json.dumps(LOGIN).encode()
     answer = await (await platform.visitor()).post(
         "/v1/auth/login", content=body, headers={"content-type": content_type}
@@ -64,7 +66,11 @@ async def test_json_may_say_its_charset(platform: Platform, content_type: str) -
         ({"sec-fetch-site": "", "origin": ORIGIN}, False),
     ],
 )
-async def test_pages_of_other_origins_change_nothing(platform: Platform, headers: dict[str, str], passes: bool) -> None:  # noqa: FBT001
+async def test_a_page_of_another_origin_cannot_change_anything(
+    platform: Platform,
+    headers: dict[str, str],
+    passes: bool,  # noqa: FBT001
+) -> None:
     """Go 1.25's rule; another port is another origin."""
     visitor = await platform.visitor()
     answers = [
@@ -81,7 +87,7 @@ async def test_pages_of_other_origins_change_nothing(platform: Platform, headers
     assert (await visitor.get("/v1/plans", headers=headers)).status_code == 200
 
 
-async def test_large_bodies_are_413_declared_or_not(platform: Platform) -> None:
+async def test_a_body_that_is_too_large_is_refused_with_413_also_without_a_declared_length(platform: Platform) -> None:
     visitor = await platform.visitor()
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -107,22 +113,22 @@ async def test_large_bodies_are_413_declared_or_not(platform: Platform) -> None:
         b"\xef\xbb\xbf{}",
     ],
 )
-async def test_what_is_not_json_is_400(platform: Platform, body: bytes) -> None:
+async def test_a_body_with_malformed_json_is_refused_with_400(platform: Platform, body: bytes) -> None:
     answer = await (await platform.visitor()).post("/v1/auth/login", content=body, headers=JSON)
     assert problem(answer) == (400, "malformed-request")
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'""', b"7", b"true"])
-async def test_json_of_another_kind_is_422(platform: Platform, body: bytes) -> None:
+async def test_a_json_body_that_is_not_an_object_is_refused_with_422(platform: Platform, body: bytes) -> None:
     answer = await (await platform.visitor()).post("/v1/auth/login", content=body, headers=JSON)
     assert problem(answer) == (422, "validation-failed")
 
 
-async def test_a_missing_body_is_400(platform: Platform) -> None:
+async def test_a_missing_body_is_refused_with_400(platform: Platform) -> None:
     assert problem(await (await platform.visitor()).post("/v1/auth/login")) == (400, "malformed-request")
 
 
-async def test_all_bad_fields_are_told_at_once(platform: Platform) -> None:
+async def test_all_bad_fields_are_reported_together(platform: Platform) -> None:
     admin = await platform.signed_in()
     plan = {
         "code": "Not A Slug",
@@ -140,7 +146,7 @@ async def test_all_bad_fields_are_told_at_once(platform: Platform) -> None:
     }  # fmt: skip
 
 
-async def test_unknown_routes_and_methods_are_problems(platform: Platform) -> None:
+async def test_unknown_paths_and_methods_are_answered_with_problem_details(platform: Platform) -> None:
     visitor = await platform.visitor()
     assert problem(await visitor.get("/v1/nothing")) == (404, "not-found")
     answer = await visitor.delete("/v1/plans")
@@ -151,7 +157,7 @@ async def test_unknown_routes_and_methods_are_problems(platform: Platform) -> No
     assert "GET" in answer.headers["allow"]
 
 
-async def test_head_answers_as_get_does_without_the_body(platform: Platform) -> None:
+async def test_head_is_answered_as_get_without_the_body(platform: Platform) -> None:
     await platform.offer()
     admin = await platform.signed_in()
     for path in (
@@ -169,7 +175,7 @@ async def test_head_answers_as_get_does_without_the_body(platform: Platform) -> 
         assert head.headers.get("etag") == get.headers.get("etag")
 
 
-async def test_every_answer_carries_the_request_id_and_the_security_headers(platform: Platform) -> None:
+async def test_every_response_has_the_request_id_and_the_security_headers(platform: Platform) -> None:
     admin = await platform.signed_in()
     for method, path in (
         ("GET", "/v1/me"),
@@ -208,26 +214,26 @@ async def test_every_answer_carries_the_request_id_and_the_security_headers(plat
         ("ends_after=0001-01-01T00:00:00%2B14:00", {"/ends_after"}),
     ],
 )
-async def test_bad_parameters_are_400_and_named(platform: Platform, query: str, bad: set[str]) -> None:
+async def test_a_bad_parameter_is_refused_with_400_and_named(platform: Platform, query: str, bad: set[str]) -> None:
     answer = await (await platform.signed_in()).get(f"/v1/subscriptions?{query}")
     assert problem(answer) == (400, "invalid-parameter")
     assert pointers(answer) == bad
 
 
 @pytest.mark.parametrize("query", ["email=%00", "email=%ff", "plan=%00"])
-async def test_parameters_that_are_not_text_are_400(platform: Platform, query: str) -> None:
+async def test_a_parameter_that_is_not_utf_8_text_is_refused_with_400(platform: Platform, query: str) -> None:
     assert problem(await (await platform.signed_in()).get(f"/v1/subscriptions?{query}")) == (400, "invalid-parameter")
 
 
 @pytest.mark.parametrize(
     "cursor", ["x", "AAAA", "%00", "A" * 990, "WyJwbGFucyIsWzEsIngiXV0", "WyJzdWJzY3JpcHRpb25zIl0"]
 )
-async def test_a_cursor_that_the_list_did_not_make_is_400(platform: Platform, cursor: str) -> None:
+async def test_a_cursor_that_the_list_did_not_return_is_refused_with_400(platform: Platform, cursor: str) -> None:
     answer = await (await platform.signed_in()).get(f"/v1/subscriptions?cursor={cursor}")
     assert problem(answer)[0] == 400
 
 
-async def test_a_list_is_paged_without_skipping_or_repeating_while_it_grows(platform: Platform) -> None:
+async def test_paging_skips_and_repeats_no_item_while_the_list_grows(platform: Platform) -> None:
     """Newer rows come before the first page; the pages behind it are what they were."""
     for number in range(7):
         await platform.registered(f"user{number}@example.com")
@@ -251,7 +257,7 @@ async def test_a_list_is_paged_without_skipping_or_repeating_while_it_grows(plat
     assert seen == [item["id"] for item in everything]
 
 
-async def test_if_match_guards_and_if_none_match_saves(platform: Platform) -> None:
+async def test_if_match_refuses_a_stale_version_and_if_none_match_saves_the_body(platform: Platform) -> None:
     plan = await platform.offer()
     admin = await platform.signed_in()
     seen = await admin.get("/v1/plans/pro")
@@ -267,7 +273,7 @@ async def test_if_match_guards_and_if_none_match_saves(platform: Platform) -> No
     assert (await admin.post("/v1/plans/pro/archive", headers={"if-match": "*"})).status_code == 200
 
 
-async def test_one_tag_lets_one_of_many_through(platform: Platform) -> None:
+async def test_only_one_of_many_parallel_changes_of_the_same_version_succeeds(platform: Platform) -> None:
     await platform.offer()
     admin = await platform.signed_in()
     answers = await asyncio.gather(
@@ -280,7 +286,7 @@ def told(answer: httpx.Response) -> tuple[int, bytes, str | None, str | None]:
     return answer.status_code, answer.content, answer.headers.get("location"), answer.headers.get("etag")
 
 
-async def test_a_key_gives_the_first_answer_again(platform: Platform) -> None:
+async def test_a_repeated_idempotency_key_gets_the_first_response_again(platform: Platform) -> None:
     """Status, body, Location and ETag; also in another browser of the same caller, and nothing happens twice."""
     await platform.offer()
     ada, again = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
@@ -295,7 +301,7 @@ async def test_a_key_gives_the_first_answer_again(platform: Platform) -> None:
     assert len(events.json()["items"]) == 1
 
 
-async def test_a_key_is_of_one_request_and_of_one_caller(platform: Platform) -> None:
+async def test_an_idempotency_key_belongs_to_one_request_of_one_caller(platform: Platform) -> None:
     await platform.offer()
     await platform.offer("other")
     ada, ben = await platform.registered("ada@example.com"), await platform.registered("ben@example.com")
@@ -308,7 +314,9 @@ async def test_a_key_is_of_one_request_and_of_one_caller(platform: Platform) -> 
     assert (await ben.post("/v1/me/subscription/trial", json={"plan": "pro"}, headers=key)).status_code == 201
 
 
-async def test_a_declined_payment_is_given_again_and_other_refusals_are_decided_again(platform: Platform) -> None:
+async def test_a_repeated_request_gets_a_declined_payment_again_but_other_refusals_are_decided_again(
+    platform: Platform,
+) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
 
@@ -334,7 +342,7 @@ async def test_a_declined_payment_is_given_again_and_other_refusals_are_decided_
     assert "idempotency-replayed" not in cancelled.headers
 
 
-async def test_a_key_is_forgotten_after_a_day(platform: Platform) -> None:
+async def test_an_idempotency_key_can_be_used_again_after_a_day(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
 
@@ -352,7 +360,7 @@ async def test_a_key_is_forgotten_after_a_day(platform: Platform) -> None:
     assert new.json()["id"] != first.json()["id"]
 
 
-async def test_many_at_once_with_one_key_take_effect_once(platform: Platform) -> None:
+async def test_parallel_requests_with_one_idempotency_key_take_effect_once(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     answers = await asyncio.gather(
@@ -372,14 +380,16 @@ async def test_many_at_once_with_one_key_take_effect_once(platform: Platform) ->
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "two words"])
-async def test_a_key_must_be_sane(platform: Platform, key: str) -> None:
+async def test_an_idempotency_key_has_1_to_255_characters_without_spaces(platform: Platform, key: str) -> None:
     answer = await (await platform.visitor()).post(
         "/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD}, headers={"idempotency-key": key}
     )
     assert problem(answer) == (400, "malformed-request")
 
 
-async def test_a_kept_registration_holds_no_fast_hash_of_the_password(platform: Platform, pool: PostgresPool) -> None:
+async def test_the_stored_response_of_a_registration_has_no_fast_hash_of_the_password(
+    platform: Platform, pool: PostgresPool
+) -> None:
     """Another password under the same key is another request."""
     visitor = await platform.visitor()
     key = {"idempotency-key": "k"}
@@ -395,7 +405,7 @@ async def test_a_kept_registration_holds_no_fast_hash_of_the_password(platform: 
     assert PASSWORD not in kept[0][0]
 
 
-async def test_values_of_another_type_are_not_bent_into_shape(platform: Platform) -> None:
+async def test_a_value_of_another_type_is_refused_and_never_converted(platform: Platform) -> None:
     """A number in quotes is a text, an integer is no instant, and a text no boolean."""
     admin = await platform.signed_in()
     plan = {

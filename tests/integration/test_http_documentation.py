@@ -30,7 +30,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method, path, operation
 
 
-async def test_the_document_is_sound_and_complete(platform: Platform) -> None:
+async def test_the_openapi_document_is_valid_and_complete(platform: Platform) -> None:
     """OpenAPI 3.1; each operation has an id of its own, a summary, and every problem by its slug."""
     document = (await (await platform.visitor()).get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
@@ -54,7 +54,7 @@ async def test_the_document_is_sound_and_complete(platform: Platform) -> None:
     assert "example" in str(document["components"]["schemas"]["PlanIn"])
 
 
-async def test_every_reference_of_the_document_leads_somewhere(platform: Platform) -> None:
+async def test_every_reference_of_the_openapi_document_can_be_resolved(platform: Platform) -> None:
     answer = await (await platform.visitor()).get("/openapi.json")
     schemas = answer.json()["components"]["schemas"]
     references = set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', answer.text))
@@ -63,7 +63,7 @@ async def test_every_reference_of_the_document_leads_somewhere(platform: Platfor
         jsonschema_rs.validator_for({**schema, "components": {"schemas": schemas}})
 
 
-async def test_answers_are_what_the_document_says(platform: Platform) -> None:
+async def test_responses_match_the_openapi_document(platform: Platform) -> None:
     await platform.offer()
     ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
     await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})
@@ -89,8 +89,8 @@ async def test_answers_are_what_the_document_says(platform: Platform) -> None:
         validator.validate(answer.json())
 
 
-async def test_the_parameters_of_the_document_are_those_that_are_taken(platform: Platform) -> None:
-    """What the guard lets pass and what is documented are the same names."""
+async def test_an_operation_accepts_exactly_the_parameters_that_are_documented(platform: Platform) -> None:
+    """The guard and the document have the same names."""
     admin = await platform.signed_in()
     document = (await admin.get("/openapi.json")).json()
     for method, path, operation in operations(document):
@@ -104,8 +104,8 @@ async def test_the_parameters_of_the_document_are_those_that_are_taken(platform:
             assert unknown == (name not in documented), (path, name, answer.text)
 
 
-async def test_the_page_works_offline(platform: Platform) -> None:
-    """Whatever the page names is served from here."""
+async def test_the_documentation_page_works_offline(platform: Platform) -> None:
+    """The service itself serves every file that the page names."""
     visitor = await platform.visitor()
     page = await visitor.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
@@ -120,7 +120,7 @@ async def test_the_page_works_offline(platform: Platform) -> None:
         assert problem(await visitor.get(missing)) == (404, "not-found")
 
 
-async def test_every_problem_has_its_page(platform: Platform) -> None:
+async def test_every_problem_has_a_page(platform: Platform) -> None:
     visitor = await platform.visitor()
     for shown in PROBLEMS:
         page = await visitor.get(f"/problems/{shown.slug}")
@@ -129,7 +129,7 @@ async def test_every_problem_has_its_page(platform: Platform) -> None:
     assert problem(await visitor.get("/problems/unheard-of")) == (404, "not-found")
 
 
-async def test_health_and_metrics(platform: Platform) -> None:
+async def test_health_and_metrics_are_served_without_credentials(platform: Platform) -> None:
     visitor = await platform.visitor()
     assert (await visitor.get("/health/live")).json() == {"status": "live"}
     ready = (await visitor.get("/health/ready")).json()
@@ -152,7 +152,7 @@ class Down(Readiness):
         return {"database": "does not answer", "migrations": UP}
 
 
-async def test_readiness_names_what_is_down(database_url: str) -> None:
+async def test_readiness_names_each_part_that_is_down(database_url: str) -> None:
     override = Provider(scope=Scope.APP)
     override.provide(Down, provides=Readiness, override=True)
     async with serving(database_url, override) as platform:
@@ -169,11 +169,11 @@ class Broken(ListPlansHandler):
     """A defect."""
 
     async def __call__(self, query: object, caller: object) -> Any:  # noqa: ANN401 - it gives nothing
-        """Fail in a way that nobody expects."""
+        """Fail with an unexpected error."""
         raise ZeroDivisionError("the secret reason")
 
 
-async def test_an_unexpected_error_shows_nothing_but_the_request_id(
+async def test_an_unexpected_error_shows_only_the_request_id(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The log has the reason under the same id."""
@@ -190,7 +190,7 @@ async def test_an_unexpected_error_shows_nothing_but_the_request_id(
     assert "trace-me" in told
 
 
-async def test_metrics_can_be_bound_apart(database_url: str) -> None:
+async def test_metrics_with_their_own_port_are_not_served_on_the_public_one(database_url: str) -> None:
     async with serving(database_url, SMP_METRICS_PORT="9999") as platform:
         assert problem(await (await platform.visitor()).get("/metrics")) == (404, "not-found")
         assert await platform.container.get(Clock)

@@ -23,7 +23,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-async def test_from_trial_to_conversion_to_the_end(platform: Platform) -> None:
+async def test_a_trial_converts_into_a_subscription_that_renews_and_ends(platform: Platform) -> None:
     """Months are counted from the conversion; February 28, March 31, April 30 from a January 31."""
     plan = await platform.offer()
     ada = await platform.registered("ada@example.com")
@@ -60,7 +60,7 @@ async def test_from_trial_to_conversion_to_the_end(platform: Platform) -> None:
     assert told[0]["actor"] == {"type": "user", "id": subscription["user_id"]}
 
 
-async def test_the_trial_is_given_once(platform: Platform) -> None:
+async def test_a_user_gets_the_trial_of_a_plan_once(platform: Platform) -> None:
     await platform.offer()
     await platform.offer("plain", trial_period=None)
     ada = await platform.registered("ada@example.com")
@@ -74,7 +74,7 @@ async def test_the_trial_is_given_once(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(("scope", "status"), [("plan", 201), ("user", 409)])
-async def test_the_scope_of_trials_is_a_setting(database_url: str, scope: str, status: int) -> None:
+async def test_a_setting_allows_one_trial_per_plan_or_one_in_all(database_url: str, scope: str, status: int) -> None:
     async with serving(database_url, SMP_TRIAL_SCOPE=scope) as platform:
         await platform.offer()
         await platform.offer("team")
@@ -84,7 +84,7 @@ async def test_the_scope_of_trials_is_a_setting(database_url: str, scope: str, s
         assert (await ada.post("/v1/me/subscription/trial", json={"plan": "team"})).status_code == status
 
 
-async def test_one_of_many_parallel_starts_wins(platform: Platform) -> None:
+async def test_only_one_of_many_parallel_starts_succeeds(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     starts = [
@@ -102,7 +102,7 @@ async def test_one_of_many_parallel_starts_wins(platform: Platform) -> None:
     assert len((await ada.get("/v1/me/subscriptions")).json()["items"]) == 1
 
 
-async def test_cancelling_at_the_end_can_be_undone_and_cancelling_now_cannot(platform: Platform) -> None:
+async def test_a_cancellation_at_the_period_end_can_be_undone_and_an_immediate_one_cannot(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     path = "/v1/me/subscription"
@@ -123,7 +123,7 @@ async def test_cancelling_at_the_end_can_be_undone_and_cancelling_now_cannot(pla
     assert (access["allowed"], access["reason"], access["status"]) == (False, "subscription_cancelled", "cancelled")
 
 
-async def test_a_scheduled_cancellation_takes_effect_by_time(platform: Platform) -> None:
+async def test_a_scheduled_cancellation_takes_effect_at_the_period_end(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     started = (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).json()
@@ -137,7 +137,7 @@ async def test_a_scheduled_cancellation_takes_effect_by_time(platform: Platform)
     assert (last["type"], last["actor"]["type"]) == ("subscription.cancelled", "system")
 
 
-async def test_for_life_there_is_no_period_to_renew_or_end(platform: Platform) -> None:
+async def test_a_lifetime_subscription_cannot_be_renewed_or_cancelled_at_a_period_end(platform: Platform) -> None:
     await platform.offer("life", period=None, trial_period=None)
     ada = await platform.registered("ada@example.com")
     assert (await ada.post("/v1/me/subscription/activate", json={"plan": "life"})).json()["ends_at"] is None
@@ -148,7 +148,7 @@ async def test_for_life_there_is_no_period_to_renew_or_end(platform: Platform) -
     assert (await ada.post("/v1/me/subscription/cancel")).status_code == 200
 
 
-async def test_nobodys_terms_change_under_them(platform: Platform) -> None:
+async def test_editing_a_plan_never_affects_existing_subscribers(platform: Platform) -> None:
     """A trial keeps its revision through conversion and renewal, also of a plan that was revised and archived."""
     await platform.offer()
     await platform.offer("other")
@@ -171,7 +171,7 @@ async def test_nobodys_terms_change_under_them(platform: Platform) -> None:
     assert (converted.status_code, converted.json()["plan"]["revision"]) == (200, 2)
 
 
-async def test_payments_simulated(platform: Platform) -> None:
+async def test_nothing_changes_unless_the_payment_succeeds(platform: Platform) -> None:
     """Nothing changes unless the charge succeeded; what is free is not charged."""
     await platform.offer()
     await platform.offer("free", price={"amount": 0, "currency": "JPY"})
@@ -188,7 +188,7 @@ async def test_payments_simulated(platform: Platform) -> None:
     assert (await ada.post(path, json={"plan": "free", "payment_method": "sim_declined"})).status_code == 201
 
 
-async def test_without_payments_only_administrators_activate_what_costs(database_url: str) -> None:
+async def test_without_payments_only_administrators_activate_paid_plans(database_url: str) -> None:
     async with serving(database_url, SMP_PAYMENTS="none") as platform:
         await platform.offer()
         await platform.offer("free", price={"amount": 0, "currency": "USD"})
@@ -207,7 +207,7 @@ async def test_without_payments_only_administrators_activate_what_costs(database
         assert (await ben.post("/v1/me/subscription/activate", json={"plan": "free"})).status_code == 201
 
 
-async def test_access_at_the_boundary(platform: Platform) -> None:
+async def test_access_ends_exactly_at_the_end_of_the_subscription(platform: Platform) -> None:
     """At ``ends_at`` exactly it is over; a value of 0 or false does not grant; a word does."""
     await platform.offer(features={"export": True, "off": False, "none": 0, "seats": 5, "support": "priority"})
     ada = await platform.registered("ada@example.com")
@@ -234,7 +234,7 @@ async def test_access_at_the_boundary(platform: Platform) -> None:
     assert (everything["features"], everything["status"], everything["plan"]) == ({}, "expired", "pro")
 
 
-async def test_a_late_sweep_changes_no_answer(platform: Platform) -> None:
+async def test_a_late_expiry_job_changes_no_response(platform: Platform) -> None:
     """Trials, paid and scheduled ones, all overdue: every reader says the same before the sweep and after it."""
     await platform.offer()
     ids = []
@@ -275,7 +275,7 @@ async def test_a_late_sweep_changes_no_answer(platform: Platform) -> None:
     assert statuses == {"trial": 0, "active": 1, "expired": 2, "cancelled": 1}
 
 
-async def test_the_test_clock_stands_still_moves_forward_and_sweeps(platform: Platform) -> None:
+async def test_the_test_clock_stands_still_until_it_is_moved_forward(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     started = (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).json()
@@ -294,7 +294,7 @@ async def test_the_test_clock_stands_still_moves_forward_and_sweeps(platform: Pl
     assert problem(await ada.put("/v1/test-clock", json={"now": "2027-03-01T00:00:00Z"})) == (403, "forbidden")
 
 
-async def test_the_history_is_newest_first_and_others_see_nothing_of_it(platform: Platform) -> None:
+async def test_the_history_is_newest_first_and_hidden_from_other_users(platform: Platform) -> None:
     await platform.offer()
     ada, ben = await platform.registered("ada@example.com"), await platform.registered("ben@example.com")
     made: list[Json] = []
@@ -315,7 +315,7 @@ async def test_the_history_is_newest_first_and_others_see_nothing_of_it(platform
         assert (await (await platform.signed_in()).get(path)).status_code == 200
 
 
-async def test_a_version_that_is_stale_refuses_every_verb(platform: Platform) -> None:
+async def test_every_change_of_a_subscription_refuses_a_stale_version(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     stale = {"if-match": '"7"'}
@@ -329,8 +329,8 @@ async def test_a_version_that_is_stale_refuses_every_verb(platform: Platform) ->
     assert (fresh.status_code, fresh.headers["etag"]) == (200, '"2"')
 
 
-async def test_the_password_is_not_what_is_asked_of_the_test(platform: Platform) -> None:
-    """The sign-in of every test goes the way of every user: a wrong password does not get in."""
+async def test_a_wrong_password_does_not_sign_in_even_with_the_fast_hasher_of_the_tests(platform: Platform) -> None:
+    """So the sign-in of the tests checks passwords as it does for users."""
     answer = await (await platform.visitor()).post(
         "/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD[:-1]}
     )

@@ -18,7 +18,7 @@ BODIES = (
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
-def test_a_body_shows_its_kind_only(body: RequestModel) -> None:
+def test_a_printed_body_shows_only_its_type(body: RequestModel) -> None:
     assert [repr(body), str(body), f"{[body]}"] == [
         f"<{type(body).__name__}>",
         f"<{type(body).__name__}>",
@@ -26,8 +26,8 @@ def test_a_body_shows_its_kind_only(body: RequestModel) -> None:
     ]
 
 
-def test_no_body_shows_more() -> None:
-    """Nobody takes that back."""
+def test_no_request_model_prints_its_values() -> None:
+    """No subclass overrides the representation."""
     assert all(kind.__repr__ is RequestModel.__repr__ for kind in _kinds(RequestModel))
 
 
