@@ -24,7 +24,7 @@ from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.adapters.postgres.tables import METADATA
 from smp.application.errors import StorageUnavailable, TransactionConflict
 
-REVISIONS = ["0001", "0003", "0004"]
+REVISIONS = sorted(file.name[:4] for file in (migrations_path() / "versions").glob("0*.py"))
 ALL_RELATIONS = """
     SELECT c.relkind::text || ' ' || c.relname FROM pg_class AS c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'alembic%'
