@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,12 @@ MARKS: Final = frozenset({"unit", "property", "contract", "integration", "e2e", 
 
 # The server that the tests run on; asked for only by tests that need it.
 pytest_plugins = ["tests.support.postgres"] if (TESTS / "support" / "postgres.py").exists() else []
+
+
+def pytest_configure() -> None:
+    """Handle Ctrl-C here and in all child processes: a shell starts background commands with SIGINT ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from smp.adapters.postgres.pool import PoolSettings, create_pool
-from tests.support.postgres import Server, own_database
+from smp.adapters.postgres.pool import create_pool
+from tests.support.postgres import PATIENT, Server, own_database
 from tests.support.postgres_storage import postgres_storage
 from tests.support.races import RACES
 
@@ -37,7 +37,7 @@ async def test_without_its_constraints_the_race_is_lost(postgres_server: Server,
 
 async def is_won(url: str, name: str) -> bool:
     """Return whether the race has one winner on a database without the constraints."""
-    pool = await create_pool(url, PoolSettings(application_name="smp tests"))
+    pool = await create_pool(url, PATIENT)
     try:
         async with pool.connection() as connection:
             for statement in WITHOUT[name]:

@@ -361,6 +361,11 @@ async def test_an_idempotency_key_can_be_used_again_after_a_day(platform: Platfo
 
 
 async def test_parallel_requests_with_one_idempotency_key_take_effect_once(platform: Platform) -> None:
+    """Every other request gets the same response, or is refused while the first one runs.
+
+    The claim has no gap: PostgreSQL releases the lock of the key after the commit is visible, so the request that gets
+    the lock next finds the outcome when it reads again. The pool must be patient, or a busy machine adds a 503.
+    """
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     answers = await asyncio.gather(

@@ -6,13 +6,14 @@ import io
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
 from dishka import AsyncContainer, Provider, Scope
 
+from smp.adapters.postgres.pool import PoolSettings
 from smp.application.caller import OPERATOR
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_api_key import CreateApiKey, NewApiKey
@@ -26,6 +27,7 @@ from smp.bootstrap.container import build_container
 from smp.bootstrap.http import HttpProvider, build_app
 from smp.bootstrap.settings import load_settings
 from tests.support.hashing import InstantHasher
+from tests.support.postgres import PATIENT
 from tests.support.storage import set_clock
 
 PASSWORD: Final = "correct horse battery staple"
@@ -107,9 +109,11 @@ async def serving(database_url: str, *overrides: Provider, **settings: str) -> A
         "SMP_TEST_CLOCK": "0" if settings.get("SMP_ENV") == "production" else "1",
     } | settings
     loaded = load_settings(environ)
-    hashing = Provider(scope=Scope.APP)
-    hashing.provide(InstantHasher, provides=PasswordHasher, override=True)
-    container = build_container(loaded, HttpProvider(), hashing, *overrides)
+    replaced = Provider(scope=Scope.APP)
+    replaced.provide(InstantHasher, provides=PasswordHasher, override=True)
+    pool_settings = replace(PATIENT, size=loaded.database_pool_size)
+    replaced.provide(lambda: pool_settings, provides=PoolSettings, override=True)
+    container = build_container(loaded, HttpProvider(), replaced, *overrides)
     transport = httpx.ASGITransport(app=build_app(loaded, container), raise_app_exceptions=False)
     async with AsyncExitStack() as clients:
         cookie = "__Host-smp_session" if loaded.is_production else "smp_session"

@@ -37,6 +37,10 @@ CONNECTIONS: Final = 500
 
 IMAGE: Final = "postgres:18-alpine"
 ADMIN_TIMEOUT_S: Final = 60.0
+PATIENT: Final = PoolSettings(
+    application_name="smp tests", connect_timeout_s=30.0, acquire_timeout_s=30.0, command_timeout_s=30.0
+)
+"""The limits of pools where limits are not under test, so that a busy machine makes no storage unavailable."""
 
 # Tests lose nothing that matters when the machine loses its power.
 FASTER_THAN_SAFE: Final = ("fsync", "full_page_writes", "synchronous_commit")
@@ -118,7 +122,7 @@ def unmigrated_database_url(postgres_server: Server, worker_id: str) -> Iterator
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
     """A pool of connections to the test's database."""
-    pool = await create_pool(database_url, PoolSettings(application_name="smp tests"))
+    pool = await create_pool(database_url, PATIENT)
     yield pool
     await pool.close()
 
@@ -140,7 +144,7 @@ async def partitioned_pool(
 ) -> AsyncIterator[PostgresPool]:
     """A pool of connections to a database whose tables are dealt out to partitions, as servers would have them."""
     with own_database(postgres_server, worker_id, partitioned_template) as url:
-        pool = await create_pool(url, PoolSettings(application_name="smp tests"))
+        pool = await create_pool(url, PATIENT)
         yield pool
         await pool.close()
 

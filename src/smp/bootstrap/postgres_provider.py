@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from dishka import Provider, Scope, provide
 
@@ -68,13 +69,21 @@ class PostgresProvider(Provider):
         return PLAIN_CONNECTIONS
 
     @provide
+    def pool_settings(self, settings: Settings) -> PoolSettings:
+        """The limits of the pool; the replica's pool has the same."""
+        return PoolSettings(size=settings.database_pool_size)
+
+    @provide
     async def pool(
-        self, settings: Settings, observer: PoolObserver, connection_class: ConnectionClass
+        self,
+        settings: Settings,
+        pool_settings: PoolSettings,
+        observer: PoolObserver,
+        connection_class: ConnectionClass,
     ) -> AsyncIterator[PostgresPool]:
         """Connections, opened when they are needed and closed with the container."""
         if settings.database_url is None:
             raise AssertionError("a container needs a database; see smp.bootstrap.database.open_database")
-        pool_settings = PoolSettings(size=settings.database_pool_size)
         pool = await create_pool(settings.database_url, pool_settings, observer, connection_class)
         yield pool
         await pool.close()
@@ -83,6 +92,7 @@ class PostgresProvider(Provider):
     async def lists(
         self,
         settings: Settings,
+        pool_settings: PoolSettings,
         pool: PostgresPool,
         observer: ReplicaReadsObserver,
         connection_class: ConnectionClass,
@@ -91,7 +101,7 @@ class PostgresProvider(Provider):
         if settings.database_replica_url is None:
             yield ReplicaReads(pool)
             return
-        replica_settings = PoolSettings(size=settings.database_pool_size, read_only=True)
+        replica_settings = replace(pool_settings, read_only=True)
         replica = await create_pool(settings.database_replica_url, replica_settings, connection_class=connection_class)
         async with ReplicaReads(pool, replica, observer=observer).watching() as lists:
             yield lists
