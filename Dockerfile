@@ -69,7 +69,7 @@ ENTRYPOINT ["smp"]
 CMD ["serve"]
 
 # A test compares it with src/smp/__init__.py.
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION
 ARG SOURCE
 LABEL org.opencontainers.image.title="smp" \

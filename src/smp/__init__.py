@@ -3,4 +3,4 @@
 The packages depend inward only: ``bootstrap`` → ``adapters`` → ``application`` → ``domain``.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -28,6 +28,7 @@ import structlog
 from smp import __version__
 from smp.adapters.cli.program import run_program
 from smp.adapters.postgres import migrator
+from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import VARIABLES
@@ -39,11 +40,11 @@ COMMAND: Final = (sys.executable, "-W", "error", "-m", "smp.bootstrap")
 
 Value = TypeVar("Value")
 
-REVISIONS = ["0001", "0003", "0004"]
+REVISIONS = sorted(file.name[:4] for file in (migrations_path() / "versions").glob("0*.py"))
 
 
 @dataclass(frozen=True, slots=True)
-class StoredResponse:
+class CommandResult:
     """What a command answered."""
 
     code: int
@@ -63,7 +64,7 @@ class StoredResponse:
         return line.removeprefix("smp: error: ")
 
 
-Run = Callable[..., StoredResponse]
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -72,13 +73,13 @@ def run(database_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
-    def run(*arguments: str, **environ: str | None) -> StoredResponse:
+    def run(*arguments: str, **environ: str | None) -> CommandResult:
         capsys.readouterr()
         given = {"SMP_DATABASE_URL": database_url, **environ}
         runtime = ProcessServices({name: value for name, value in given.items() if value is not None})
         code = run_program(runtime, arguments)
         captured = capsys.readouterr()
-        return StoredResponse(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     yield run
     root.handlers[:] = handlers
@@ -115,7 +116,7 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def process(environ: dict[str, str], *arguments: str, **settings: str) -> StoredResponse:
+def process(environ: dict[str, str], *arguments: str, **settings: str) -> CommandResult:
     """Run a command as a process of its own."""
     done = subprocess.run(
         [*COMMAND, *arguments],
@@ -126,7 +127,7 @@ def process(environ: dict[str, str], *arguments: str, **settings: str) -> Stored
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    return StoredResponse(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def sql(url: str, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
@@ -246,7 +247,7 @@ def test_wrong_usage_is_one_line_and_ends_with_2(run: Run, arguments: tuple[str,
 def test_migrate_brings_an_empty_database_up_to_date_once(run: Run, unmigrated_database_url: str) -> None:
     head = migrator.head()
 
-    def on_empty(*arguments: str) -> StoredResponse:
+    def on_empty(*arguments: str) -> CommandResult:
         return run("migrate", *arguments, SMP_DATABASE_URL=unmigrated_database_url)
 
     before = on_empty("--check")
@@ -474,7 +475,7 @@ def test_a_demonstration_tells_people_how_to_sign_in(run: Run) -> None:
 def test_there_is_no_demonstration_in_production(run: Run, database_url: str) -> None:
     answer = run("demo", SMP_ENV="production")
     assert answer.code == 1
-    assert answer.error.startswith("smp demo makes accounts with a password that everybody knows")
+    assert answer.error.startswith("smp demo is refused with SMP_ENV=production")
     assert sql(database_url, "SELECT count(*) FROM plans") == 0
 
 

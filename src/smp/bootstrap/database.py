@@ -86,7 +86,7 @@ def open_database(settings: Settings, notify: Callable[[str], None] = _ignore) -
             opened = database.hold(settings)
         if (notice := database.notice) is not None:
             notify(notice)
-        # A fork has this hold in it as well: the last process to let go stops the server, which a copy that nobody
+        # A fork has this hold in it as well: the last process to let go stops the server, which a copy that no one
         # knows of must not keep it from.
         os.register_at_fork(after_in_child=database.let_go)
         yield opened

@@ -90,7 +90,7 @@ class HttpProvider(MetricsProvider):
 
 
 def http_settings(settings: Settings) -> HttpSettings:
-    """The part of the settings that the HTTP adapter is told."""
+    """Return the settings of the HTTP adapter."""
     return HttpSettings(
         secure=settings.is_production,
         test_clock=settings.test_clock,
@@ -102,7 +102,7 @@ def http_settings(settings: Settings) -> HttpSettings:
 def create_app() -> App:
     """What Granian calls in each worker process: the service by this process's environment.
 
-    The worker takes a hold of its own on the embedded PostgreSQL, so that the server outlives a killed parent as long
+    The worker also holds the embedded PostgreSQL, so that the server outlives a killed parent as long
     as a worker answers; no URL has to be handed over.
 
     Raises:
@@ -184,7 +184,7 @@ async def _kept_running(database: EmbeddedDatabase, opened: Settings) -> AsyncIt
 
 @asynccontextmanager
 async def watch_parent() -> AsyncIterator[None]:
-    """End this worker as a stop would where its parent was killed: nobody else could, and it would hold the port.
+    """Stop this worker when its parent was killed, because nothing else would, and it would keep the port.
 
     Its parent is who started it, even if that one was killed before this was called.
     """
@@ -192,7 +192,7 @@ async def watch_parent() -> AsyncIterator[None]:
     parent = os.getppid() if started_by is None else started_by.pid
 
     async def watch() -> None:
-        while os.getppid() == parent:  # noqa: ASYNC110 - no event tells it
+        while os.getppid() == parent:  # noqa: ASYNC110 - no event reports it
             await asyncio.sleep(PARENT_CHECK_EVERY_S)
         _log.warning("the parent process was killed; stopping")
         os.kill(os.getpid(), signal.SIGTERM)

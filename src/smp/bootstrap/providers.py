@@ -77,7 +77,7 @@ from smp.bootstrap.settings import Payments, Settings
 from smp.domain.user.session import SessionPolicy
 
 HASH_QUEUE: Final = 32
-"""Passwords that wait for their turn in one process before callers are told to come later."""
+"""The number of passwords that may wait in one process before callers are asked to retry later."""
 
 
 class SettingsProvider(Provider):
