@@ -43,7 +43,7 @@ migrate: ## apply the pending migrations to the database
 test: setup ## run all tests
 	@cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=2; \
 	workers=$$cores; [ "$$workers" -le 4 ] || workers=4; \
-	exec $(BIN)/python -m pytest -n "$$workers" $(ARGS)
+	exec $(BIN)/python -m pytest -n "$$workers" --dist worksteal $(ARGS)
 
 check: setup ## run the linters and type checks, on the code, the migrations, the image and the workflows
 	$(BIN)/ruff check .
