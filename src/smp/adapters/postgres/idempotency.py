@@ -128,6 +128,7 @@ def _plain(value: object) -> object:
     """Return a value that JSON can represent: features are read-only mappings, which the encoder does not support."""
     if isinstance(value, MappingProxyType):
         return dict(value)
+    # The error by which an encoder's hook says that it does not support a type (msgspec's documentation).
     raise NotImplementedError(type(value))
 
 
