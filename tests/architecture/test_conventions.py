@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +17,6 @@ FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 FUNCTION_LINES_MAX: Final = 50
 HANDLER_LINES_MAX: Final = 60
 FILE_LINES_MAX: Final = 300
-
-# Both lists may only become shorter, and each number smaller.
-LONG_FUNCTIONS: Final[Mapping[str, int]] = {}
-LONG_FILES: Final[Mapping[str, int]] = {
-    "smp.adapters.postgres.tables": 421,  # one list of tables, without behaviour
-}
 
 Rule = Callable[[Module], Iterable[str]]
 
@@ -102,14 +96,14 @@ def has_long_function(of: Module) -> Iterable[str]:
     """A function fits on a screen, nested functions included."""
     for function in of.functions():
         lines = (function.end_lineno or function.lineno) - function.lineno + 1
-        if lines > max(FUNCTION_LINES_MAX, LONG_FUNCTIONS.get(f"{of.name}.{function.name}", 0)):
+        if lines > FUNCTION_LINES_MAX:
             yield f"{of.at(function)} {function.name} has {lines} lines"
 
 
 def is_long(of: Module) -> Iterable[str]:
     """A file fits into a few screens."""
     lines = of.text.count("\n")
-    if lines > max(FILE_LINES_MAX, LONG_FILES.get(of.name, 0)):
+    if lines > FILE_LINES_MAX:
         yield f"{of.place} has {lines} lines"
 
 
@@ -133,13 +127,6 @@ def test_the_rules_see_the_modules_of_the_source() -> None:
     """If a path moved, no rule could fail."""
     assert len(modules()) > 100
     assert {"smp.domain.money", "smp.adapters.system.clock", "smp.application.commands"} <= {m.name for m in modules()}
-
-
-def test_the_lists_of_long_files_and_functions_have_no_outdated_entry() -> None:
-    long_files = {each.name for each in modules() if each.text.count("\n") > FILE_LINES_MAX}
-    functions = {f"{each.name}.{function.name}" for each in modules() for function in each.functions()}
-    assert set(LONG_FILES) - long_files == set()
-    assert set(LONG_FUNCTIONS) - functions == set()
 
 
 @pytest.mark.parametrize(
