@@ -95,10 +95,10 @@ class Datasets:
             await self._make(kind, size, name)
         return name
 
-    async def empty(self, name: str, people: Sequence[User] = (), partitions: int = 0) -> str:
+    async def empty(self, name: str, people: Sequence[User] = ()) -> str:
         """Create a database with the plans, and with users who never subscribed, and return its name."""
         database = f"{_PREFIX}{name}"
-        await self._server.create(database, partitions)
+        await self._server.create(database)
         await self._load(database, stories.Sample(stories.plans(), people, ()))
         await self._server.execute("VACUUM ANALYZE", database=database)
         return database

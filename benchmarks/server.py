@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
-from benchmarks.partitions import make_partitioned
 from benchmarks.processes import ROOT, environment, family_cpu_s
 from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
@@ -77,14 +76,11 @@ class Server:
         async with self.connection() as connection:
             return {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
 
-    async def create(self, database: str, partitions: int = 0) -> None:
-        """Create a migrated database, partitioned if asked, and replace the one of this name."""
+    async def create(self, database: str) -> None:
+        """Create a migrated database, and replace the one of this name."""
         await self.drop(database)
         await self.execute(f"CREATE DATABASE {database} TEMPLATE template0")
-        if partitions:
-            await make_partitioned(self.url(database), partitions)
-        else:
-            await migrate(self.url(database))
+        await migrate(self.url(database))
 
     async def copy(self, source: str, database: str) -> None:
         """Copy a database that has no connections."""

@@ -85,7 +85,6 @@ def raising(sqlstate: str, constraint: str = "") -> str:
     ("sqlstate", "constraint", "expected"),
     [
         ("23505", "user_emails_pkey", EmailTaken),
-        ("23505", "user_emails_pkey_102008", EmailTaken),
         ("23505", "plans_code_key", PlanCodeTaken),
         ("23505", "subscriptions_one_live", LiveSubscriptionExists),
         ("23505", "trials_once_per_plan", TrialAlreadyUsed),
@@ -115,6 +114,7 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("22P05", "", StorageIntegrityError),
         ("22003", "", StorageIntegrityError),
         ("42P01", "", StorageIntegrityError),
+        ("0A000", "", StorageIntegrityError),
         ("XX001", "", StorageIntegrityError),
     ],
 )

@@ -26,7 +26,6 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from benchmarks.partitions import SINCE, make_partitioned
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 from smp.adapters.postgres.migrator import migrate
 from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
@@ -125,28 +124,6 @@ async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
     pool = await create_pool(database_url, PATIENT)
     yield pool
     await pool.close()
-
-
-@pytest.fixture(scope="session")
-def partitioned_template(postgres_server: Server, worker_id: str) -> Iterator[str]:
-    """The name of a database with the schema in four partitions, to make copies of."""
-    with own_database(postgres_server, worker_id, "template0") as url:
-        is_able = "SELECT current_setting('server_version_num')::int / 10000 >= $1"
-        if not wait_for(fetch_value(url, is_able, SINCE)):
-            pytest.skip(f"PostgreSQL takes exclusion constraints on partitioned tables from {SINCE} on")
-        wait_for(make_partitioned(url, partitions=4))
-        yield urlsplit(url).path.strip("/")
-
-
-@pytest.fixture
-async def partitioned_pool(
-    postgres_server: Server, worker_id: str, partitioned_template: str
-) -> AsyncIterator[PostgresPool]:
-    """A pool of connections to a database whose tables are dealt out to partitions, as servers would have them."""
-    with own_database(postgres_server, worker_id, partitioned_template) as url:
-        pool = await create_pool(url, PATIENT)
-        yield pool
-        await pool.close()
 
 
 @contextmanager

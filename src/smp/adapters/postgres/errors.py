@@ -5,7 +5,6 @@ It depends on the SQLSTATE, the name of the constraint, and whether COMMIT was s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
@@ -52,15 +51,12 @@ _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
     }
 )
 
-# The constraints of a shard have the names of the table's constraints, with a number at the end.
-_SHARD: Final = re.compile("(?<=[a-z])_[0-9]+$")
 _INTEGRITY: Final = "23"
 _CONFLICTS: Final = frozenset(
     {
         "40001",  # serialization failure
         "40P01",  # deadlock
         "55P03",  # a lock was not free within lock_timeout
-        "0A000",  # the schema was migrated after the statement was prepared; the driver prepares it again next time
     }
 )
 # Connections, authorization of a connection, resources, operator intervention, system errors.
@@ -115,12 +111,12 @@ class translate_driver_errors:  # noqa: N801 - read as a function, as contextlib
 
 
 def _translate(error: Exception, context: ErrorContext) -> DomainError | StorageUnavailable | None:
+    if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
+        return TransactionConflict()  # the schema was migrated since; the driver prepares the statement again
     if isinstance(error, asyncpg.PostgresError):
         return _by_sqlstate(error, context)
     if isinstance(error, asyncpg.DataError):
         return StorageIntegrityError("data")  # the driver cannot send the value
-    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
-        return TransactionConflict()
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
         return StorageUnavailable()  # refused, reset, closed, timed out, or not speaking the protocol any more
     return None
@@ -129,7 +125,7 @@ def _translate(error: Exception, context: ErrorContext) -> DomainError | Storage
 def _by_sqlstate(error: asyncpg.PostgresError, context: ErrorContext) -> DomainError | StorageUnavailable:
     sqlstate = str(error.sqlstate)
     if sqlstate.startswith(_INTEGRITY):
-        return _by_constraint(_SHARD.sub("", str(error.constraint_name or sqlstate)), context)
+        return _by_constraint(str(error.constraint_name or sqlstate), context)
     if sqlstate in _CONFLICTS:
         return TransactionConflict()
     if sqlstate in _UNAVAILABLE or sqlstate.startswith(_UNAVAILABLE_CLASSES):
