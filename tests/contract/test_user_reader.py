@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from smp.application.paging import PageRequest
@@ -87,3 +89,19 @@ async def test_new_users_make_no_page_skip_or_repeat_an_old_one(storage: Storage
     read = [user.email for user in await read_all(lambda page: storage.users.list("", page), 2, register_more)]
     assert [email for email in read if email in old] == old
     assert len(set(read)) == len(read)
+
+
+async def test_a_user_is_found_by_the_whole_email_in_any_case(storage: Storage) -> None:
+    ann = a_user("Ann@Example.com")
+    await storage.keep(ann, a_user("ann@example.com.au"))
+    assert await storage.users.get_by_email("aNN@EXAMPLE.com") == UserView.of(ann)
+    for text in ("ann@example", "", "\x00", "\ud800"):
+        with pytest.raises(UserNotFound):
+            await storage.users.get_by_email(text)
+
+
+async def test_administrators_are_listed_by_email_including_disabled_ones(storage: Storage) -> None:
+    assert await storage.users.administrators() == []
+    root, second = an_admin("Root@example.com"), replace(an_admin("admin@example.com"), disabled=True)
+    await storage.keep(root, a_user("ann@example.com"), second)
+    assert await storage.users.administrators() == [UserView.of(second), UserView.of(root)]

@@ -196,6 +196,7 @@ def test_help_lists_every_command(run: Run) -> None:
 
 def test_the_version_is_told_whatever_the_settings(run: Run) -> None:
     assert run("version", SMP_NONSENSE="1").out == f"smp {__version__}\n"
+    assert run("--version", SMP_NONSENSE="1").out == f"smp {__version__}\n"
     assert run("version", "--json").document == {"version": __version__}
 
 
@@ -232,6 +233,9 @@ def test_the_whole_schema_is_printed_as_sql(run: Run) -> None:
         ("restore",),
         ("restore", "/nowhere/smp.dump"),
         ("admin", "create"),
+        ("admin", "disable"),
+        ("admin", "reset-password", "a@example.com"),
+        ("serve", "--port"),
         ("admin", "create", "--email", "a@example.com", "--password-stdin", "--generate-password"),
     ],
 )
@@ -343,6 +347,54 @@ def test_an_email_that_is_taken_ends_with_1(run: Run) -> None:
     assert run(*create).code == 0
     again = run(*create)
     assert (again.code, again.error) == (1, "another account has this email")
+
+
+def test_administrators_are_listed(run: Run) -> None:
+    assert "there are no administrators" in run("admin", "list").out
+    assert run("admin", "list", "--json").document == []
+    run("admin", "create", "--email", "root@example.com", "--generate-password")
+    run("admin", "create", "--email", "second@example.com", "--generate-password")
+    run("admin", "disable", "second@example.com")
+    listed = run("admin", "list", "--json").document
+    assert [(user["email"], user["disabled"]) for user in listed] == [
+        ("root@example.com", False),
+        ("second@example.com", True),
+    ]
+    assert set(listed[0]) == {"id", "email", "role", "disabled", "created_at"}
+    table = run("admin", "list").out
+    assert [line.split()[::2] for line in table.splitlines() if "@" in line] == [
+        ["root@example.com", "no"],
+        ["second@example.com", "yes"],
+    ]
+
+
+def test_the_last_administrator_cannot_be_disabled_and_a_disabled_one_can_be_enabled(run: Run) -> None:
+    run("admin", "create", "--email", "root@example.com", "--generate-password")
+    last = run("admin", "disable", "root@example.com")
+    assert (last.code, last.out) == (1, "")
+    assert "administrator" in last.error
+    run("admin", "create", "--email", "second@example.com", "--generate-password")
+    assert run("admin", "disable", "ROOT@example.com").out == "disabled: root@example.com\n"
+    assert run("admin", "enable", "root@example.com", "--json").document["disabled"] is False
+    unknown = run("admin", "disable", "nobody@example.com")
+    assert (unknown.code, unknown.error) == (1, "there is no user 'nobody@example.com'")
+
+
+def test_a_forgotten_password_is_reset_and_shown_once(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("admin", "create", "--email", "root@example.com", "--generate-password")
+    stored = "SELECT password_hash FROM users WHERE email_key = 'root@example.com'"
+    generated = run("admin", "reset-password", "root@example.com", "--generate-password")
+    first, second = generated.out.splitlines()
+    assert first == "password reset: root@example.com; all sessions of this user have ended"
+    assert wait_for(matches(sql(database_url, stored), second.removeprefix("password, shown only once: ")))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    answer = run("admin", "reset-password", "root@example.com", "--password-stdin", "--json").document
+    assert set(answer) == {"id", "email", "role", "disabled", "created_at"}
+    assert wait_for(matches(sql(database_url, stored), PASSWORD))
+    unknown = run("admin", "reset-password", "nobody@example.com", "--generate-password")
+    assert (unknown.code, unknown.error) == (1, "there is no user 'nobody@example.com'")
 
 
 def test_keys_are_made_listed_and_revoked(run: Run) -> None:

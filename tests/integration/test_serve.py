@@ -35,10 +35,11 @@ class Service:
 
     def __init__(self, environ: dict[str, str], folder: Path) -> None:
         self.port = free_port()
-        self.environ = {**environ, "SMP_PORT": str(self.port)}
+        self.environ = {**environ, "SMP_PORT": "1"}
         self.out, self.err = folder / "out", folder / "err"
         with self.out.open("w") as out, self.err.open("w") as err:
-            self.process = subprocess.Popen([*COMMAND, "serve"], env=self.environ, stdout=out, stderr=err)
+            command = [*COMMAND, "serve", "--port", str(self.port)]
+            self.process = subprocess.Popen(command, env=self.environ, stdout=out, stderr=err)
 
     def ask(self, method: str, path: str, body: object = None, port: int | None = None) -> tuple[int, bytes]:
         """One request, on a connection of its own."""
@@ -197,7 +198,7 @@ def test_a_killed_service_leaves_no_process_and_no_used_port(environ: dict[str, 
     environ = {**environ, "TMPDIR": str(folder), "SMP_DATA_DIR": str(folder), "SMP_WORKERS": "2"}
     with serving(environ, folder) as service:
         service.wait_until_ready()
-        second = service.run("serve")
+        second = service.run("serve", "--port", str(service.port))
         assert second.returncode == 1
         assert second.stderr == f"smp: error: port {service.port} is in use; set SMP_PORT to another port\n"
         service.process.kill()

@@ -24,6 +24,7 @@ from smp.application.commands.log_in import LogIn
 from smp.application.commands.log_out import LogOut
 from smp.application.commands.register_user import RegisterUser
 from smp.application.commands.renew_subscription import RenewSubscription
+from smp.application.commands.reset_password import ResetPassword
 from smp.application.commands.restore_plan import RestorePlan
 from smp.application.commands.resume_subscription import ResumeSubscription
 from smp.application.commands.revoke_api_key import RevokeApiKey
@@ -44,7 +45,9 @@ from smp.application.queries.get_statistics import GetStatistics
 from smp.application.queries.get_subscription import GetSubscription
 from smp.application.queries.get_test_clock import GetTestClock
 from smp.application.queries.get_user import GetUser
+from smp.application.queries.get_user_by_email import GetUserByEmail
 from smp.application.queries.list_access import ListAccess
+from smp.application.queries.list_administrators import ListAdministrators
 from smp.application.queries.list_api_keys import ListApiKeys
 from smp.application.queries.list_plan_revisions import ListPlanRevisions
 from smp.application.queries.list_plans import ListPlans
@@ -109,12 +112,15 @@ PERMISSIONS: Final[Mapping[type[Any], Permission]] = MappingProxyType(
         LogOut: SIGNED_IN,
         ChangePassword: SIGNED_IN,
         GetUser: owner_or(Scope.USERS_READ),
+        GetUserByEmail: only(Scope.USERS_READ),
         ListUsers: only(Scope.USERS_READ),
         ListSessions: owner_or(Scope.USERS_READ),
         RevokeSession: owner_or(Scope.USERS_WRITE),
         RevokeSessions: owner_or(Scope.USERS_WRITE),
         UpdateUserAccess: only(Scope.ADMIN),
         CreateAdmin: only(Scope.ADMIN),
+        ResetPassword: only(Scope.ADMIN),
+        ListAdministrators: only(Scope.ADMIN),
         # Plans
         GetPlan: ANYONE,
         ListPlans: anyone_or(Scope.PLANS_WRITE),

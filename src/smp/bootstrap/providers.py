@@ -31,6 +31,7 @@ from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
 from smp.application.commands.register_user import RegisterUserHandler
 from smp.application.commands.renew_subscription import RenewSubscriptionHandler
+from smp.application.commands.reset_password import ResetPasswordHandler
 from smp.application.commands.restore_plan import RestorePlanHandler
 from smp.application.commands.resume_subscription import ResumeSubscriptionHandler
 from smp.application.commands.revoke_api_key import RevokeApiKeyHandler
@@ -62,7 +63,9 @@ from smp.application.queries.get_statistics import GetStatisticsHandler
 from smp.application.queries.get_subscription import GetSubscriptionHandler
 from smp.application.queries.get_test_clock import GetTestClockHandler
 from smp.application.queries.get_user import GetUserHandler
+from smp.application.queries.get_user_by_email import GetUserByEmailHandler
 from smp.application.queries.list_access import ListAccessHandler
+from smp.application.queries.list_administrators import ListAdministratorsHandler
 from smp.application.queries.list_api_keys import ListApiKeysHandler
 from smp.application.queries.list_plan_revisions import ListPlanRevisionsHandler
 from smp.application.queries.list_plans import ListPlansHandler
@@ -162,6 +165,7 @@ HANDLERS: Final[tuple[type[Any], ...]] = (
     ArchivePlanHandler,
     CancelSubscriptionHandler,
     ChangePasswordHandler,
+    ResetPasswordHandler,
     UpdatePlanHandler,
     UpdateUserAccessHandler,
     CreateAdminHandler,
@@ -196,6 +200,8 @@ HANDLERS: Final[tuple[type[Any], ...]] = (
     ListSubscriptionHistoryHandler,
     ListSubscriptionsHandler,
     ListUsersHandler,
+    ListAdministratorsHandler,
+    GetUserByEmailHandler,
 )
 """Every use case, one line each, but those of the test clock."""
 

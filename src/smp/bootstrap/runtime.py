@@ -5,6 +5,7 @@ Slow imports are inside functions, so that ``smp --help`` is fast.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -94,10 +95,14 @@ class ProcessServices(CliServices):
             finally:
                 await container.close()
 
-    def serve(self, reporter: StartupReporter) -> None:
+    def serve(self, reporter: StartupReporter, *, host: str | None, port: str | None) -> None:
         """Serve requests until the process is stopped."""
         from smp.bootstrap.serve import serve
 
+        overrides = {"SMP_HOST": host, "SMP_PORT": port}
+        given = {name: value for name, value in overrides.items() if value is not None}
+        os.environ.update(given)  # worker processes read their settings from there
+        self._environ = {**self._environ, **given}
         serve(self._settings(), reporter)
 
     async def schema_state(self) -> SchemaState:

@@ -10,6 +10,7 @@ from smp.adapters.memory.store import MemoryStore
 from smp.application.caller import ANONYMOUS, OPERATOR
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.register_user import RegisterUser
+from smp.application.commands.reset_password import ResetPassword
 from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import Overloaded
 from smp.application.outcomes import UserOutcome
@@ -160,3 +161,28 @@ async def test_an_unknown_user_cannot_be_changed(store: MemoryStore, use_cases: 
     """There is nothing to change."""
     with refused(store, UserNotFound):
         await use_cases(UpdateUserAccess(IDS.new(), role=Role.ADMIN), OPERATOR)
+
+
+async def test_an_operator_resets_a_password_and_all_sessions_of_the_user_end(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    ann, bob = a_user("Ann@example.com"), a_user("bob@example.com")
+    session, other = a_session(ann), a_session(bob)
+    await storage.keep(ann, bob, session, other)
+    outcome = await use_cases(ResetPassword("aNN@example.com", PASSWORD), OPERATOR)
+    assert outcome.user.id == ann.id
+    assert (await InstantHasher().verify(store.state.users[ann.id].password_hash, PASSWORD)).matches
+    assert set(store.state.sessions) == {other.id}
+    changed, revoked = store.events[-2:]
+    assert (changed.type, changed.actor) == ("user.password_changed", SYSTEM)
+    assert (revoked.type, revoked.subject_id) == ("session.revoked", session.id)
+
+
+async def test_a_password_is_not_reset_to_a_weak_one_or_for_an_unknown_email(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    await storage.keep(a_user("ann@example.com"))
+    with refused(store, ValidationError):
+        await use_cases(ResetPassword("ann@example.com", "short"), OPERATOR)
+    with refused(store, UserNotFound):
+        await use_cases(ResetPassword("bob@example.com", PASSWORD), OPERATOR)

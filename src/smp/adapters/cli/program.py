@@ -49,6 +49,7 @@ def run_program(runtime: CliServices, arguments: Sequence[str]) -> int:
 def build_program(runtime: CliServices) -> click.Group:
     """Return the group of all commands, without reading a setting or opening anything."""
 
+    @click.version_option(runtime.version, prog_name="smp", message="%(prog)s %(version)s", help="Print the version.")
     @click.group(context_settings=_CONTEXT, epilog="smp settings lists the environment variables that configure SMP.")
     def smp() -> None:
         """Run and maintain a Subscription Management Platform."""
@@ -99,7 +100,7 @@ def _version_command(runtime: CliServices) -> click.Command:
 
 def _report_usage(error: click.ClickException) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    advice = f"; see {context.command_path} --help" if context else ""
+    advice = f"; see {context.command_path if context else 'smp'} --help"
     print_error(error.format_message().rstrip(".") + advice)
     return error.exit_code
 

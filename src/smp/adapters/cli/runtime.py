@@ -161,8 +161,8 @@ class CliServices(Protocol):
         """
 
     @abstractmethod
-    def serve(self, reporter: StartupReporter) -> None:
-        """Serve requests until a signal stops the process."""
+    def serve(self, reporter: StartupReporter, *, host: str | None, port: str | None) -> None:
+        """Serve requests until a signal stops the process; ``host`` and ``port`` override their settings."""
 
     @abstractmethod
     async def schema_state(self) -> SchemaState:

@@ -35,12 +35,14 @@ def serve_command(runtime: CliServices) -> click.Command:
     """Return the command ``serve``."""
 
     @click.command("serve")
-    def serve() -> None:
+    @click.option("--host", metavar="ADDRESS", help="Listen on this address instead of SMP_HOST.")
+    @click.option("--port", metavar="PORT", help="Listen on this port instead of SMP_PORT.")
+    def serve(*, host: str | None, port: str | None) -> None:
         """Serve the HTTP API until the process is stopped, with Ctrl-C or a signal.
 
         In development it first migrates the database (the embedded one, if SMP_DATABASE_URL is not set) and creates the
         first administrator. In production it refuses to start on an older schema.
         """
-        runtime.serve(ConsoleStartupReporter())
+        runtime.serve(ConsoleStartupReporter(), host=host, port=port)
 
     return serve

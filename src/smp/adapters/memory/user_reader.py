@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from smp.adapters.memory.paging import page_of
@@ -10,7 +11,7 @@ from smp.application.paging import Page, PageRequest
 from smp.application.ports.user_reader import UserPosition, UserReader
 from smp.application.queries.views import UserView
 from smp.domain.errors import UserNotFound
-from smp.domain.user.user import email_key
+from smp.domain.user.user import Role, email_key
 
 
 class MemoryUserReader(UserReader):
@@ -25,6 +26,19 @@ class MemoryUserReader(UserReader):
         if user is None:
             raise UserNotFound(user_id)
         return UserView.of(user)
+
+    async def get_by_email(self, email: str) -> UserView:
+        """Return the user with this email. Raises UserNotFound."""
+        key = email_key(email)
+        for user in self._store.state.users.values():
+            if user.email.key == key:
+                return UserView.of(user)
+        raise UserNotFound(email)
+
+    async def administrators(self) -> Sequence[UserView]:
+        """Return all administrators, sorted by the email's key."""
+        admins = [user for user in self._store.state.users.values() if user.role is Role.ADMIN]
+        return [UserView.of(user) for user in sorted(admins, key=lambda user: user.email.key)]
 
     async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
         """Return the users whose email begins with the prefix, in any case, sorted by the email's key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,10 @@ from smp.domain.user.user import email_key
 
 _COLUMNS: Final = "id, email, email_key, role, disabled, created_at"
 _GET: Final = sql(f"SELECT {_COLUMNS} FROM users WHERE id = :user_id")  # noqa: S608 - a constant
+_GET_BY_EMAIL: Final = sql(
+    f"SELECT {_COLUMNS} FROM users WHERE id = (SELECT user_id FROM user_emails WHERE email_key = :email_key)"  # noqa: S608
+)
+_ADMINISTRATORS: Final = sql(f"SELECT {_COLUMNS} FROM users WHERE role = 'admin' ORDER BY email_key")  # noqa: S608
 _FROM: Final = f"SELECT {_COLUMNS} FROM users WHERE email_key >= :begin AND email_key > :after"  # noqa: S608 - a constant
 _LIST: Final = sql(f"{_FROM} AND email_key < :beyond ORDER BY email_key LIMIT :limit")
 _LIST_TO_THE_END: Final = sql(f"{_FROM} ORDER BY email_key LIMIT :limit")
@@ -40,6 +45,18 @@ class PostgresUserReader(UserReader):
         if row is None:
             raise UserNotFound(user_id)
         return user_view_of(row)
+
+    async def get_by_email(self, email: str) -> UserView:
+        """Return the user with this email. Raises UserNotFound."""
+        key = email_key(email)
+        row = await self._pool.row(_GET_BY_EMAIL, email_key=key) if is_storable(key) else None
+        if row is None:
+            raise UserNotFound(email)
+        return user_view_of(row)
+
+    async def administrators(self) -> Sequence[UserView]:
+        """Return all administrators, sorted by the email's key."""
+        return [user_view_of(row) for row in await self._pool.rows(_ADMINISTRATORS)]
 
     async def list(self, email_prefix: str, page: PageRequest[UserPosition]) -> Page[UserView, UserPosition]:
         """Return users whose email begins with the prefix, ignoring case, in the order of their email keys."""
