@@ -1,4 +1,4 @@
-"""Access decisions, above all at the edges of a span."""
+"""Access decisions, above all at the boundaries of a subscription's span."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FEATURES = features({"export": True, "seats": 5, "support": "priority", "sso": F
 def snapshot(
     status: Status, ends_at: datetime | None = FIRST_END, cancel_at: datetime | None = None
 ) -> EntitlementSnapshot:
-    """Of a subscriber of the plan ``pro``."""
+    """Return the snapshot of a subscriber of the plan ``pro``."""
     return EntitlementSnapshot(status, ends_at, cancel_at, "pro", FEATURES)
 
 
-def test_who_never_subscribed() -> None:
-    """Nothing is allowed, and time alone will not change it."""
+def test_a_user_who_never_subscribed_has_no_access() -> None:
+    """The decision has no ``until``: time alone cannot change it."""
     assert decide(None, "export", DURING) == AccessDecision(
         allowed=False, value=None, reason=Reason.NO_SUBSCRIPTION, status=None, plan=None, until=None
     )
@@ -41,8 +41,10 @@ def test_who_never_subscribed() -> None:
         ("absent", None, False),
     ],
 )
-def test_live_subscribers(status: Status, feature: str, value: FeatureValue | None, *, allowed: bool) -> None:
-    """A trial gives what a paid subscription gives; a value of false or 0 is told and denied."""
+def test_a_live_subscriber_is_granted_the_features_of_the_plan_unless_their_value_is_false_or_zero(
+    status: Status, feature: str, value: FeatureValue | None, *, allowed: bool
+) -> None:
+    """A trial gives the same access as a paid subscription. The decision shows the value in any case."""
     assert decide(snapshot(status), feature, DURING) == AccessDecision(
         allowed=allowed,
         value=value,
@@ -62,10 +64,10 @@ def test_live_subscribers(status: Status, feature: str, value: FeatureValue | No
 )
 @pytest.mark.parametrize("written", [Status.TRIAL, Status.ACTIVE])
 @pytest.mark.parametrize("now", [FIRST_END, FIRST_END + TICK, LATER])
-def test_at_ends_at_exactly_it_is_over(
+def test_access_stops_exactly_at_the_end_of_the_subscription(
     now: datetime, written: Status, cancel_at: datetime | None, over: Status, reason: Reason
 ) -> None:
-    """Even before the expiry job has run, when the written status is still live."""
+    """This holds before the expiry job has run, while the stored status is still live."""
     assert decide(snapshot(written, cancel_at=cancel_at), "export", now) == AccessDecision(
         allowed=False, value=None, reason=reason, status=over, plan="pro", until=None
     )
@@ -81,13 +83,12 @@ def test_at_ends_at_exactly_it_is_over(
         (Status.CANCELLED, Reason.SUBSCRIPTION_CANCELLED),
     ],
 )
-def test_what_was_ended_gives_nothing_at_any_instant(now: datetime, written: Status, reason: Reason) -> None:
-    """Also before the end that it would have had."""
+def test_an_ended_subscription_never_gives_access(now: datetime, written: Status, reason: Reason) -> None:
+    """This includes the time before the end that it would have had."""
     decision = decide(snapshot(written), "export", now)
     assert (decision.allowed, decision.reason, decision.status) == (False, reason, written)
 
 
-def test_for_life() -> None:
-    """There is no instant at which it stops."""
+def test_a_lifetime_subscription_gives_access_without_end() -> None:
     decision = decide(snapshot(Status.ACTIVE, None), "export", LATER)
     assert (decision.allowed, decision.until) == (True, None)

@@ -1,4 +1,4 @@
-"""Which emails are taken, and which are the same."""
+"""Which texts are emails, and which emails are the same."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from smp.domain.user.user import EMAIL_MAX, Email, email_key
         "a@" + ".".join(["b" * 62] * 4),
     ],
 )
-def test_good_emails(text: str) -> None:
-    """Everything that has the shape of an address, in any script."""
+def test_an_address_in_any_script_is_accepted(text: str) -> None:
     assert Email(text).text == text
 
 
@@ -46,15 +45,14 @@ def test_good_emails(text: str) -> None:
         "x" * 100_000 + "@b",
     ],
 )
-def test_bad_emails(text: str) -> None:
-    """No shape of an address, too long, or with something in it that nobody can see."""
+def test_a_malformed_too_long_or_invisible_address_is_rejected(text: str) -> None:
+    """Invisible means a character that is not printable."""
     with pytest.raises(ValidationError) as refusal:
         Email(text)
     assert refusal.value.pointer == "/email"
 
 
-def test_the_longest_email() -> None:
-    """254 characters are taken, 255 are not."""
+def test_an_email_has_at_most_254_characters() -> None:
     domain = ".".join(["b" * 63, "b" * 63, "b" * 61])
     longest = "x" * (EMAIL_MAX - len(domain) - 1) + "@" + domain
     assert len(Email(longest).text) == 254
@@ -75,24 +73,23 @@ def test_the_longest_email() -> None:
         ("\u212a@example.com", "k@example.com"),
     ],
 )
-def test_two_spellings_of_one_address(one: str, other: str) -> None:
-    """Case and the way an accent is composed make no difference."""
+def test_spellings_that_differ_in_case_or_composition_are_one_email(one: str, other: str) -> None:
     assert Email(one).key == Email(other).key
     assert Email(one) != Email("somebody.else@example.com")
 
 
-def test_the_owner_keeps_the_spelling() -> None:
-    """Only the key is folded; the text is merely composed."""
+def test_an_email_keeps_the_spelling_of_its_owner() -> None:
+    """Only the key is case-folded; the text is normalized (NFC)."""
     email = Email("Jose\u0301@Example.COM")
     assert (email.text, email.key) == ("Jos\u00e9@Example.COM", "jos\u00e9@example.com")
 
 
-def test_nobody_can_bring_a_key() -> None:
-    """The key follows from the text, whatever the caller says."""
+def test_the_key_of_an_email_is_always_computed_from_its_text() -> None:
+    """A key that the caller passes is ignored."""
     assert Email("ada@example.com", "eve@example.com").key == "ada@example.com"
 
 
 @pytest.mark.parametrize("prefix", ["", "\u0391", "\u0391\u03a3", "\u0391\u03a3\u0392", "ασβ@EX"])
-def test_the_beginning_of_an_address_has_the_beginning_of_its_key(prefix: str) -> None:
-    """Also where a letter is written otherwise at the end of a word, as sigma is."""
+def test_a_prefix_of_an_email_gives_a_prefix_of_its_key(prefix: str) -> None:
+    """This includes letters that have another form at the end of a word, such as sigma."""
     assert Email("ασβ@example.com").key.startswith(email_key(prefix))

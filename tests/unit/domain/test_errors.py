@@ -1,4 +1,4 @@
-"""Refusals: their facts, and being told of all bad values at once."""
+"""Domain errors: their texts, and the report of all bad values at once."""
 
 from __future__ import annotations
 
@@ -7,41 +7,39 @@ import pytest
 from smp.domain.errors import IllegalTransition, ValidationError, collect_errors
 
 
-def refuse(pointer: str) -> None:
-    """Refuse the value at ``pointer``."""
+def reject(pointer: str) -> None:
+    """Reject the value at ``pointer``."""
     raise ValidationError(pointer, f"bad {pointer}")
 
 
-def test_all_checks_run_and_all_refusals_are_told() -> None:
-    """Those that refuse several values at once too, in the order of the checks."""
+def test_all_bad_values_are_reported_at_once_in_the_order_of_the_checks() -> None:
+    """This includes checks that report several values themselves."""
     ran: list[str] = []
     with pytest.raises(ValidationError) as refusal:
         collect_errors(
-            lambda: refuse("/a"),
+            lambda: reject("/a"),
             lambda: ran.append("between"),
-            lambda: collect_errors(lambda: refuse("/b"), lambda: refuse("/c")),
-            lambda: refuse("/d"),
+            lambda: collect_errors(lambda: reject("/b"), lambda: reject("/c")),
+            lambda: reject("/d"),
         )
     assert ran == ["between"]
-    assert [told.pointer for told in (refusal.value, *refusal.value.others)] == ["/a", "/b", "/c", "/d"]
-    assert not any(told.others for told in refusal.value.others)
+    assert [error.pointer for error in (refusal.value, *refusal.value.others)] == ["/a", "/b", "/c", "/d"]
+    assert not any(error.others for error in refusal.value.others)
 
 
-def test_good_values_pass() -> None:
-    """Where no check refuses nothing is raised."""
+def test_no_error_is_raised_for_good_values() -> None:
     collect_errors(lambda: None, lambda: 5)
     collect_errors()
 
 
-def test_a_refusal_seen_from_the_document_around() -> None:
-    """The pointer grows at the front, for the others as well."""
+def test_an_error_in_a_nested_document_points_at_its_place_in_the_whole_document() -> None:
+    """This holds for every error of the report."""
     seen = ValidationError("/amount", "no", (ValidationError("/currency", "no"),)).at("/price")
     assert [seen.pointer, *(other.pointer for other in seen.others)] == ["/price/amount", "/price/currency"]
     assert str(ValidationError("", "no")) == "the value: no"
 
 
-def test_an_illegal_transition_reads_like_a_sentence() -> None:
-    """Without the underscores of the code."""
+def test_the_text_of_an_illegal_transition_is_a_sentence() -> None:
     assert str(IllegalTransition("cancel_now", "expired")) == "cancel now is not possible from expired"
     assert str(IllegalTransition("renew", "active", "it is for life")) == (
         "renew is not possible from active: it is for life"

@@ -1,4 +1,4 @@
-"""The month's worth of what is active and priced."""
+"""Monthly recurring revenue of active subscriptions that have a price and a period."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smp.domain.period import Period
 
 
 def part(amount: int, period: str, active: int, currency: str = "USD") -> RevisionRevenue:
-    """This many active subscriptions of a revision at this price."""
+    """Return the revenue part of so many active subscriptions of one revision at this price."""
     return RevisionRevenue(Money(amount, currency), Period.parse(period), active)
 
 
@@ -36,30 +36,30 @@ def part(amount: int, period: str, active: int, currency: str = "USD") -> Revisi
         ([part(0, "P1M", 100)], 0),
     ],
 )
-def test_one_currency(parts: Sequence[RevisionRevenue], amount: int) -> None:
-    """A year is 12 months, a month 30.4375 days, a half is rounded up."""
+def test_revenue_is_divided_by_the_months_of_the_period_and_rounded_half_up(
+    parts: Sequence[RevisionRevenue], amount: int
+) -> None:
+    """A year is 12 months, a month 30.4375 days."""
     assert monthly_recurring_revenue(parts) == [Revenue(amount, "USD")]
 
 
-def test_rounded_once_at_the_end() -> None:
-    """Twelve plans of a third of a cent are four cents, not nothing; two of half a cent are one, not two."""
+def test_revenue_is_rounded_once_at_the_end() -> None:
+    """Twelve plans of a third of a cent are four cents, not zero; two of half a cent are one cent, not two."""
     assert monthly_recurring_revenue([part(1, "P3M", 1)] * 12) == [Revenue(4, "USD")]
     assert monthly_recurring_revenue([part(6, "P1Y", 1)] * 2) == [Revenue(1, "USD")]
 
 
-def test_currencies_are_told_apart() -> None:
-    """Sums never mix, and come in the order of the codes."""
+def test_revenue_is_one_sum_for_each_currency_in_the_order_of_the_codes() -> None:
     parts = [part(500, "P1M", 2, "USD"), part(700, "P1M", 1, "EUR"), part(12_000, "P1Y", 1, "USD")]
     assert monthly_recurring_revenue(parts) == [Revenue(700, "EUR"), Revenue(2_000, "USD")]
 
 
-def test_no_revenue() -> None:
-    """Where nothing is active and priced there is no row."""
+def test_without_active_paid_subscriptions_there_is_no_revenue() -> None:
     assert monthly_recurring_revenue([]) == []
 
 
 def test_sums_are_exact_and_unbounded() -> None:
-    """No float is near: the largest price times a million, plus one."""
+    """The largest price times a million, plus one: no floating point is involved."""
     parts = [part(AMOUNT_MAX, "P1M", 1_000_000), part(1, "P1M", 1)]
     assert monthly_recurring_revenue(parts) == [Revenue(AMOUNT_MAX * 1_000_000 + 1, "USD")]
 
@@ -75,7 +75,9 @@ def test_sums_are_exact_and_unbounded() -> None:
         (4, 1, 2, 1, 2 / 3),
     ],
 )
-def test_conversion_rate(started: int, running: int, converted: int, lost: int, rate: float | None) -> None:
-    """Running trials are not in the denominator; where nothing was decided there is no rate."""
+def test_the_conversion_rate_counts_finished_trials_only(
+    started: int, running: int, converted: int, lost: int, rate: float | None
+) -> None:
+    """Running trials are not in the denominator. Without a finished trial there is no rate."""
     counts = TrialCounts(started, running, converted)
     assert (counts.lost, counts.conversion_rate) == (lost, rate)

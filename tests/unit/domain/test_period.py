@@ -1,4 +1,4 @@
-"""Periods: how they are written, and where they end."""
+"""Periods: their text, and where they end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smp.domain.period import MONTH_DAYS, Period, Unit
 
 
 def at(year: int, month: int, day: int, hour: int = 0) -> datetime:
-    """An instant in UTC."""
+    """Return an instant in UTC."""
     return datetime(year, month, day, hour, tzinfo=UTC)
 
 
@@ -32,8 +32,8 @@ def at(year: int, month: int, day: int, hour: int = 0) -> datetime:
         ("PT3155760000S", 3_155_760_000, Unit.SECOND),
     ],
 )
-def test_good_periods(text: str, count: int, unit: Unit) -> None:
-    """One unit, from a second to a hundred years; written again it is the same text."""
+def test_a_period_is_one_unit_from_a_second_to_a_hundred_years(text: str, count: int, unit: Unit) -> None:
+    """Its text stays the same when it is parsed and written again."""
     period = Period.parse(text)
     assert period == Period(count, unit)
     assert str(period) == text
@@ -54,15 +54,14 @@ def test_good_periods(text: str, count: int, unit: Unit) -> None:
         *("P\u0661M", "P\uff11M", "P²D", "P1M".encode("utf-16").decode("utf-16-le"), "one month", "2024-01-31"),
     ],
 )
-def test_bad_periods(text: str) -> None:
-    """Zero, signs, mixed units, fractions, small letters, leading zeros, a wrong place, over a hundred years."""
+def test_an_invalid_period_is_rejected(text: str) -> None:
+    """Zero, signs, mixed units, fractions, small letters, leading zeros, a misplaced unit, over a hundred years."""
     with pytest.raises(ValidationError, match="ISO 8601"):
         Period.parse(text)
 
 
 @pytest.mark.parametrize("count", [0, -1, 101])
-def test_a_period_cannot_be_made_out_of_range(count: int) -> None:
-    """Neither way in goes round the limits."""
+def test_no_constructor_accepts_a_period_out_of_range(count: int) -> None:
     with pytest.raises(ValidationError):
         Period(count, Unit.YEAR)
 
@@ -87,38 +86,35 @@ def test_a_period_cannot_be_made_out_of_range(count: int) -> None:
         ("PT12H", at(2024, 2, 28, 18), [at(2024, 2, 29, 6), at(2024, 2, 29, 18)]),
     ],
 )
-def test_ends_are_counted_from_the_anchor(text: str, anchor: datetime, ends: list[datetime]) -> None:
-    """The n-th end; a day that the month lacks is its last day, and comes back where the month has it."""
+def test_each_end_is_counted_from_the_anchor(text: str, anchor: datetime, ends: list[datetime]) -> None:
+    """A day that the month lacks becomes its last day, and returns in the months that have it."""
     period = Period.parse(text)
     assert [period.end(anchor, number) for number in range(1, len(ends) + 1)] == ends
 
 
-def test_the_2096_leap_day_comes_back_after_the_year_2100() -> None:
-    """2100 is no leap year: eight years pass between two February 29."""
+def test_a_leap_day_anchor_returns_after_the_year_2100() -> None:
+    """2100 is not a leap year: eight years pass between two February 29."""
     ends = [Period.parse("P1Y").end(at(2096, 2, 29), number) for number in range(9)]
     assert [end for end in ends if end.day == 29] == [at(2096, 2, 29), at(2104, 2, 29)]
 
 
-def test_the_time_of_day_stays() -> None:
-    """To the microsecond."""
+def test_the_end_keeps_the_time_of_day_of_the_anchor() -> None:
+    """This includes the microseconds."""
     anchor = datetime(2024, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     assert Period.parse("P1M").end(anchor, 1) == datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
-def test_no_periods_end_at_the_anchor() -> None:
-    """Zero periods take no time."""
+def test_zero_periods_end_at_the_anchor() -> None:
     assert Period.parse("P1M").end(at(2024, 1, 31), 0) == at(2024, 1, 31)
 
 
 @pytest.mark.parametrize("text", ["PT1S", "P1D", "P1M", "P100Y"])
-def test_the_calendar_ends_with_the_year_9999(text: str) -> None:
-    """What would end later is refused, not wrapped and not a crash."""
+def test_a_period_that_would_end_after_the_year_9999_is_rejected(text: str) -> None:
     with pytest.raises(ValidationError, match="9999"):
         Period.parse(text).end(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), 1)
 
 
-def test_the_last_instant_that_a_period_can_end_at() -> None:
-    """The limit is the calendar's, not one day earlier."""
+def test_a_period_may_end_at_the_last_instant_of_the_year_9999() -> None:
     assert Period.parse("P1D").end(at(9999, 12, 30), 1) == at(9999, 12, 31)
     with pytest.raises(ValidationError):
         Period.parse("P1D").end(at(9999, 12, 30), 10**15)
@@ -138,12 +134,11 @@ def test_the_last_instant_that_a_period_can_end_at() -> None:
         ("PT1S", Fraction(16, 487 * 86_400)),
     ],
 )
-def test_length_in_mean_months(text: str, months: Fraction) -> None:
-    """A year is 12 months and a month 30.4375 days, without a rounding."""
+def test_the_length_in_months_is_exact(text: str, months: Fraction) -> None:
+    """A year is 12 months and a month 30.4375 days."""
     assert Period.parse(text).months == months
 
 
-def test_the_mean_month() -> None:
-    """Twelve of them are 365.25 days."""
+def test_twelve_mean_months_are_365_and_a_quarter_days() -> None:
     assert float(MONTH_DAYS) == 30.4375
     assert timedelta(days=1) * 365.25 == timedelta(days=float(12 * MONTH_DAYS))

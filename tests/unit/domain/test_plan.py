@@ -1,4 +1,4 @@
-"""Plans: texts change in place, terms by revision."""
+"""Plans: texts change in place, a change of terms creates a revision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.builders import ADMIN, DURING, PLAN_ID, START, some_metadata,
 
 
 def plan(of: Terms | None = None, code: str = "pro") -> Plan:
-    """A plan as a repository gives it, made at START."""
+    """Return a plan as a repository loads it, created at START."""
     made = Plan.create(
         PLAN_ID, code, "Pro", "For teams", some_terms() if of is None else of, some_metadata(START, ADMIN)
     )
@@ -25,12 +25,11 @@ def plan(of: Terms | None = None, code: str = "pro") -> Plan:
 
 
 def new_metadata() -> EventMetadata:
-    """A cause at DURING."""
+    """Return event metadata at DURING."""
     return some_metadata(DURING, ADMIN)
 
 
-def test_a_new_plan() -> None:
-    """It is active, at revision 1 and version 1, and its event tells its terms."""
+def test_a_new_plan_is_active_at_revision_1_and_its_event_contains_the_terms() -> None:
     why = some_metadata(START, ADMIN)
     made = Plan.create(PLAN_ID, "pro", "Pro", "For teams", some_terms(), why)
     assert (made.status, made.version, made.created_at) == (PlanStatus.ACTIVE, 1, START)
@@ -51,8 +50,7 @@ def test_a_new_plan() -> None:
 
 
 @pytest.mark.parametrize("code", ["a", "0", "pro", "pro-2024", "a-", "a--b", "z" * 63, "deadbeef", UUID(int=7).hex])
-def test_good_codes(code: str) -> None:
-    """Slugs of up to 63 characters."""
+def test_a_plan_code_is_a_slug_of_up_to_63_characters(code: str) -> None:
     assert plan(code=code).code == code
 
 
@@ -63,16 +61,15 @@ def test_good_codes(code: str) -> None:
         *(str(UUID(int=7)), "0192f3a4-5b6c-7d8e-9fab-cdef01234567"),
     ],
 )
-def test_bad_codes(code: str) -> None:
-    """No slug, or what could be taken for the id of another plan."""
+def test_a_code_that_is_no_slug_or_looks_like_an_id_is_rejected(code: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         plan(code=code)
     assert refusal.value.pointer == "/code"
 
 
 @pytest.mark.parametrize("name", ["", " ", "\n\t", "\u3000", "x" * (NAME_MAX + 1), "a\x00b", "a\ud800"])
-def test_bad_names(name: str) -> None:
-    """Blank, too long, or nothing that can be kept; neither at first nor later."""
+def test_a_name_that_is_blank_too_long_or_not_storable_is_rejected(name: str) -> None:
+    """This holds for a new plan and for a change."""
     with pytest.raises(ValidationError) as refusal:
         Plan.create(PLAN_ID, "pro", name, "", some_terms(), new_metadata())
     assert refusal.value.pointer == "/name"
@@ -82,21 +79,18 @@ def test_bad_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("description", ["x" * (DESCRIPTION_MAX + 1), "a\x00b", "\udc00"])
-def test_bad_descriptions(description: str) -> None:
-    """Too long, or nothing that can be kept."""
+def test_a_description_that_is_too_long_or_not_storable_is_rejected(description: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         plan().update("Pro", description, some_terms(), new_metadata)
     assert refusal.value.pointer == "/description"
 
 
-def test_the_longest_texts() -> None:
-    """The limits themselves are within."""
+def test_the_longest_name_and_description_are_accepted() -> None:
     changed = plan().update("n" * NAME_MAX, "d" * DESCRIPTION_MAX, some_terms(), new_metadata)
     assert (len(changed.name), len(changed.description)) == (NAME_MAX, DESCRIPTION_MAX)
 
 
-def test_texts_are_no_terms() -> None:
-    """A new name or description makes an event and no revision."""
+def test_a_new_name_or_description_creates_no_revision() -> None:
     before = plan()
     changed = before.update("Pro+", "For larger teams", some_terms(), new_metadata)
     assert (changed.name, changed.description) == ("Pro+", "For larger teams")
@@ -122,8 +116,8 @@ def test_texts_are_no_terms() -> None:
         some_terms(period="P12M"),
     ],
 )
-def test_new_terms_make_a_revision(new: Terms) -> None:
-    """Price, period, trial period or features: revision n+1 from now, and the old one as it was."""
+def test_a_change_of_terms_creates_the_next_revision(new: Terms) -> None:
+    """Price, period, trial period or features. The revision before stays as it was."""
     before = plan()
     old = before.revision
     changed = before.update("Pro", "For teams", new, new_metadata)
@@ -137,22 +131,22 @@ def test_new_terms_make_a_revision(new: Terms) -> None:
 
 @pytest.mark.parametrize(("old", "new"), [(True, 1), (1, True), (False, 0), (0, False)])
 def test_a_switch_that_becomes_a_limit_is_a_change_of_terms(old: FeatureValue, new: FeatureValue) -> None:
-    """Though Python holds one for the other, the change must not be lost in silence."""
+    """In Python ``True == 1``; the change must not be lost."""
     changed = plan(some_terms(seats=old)).update("Pro", "For teams", some_terms(seats=new), new_metadata)
     assert changed.revision.number == 2
     assert type(changed.revision.terms.features["seats"]) is type(new)
 
 
-def test_texts_and_terms_at_once_are_two_events() -> None:
-    """Each with an id of its own, and the versions without a gap."""
+def test_a_change_of_texts_and_terms_writes_two_events() -> None:
+    """Each has a new id, and the versions have no gap."""
     changed = plan().update("Pro+", "For teams", some_terms(amount=1), new_metadata)
     assert [(event.type, event.version) for event in changed.events] == [("plan.updated", 2), ("plan.revised", 3)]
     assert len({event.id for event in changed.events}) == 2
     assert (changed.version, changed.revision.number) == (3, 2)
 
 
-def test_no_change_is_no_event() -> None:
-    """Not even a cause is asked for."""
+def test_a_change_to_the_same_values_writes_no_event() -> None:
+    """It does not even ask for event metadata."""
 
     def never() -> EventMetadata:
         raise AssertionError("nothing has happened")
@@ -162,14 +156,13 @@ def test_no_change_is_no_event() -> None:
 
 
 @pytest.mark.parametrize("verb", [Plan.archive, Plan.restore])
-def test_archiving_and_restoring_twice_changes_nothing(verb: Callable[[Plan, EventMetadata], Plan]) -> None:
-    """The second time is the same value, without an event."""
+def test_archiving_or_restoring_a_second_time_changes_nothing(verb: Callable[[Plan, EventMetadata], Plan]) -> None:
     once = replace(verb(plan().archive(new_metadata()) if verb is Plan.restore else plan(), new_metadata()), events=())
     assert verb(once, new_metadata()) is once
 
 
-def test_archive_and_restore() -> None:
-    """The status moves, the terms do not, and each says so once."""
+def test_archiving_and_restoring_change_the_status_but_not_the_terms() -> None:
+    """Each writes one event."""
     before = plan()
     archived = before.archive(new_metadata())
     assert (archived.status, archived.is_archived, archived.version) == (PlanStatus.ARCHIVED, True, 2)
@@ -182,13 +175,11 @@ def test_archive_and_restore() -> None:
 
 
 def test_an_archived_plan_can_be_changed() -> None:
-    """Before it is restored, its terms can be put right."""
     archived = replace(plan().archive(new_metadata()), events=())
     assert archived.update("Pro", "For teams", some_terms(amount=1), new_metadata).status is PlanStatus.ARCHIVED
 
 
-def test_a_refused_change_leaves_the_plan_as_it_was() -> None:
-    """Values are immutable, so there is nothing to undo."""
+def test_a_rejected_change_leaves_the_plan_as_it_was() -> None:
     before = plan()
     with pytest.raises(ValidationError):
         before.update("", "For teams", some_terms(amount=1), new_metadata)

@@ -1,4 +1,4 @@
-"""When a session is over."""
+"""When a session ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLICY = SessionPolicy(
 
 
 def session(last_seen_at: datetime) -> Session:
-    """A session that began at START."""
+    """Return a session that began at START."""
     return Session(UUID(int=9), USER_ID, b"digest", START, last_seen_at, "127.0.0.1", "curl")
 
 
@@ -34,13 +34,15 @@ def session(last_seen_at: datetime) -> Session:
         (Role.ADMIN, timedelta(hours=11, minutes=31), timedelta(hours=12)),
     ],
 )
-def test_the_earlier_of_idle_and_absolute_end(role: Role, used_after: timedelta, ends_after: timedelta) -> None:
-    """Use puts the idle end off, nothing puts the absolute end off."""
+def test_a_session_ends_after_its_idle_time_or_at_its_absolute_age_whichever_is_earlier(
+    role: Role, used_after: timedelta, ends_after: timedelta
+) -> None:
+    """Use postpones the idle end, never the absolute end."""
     assert POLICY.ends_at(session(START + used_after), role) == START + ends_after
 
 
-def test_the_role_of_today_counts() -> None:
-    """Who is made an administrator has an administrator's shorter session from then on."""
+def test_a_session_has_the_timeouts_of_the_current_role_of_its_user() -> None:
+    """A user who becomes an administrator has an administrator's shorter sessions from then on."""
     used = session(START + timedelta(hours=1))
     assert POLICY.ends_at(used, Role.ADMIN) < POLICY.ends_at(used, Role.USER)
     assert POLICY.of(Role.ADMIN) is POLICY.admin
@@ -58,7 +60,9 @@ def test_the_role_of_today_counts() -> None:
         (timedelta(minutes=1), timedelta(seconds=6), True),
     ],
 )
-def test_use_is_written_down_now_and_then(idle: timedelta, quiet: timedelta, *, touched: bool) -> None:
-    """Once a minute; where the idle time-out is short more often, or a session would end while it is used."""
+def test_the_last_use_of_a_session_is_stored_at_most_once_a_minute(
+    idle: timedelta, quiet: timedelta, *, touched: bool
+) -> None:
+    """More often if the idle time-out is short, because a session must not end while it is used."""
     policy = SessionPolicy(user=Timeouts(idle, timedelta(days=30)), admin=POLICY.admin)
     assert policy.is_to_be_touched(session(START), Role.USER, START + quiet) is touched

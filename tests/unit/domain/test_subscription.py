@@ -1,4 +1,4 @@
-"""What the verbs of a subscription do to its dates."""
+"""What each action of a subscription does to its dates."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ from tests.support.builders import (
 )
 
 
-def test_a_new_trial() -> None:
-    """A trial lasts the trial period, has no anchor and has paid nothing."""
+def test_a_trial_lasts_its_trial_period_and_has_paid_nothing() -> None:
     made = monthly_trial()
     assert made == Subscription(
         id=SUBSCRIPTION_ID,
@@ -58,8 +57,7 @@ def test_a_new_trial() -> None:
     )
 
 
-def test_a_new_paid_subscription() -> None:
-    """The first period is paid and counted from the start."""
+def test_the_first_period_of_a_new_subscription_is_paid_and_counted_from_its_start() -> None:
     made = monthly_active()
     assert made == Subscription(
         id=SUBSCRIPTION_ID,
@@ -82,24 +80,23 @@ def test_a_new_paid_subscription() -> None:
     )
 
 
-def test_a_subscription_for_life_has_no_end() -> None:
-    """It is active at every instant, and never due."""
+def test_a_lifetime_subscription_has_no_end_and_is_never_overdue() -> None:
     made = lifetime_active()
     assert (made.ends_at, made.periods_paid, made.billing_anchor) == (None, 1, START)
     assert made.status_at(datetime(9999, 12, 31, tzinfo=UTC)) is Status.ACTIVE
     assert not made.is_overdue(datetime(9999, 12, 31, tzinfo=UTC))
 
 
-def test_a_plan_without_trial_gives_none() -> None:
-    """The refusal names the plan."""
+def test_a_plan_without_a_trial_period_has_no_trial() -> None:
+    """The error contains the plan."""
     with pytest.raises(PlanHasNoTrial) as refusal:
         Subscription.start_trial(SUBSCRIPTION_ID, USER_ID, a_revision(some_terms(trial=None)), some_metadata(START))
     assert refusal.value.plan == str(PLAN_ID)
 
 
 @pytest.mark.parametrize("build", [monthly_trial, monthly_active])
-def test_the_span_is_half_open(build: Callable[[], Subscription]) -> None:
-    """A tick before ends_at it is live; at ends_at exactly it is over, and nobody can move it any more."""
+def test_a_subscription_is_over_exactly_at_its_end(build: Callable[[], Subscription]) -> None:
+    """One tick before ``ends_at`` it is live. At ``ends_at`` it is over, and no action is possible."""
     made = build()
     end = made.ends_at
     assert end is not None
@@ -112,8 +109,8 @@ def test_the_span_is_half_open(build: Callable[[], Subscription]) -> None:
         made.cancel_now(some_metadata(end))
 
 
-def test_conversion_starts_the_first_paid_period_now() -> None:
-    """starts_at stays the trial's; the anchor is the conversion, at which the trial is over."""
+def test_converting_a_trial_starts_the_first_paid_period_now() -> None:
+    """``starts_at`` stays the start of the trial; the billing anchor is the conversion, which also ends the trial."""
     converted = monthly_trial().convert(MONTHLY, some_metadata(DURING))
     assert converted.starts_at == START
     assert (converted.billing_anchor, converted.converted_at, converted.trial_ends_at) == (DURING, DURING, DURING)
@@ -121,29 +118,28 @@ def test_conversion_starts_the_first_paid_period_now() -> None:
     assert (converted.periods_paid, converted.status) == (1, Status.ACTIVE)
 
 
-def test_conversion_binds_to_the_revision_it_is_given() -> None:
-    """Also to another plan's, with that plan's period."""
+def test_a_trial_can_be_converted_to_another_plan() -> None:
+    """The subscription takes the revision and the period of that plan."""
     yearly = a_revision(some_terms(period="P1Y"), OTHER_PLAN_ID, 7)
     converted = monthly_trial().convert(yearly, some_metadata(DURING))
     assert (converted.plan_id, converted.revision) == (OTHER_PLAN_ID, 7)
     assert converted.ends_at == DURING.replace(year=2025)
 
 
-def test_conversion_to_a_plan_for_life() -> None:
-    """It has no end from then on."""
+def test_a_trial_can_be_converted_to_a_lifetime_plan() -> None:
     converted = monthly_trial().convert(LIFETIME, some_metadata(DURING))
     assert (converted.ends_at, converted.status) == (None, Status.ACTIVE)
 
 
 def test_conversion_undoes_a_scheduled_cancellation() -> None:
-    """Who pays wants to stay: the new period's end expires, it does not cancel."""
+    """A subscriber who pays wants to stay: the new period ends with expiry, not with cancellation."""
     converted = monthly_trial().cancel_at_period_end(some_metadata(DURING)).convert(MONTHLY, some_metadata(DURING))
     assert converted.cancel_at is None
     assert converted.status_at(LATER) is Status.EXPIRED
 
 
 def test_renewing_early_adds_a_period_counted_from_the_anchor() -> None:
-    """From January 31 the ends are February 29, March 31, April 30, May 31: a short month shortens itself alone."""
+    """From January 31 the ends are February 29, March 31, April 30, May 31: a short month shortens only itself."""
     subscription = monthly_active()
     ends = [subscription.ends_at]
     for _ in range(3):
@@ -155,14 +151,14 @@ def test_renewing_early_adds_a_period_counted_from_the_anchor() -> None:
 
 
 def test_renewing_a_converted_trial_counts_from_the_conversion() -> None:
-    """The trial's start plays no part in the paid ends."""
+    """The start of the trial has no influence on the paid ends."""
     at = datetime(2024, 2, 10, tzinfo=UTC)
     renewed = monthly_trial().convert(MONTHLY, some_metadata(at)).renew(MONTHLY, some_metadata(at))
     assert renewed.ends_at == datetime(2024, 4, 10, tzinfo=UTC)
 
 
-def test_scheduling_keeps_the_end_and_resuming_takes_the_mark_away() -> None:
-    """cancel_at is ends_at and nothing else changes; after resuming nothing is left of it but the events."""
+def test_a_scheduled_cancellation_keeps_the_end_and_resuming_undoes_it() -> None:
+    """Scheduling sets ``cancel_at`` to ``ends_at`` and changes nothing else. Resuming leaves only the events."""
     subscription = monthly_active()
     scheduled = subscription.cancel_at_period_end(some_metadata(DURING))
     assert scheduled == replace(subscription, cancel_at=FIRST_END, version=2, events=scheduled.events)
@@ -172,7 +168,7 @@ def test_scheduling_keeps_the_end_and_resuming_takes_the_mark_away() -> None:
 
 
 def test_a_scheduled_cancellation_takes_effect_at_the_end() -> None:
-    """Then cancelled_at and ended_at are that end, however late the expiry job runs, and the system did it."""
+    """``cancelled_at`` and ``ended_at`` are that end, however late the expiry job runs; the actor is the system."""
     scheduled = monthly_active().cancel_at_period_end(some_metadata(DURING))
     settled = scheduled.apply_expiry(some_metadata(LATER))
     assert (settled.status, settled.cancelled_at, settled.ended_at) == (Status.CANCELLED, FIRST_END, FIRST_END)
@@ -180,22 +176,22 @@ def test_a_scheduled_cancellation_takes_effect_at_the_end() -> None:
     assert settled.events[-1].data["cancel_at"] == "2024-02-29T10:30:00Z"
 
 
-def test_an_expiry_is_not_a_cancellation() -> None:
-    """ended_at is the ends_at instant and cancelled_at stays empty."""
+def test_an_expired_subscription_is_not_marked_as_cancelled() -> None:
+    """``ended_at`` is ``ends_at`` and ``cancelled_at`` stays empty."""
     settled = monthly_trial().apply_expiry(some_metadata(LATER))
     assert (settled.status, settled.cancelled_at, settled.ended_at) == (Status.EXPIRED, None, TRIAL_END)
 
 
-def test_cancelling_now_keeps_the_end_that_it_would_have_had() -> None:
-    """ended_at = cancelled_at = now; a mark for the period's end is gone."""
+def test_cancelling_now_ends_the_subscription_at_once_and_keeps_the_planned_end() -> None:
+    """``ended_at`` and ``cancelled_at`` are now; a scheduled cancellation is removed."""
     cancelled = monthly_active().cancel_at_period_end(some_metadata(DURING)).cancel_now(some_metadata(DURING + TICK))
     assert (cancelled.cancelled_at, cancelled.ended_at) == (DURING + TICK, DURING + TICK)
     assert (cancelled.cancel_at, cancelled.ends_at) == (None, FIRST_END)
     assert cancelled.as_of(LATER) is cancelled
 
 
-def test_a_clock_that_is_behind_ends_nothing_before_its_start() -> None:
-    """Where another server's clock was ahead at the start, what comes next is taken to be at the start."""
+def test_a_subscription_never_ends_before_its_start() -> None:
+    """If the clock of another server was ahead at the start, the next action counts as made at the start."""
     behind = some_metadata(START - timedelta(milliseconds=50))
     cancelled = monthly_active().cancel_now(behind)
     assert (cancelled.cancelled_at, cancelled.ended_at, cancelled.events[-1].occurred_at) == (START, START, START)
@@ -212,8 +208,8 @@ def test_a_clock_that_is_behind_ends_nothing_before_its_start() -> None:
         (True, True, "cancelled"),
     ],
 )
-def test_a_refused_renewal_says_why(*, scheduled: bool, over: bool, word: str) -> None:
-    """The text names the status that holds, and what is in the way."""
+def test_a_rejected_renewal_gives_the_reason(*, scheduled: bool, over: bool, word: str) -> None:
+    """The text contains the effective status and what prevents the renewal."""
     subscription = (
         monthly_active().cancel_at_period_end(some_metadata(DURING))
         if scheduled
@@ -229,8 +225,7 @@ CENTURY = a_revision(some_terms(period="P100Y", trial="P100Y"))
 FAR = datetime(9950, 1, 1, tzinfo=UTC)
 
 
-def test_nothing_is_made_that_would_end_after_the_calendar() -> None:
-    """The year 9999 is the last: what would end later is refused as a date that forbids the move."""
+def test_a_subscription_that_would_end_after_the_year_9999_is_rejected() -> None:
     running = Subscription.activate(SUBSCRIPTION_ID, USER_ID, CENTURY, some_metadata(datetime(9800, 1, 1, tzinfo=UTC)))
     far = some_metadata(FAR)
     attempts: list[tuple[str, str, Callable[[], Subscription]]] = [

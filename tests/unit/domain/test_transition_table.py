@@ -1,4 +1,4 @@
-"""Every cell of Status by Action, once by the table itself and once by the verbs of the aggregate."""
+"""Every pair of status and action: once in the table of transitions, once by the methods of the aggregate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.builders import (
 )
 
 # Written by hand from the contract, not drawn from the code, so that a cell that changes is a cell that fails.
-LEGAL: Final = MappingProxyType(
+ALLOWED: Final = MappingProxyType(
     {
         ("start_trial", None): ("trial", "subscription.trial_started"),
         ("activate", None): ("active", "subscription.activated"),
@@ -68,75 +68,73 @@ ACTIONS: Final = (
 )
 
 
-def test_nothing_was_left_out_of_the_cells() -> None:
-    """The words above are all the actions and statuses there are."""
+def test_the_cells_contain_every_action_and_every_status() -> None:
     assert [action.value for action in Action] == list(ACTIONS)
     assert [status.value for status in Status] == list(SOURCES[1:])
 
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("action", ACTIONS)
-def test_cell_of_the_table(action: str, source: str | None) -> None:
-    """A legal move has its target and its event; every other is refused with its facts."""
+def test_the_table_allows_exactly_the_listed_transitions(action: str, source: str | None) -> None:
+    """An allowed transition has its target and its event; every other one is rejected with its action and status."""
     status = None if source is None else Status(source)
-    if (action, source) in LEGAL:
+    if (action, source) in ALLOWED:
         transition = find_transition(Action(action), status)
         assert (transition.action, transition.source) == (action, source)
-        assert (transition.target, transition.event) == LEGAL[action, source]
+        assert (transition.target, transition.event) == ALLOWED[action, source]
     else:
         with pytest.raises(IllegalTransition) as refusal:
             find_transition(Action(action), status)
         assert (refusal.value.action, refusal.value.status) == (action, source or "nothing")
 
 
-def test_no_two_rows_say_something_about_one_cell() -> None:
-    """Each move stands in the table once."""
+def test_each_transition_is_in_the_table_once() -> None:
     cells = [(row.action, row.source) for row in TRANSITIONS]
-    assert len(cells) == len(set(cells)) == len(LEGAL)
+    assert len(cells) == len(set(cells)) == len(ALLOWED)
 
 
-def test_final_statuses_are_final() -> None:
-    """Live and final statuses are all there are, and nothing leaves a final one."""
+def test_no_transition_leaves_a_final_status() -> None:
+    """Every status is either live or final."""
     assert {Status.TRIAL, Status.ACTIVE} == LIVE
     assert {Status.EXPIRED, Status.CANCELLED} == TERMINAL
     assert not [row for row in TRANSITIONS if row.source in TERMINAL]
 
 
 def scheduled(subscription: Subscription) -> Subscription:
-    """To be cancelled at its end, since a while before DURING."""
+    """Return the subscription with a cancellation scheduled at DURING."""
     return subscription.cancel_at_period_end(some_metadata(DURING))
 
 
-# How a subscription can stand, and the instant at which it is looked at.
+# How a subscription can stand, and the instant at which it is read.
 SITUATIONS: Final = MappingProxyType(
     {
         "trial": (monthly_trial, DURING),
         "trial, cancel scheduled": (lambda: scheduled(monthly_trial()), DURING),
         "trial, overdue": (monthly_trial, LATER),
         "trial, cancel scheduled, overdue": (lambda: scheduled(monthly_trial()), LATER),
-        "trial, at its very end": (monthly_trial, TRIAL_END),
+        "trial, at its end": (monthly_trial, TRIAL_END),
         "active": (monthly_active, DURING),
         "active, cancel scheduled": (lambda: scheduled(monthly_active()), DURING),
         "active, overdue": (monthly_active, LATER),
         "active, cancel scheduled, overdue": (lambda: scheduled(monthly_active()), LATER),
-        "active, at its very end": (monthly_active, FIRST_END),
+        "active, at its end": (monthly_active, FIRST_END),
         "active for life": (lifetime_active, LATER),
         "expired": (lambda: monthly_active().apply_expiry(some_metadata(LATER)), LATER),
         "cancelled at its end": (lambda: scheduled(monthly_active()).apply_expiry(some_metadata(LATER)), LATER),
         "cancelled at once": (lambda: monthly_active().cancel_now(some_metadata(DURING)), DURING),
         "cancelled for life": (lambda: lifetime_active().cancel_now(some_metadata(DURING)), LATER),
-        "cancelled at once, looked at after the end it would have had": (
+        "cancelled at once, read after the end it would have had": (
             lambda: monthly_active().cancel_now(some_metadata(DURING)),
             LATER,
         ),
     }
 )
 
-Verb = Callable[[Subscription, EventMetadata], Subscription]
-VERBS: Final = MappingProxyType[str, Verb](
+Method = Callable[[Subscription, EventMetadata], Subscription]
+METHODS: Final = MappingProxyType[str, Method](
     {
-        "convert": lambda subscription, why: subscription.convert(MONTHLY, why),
-        "renew": lambda subscription, why: subscription.renew(MONTHLY, why),
+        "convert": lambda subscription, metadata: subscription.convert(MONTHLY, metadata),
+        "renew": lambda subscription, metadata: subscription.renew(MONTHLY, metadata),
         "cancel_at_period_end": Subscription.cancel_at_period_end,
         "resume": Subscription.resume,
         "cancel_now": Subscription.cancel_now,
@@ -146,8 +144,8 @@ VERBS: Final = MappingProxyType[str, Verb](
 ACTION_OF: Final = MappingProxyType({"convert": "activate"})
 NOTHING: Final = ("as before", "")
 
-# What is in neither table is refused; the verbs of time refuse nothing.
-MOVES: Final = MappingProxyType(
+# What is not in the table is rejected; `apply_expiry` is never rejected.
+EXPECTED: Final = MappingProxyType(
     {
         ("convert", "trial"): ("active", "converted"),
         ("convert", "trial, cancel scheduled"): ("active", "converted"),
@@ -164,14 +162,14 @@ MOVES: Final = MappingProxyType(
         ("cancel_now", "active, cancel scheduled"): ("cancelled", "cancelled"),
         ("cancel_now", "active for life"): ("cancelled", "cancelled"),
         ("apply_expiry", "trial, overdue"): ("expired", "expired"),
-        ("apply_expiry", "trial, at its very end"): ("expired", "expired"),
+        ("apply_expiry", "trial, at its end"): ("expired", "expired"),
         ("apply_expiry", "trial, cancel scheduled, overdue"): ("cancelled", "cancelled"),
         ("apply_expiry", "active, overdue"): ("expired", "expired"),
-        ("apply_expiry", "active, at its very end"): ("expired", "expired"),
+        ("apply_expiry", "active, at its end"): ("expired", "expired"),
         ("apply_expiry", "active, cancel scheduled, overdue"): ("cancelled", "cancelled"),
     }
 )
-# The fields that each verb may touch, besides version and events.
+# The fields that each method may touch, besides version and events.
 TOUCHES: Final = MappingProxyType(
     {
         "convert": {
@@ -193,64 +191,64 @@ TOUCHES: Final = MappingProxyType(
 
 
 def as_loaded(subscription: Subscription) -> Subscription:
-    """As a repository gives it: what has happened to it is written, so it carries no events."""
+    """Return the subscription as a repository loads it: without events."""
     return replace(subscription, events=())
 
 
 def copy_of(subscription: Subscription) -> Subscription:
-    """Another value with the same fields, to see that the original stays as it was."""
+    """Return another object with the same fields."""
     return Subscription(**{field.name: getattr(subscription, field.name) for field in fields(subscription)})
 
 
 def changed_fields(before: Subscription, after: Subscription) -> set[str]:
-    """The names of the fields whose values differ."""
+    """Return the names of the fields whose values differ."""
     names = {field.name for field in fields(before)}
     return {name for name in names if getattr(before, name) != getattr(after, name)}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("verb", VERBS)
-def test_cell_of_the_verbs(verb: str, situation: str) -> None:
-    """A verb moves and records exactly one event, or changes nothing, or is refused and leaves the value equal."""
+@pytest.mark.parametrize("method", METHODS)
+def test_each_action_records_one_event_or_changes_nothing_or_is_rejected(method: str, situation: str) -> None:
+    """The original value never changes."""
     build, now = SITUATIONS[situation]
     before = as_loaded(build())
     snapshot = copy_of(before)
-    why = some_metadata(now, ADMIN)
-    expected = MOVES.get((verb, situation), NOTHING if verb == "apply_expiry" else None)
+    metadata = some_metadata(now, ADMIN)
+    expected = EXPECTED.get((method, situation), NOTHING if method == "apply_expiry" else None)
     if expected is None:
         with pytest.raises(IllegalTransition) as refusal:
-            VERBS[verb](before, why)
-        assert refusal.value.action == ACTION_OF.get(verb, verb)
+            METHODS[method](before, metadata)
+        assert refusal.value.action == ACTION_OF.get(method, method)
         assert refusal.value.status == before.status_at(now)
     elif expected == NOTHING:
-        assert VERBS[verb](before, why) is before
+        assert METHODS[method](before, metadata) is before
     else:
-        check_moved(verb, before, VERBS[verb](before, why), why, expected)
+        check_transition(method, before, METHODS[method](before, metadata), metadata, expected)
     assert before == snapshot
 
 
-def check_moved(
-    verb: str, before: Subscription, after: Subscription, why: EventMetadata, expected: tuple[str, str]
+def check_transition(
+    method: str, before: Subscription, after: Subscription, metadata: EventMetadata, expected: tuple[str, str]
 ) -> None:
-    """One step on, one event that says so, and no field touched that the verb has no business with."""
+    """Check that there is one new version, one event that describes it, and no change of other fields."""
     status, event_type = expected
     assert after.status == status
     assert after.version == before.version + 1
-    assert changed_fields(before, after) <= TOUCHES[verb] | {"version", "events"}
+    assert changed_fields(before, after) <= TOUCHES[method] | {"version", "events"}
     (event,) = after.events
     assert event.type == f"subscription.{event_type}"
     assert isinstance(event.type, SubscriptionEventType)
-    assert event.id == why.event_id
+    assert event.id == metadata.event_id
     assert (event.user_id, event.subject_id, event.version) == (after.user_id, after.id, after.version)
-    if verb == "apply_expiry":
-        assert (event.occurred_at, event.recorded_at, event.actor) == (before.ends_at, why.at, SYSTEM)
+    if method == "apply_expiry":
+        assert (event.occurred_at, event.recorded_at, event.actor) == (before.ends_at, metadata.at, SYSTEM)
     else:
-        assert (event.occurred_at, event.recorded_at, event.actor) == (why.at, why.at, ADMIN)
-    assert dict(event.data) == facts_of(after)
+        assert (event.occurred_at, event.recorded_at, event.actor) == (metadata.at, metadata.at, ADMIN)
+    assert dict(event.data) == data_of(after)
 
 
-def facts_of(subscription: Subscription) -> dict[str, object]:
-    """What an event tells: the state after it."""
+def data_of(subscription: Subscription) -> dict[str, object]:
+    """Return the data of the event: the state after it."""
     return {
         "plan_id": str(subscription.plan_id),
         "revision": subscription.revision,
@@ -263,7 +261,7 @@ def facts_of(subscription: Subscription) -> dict[str, object]:
 
 
 def rfc3339(instant: datetime | None) -> str | None:
-    """With ``Z``, and with microseconds where there are any."""
+    """Return the instant with ``Z``, and with microseconds if it has any."""
     if instant is None:
         return None
     return instant.strftime("%Y-%m-%dT%H:%M:%S" + (".%f" if instant.microsecond else "") + "Z")
@@ -273,28 +271,28 @@ def rfc3339(instant: datetime | None) -> str | None:
     ("build", "status", "event_type"),
     [(monthly_trial, "trial", "subscription.trial_started"), (monthly_active, "active", "subscription.activated")],
 )
-def test_making_a_subscription_is_a_move_from_nothing(
+def test_a_new_subscription_has_version_1_and_one_event(
     build: Callable[[], Subscription], status: str, event_type: str
 ) -> None:
-    """A new subscription stands at version 1 with one event, of the one who asked."""
+    """The actor of the event is the one who asked."""
     made = build()
     assert (made.status, made.version) == (status, 1)
     (event,) = made.events
     assert (event.type, event.version, event.occurred_at, event.actor.type) == (event_type, 1, START, ActorType.USER)
-    assert dict(event.data) == facts_of(made)
+    assert dict(event.data) == data_of(made)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_a_reader_shows_what_the_expiry_job_will_write(situation: str) -> None:
-    """as_of is settle without its event, and once settled there is nothing more to settle."""
+def test_the_status_shown_is_the_one_that_the_expiry_job_will_store(situation: str) -> None:
+    """``as_of`` equals ``apply_expiry`` without its event, and both change nothing the second time."""
     build, now = SITUATIONS[situation]
     before = as_loaded(build())
-    settled = before.apply_expiry(some_metadata(now))
+    after = before.apply_expiry(some_metadata(now))
     seen = before.as_of(now)
-    assert seen == as_loaded(settled)
-    assert seen.status == before.status_at(now) == settled.status
-    assert settled.apply_expiry(some_metadata(now)) is settled
+    assert seen == as_loaded(after)
+    assert seen.status == before.status_at(now) == after.status
+    assert after.apply_expiry(some_metadata(now)) is after
     assert seen.as_of(now) is seen
     assert not seen.is_overdue(now)
-    assert before.is_overdue(now) == (settled is not before)
+    assert before.is_overdue(now) == (after is not before)
     assert seen.is_live == (seen.status in LIVE)

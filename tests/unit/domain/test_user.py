@@ -1,4 +1,4 @@
-"""Accounts."""
+"""Accounts: creation, password, role and switch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.support.builders import DURING, START, USER, USER_ID, some_metadata
 
 
 def user(role: Role = Role.USER) -> User:
-    """A new account."""
+    """Return a new account."""
     return User.register(USER_ID, Email("Ada@example.com"), "hash", role, some_metadata(START, USER))
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_new_account_is_enabled_and_announced(role: Role) -> None:
-    """The event tells the role and neither the email nor the hash."""
+def test_a_new_account_is_enabled_and_its_event_contains_the_role_only(role: Role) -> None:
+    """The event contains neither the email nor the hash of the password."""
     made = user(role)
     assert (made.id, made.email.text, made.role, made.disabled, made.created_at) == (
         USER_ID,
@@ -35,12 +35,11 @@ def test_a_new_account_is_enabled_and_announced(role: Role) -> None:
     ("role", "disabled", "can"),
     [(Role.ADMIN, False, True), (Role.ADMIN, True, False), (Role.USER, False, False), (Role.USER, True, False)],
 )
-def test_who_can_run_the_platform(role: Role, *, disabled: bool, can: bool) -> None:
-    """An administrator who is enabled."""
+def test_only_an_enabled_administrator_can_administer_the_platform(role: Role, *, disabled: bool, can: bool) -> None:
     assert replace(user(), role=role, disabled=disabled).is_enabled_admin is can
 
 
-def test_a_changed_password_is_an_event_without_data() -> None:
+def test_a_change_of_password_writes_an_event_without_data() -> None:
     before = replace(user(), events=())
     changed = before.change_password("other", some_metadata(DURING))
     (event,) = changed.events
@@ -48,12 +47,12 @@ def test_a_changed_password_is_an_event_without_data() -> None:
     assert replace(changed, events=()) == replace(before, password_hash="other", version=2)
 
 
-def test_a_new_hash_of_the_same_password_is_no_event() -> None:
+def test_a_new_hash_of_the_same_password_writes_no_event() -> None:
     before = replace(user(), events=())
     assert before.with_rehashed_password("other") == replace(before, password_hash="other")
 
 
-def test_role_and_disabling_are_an_event_each_with_before_and_after() -> None:
+def test_changing_role_and_access_writes_one_event_each_with_the_values_before_and_after() -> None:
     before = replace(user(), events=())
     changed = before.change_access(Role.ADMIN, disabled=True, new_metadata=lambda: some_metadata(DURING))
     assert [(event.type, event.version, event.data) for event in changed.events] == [
@@ -69,6 +68,6 @@ def test_role_and_disabling_are_an_event_each_with_before_and_after() -> None:
     assert (enabled.type, enabled.version) == ("user.enabled", 4)
 
 
-def test_access_that_is_as_it_was_makes_no_event() -> None:
+def test_setting_the_same_role_and_access_writes_no_event() -> None:
     before = replace(user(), events=())
     assert before.change_access(before.role, disabled=False, new_metadata=lambda: some_metadata(DURING)) == before
