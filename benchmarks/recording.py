@@ -38,9 +38,9 @@ class RecordingPool(PostgresPool):
         self._journal = journal
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, is_urgent: bool = False) -> AsyncIterator[Connection]:
         """Yield a connection that records its statements."""
-        async with self._recorded.connection() as connection:
+        async with self._recorded.connection(is_urgent=is_urgent) as connection:
             yield _RecordingConnection(connection, self._journal)
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from smp.adapters.postgres import pool
+from smp.adapters.postgres import connecting, pool
 from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.application.errors import StorageUnavailable
 
@@ -64,7 +64,7 @@ def test_the_page_gives_the_role_and_pgbouncer_the_limits_of_the_pool() -> None:
         "lock_timeout": str(pool.LOCK_TIMEOUT_MS // 1000),
         "idle_in_transaction_session_timeout": str(pool.IDLE_IN_TRANSACTION_TIMEOUT_MS // 1000),
     }
-    assert f"\nmax_prepared_statements = {pool._PREPARED_STATEMENTS}\n" in PAGE
+    assert f"\nmax_prepared_statements = {connecting._PREPARED_STATEMENTS}\n" in PAGE
 
 
 def test_no_statement_relies_on_a_session() -> None:

@@ -258,7 +258,9 @@ async def test_the_metrics_of_a_pool_count_waits_and_timeouts(database_url: str)
 )
 async def test_an_error_of_the_database_is_counted_by_its_kind(database_url: str, statement: str, kind: str) -> None:
     metrics = Metrics()
-    pool = await create_pool(database_url, PoolSettings(command_timeout_s=0.2), PoolMetrics(metrics))
+    pool = await create_pool(
+        database_url, PoolSettings(lock_timeout_s=0.1, command_timeout_s=0.2), PoolMetrics(metrics)
+    )
     with pytest.raises(Exception):  # noqa: B017, PT011 - test_postgres_errors.py says which one
         await pool.run(sql(statement.replace(":", r"\:")))
     samples = read(metrics.exposition().decode())

@@ -191,17 +191,18 @@ async def test_a_text_that_cannot_be_stored_is_not_found_and_not_written(pool: P
         await pool.row(sql("SELECT CAST(:value AS bigint)"), value=2**70)
 
 
-async def test_every_connection_has_the_time_limits_of_the_program(pool: PostgresPool) -> None:
+async def test_every_connection_has_the_time_limits_of_the_program(database_url: str) -> None:
     """Regardless of the server's settings."""
     expected = {
         "statement_timeout": "5s",
-        "lock_timeout": "2s",
+        "lock_timeout": "1s",
         "idle_in_transaction_session_timeout": "10s",
         "default_transaction_isolation": "read committed",
         "TimeZone": "UTC",
-        "application_name": "smp tests",
+        "application_name": "smp",
     }
-    rows = await pool.rows(sql("SELECT name, current_setting(name) AS value FROM pg_settings"))
+    async with pool_of(database_url) as pool:
+        rows = await pool.rows(sql("SELECT name, current_setting(name) AS value FROM pg_settings"))
     settings = {row["name"]: row["value"] for row in rows}
     assert {name: settings[name] for name in expected} == expected
 
@@ -260,7 +261,7 @@ async def test_a_caller_gets_an_error_if_no_connection_is_free_in_time(database_
 
 
 async def test_a_statement_that_takes_too_long_is_cancelled_on_the_server_too(database_url: str) -> None:
-    settings = PoolSettings(size=1, command_timeout_s=0.2, application_name="smp slow")
+    settings = PoolSettings(size=1, lock_timeout_s=0.1, command_timeout_s=0.2, application_name="smp slow")
     async with pool_of(database_url, settings) as pool, pool_of(database_url) as watcher:
         with within(1.5), pytest.raises(StorageUnavailable):
             await pool.row(sql("SELECT pg_sleep(60)"))
@@ -270,7 +271,7 @@ async def test_a_statement_that_takes_too_long_is_cancelled_on_the_server_too(da
 
 async def test_a_statement_may_have_a_separate_time_limit(database_url: str) -> None:
     """Such as the long checks of smp doctor."""
-    async with pool_of(database_url, PoolSettings(command_timeout_s=0.2)) as pool:
+    async with pool_of(database_url, PoolSettings(lock_timeout_s=0.1, command_timeout_s=0.2)) as pool:
         assert await pool.row(sql("SELECT pg_sleep(0.4)", timeout_s=5)) is not None
 
 

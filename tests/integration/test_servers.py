@@ -35,7 +35,9 @@ async def test_a_host_that_stops_answering_delays_one_call_only(database_url: st
     first, second = Proxy(database_url), Proxy(database_url)
     await first.come_up()
     await second.come_up()
-    pool = await create_pool(url_of(first, second), PoolSettings(acquire_timeout_s=0.3, command_timeout_s=0.3))
+    pool = await create_pool(
+        url_of(first, second), PoolSettings(acquire_timeout_s=0.3, lock_timeout_s=0.2, command_timeout_s=0.3)
+    )
     try:
         assert await answers(pool)
         first.fall_silent()

@@ -13,6 +13,7 @@ class FakeServer:
 
     def __init__(self, place: int = 0) -> None:
         self.place = place
+        self.is_away = False
         self.opened: list[FakeConnection] = []
 
     def pool(self, settings: PoolSettings) -> PostgresPool:
@@ -20,6 +21,8 @@ class FakeServer:
         return PostgresPool(self._connect, settings)
 
     async def _connect(self) -> FakeConnection:
+        if self.is_away:
+            raise ConnectionRefusedError
         connection = FakeConnection(self)
         self.opened.append(connection)
         return connection

@@ -97,7 +97,8 @@ class Population:
 async def population(url: str) -> AsyncIterator[Population]:
     """What is in the database at ``url``, while the block lasts: its own tables, whatever stands before them."""
     pool = await create_pool(
-        looking_into(url, "public"), PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0)
+        looking_into(url, "public"),
+        PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0, statement_timeout_s=60.0),
     )
     try:
         yield Population(pool, url)

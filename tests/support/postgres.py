@@ -37,7 +37,11 @@ CONNECTIONS: Final = 500
 IMAGE: Final = "postgres:18-alpine"
 ADMIN_TIMEOUT_S: Final = 60.0
 PATIENT: Final = PoolSettings(
-    application_name="smp tests", connect_timeout_s=30.0, acquire_timeout_s=30.0, command_timeout_s=30.0
+    application_name="smp tests",
+    connect_timeout_s=30.0,
+    acquire_timeout_s=30.0,
+    command_timeout_s=30.0,
+    statement_timeout_s=60.0,
 )
 """The limits of pools where limits are not under test, so that a busy machine makes no storage unavailable."""
 

@@ -11,6 +11,7 @@ ApplicationError
     ├── Overloaded
     ├── PaymentUnavailable
     ├── StorageUnavailable
+    │   ├── StorageBusy          other requests have all connections
     │   └── TransactionConflict  the whole use case may be run again at once
     └── OutcomeUnknown
 """
@@ -109,12 +110,26 @@ class PaymentUnavailable(Unavailable):
 class StorageUnavailable(Unavailable):
     """A database that does not answer. Nothing was changed."""
 
+    def __init__(self, detail: str = "the database does not answer, so nothing was changed; try again later") -> None:
+        super().__init__(detail, 2)
+
+
+class StorageBusy(StorageUnavailable):
+    """A database whose connections are all in use by other requests. Nothing was changed."""
+
+    code = "database-busy"
+
     def __init__(self) -> None:
-        super().__init__("the database does not answer, so nothing was changed; try again later", 2)
+        super().__init__("too many other requests use the database, so nothing was changed; try again later")
 
 
 class TransactionConflict(StorageUnavailable):
     """A transaction that the database rolled back because of another one. Run the use case again."""
+
+    code = "transaction-conflict"
+
+    def __init__(self) -> None:
+        super().__init__("other requests change the same data, so nothing was changed; try again")
 
 
 class OutcomeUnknown(Unavailable):

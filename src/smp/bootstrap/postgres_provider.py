@@ -9,16 +9,11 @@ from dishka import Provider, Scope, provide
 
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
+from smp.adapters.postgres.connecting import PLAIN_CONNECTIONS, ConnectionClass
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
-from smp.adapters.postgres.pool import (
-    PLAIN_CONNECTIONS,
-    ConnectionClass,
-    PoolSettings,
-    PostgresPool,
-    create_pool,
-)
+from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
 from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver, SilentReplicaReadsObserver
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
@@ -71,7 +66,8 @@ class PostgresProvider(Provider):
     @provide
     def pool_settings(self, settings: Settings) -> PoolSettings:
         """The limits of the pool; the replica's pool has the same."""
-        return PoolSettings(size=settings.database_pool_size)
+        size = settings.database_pool_size
+        return PoolSettings(size=size, reserved=max(1, size // 5))
 
     @provide
     async def pool(
@@ -101,7 +97,7 @@ class PostgresProvider(Provider):
         if settings.database_replica_url is None:
             yield ReplicaReads(pool)
             return
-        replica_settings = replace(pool_settings, read_only=True)
+        replica_settings = replace(pool_settings, read_only=True, reserved=0)
         replica = await create_pool(settings.database_replica_url, replica_settings, connection_class=connection_class)
         async with ReplicaReads(pool, replica, observer=observer).watching() as lists:
             yield lists

@@ -18,7 +18,7 @@ from dishka import Provider, Scope
 
 from smp import __version__
 from smp.adapters.http.asgi import App
-from smp.adapters.postgres.pool import ConnectionClass
+from smp.adapters.postgres.connecting import ConnectionClass
 from smp.adapters.postgres.urls import server_urls
 from smp.bootstrap.execution import UseCaseTracing
 from smp.bootstrap.settings import Settings, SettingsInvalid

@@ -21,7 +21,8 @@ _SNAPSHOT: Final = sql(
     ) AS s
     JOIN plans AS p ON p.id = s.plan_id
     JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision
-    """
+    """,
+    is_urgent=True,
 )
 
 

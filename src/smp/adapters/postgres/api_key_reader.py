@@ -12,7 +12,9 @@ from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.queries.views import ApiKeyView
 from smp.domain.api_key import ApiKey
 
-_FIND: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys WHERE digest = :digest")
+_FIND: Final = sql(
+    "SELECT id, name, digest, created_at, revoked_at FROM api_keys WHERE digest = :digest", is_urgent=True
+)
 _LIST: Final = sql("SELECT id, name, digest, created_at, revoked_at FROM api_keys ORDER BY created_at, id")
 
 

@@ -27,8 +27,8 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _WAIT_FOR_OTHERS: Final = "SET LOCAL lock_timeout = '60s'"
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1, 2)"
 
-_HAS_VERSION: Final = written_out("SELECT to_regclass('alembic_version') IS NOT NULL")
-_VERSION: Final = written_out("SELECT version_num FROM alembic_version")
+_HAS_VERSION: Final = written_out("SELECT to_regclass('alembic_version') IS NOT NULL", is_urgent=True)
+_VERSION: Final = written_out("SELECT version_num FROM alembic_version", is_urgent=True)
 
 Progress = Callable[[str], None]
 

@@ -7,31 +7,28 @@ cancelled statement, and reaches the primary among several hosts. It also needs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from types import MappingProxyType
-from typing import Final, NewType
+from typing import Final
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute as Role
 
-from smp.adapters.postgres.error_kinds import ErrorKind, kind_of, kind_of_translated
+from smp.adapters.postgres.connecting import PLAIN_CONNECTIONS, ConnectionClass, Connector, close_gracefully
+from smp.adapters.postgres.error_kinds import kind_of_translated
 from smp.adapters.postgres.errors import translate_driver_errors
 from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
-from smp.adapters.postgres.statements import Connection, Row, Statement, set_codecs
-from smp.application.errors import OutcomeUnknown, StorageUnavailable, TransactionConflict
+from smp.adapters.postgres.statements import Connection, Row, Statement
+from smp.application.errors import OutcomeUnknown, StorageBusy, StorageUnavailable, TransactionConflict
 
+LOCK_TIMEOUT_MS: Final = 1_000
 STATEMENT_TIMEOUT_MS: Final = 5_000
-LOCK_TIMEOUT_MS: Final = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 10_000
 
-_READ_ONLY: Final = MappingProxyType({"default_transaction_read_only": "on"})
-_PREPARED_STATEMENTS: Final = 500
 _CLOSE_TIMEOUT_S: Final = 5.0
-_CANCEL_TIMEOUT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +37,50 @@ class PoolSettings:
 
     A ``read_only`` pool connects to any server, a standby too, and PostgreSQL refuses every write; any other pool
     connects to the primary only. A connection that was unused for ``idle_lifetime_s`` is not used again, because a
-    firewall may have dropped it.
+    firewall may have dropped it. Of the connections, ``reserved`` are for urgent statements only (see
+    :class:`~smp.adapters.postgres.statements.Statement`).
+
+    Raises:
+        ValueError: if the time limits are not in this order: a lock, an answer to the client, a statement on the
+            server. Otherwise a wait for a lock would look like a database that does not answer.
     """
 
     size: int = 10
+    reserved: int = 0
     read_only: bool = False
     application_name: str = "smp"
     connect_timeout_s: float = 2.0
     acquire_timeout_s: float = 0.9
+    lock_timeout_s: float = LOCK_TIMEOUT_MS / 1000
     command_timeout_s: float = 2.0
+    statement_timeout_s: float = STATEMENT_TIMEOUT_MS / 1000
     idle_lifetime_s: float = 300.0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.lock_timeout_s < self.command_timeout_s < self.statement_timeout_s:
+            raise ValueError("the time limits must be in this order: lock, command, statement")
+        if not 0 <= self.reserved < self.size:
+            raise ValueError("fewer connections must be reserved than there are")
 
-ConnectionClass = NewType("ConnectionClass", type)
-"""The class of the connections of a pool: the driver's, or a subclass that does more with each statement."""
+    @property
+    def server_settings(self) -> Mapping[str, str]:
+        """The settings of PostgreSQL for each connection of the pool."""
+        limits_s = {
+            "statement_timeout": self.statement_timeout_s,
+            "lock_timeout": self.lock_timeout_s,
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS / 1000,
+        }
+        return {
+            "application_name": self.application_name,
+            "TimeZone": "UTC",
+            "default_transaction_isolation": "read committed",
+            **{name: str(round(limit_s * 1000)) for name, limit_s in limits_s.items()},
+            **({"default_transaction_read_only": "on"} if self.read_only else {}),
+        }
 
-PLAIN_CONNECTIONS: Final = ConnectionClass(asyncpg.Connection)
+
+_Slots = tuple[asyncio.Semaphore, ...]
+"""What a caller must have to use a connection, in the order in which it is taken."""
 
 
 class PostgresPool:
@@ -76,8 +101,11 @@ class PostgresPool:
         self._idle_lifetime_s = settings.idle_lifetime_s
         self._size = settings.size
         self._slots = asyncio.Semaphore(settings.size)
+        self._unreserved_slots = asyncio.Semaphore(settings.size - settings.reserved)
+        self._ordinary: _Slots = (self._unreserved_slots, self._slots)
+        self._urgent: _Slots = (self._slots,)
         self._idle: list[tuple[Connection, float]] = []
-        self._in_use: set[Connection] = set()
+        self._in_use: dict[Connection, _Slots] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._waiting = 0
@@ -104,38 +132,39 @@ class PostgresPool:
         return self._waiting
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, is_urgent: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection for the block; errors of the driver in the block are not translated.
 
         Raises:
-            StorageUnavailable: if there is no connection in time.
+            StorageBusy: if there is no connection in time, because other callers have them all.
+            StorageUnavailable: if none can be opened.
         """
-        connection = await self._acquire()
+        connection = await self._acquire(self._urgent if is_urgent else self._ordinary)
         is_clean = True
         try:
             yield connection
         except BaseException as error:
             is_clean = _leaves_it_clean(error)
-            self._report(kind_of_translated(error))
+            self._report(error)
             raise
         finally:
             self._release(connection, is_clean=is_clean)
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return all rows of the statement, which runs in a separate transaction. Raises StorageUnavailable."""
-        async with self.connection() as connection:
+        async with self.connection(is_urgent=statement.is_urgent) as connection:
             with translate_driver_errors():
                 return await statement.rows(connection, **values)
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
         """Return the first row of the statement, which runs in a separate transaction. Raises StorageUnavailable."""
-        async with self.connection() as connection:
+        async with self.connection(is_urgent=statement.is_urgent) as connection:
             with translate_driver_errors():
                 return await statement.row(connection, **values)
 
     async def run(self, statement: Statement, /, **values: object) -> int:
         """Run the statement in a separate transaction; return how many rows it wrote. Raises StorageUnavailable."""
-        async with self.connection() as connection:
+        async with self.connection(is_urgent=statement.is_urgent) as connection:
             with translate_driver_errors():
                 return await statement.run(connection, **values)
 
@@ -153,31 +182,34 @@ class PostgresPool:
                 connection.terminate()
         await asyncio.gather(*self._closing)
 
-    async def _acquire(self) -> Connection:
+    async def _acquire(self, slots: _Slots) -> Connection:
         started_at = perf_counter()
-        with translate_driver_errors():
-            if self._slots.locked():
-                await self._wait_for_slot()
-            else:
-                await self._slots.acquire()
-            try:
+        taken: _Slots = ()
+        try:
+            for slot in slots:
+                await self._take(slot)
+                taken = (*taken, slot)
+            with translate_driver_errors():
                 connection = self._take_idle() or await self._open()
-            except BaseException as error:
-                self._slots.release()
-                self._report(kind_of(error))
-                raise
-        self._in_use.add(connection)
+        except BaseException as error:
+            _free(taken)
+            self._report(error)
+            raise
+        self._in_use[connection] = slots
         self._observer.acquired(perf_counter() - started_at)
         return connection
 
-    async def _wait_for_slot(self) -> None:
+    async def _take(self, slot: asyncio.Semaphore) -> None:
+        if not slot.locked():
+            await slot.acquire()
+            return
         self._waiting += 1
         try:
             async with asyncio.timeout(self._acquire_timeout_s):
-                await self._slots.acquire()
+                await slot.acquire()
         except TimeoutError:
             self._observer.exhausted()
-            raise
+            raise StorageBusy from None
         finally:
             self._waiting -= 1
 
@@ -198,24 +230,24 @@ class PostgresPool:
         async with asyncio.timeout(self._acquire_timeout_s):
             return await self._connect()
 
-    def _report(self, kind: ErrorKind | None) -> None:
-        if kind is not None:
+    def _report(self, error: BaseException) -> None:
+        if (kind := kind_of_translated(error)) is not None:
             self._observer.failed(kind)
 
     def _release(self, connection: Connection, *, is_clean: bool) -> None:
-        self._in_use.discard(connection)
+        slots = self._in_use.pop(connection)
         if connection.is_closed():
-            self._slots.release()
+            _free(slots)
         elif self._is_closed or not is_clean or connection.is_in_transaction():
-            # In the background: the caller does not wait for it. The slot is free when the connection is closed.
-            self._discard(connection).add_done_callback(lambda _: self._slots.release())
+            # In the background: the caller does not wait for it. The slots are free when the connection is closed.
+            self._discard(connection).add_done_callback(lambda _: _free(slots))
         else:
             self._idle.append((connection, asyncio.get_running_loop().time()))
-            self._slots.release()
+            _free(slots)
 
     def _discard(self, connection: Connection) -> asyncio.Task[None]:
         """Close it in the background; a statement that still runs is cancelled, so that its locks are released."""
-        task = asyncio.create_task(_close(connection))
+        task = asyncio.create_task(close_gracefully(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return task
@@ -233,40 +265,19 @@ async def create_pool(
         ValueError: if it is not such a URL.
     """
     settings = PoolSettings() if settings is None else settings
-    hosts = HostSelector(url, Role.any if settings.read_only else Role.primary)
-
-    async def connect() -> Connection:
-        connection = await hosts.connect(
-            settings.connect_timeout_s,
-            connection_class=connection_class,
-            command_timeout=settings.command_timeout_s,
-            statement_cache_size=_PREPARED_STATEMENTS,
-            server_settings={
-                "application_name": settings.application_name,
-                "TimeZone": "UTC",
-                "default_transaction_isolation": "read committed",
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                "lock_timeout": str(LOCK_TIMEOUT_MS),
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-                **(_READ_ONLY if settings.read_only else {}),
-            },
-        )
-        try:
-            await set_codecs(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
-
-    return PostgresPool(connect, settings, observer)
+    connector = Connector(
+        HostSelector(url, Role.any if settings.read_only else Role.primary),
+        connection_class,
+        connect_timeout_s=settings.connect_timeout_s,
+        command_timeout_s=settings.command_timeout_s,
+        server_settings=settings.server_settings,
+    )
+    return PostgresPool(connector.connect, settings, observer)
 
 
-async def _close(connection: Connection) -> None:
-    try:
-        async with asyncio.timeout(_CANCEL_TIMEOUT_S):
-            await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-        connection.terminate()
+def _free(slots: _Slots) -> None:
+    for slot in slots:
+        slot.release()
 
 
 def _leaves_it_clean(error: BaseException) -> bool:

@@ -14,7 +14,8 @@ _RECORD_USE: Final = sql(
     """
     UPDATE sessions SET last_seen_at = :now
     WHERE user_id = :user_id AND id = :session_id AND last_seen_at < CAST(:now AS timestamptz)
-    """
+    """,
+    is_urgent=True,
 )
 
 

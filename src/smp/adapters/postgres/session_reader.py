@@ -22,7 +22,8 @@ _FIND: Final = sql(
            u.email, u.role, u.disabled, u.created_at AS registered_at
     FROM sessions AS s JOIN users AS u ON u.id = s.user_id
     WHERE s.user_id = :user_id AND s.token_digest = :token_digest
-    """
+    """,
+    is_urgent=True,
 )
 _LIST: Final = sql(
     """

@@ -73,12 +73,14 @@ class _Compiled:
 class Statement:
     """A statement; it takes one value for each of its parameters, by name.
 
-    ``timeout_s`` replaces the connection's time limit for an answer.
+    ``timeout_s`` replaces the connection's time limit for an answer. An urgent statement is quick, and may
+    use the reserved connections, so that access checks are answered while other statements wait for locks.
     """
 
-    def __init__(self, clause: ClauseElement, timeout_s: float | None = None) -> None:
+    def __init__(self, clause: ClauseElement, timeout_s: float | None = None, *, is_urgent: bool = False) -> None:
         self._clause = clause
         self._timeout_s = timeout_s
+        self.is_urgent = is_urgent
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -113,9 +115,9 @@ class Statement:
         return _Compiled(str(compiled), names, given)
 
 
-def sql(written: str, timeout_s: float | None = None) -> Statement:
+def sql(written: str, timeout_s: float | None = None, *, is_urgent: bool = False) -> Statement:
     """Make a statement from SQL text with ``:names`` for its parameters."""
-    return Statement(text(written), timeout_s)
+    return Statement(text(written), timeout_s, is_urgent=is_urgent)
 
 
 async def set_codecs(connection: asyncpg.Connection[Any]) -> None:

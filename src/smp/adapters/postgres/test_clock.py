@@ -13,7 +13,7 @@ from smp.application.errors import TransactionConflict
 from smp.application.ports.clock import Clock
 from smp.application.ports.clock_repository import ClockRepository
 
-_NOW: Final = sql("SELECT now FROM test_clock")
+_NOW: Final = sql("SELECT now FROM test_clock", is_urgent=True)
 _GET_FOR_UPDATE: Final = sql("SELECT now FROM test_clock FOR UPDATE")
 # Before the first time there is no row to lock: of two transactions that set the clock then, the later one has
 # no ``before`` that matches the row of the other.

@@ -20,7 +20,7 @@ from smp.domain.text import is_storable
 from smp.domain.user.user import email_key
 
 _COLUMNS: Final = "id, email, email_key, role, disabled, created_at"
-_GET: Final = sql(f"SELECT {_COLUMNS} FROM users WHERE id = :user_id")  # noqa: S608 - a constant
+_GET: Final = sql(f"SELECT {_COLUMNS} FROM users WHERE id = :user_id", is_urgent=True)  # noqa: S608 - a constant
 _GET_BY_EMAIL: Final = sql(
     f"SELECT {_COLUMNS} FROM users WHERE id = (SELECT user_id FROM user_emails WHERE email_key = :email_key)"  # noqa: S608
 )

@@ -20,7 +20,8 @@ from smp.application.caller import SERVICE_SCOPES
 
 Document = dict[str, Any]
 
-_ALWAYS: Final = ("invalid-parameter", "malformed-request", "internal-error", "service-unavailable")
+_UNAVAILABLE: Final = ("service-unavailable", "database-busy")
+_ALWAYS: Final = ("invalid-parameter", "malformed-request", "internal-error", *_UNAVAILABLE, "transaction-conflict")
 _BODY: Final = ("unsupported-media-type", "content-too-large", "request-timeout", "validation-failed")
 _KEY: Final = ("idempotency-key-reused", "request-in-progress", "outcome-unknown")
 
@@ -147,7 +148,7 @@ def _access_operation(path: str, operation: Operation) -> Document:
         "responses": responses,
     }
     _describe_success(responses, operation)
-    for slug in (*operation.problems, "not-authenticated", "forbidden", "internal-error", "service-unavailable"):
+    for slug in (*operation.problems, "not-authenticated", "forbidden", "internal-error", *_UNAVAILABLE):
         _add_problem(responses, BY_SLUG[slug])
     return written
 

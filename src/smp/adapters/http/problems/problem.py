@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+RETRY: Final = "Wait for the seconds in Retry-After, then send the same request again."
 
 
 @dataclass(frozen=True, slots=True)

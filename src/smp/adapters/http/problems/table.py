@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from smp.adapters.http.problems.problem import Problem
-
-_RETRY: Final = "Wait for the seconds in Retry-After, then send the same request again."
+from smp.adapters.http.problems.problem import RETRY, Problem
+from smp.adapters.http.problems.server_problems import SERVER_PROBLEMS
 
 PROBLEMS: Final[tuple[Problem, ...]] = (
     Problem(
@@ -201,7 +200,7 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         409,
         "The first request still runs",
         "Another request with this Idempotency-Key is still running.",
-        _RETRY,
+        RETRY,
     ),
     Problem(
         "precondition-failed",
@@ -243,48 +242,9 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         429,
         "Too many attempts",
         "There were too many failed logins for this account or from this network. The block is temporary.",
-        _RETRY,
+        RETRY,
     ),
-    Problem(
-        "internal-error",
-        500,
-        "Something went wrong on our side",
-        "The server failed in an unexpected way. The details are in its log, under request_id.",
-        "Send the request_id to the operator.",
-    ),
-    Problem(
-        "service-unavailable",
-        503,
-        "The service is unavailable",
-        "The database does not answer. Nothing was changed.",
-        _RETRY,
-    ),
-    Problem("busy", 503, "The service is busy", "Too many requests are waiting. Nothing was changed.", _RETRY),
-    Problem(
-        "payment-unavailable",
-        503,
-        "The payment provider is unavailable",
-        "The payment provider does not answer. Nothing was charged and nothing changed.",
-        _RETRY,
-    ),
-    Problem(
-        "outcome-unknown",
-        503,
-        "The outcome is unknown",
-        "The connection to the database was lost during the commit: the change may or may not have happened. Or the"
-        " first request with this Idempotency-Key took effect under another version of the service, whose outcome this"
-        " version cannot read; `detail` says so.",
-        "Repeat the request with the same Idempotency-Key, so that it takes effect once. Without a key, or if another"
-        " version stored the outcome, read the current state first.",
-    ),
-    Problem(
-        "not-ready",
-        503,
-        "The service is not ready",
-        "Something that the service needs is not available; `checks` names it.",
-        _RETRY,
-        ("checks",),
-    ),
+    *SERVER_PROBLEMS,
 )
 
 BY_SLUG: Final[Mapping[str, Problem]] = {problem.slug: problem for problem in PROBLEMS}
