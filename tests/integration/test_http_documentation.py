@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 from dishka import Provider, Scope
 
+from smp import __version__
 from smp.adapters.http.problems.table import PROBLEMS
 from smp.adapters.http.settings import UP, Readiness
 from smp.application.ports.clock import Clock
@@ -102,6 +103,35 @@ async def test_an_operation_accepts_exactly_the_parameters_that_are_documented(p
             answer = await admin.get(target, params={name: ""})
             unknown = answer.status_code == 400 and "is not a parameter" in answer.text
             assert unknown == (name not in documented), (path, name, answer.text)
+
+
+async def test_the_root_is_a_page_for_browsers_and_a_json_index_for_programs(platform: Platform) -> None:
+    visitor = await platform.visitor()
+    browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    page = await visitor.get("/", headers={"accept": browser})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["vary"] == "accept"
+    index = await visitor.get("/", headers={"accept": "*/*"})
+    assert index.json() == {
+        "name": "Subscription Management Platform",
+        "version": __version__,
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "ready": "/health/ready",
+    }
+    assert (await visitor.get("/", headers={"accept": "application/json, text/html;q=0.5"})).json() == index.json()
+    named = re.findall(r'href="([^"]+)"', page.text)
+    assert {"/docs", "/openapi.json", "/health/ready", "/favicon.ico"} <= set(named)
+    for name in named:
+        assert (await visitor.get(name)).status_code == 200
+
+
+async def test_browsers_get_an_icon_and_search_engines_a_refusal(platform: Platform) -> None:
+    visitor = await platform.visitor()
+    icon = await visitor.get("/favicon.ico")
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/x-icon")
+    assert icon.content.startswith(b"\x00\x00\x01\x00")
+    assert (await visitor.get("/robots.txt")).text == "User-agent: *\nDisallow: /\n"
 
 
 async def test_the_documentation_page_works_offline(platform: Platform) -> None:

@@ -13,12 +13,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Response
 
+from smp.adapters.http.documentation.index import PAGE_OPERATION, index, robots
 from smp.adapters.http.documentation.problem_page import page
-from smp.adapters.http.operation import NO_USE_CASE, OPERATION, Operation
+from smp.adapters.http.operation import OPERATION
 from smp.adapters.http.problems.rejection import RequestRejected
 from smp.adapters.http.problems.table import BY_SLUG
 
-_PAGE_OPERATION: Final = Operation(id="page", tag="documentation", summary="A page", use_case=NO_USE_CASE)
 _STATIC: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -45,17 +45,17 @@ def routes(document: Callable[[], object]) -> list[HTTPRouteHandler]:
     def encoded() -> bytes:
         return msgspec.json.encode(document())
 
-    @get("/openapi.json", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
+    @get("/openapi.json", include_in_schema=False, opt={OPERATION: PAGE_OPERATION})
     async def openapi() -> Response[bytes]:
         """OpenAPI 3.1."""
         return Response(content=encoded(), media_type="application/json")
 
-    @get("/docs", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
+    @get("/docs", include_in_schema=False, opt={OPERATION: PAGE_OPERATION})
     async def docs() -> Response[bytes]:
         """The API to browse and try."""
         return _page(_PAGE, "text/html", _PAGE_POLICY)
 
-    @get("/docs/{name:str}", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
+    @get("/docs/{name:str}", include_in_schema=False, opt={OPERATION: PAGE_OPERATION})
     async def static(name: FromPath[str]) -> Response[bytes]:
         """What the page is made of."""
         if name == "start.js":
@@ -64,14 +64,21 @@ def routes(document: Callable[[], object]) -> list[HTTPRouteHandler]:
             raise RequestRejected("not-found", "the documentation has no such file")
         return _page(_file(name), _STATIC[name], _PAGE_POLICY)
 
-    @get("/problems/{slug:str}", include_in_schema=False, opt={OPERATION: _PAGE_OPERATION})
+    @get("/problems/{slug:str}", include_in_schema=False, opt={OPERATION: PAGE_OPERATION})
     async def problem(slug: FromPath[str]) -> Response[bytes]:
         """What a problem means and what to do."""
         if slug not in BY_SLUG:
             raise RequestRejected("not-found", "there is no such problem")
         return _page(page(BY_SLUG[slug]), "text/html", _PROBLEM_POLICY)
 
-    return [openapi, docs, static, problem]
+    @get("/favicon.ico", include_in_schema=False, opt={OPERATION: PAGE_OPERATION})
+    async def favicon() -> Response[bytes]:
+        """The icon that browsers show beside the title."""
+        return Response(
+            content=_file("favicon.ico"), media_type="image/x-icon", headers={"cache-control": "max-age=86400"}
+        )
+
+    return [index, robots, favicon, openapi, docs, static, problem]
 
 
 def _page(content: bytes, media_type: str, policy: str) -> Response[bytes]:
