@@ -1,4 +1,4 @@
-"""How hard the properties are tried: ``HYPOTHESIS_PROFILE`` says ``quick`` (the default) or ``nightly``."""
+"""The effort of the property tests: ``HYPOTHESIS_PROFILE`` is ``quick`` (the default) or ``nightly``."""
 
 from __future__ import annotations
 

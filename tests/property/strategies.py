@@ -1,4 +1,4 @@
-"""Strategies for the values of the domain; only valid ones unless the name says otherwise."""
+"""Strategies for the values of the domain. They are valid unless the name says otherwise."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ anchors = instants | month_ends
 
 @st.composite
 def periods(draw: st.DrawFn, units: Sequence[Unit] = tuple(Unit)) -> Period:
-    """Periods of any unit, small ones as often as those up to a hundred years."""
+    """Draw periods of any unit; small ones are as likely as those up to a hundred years."""
     unit = draw(st.sampled_from(units))
     return Period(draw(st.integers(1, min(40, COUNT_MAX[unit])) | st.integers(1, COUNT_MAX[unit])), unit)
 
@@ -71,7 +71,7 @@ Made = TypeVar("Made")
 
 
 def attempt(make: Callable[[], Made]) -> tuple[Made | None, ValidationError | None]:
-    """What was made, or how it was refused; any other failure is one."""
+    """Return the value, or the validation error; any other exception fails the test."""
     try:
         return make(), None
     except ValidationError as refusal:
@@ -79,5 +79,5 @@ def attempt(make: Callable[[], Made]) -> tuple[Made | None, ValidationError | No
 
 
 def half_up(exact: Fraction) -> int:
-    """The nearest integer, the upper one in the middle, by whole numbers alone."""
+    """Return the nearest integer, half rounded up, computed with whole numbers."""
     return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)

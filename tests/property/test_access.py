@@ -1,4 +1,4 @@
-"""Access, against a model that knows nothing but the span."""
+"""Access decisions, against a model that uses the span only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ around = st.sampled_from([-TICK, timedelta(0), TICK]) | st.timedeltas(timedelta(
 
 
 def gives_access(value: FeatureValue | None) -> bool:
-    """Present, and neither false nor 0, told apart by type."""
+    """Return whether the value is present and neither ``false`` nor 0, distinguished by type."""
     if value is None or value is False:
         return False
     return type(value) is not int or value > 0
@@ -32,7 +32,7 @@ def gives_access(value: FeatureValue | None) -> bool:
     step=around,
     anyway=instants,
 )
-def test_access_is_inside_the_span_and_nowhere_else(
+def test_a_subscription_gives_access_from_its_start_until_its_end_only(
     *,
     written: Status,
     ends_at: datetime | None,
@@ -42,7 +42,7 @@ def test_access_is_inside_the_span_and_nowhere_else(
     step: timedelta,
     anyway: datetime,
 ) -> None:
-    """Live until the tick before ends_at, over from ends_at on; the reason tells how it ended."""
+    """It is live until the tick before ``ends_at`` and over from then on; the reason is how it ended."""
     now = anyway if ends_at is None else ends_at + step
     decision = decide(
         EntitlementSnapshot(written, ends_at, ends_at if is_scheduled else None, "pro", values), feature, now
@@ -64,7 +64,7 @@ def test_access_is_inside_the_span_and_nowhere_else(
 
 
 @given(st.sampled_from(Status), st.none() | instants, st.booleans(), feature_maps, feature_keys, st.lists(instants))
-def test_until_is_the_first_instant_at_which_time_changes_the_answer(
+def test_an_access_decision_stays_valid_exactly_until_its_until(
     written: Status,
     ends_at: datetime | None,
     is_scheduled: bool,  # noqa: FBT001 - drawn
@@ -72,7 +72,7 @@ def test_until_is_the_first_instant_at_which_time_changes_the_answer(
     feature: str,
     others: list[datetime],
 ) -> None:
-    """So a caller may keep an answer until then, and no longer."""
+    """A caller may cache a decision until then, and no longer."""
     snapshot = EntitlementSnapshot(written, ends_at, ends_at if is_scheduled else None, "pro", values)
     for asked in others:
         decision = decide(snapshot, feature, asked)

@@ -1,4 +1,4 @@
-"""What PostgreSQL is given and gives back: a row is the whole value, for every value the domain can make."""
+"""The mapping between values and rows: every value is read back from its row unchanged."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ INSTANT: Final = datetime(2024, 1, 31, tzinfo=UTC)
 
 
 def is_email(text: str) -> bool:
-    """Whether it is taken as one."""
+    """Return whether the text is a valid email."""
     return attempt(lambda: Email(text))[1] is None
 
 
@@ -90,19 +90,18 @@ api_keys = st.builds(ApiKey, ids, storable_texts, st.binary(min_size=32, max_siz
 
 
 def through_jsonb(row: Row, column: str) -> dict[str, Any]:
-    """The row as the database gives it back: the keys of a document in another order."""
+    """Return the row as PostgreSQL returns it: with the keys of the JSON document in another order."""
     document = json.loads(json.dumps(row[column]))
     return {**row, column: dict(reversed(document.items()))}
 
 
 @given(subscriptions)
-def test_subscriptions(subscription: Subscription) -> None:
-    """Every field but the events, which have a table of their own."""
+def test_a_subscription_is_read_back_from_its_row(subscription: Subscription) -> None:
+    """Its events are stored in a table of events."""
     assert subscription_of(subscription_row(subscription)) == subscription
 
 
 def test_every_field_has_a_column() -> None:
-    """A field without a column would be lost without an error."""
     columns = {"billing_anchor": "anchor_at", "periods_paid": "periods"}
     stored = {columns.get(field.name, field.name) for field in fields(Subscription)} - {"events"}
     assert stored == set(tables.subscriptions.columns.keys())
@@ -111,8 +110,8 @@ def test_every_field_has_a_column() -> None:
 
 
 @given(users)
-def test_users(user: User) -> None:
-    """The email keeps its spelling, and its key is written along."""
+def test_a_user_is_read_back_from_its_row(user: User) -> None:
+    """The email keeps its spelling, and its key is a second column."""
     row = user_row(user)
     assert user_of(row) == user
     assert row["email_key"] == user.email.key
@@ -122,20 +121,18 @@ def test_users(user: User) -> None:
 
 
 @given(sessions)
-def test_sessions(session: Session) -> None:
-    """Every field."""
+def test_a_session_is_read_back_from_its_row(session: Session) -> None:
     assert session_of(session_row(session)) == session
 
 
 @given(api_keys)
-def test_api_keys(key: ApiKey) -> None:
-    """Every field."""
+def test_an_api_key_is_read_back_from_its_row(key: ApiKey) -> None:
     assert api_key_of(api_key_row(key)) == key
 
 
 @given(revisions)
-def test_revisions(revision: PlanRevision) -> None:
-    """The terms to the type of each feature's value, and the features in the order of their keys."""
+def test_a_revision_is_read_back_from_its_row(revision: PlanRevision) -> None:
+    """This includes the type of each feature's value. The features are in the order of their keys."""
     row = revision_row(revision)
     read = revision_of(through_jsonb(row, "features"))
     assert read == revision
@@ -153,10 +150,9 @@ def test_revisions(revision: PlanRevision) -> None:
     counts,
     new_metadata,
 )
-def test_plans(
+def test_a_plan_is_read_back_from_its_row_and_its_newest_revision(
     plan_id: UUID, code: str, text: str, of: Terms, status: PlanStatus, version: int, metadata: EventMetadata
 ) -> None:
-    """The plan with its newest revision."""
     revision = PlanRevision(plan_id, 3, of, metadata.at)
     plan = Plan(plan_id, code, text, text, status, revision, version, metadata.at)
     row = plan_row(plan)
@@ -166,8 +162,7 @@ def test_plans(
 
 
 @given(actors)
-def test_actors(actor: Actor) -> None:
-    """The system has no id, everybody else has."""
+def test_every_actor_but_the_system_has_an_id(actor: Actor) -> None:
     event = EventMetadata(INSTANT, actor, USER_ID).event(
         SubscriptionEventType.RENEWED, USER_ID, {}, user_id=USER_ID, version=1
     )
@@ -209,8 +204,8 @@ def test_events_are_sharded_by_their_user_or_else_by_their_subject(
 
 
 @given(ids, st.text(max_size=40))
-def test_plans_are_named_by_id_in_one_way(plan_id: UUID, text: str) -> None:
-    """The canonical form, in letters of any case; anything else is a code."""
+def test_a_plan_id_is_recognized_in_its_canonical_form_only(plan_id: UUID, text: str) -> None:
+    """Letters of any case. Any other text is a code."""
     assert plan_id_of(str(plan_id)) == plan_id_of(str(plan_id).upper()) == plan_id
     assert plan_id_of(plan_id.hex) is None
     assert plan_id_of(f"{{{plan_id}}}") is None

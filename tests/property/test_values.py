@@ -1,4 +1,4 @@
-"""Money, features, emails, refusals and revenue: rules that hold for every value."""
+"""Money, features, emails, validation errors and revenue: rules that hold for every value."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ any_texts = st.text(st.characters(), max_size=12)
 
 
 @given(st.integers() | st.integers(-2, 2) | st.integers(AMOUNT_MAX - 2, AMOUNT_MAX + 2), st.text(max_size=4))
-def test_money_is_exact_or_refused(amount: int, text: str) -> None:
-    """No amount is bent into range, and no code mended."""
+def test_money_is_stored_exactly_or_rejected(amount: int, text: str) -> None:
+    """No amount and no currency is corrected."""
     kept, refusal = attempt(lambda: Money(amount, text))
     if refusal is not None:
         assert refusal.pointer == ("/currency" if 0 <= amount <= AMOUNT_MAX else "/amount")
@@ -42,16 +42,16 @@ def test_money_is_exact_or_refused(amount: int, text: str) -> None:
 @given(feature_maps, feature_maps)
 @example(features({"seats": 1}), features({"seats": True}))
 @example(features({"seats": 0}), features({"seats": False}))
-def test_features_are_the_same_where_their_json_is(one: Features, other: Features) -> None:
-    """What a caller would read decides, so that a switch is never a limit."""
+def test_features_are_equal_exactly_if_their_json_is_equal(one: Features, other: Features) -> None:
+    """A switch therefore never equals a limit."""
     read = [json.dumps(dict(values), sort_keys=True) for values in (one, other)]
     assert same(one, other) == (read[0] == read[1])
     assert same(one, features(dict(one)))
 
 
 @given(st.dictionaries(any_texts, st.booleans() | st.integers() | any_texts, max_size=4))
-def test_any_features_are_kept_or_refused(values: Mapping[str, FeatureValue]) -> None:
-    """A refusal points at a bad key or value; what is kept is what was given, in the order of the keys."""
+def test_features_are_stored_unchanged_or_rejected(values: Mapping[str, FeatureValue]) -> None:
+    """The error points at a bad key or value. Accepted features are in the order of their keys."""
     kept, refusal = attempt(lambda: features(values))
     if kept is None or refusal is not None:
         assert refusal is not None
@@ -66,13 +66,13 @@ def test_any_features_are_kept_or_refused(values: Mapping[str, FeatureValue]) ->
 
 
 def is_bad(value: FeatureValue) -> bool:
-    """Whether no plan can promise the value."""
+    """Return whether the value is not allowed in a plan."""
     return not is_storable(value) if isinstance(value, str) else not 0 <= value < 2**53
 
 
 @given(any_texts)
-def test_texts_that_can_be_kept(text: str) -> None:
-    """Exactly those that UTF-8 can carry; and that have no NUL, for PostgreSQL."""
+def test_a_text_is_storable_if_it_is_valid_unicode_without_nul(text: str) -> None:
+    """UTF-8 cannot encode the others, and PostgreSQL stores no NUL."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -84,8 +84,8 @@ def test_texts_that_can_be_kept(text: str) -> None:
 
 
 @given(any_texts | st.builds("{}@{}".format, any_texts, any_texts) | st.emails())
-def test_any_text_is_an_email_or_refused(text: str) -> None:
-    """What is taken can be kept, seen and folded; its key is the key of all its spellings, and of itself."""
+def test_a_text_is_a_storable_email_or_rejected(text: str) -> None:
+    """All spellings of an email, and its key, have the same key."""
     email, refusal = attempt(lambda: Email(text))
     if email is None or refusal is not None:
         assert refusal is not None
@@ -102,37 +102,35 @@ def test_any_text_is_an_email_or_refused(text: str) -> None:
 
 
 @given(st.from_regex(r"[a-z0-9.+]{1,10}@[a-z]{1,10}\.[a-z]{2,3}", fullmatch=True), st.data())
-def test_case_makes_no_other_address(text: str, data: st.DataObject) -> None:
-    """Each letter large or small: one key; and the key of a beginning begins the key."""
+def test_emails_that_differ_in_case_have_the_same_key(text: str, data: st.DataObject) -> None:
+    """A prefix of the email has a prefix of the key."""
     spelled = "".join(data.draw(st.sampled_from([letter, letter.upper()])) for letter in text)
     assert email_key(spelled) == email_key(text)
     assert email_key(text).startswith(email_key(spelled[: data.draw(st.integers(0, len(text)))]))
 
 
 @given(st.text())
-def test_pointer_tokens_can_be_read_back(key: str) -> None:
-    """By the rule of RFC 6901, and they hold no separator."""
+def test_a_pointer_token_is_decoded_to_its_key(key: str) -> None:
+    """By the rule of RFC 6901; a token contains no separator."""
     token = pointer_token(key)
     assert "/" not in token
     assert token.replace("~1", "/").replace("~0", "~") == key
 
 
 @given(st.lists(st.none() | st.text(st.characters(codec="ascii"), max_size=3), max_size=8))
-def test_all_refusals_are_told(pointers: Sequence[str | None]) -> None:
-    """Whichever checks refuse, in their order."""
-
+def test_all_bad_values_are_reported_at_once_in_the_order_of_the_checks(pointers: Sequence[str | None]) -> None:
     def check(pointer: str | None) -> None:
         if pointer is not None:
             raise ValidationError(pointer, "no")
 
-    wanted = [pointer for pointer in pointers if pointer is not None]
+    expected = [pointer for pointer in pointers if pointer is not None]
     _, refusal = attempt(lambda: collect_errors(*(partial(check, pointer) for pointer in pointers)))
     if refusal is not None:
-        assert [told.pointer for told in (refusal, *refusal.others)] == wanted
+        assert [error.pointer for error in (refusal, *refusal.others)] == expected
         seen = refusal.at("/x")
-        assert [told.pointer for told in (seen, *seen.others)] == [f"/x{pointer}" for pointer in wanted]
+        assert [error.pointer for error in (seen, *seen.others)] == [f"/x{pointer}" for pointer in expected]
     else:
-        assert wanted == []
+        assert expected == []
 
 
 revenue_parts = st.builds(RevisionRevenue, money, periods(), st.integers(1, 1_000_000))
@@ -140,7 +138,7 @@ revenue_parts = st.builds(RevisionRevenue, money, periods(), st.integers(1, 1_00
 
 @given(st.lists(revenue_parts, max_size=8), st.randoms(use_true_random=False))
 def test_revenue_is_the_exact_sum_rounded_once(parts: list[RevisionRevenue], random: Random) -> None:
-    """For each currency, in whatever order the parts come."""
+    """One sum for each currency, in any order of the parts."""
     currencies = sorted({part.price.currency for part in parts})
     exact = {
         currency: sum(
@@ -153,15 +151,14 @@ def test_revenue_is_the_exact_sum_rounded_once(parts: list[RevisionRevenue], ran
         )
         for currency in currencies
     }
-    wanted = [Revenue(half_up(exact[currency]), currency) for currency in currencies]
-    assert monthly_recurring_revenue(parts) == wanted
+    expected = [Revenue(half_up(exact[currency]), currency) for currency in currencies]
+    assert monthly_recurring_revenue(parts) == expected
     random.shuffle(parts)
-    assert monthly_recurring_revenue(parts) == wanted
+    assert monthly_recurring_revenue(parts) == expected
 
 
 @given(revenue_parts, st.data())
 def test_revenue_does_not_depend_on_how_subscribers_are_grouped(part: RevisionRevenue, data: st.DataObject) -> None:
-    """Counted together or apart they are worth the same."""
     assume(part.active > 1)
     some = data.draw(st.integers(1, part.active - 1))
     parts = [RevisionRevenue(part.price, part.period, count) for count in (some, part.active - some)]

@@ -1,4 +1,4 @@
-"""Every use case on the memory adapters, at an instant that stands until a test moves it."""
+"""Use cases on the memory adapters, at an instant that only a test changes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tests.support.use_cases import UseCases
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """An empty store."""
+    """Return an empty store."""
     return MemoryStore()
 
 
 @pytest.fixture
 def storage(store: MemoryStore) -> Storage:
-    """All memory adapters over the store."""
+    """Return all memory adapters over the store."""
     return memory_storage(store)
 
 
 @pytest.fixture
 def payments() -> RecordedPayments:
-    """Simulated payments that keep what was asked for."""
+    """Return simulated payments that record each charge."""
     return RecordedPayments()
 
 
 @pytest.fixture
 def use_cases(storage: Storage, payments: RecordedPayments) -> UseCases:
-    """All handlers over the store."""
+    """Return all handlers over the store."""
     return UseCases.over(storage, hasher=InstantHasher(), payments=payments)

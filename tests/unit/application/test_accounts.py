@@ -1,4 +1,4 @@
-"""Registering, and making administrators."""
+"""Registration, administrators and access of users."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ BAD_EMAILS = [
 BAD_PASSWORDS = ["", "fourteen chars", "x" * 1_025, "passwordpassword", "123456789987654321"]
 
 
-async def test_a_user_registers(store: MemoryStore, use_cases: UseCases) -> None:
-    """The account is enabled and of role user, the password only kept as a hash; the user is the actor of its event."""
+async def test_a_user_can_register(store: MemoryStore, use_cases: UseCases) -> None:
+    """The account is enabled and has the role user, only a hash of the password is stored, and the user is the actor."""
     outcome = await use_cases(RegisterUser("Ann@Example.com", PASSWORD), ANONYMOUS)
     (kept,) = store.state.users.values()
     assert outcome == UserOutcome(
@@ -53,15 +53,17 @@ async def test_a_user_registers(store: MemoryStore, use_cases: UseCases) -> None
 
 
 @pytest.mark.parametrize("password", ["x" * 7 + " " * 8, "é" * 15, "\U0001f600" * 15, "\x00" * 15, "x" * 1_024])
-async def test_a_password_may_be_anything_of_that_length(use_cases: UseCases, password: str) -> None:
-    """Counted in code points; nothing is trimmed."""
+async def test_any_text_of_allowed_length_is_a_password(use_cases: UseCases, password: str) -> None:
+    """The length is counted in code points; nothing is trimmed."""
     outcome = await use_cases(RegisterUser("ann@example.com", password), ANONYMOUS)
     assert outcome.created
 
 
 @pytest.mark.parametrize("email", BAD_EMAILS)
-async def test_a_bad_email_is_refused(store: MemoryStore, use_cases: UseCases, email: str) -> None:
-    """At its place in the request."""
+async def test_registering_with_an_invalid_email_is_rejected(
+    store: MemoryStore, use_cases: UseCases, email: str
+) -> None:
+    """The error points at the field of the request."""
     with refused(store, ValidationError) as caught:
         await use_cases(RegisterUser(email, PASSWORD), ANONYMOUS)
     assert caught.value.pointer == "/email"
@@ -70,8 +72,10 @@ async def test_a_bad_email_is_refused(store: MemoryStore, use_cases: UseCases, e
 
 
 @pytest.mark.parametrize("password", BAD_PASSWORDS)
-async def test_a_weak_password_is_refused(store: MemoryStore, use_cases: UseCases, password: str) -> None:
-    """Too short, too long, or one that everybody tries first."""
+async def test_registering_with_a_weak_password_is_rejected(
+    store: MemoryStore, use_cases: UseCases, password: str
+) -> None:
+    """Too short, too long, or common."""
     with refused(store, ValidationError) as caught:
         await use_cases(RegisterUser("ann@example.com", password), ANONYMOUS)
     assert caught.value.pointer == "/password"
@@ -79,8 +83,10 @@ async def test_a_weak_password_is_refused(store: MemoryStore, use_cases: UseCase
         await use_cases(CreateAdmin("ann@example.com", password), OPERATOR)
 
 
-async def test_an_email_that_is_taken_is_refused(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Without regard to case."""
+async def test_registering_with_a_taken_email_is_rejected(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """The case of letters makes no difference."""
     await storage.keep(a_user("ann@example.com"))
     with refused(store, EmailTaken):
         await use_cases(RegisterUser("ANN@example.com", PASSWORD), ANONYMOUS)
@@ -88,14 +94,14 @@ async def test_an_email_that_is_taken_is_refused(store: MemoryStore, storage: St
         await use_cases(CreateAdmin("ANN@example.com", PASSWORD), OPERATOR)
 
 
-async def test_nobody_registers_where_hashing_is_busy(store: MemoryStore, storage: Storage) -> None:
-    """Asked to come later."""
+async def test_registering_is_rejected_while_the_hashing_queue_is_full(store: MemoryStore, storage: Storage) -> None:
+    """The client is asked to try again later."""
     with refused(store, Overloaded):
         await UseCases.over(storage, hasher=BusyHasher())(RegisterUser("ann@example.com", PASSWORD), ANONYMOUS)
 
 
-async def test_the_operator_makes_an_admin(store: MemoryStore, use_cases: UseCases) -> None:
-    """The system is the actor."""
+async def test_the_operator_can_create_an_administrator(store: MemoryStore, use_cases: UseCases) -> None:
+    """The actor is the system."""
     outcome = await use_cases(CreateAdmin("root@example.com", PASSWORD), OPERATOR)
     assert outcome is not None
     assert (outcome.user.role, outcome.created) == (Role.ADMIN, True)
@@ -104,7 +110,7 @@ async def test_the_operator_makes_an_admin(store: MemoryStore, use_cases: UseCas
     assert await use_cases(CreateAdmin("second@example.com", PASSWORD), OPERATOR) is not None
 
 
-async def test_only_the_first_admin_is_made_where_asked(
+async def test_the_first_administrator_is_created_only_if_there_is_none(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
     """Users and disabled administrators do not count."""
@@ -116,8 +122,10 @@ async def test_only_the_first_admin_is_made_where_asked(
     assert store.state == before
 
 
-async def test_role_and_switch_are_changed_apart(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """What is not named stays."""
+async def test_role_and_access_are_changed_independently(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """A value that is not given stays as it was."""
     ann = a_user()
     await storage.keep(an_admin(), ann)
 
@@ -133,8 +141,10 @@ async def test_role_and_switch_are_changed_apart(store: MemoryStore, storage: St
     assert await change() == (Role.USER, False)
 
 
-async def test_disabling_ends_all_sessions(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """The user's own; a change of role alone ends none."""
+async def test_disabling_a_user_ends_all_sessions_of_that_user(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """A change of the role ends none."""
     ann, root = a_user(), an_admin()
     await storage.keep(root, ann, a_session(ann, "one"), a_session(ann, "two"), a_session(root, "root's"))
     await use_cases(UpdateUserAccess(ann.id, role=Role.ADMIN), OPERATOR)
@@ -143,8 +153,10 @@ async def test_disabling_ends_all_sessions(store: MemoryStore, storage: Storage,
     assert [session.user_id for session in store.state.sessions.values()] == [root.id]
 
 
-async def test_the_last_admin_stays(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Enabled, and an admin; with another one it can go, and what is no loss is no refusal."""
+async def test_the_last_enabled_administrator_can_be_neither_demoted_nor_disabled(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """With a second one it can. A change that leaves the administrator enabled is accepted."""
     root, other = an_admin(), an_admin("other@example.com")
     await storage.keep(root, other)
     await use_cases(UpdateUserAccess(other.id, disabled=True), OPERATOR)
@@ -158,7 +170,6 @@ async def test_the_last_admin_stays(store: MemoryStore, storage: Storage, use_ca
 
 
 async def test_an_unknown_user_cannot_be_changed(store: MemoryStore, use_cases: UseCases) -> None:
-    """There is nothing to change."""
     with refused(store, UserNotFound):
         await use_cases(UpdateUserAccess(IDS.new(), role=Role.ADMIN), OPERATOR)
 

@@ -14,21 +14,20 @@ SECOND = timedelta(seconds=1)
     ("left", "told"),
     [(30 * SECOND, 30), (29 * SECOND + TICK, 30), (SECOND, 1), (TICK, 1), (timedelta(0), 0), (-TICK, 0)],
 )
-def test_a_wait_is_told_in_whole_seconds(left: timedelta, told: int) -> None:
-    """Rounded up: who comes back then is let through."""
+def test_a_wait_is_given_in_whole_seconds_rounded_up(left: timedelta, told: int) -> None:
+    """A client that returns after that time is not blocked."""
     known = Attempts(10, NOW, NOW + left)
     assert ACCOUNT_LIMIT.wait_s(known, NOW) == told
 
 
-def test_what_is_not_known_does_not_wait() -> None:
-    """Nor what was never blocked."""
+def test_without_a_block_there_is_no_wait() -> None:
     assert ACCOUNT_LIMIT.wait_s(None, NOW) == 0
     assert ACCOUNT_LIMIT.wait_s(Attempts(9, NOW), NOW) == 0
 
 
 @pytest.mark.parametrize("limit", [ACCOUNT_LIMIT, SOURCE_LIMIT])
-def test_waits_double_up_to_the_longest(limit: AttemptLimit) -> None:
-    """However often; no number is too large."""
+def test_each_further_failure_doubles_the_wait_up_to_a_maximum(limit: AttemptLimit) -> None:
+    """For any number of failures."""
     waits = []
     for count in (*range(limit.burst + 12), 10**9):
         counted = limit.counted(Attempts(count, NOW), NOW)
@@ -43,8 +42,7 @@ def test_waits_double_up_to_the_longest(limit: AttemptLimit) -> None:
 
 
 @pytest.mark.parametrize("limit", [ACCOUNT_LIMIT, SOURCE_LIMIT])
-def test_quiet_forgets(limit: AttemptLimit) -> None:
-    """After as long exactly."""
+def test_attempts_expire_after_a_time_without_attempts(limit: AttemptLimit) -> None:
     known = Attempts(limit.burst + 5, NOW, NOW + limit.longest_wait)
     assert not limit.is_expired(known, NOW + limit.expires_after - TICK)
     later = NOW + limit.expires_after
@@ -52,13 +50,12 @@ def test_quiet_forgets(limit: AttemptLimit) -> None:
     assert limit.counted(known, later) == Attempts(1, later)
 
 
-def test_an_attempt_is_taken_off_with_its_block() -> None:
-    """The last one leaves nothing."""
+def test_removing_an_attempt_removes_its_block() -> None:
+    """After the last one, nothing is stored."""
     assert AttemptLimit.decremented(Attempts(10, NOW, NOW + SECOND)) == Attempts(9, NOW)
     assert AttemptLimit.decremented(Attempts(1, NOW)) is None
 
 
-def test_nobody_waits_longer_than_until_it_is_forgotten() -> None:
-    """Never for good."""
+def test_no_wait_is_longer_than_the_time_after_which_attempts_expire() -> None:
     for limit in (ACCOUNT_LIMIT, SOURCE_LIMIT):
         assert limit.first_wait <= limit.longest_wait <= limit.expires_after

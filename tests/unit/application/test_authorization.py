@@ -1,4 +1,4 @@
-"""Who may run what: the table of permissions, asked as drivers ask it."""
+"""Which callers may run which use cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USER, ADMIN, SERVICE = caller_of(ANN), caller_of(an_admin()), Caller.of_service(
 
 
 def allowed(caller: Caller, use_case: type[Any], user_id: Any = None) -> bool:  # noqa: ANN401 - an id, or none
-    """Whether the caller may; an anonymous one is asked to sign in, and any other is refused."""
+    """Return whether the caller may run the use case; check that an anonymous caller is asked to sign in."""
     try:
         authorize(caller, use_case, user_id)
     except NotAuthenticated:
@@ -66,8 +66,8 @@ def test_services_check_access_and_nothing_else(use_case: type[Any]) -> None:
     assert allowed(SERVICE, use_case, ANN.id) is may
 
 
-def test_the_table_says_what_it_should() -> None:
-    """A sample, row by row."""
+def test_the_table_of_permissions_has_the_documented_rules() -> None:
+    """This is a sample, row by row."""
     expected = {
         CheckAccess: (Audience.OWNER, Scope.ACCESS_READ),
         CancelSubscription: (Audience.OWNER, Scope.SUBSCRIPTIONS_WRITE),

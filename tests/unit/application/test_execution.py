@@ -33,7 +33,7 @@ from tests.support.use_cases import UseCases
 
 @dataclass
 class RecordedBackoff(Backoff):
-    """Waits for nothing, and records after which attempts."""
+    """A backoff that does not wait and records the attempts after which it was called."""
 
     attempts: list[int] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class RecordedBackoff(Backoff):
 
 @dataclass
 class Conflicting:
-    """A use case whose transaction is given up so many times."""
+    """A use case whose transaction conflicts so many times."""
 
     conflicts: int
     calls: int = 0
@@ -56,13 +56,13 @@ class Conflicting:
 
 
 async def echo(command: object, _: Caller) -> object:
-    """A use case that gives back what it was asked."""
+    """Return the message."""
     return command
 
 
 @pytest.mark.parametrize("conflicts", range(ATTEMPTS))
 async def test_a_use_case_runs_again_after_a_conflict(conflicts: int) -> None:
-    """With a pause after each attempt that failed."""
+    """There is a pause after each failed attempt."""
     handler, backoff = Conflicting(conflicts), RecordedBackoff()
     assert await WithRetries(handler, backoff)("done", ANONYMOUS) == "done by anonymous"
     assert (handler.calls, backoff.attempts) == (conflicts + 1, list(range(1, conflicts + 1)))
@@ -91,8 +91,7 @@ async def test_a_use_case_does_not_run_for_a_caller_without_permission() -> None
         await WithAuthorization(echo, ListUsers, is_about_user=False)(ListUsers(), caller_of(ann))
 
 
-async def test_only_results_are_observed() -> None:
-    """An error is no result."""
+async def test_an_error_is_not_observed_as_a_result() -> None:
     seen: list[str] = []
     handler = WithObserver(Conflicting(1), seen.append)
     with pytest.raises(TransactionConflict):
@@ -120,7 +119,7 @@ async def test_a_use_case_runs_inside_its_span() -> None:
 
 @pytest.fixture
 async def activation(storage: Storage, use_cases: UseCases) -> Handler[ActivateSubscription, object]:
-    """Activation with the replay of idempotent requests; there is a plan with a price."""
+    """Return the handler of activation with the replay of idempotent requests; there is a plan with a price."""
     await storage.keep(a_plan())
     return WithReplay(use_cases)
 
@@ -128,7 +127,7 @@ async def activation(storage: Storage, use_cases: UseCases) -> Handler[ActivateS
 async def test_a_repeated_request_gets_the_outcome_of_the_first_marked_as_replayed(
     storage: Storage, activation: Handler[ActivateSubscription, object], payments: RecordedPayments
 ) -> None:
-    """The money is taken once."""
+    """The user is charged once."""
     ann = a_user()
     await storage.keep(ann)
     command = ActivateSubscription(ann.id, "pro", idempotency=a_key())
@@ -139,10 +138,10 @@ async def test_a_repeated_request_gets_the_outcome_of_the_first_marked_as_replay
     assert len(payments.charges) == 1
 
 
-async def test_a_declined_payment_is_given_again_for_the_same_key(
+async def test_a_repeat_of_a_declined_payment_is_declined_without_another_charge(
     storage: Storage, activation: Handler[ActivateSubscription, object], payments: RecordedPayments
 ) -> None:
-    """Nothing is charged again, and nothing changed; with another key another method may be tried."""
+    """With another key the user may pay by another method."""
     ann = a_user()
     await storage.keep(ann)
     declined = ActivateSubscription(ann.id, "pro", "sim_declined", idempotency=a_key())

@@ -77,7 +77,7 @@ async def test_the_job_changes_nothing_before_the_first_end(
 async def test_the_job_ends_overdue_subscriptions_as_of_their_end_with_one_event(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """By the system; cancelled if that was scheduled. A second run finds none."""
+    """The actor is the system. The status is cancelled if that was scheduled. A second run finds none."""
     plan, life = a_plan(), a_plan("life", some_terms(period=None))
     users = [a_user(f"user-{number}@example.com") for number in range(4)]
     await storage.keep(plan, life, *users)
@@ -133,7 +133,7 @@ async def test_a_damaged_subscription_is_reported_once_and_does_not_stop_the_job
 async def test_a_damaged_subscription_in_two_batches_is_reported_once(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """One comes by after the other has let it go."""
+    """One batch finds it after another one has released it."""
     (bad,) = await keep_trials(storage, 1)
     row = replace(store.state.subscriptions[bad.id], revision=99)
     store.state = replace(store.state, subscriptions=MappingProxyType({bad.id: row}))
@@ -165,7 +165,7 @@ class ConflictingRepository(MemorySubscriptionRepository):
 
 
 class ConflictingUnitOfWorkFactory(UnitOfWorkFactory):
-    """A factory of transactions with that repository."""
+    """A factory of units of work with that repository."""
 
     def __init__(self, store: MemoryStore, conflicting: UUID | None = None) -> None:
         self._sound = MemoryUnitOfWorkFactory(store)
@@ -173,7 +173,7 @@ class ConflictingUnitOfWorkFactory(UnitOfWorkFactory):
 
     @asynccontextmanager
     async def __call__(self, idempotency: IdempotencyKey | None = None) -> AsyncIterator[MemoryUnitOfWork]:
-        """A transaction."""
+        """Begin a unit of work."""
         async with self._sound(idempotency) as work:
             repository = ConflictingRepository(work._transaction)
             repository.conflicting = self._conflicting
@@ -206,7 +206,7 @@ async def test_a_subscription_that_keeps_conflicting_is_reported_and_does_not_st
 async def test_an_unavailable_storage_ends_the_job_with_its_error(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """Not with a group of errors."""
+    """The error is not wrapped in a group of errors."""
     await keep_trials(storage, 2)
     await use_cases.set_clock(TRIAL_END)
     store.fail_next_commit(StorageUnavailable())

@@ -1,4 +1,4 @@
-"""What a use case leaves behind where something fails between its steps."""
+"""The state that a use case leaves if it fails between its steps."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ TICK = timedelta(microseconds=1)
 
 
 class RightButBusyHasher(InstantHasher):
-    """Verifies, and finds every hash outdated, but has no room to make another."""
+    """A hasher that accepts every password, reports every hash as outdated, and has a full queue."""
 
     async def verify(self, password_hash: str | None, password: str) -> Verification:
-        """Right, and to be hashed anew."""
+        """Report a match and an outdated hash."""
         return Verification(matches=True, needs_rehash=True)
 
     async def hash(self, password: str) -> str:
-        """Never."""
+        """Raise Overloaded."""
         raise Overloaded("full")
 
 
-async def test_a_right_password_is_never_held_against_its_owner(store: MemoryStore, storage: Storage) -> None:
-    """Not even where the login, or the change, then fails for want of room."""
+async def test_a_right_password_never_counts_as_a_failed_attempt(store: MemoryStore, storage: Storage) -> None:
+    """Not even if the login or the change of password then fails because the hashing queue is full."""
     use_cases = UseCases.over(storage, hasher=RightButBusyHasher())
     user = a_user()
     session = a_session(user)
@@ -71,7 +71,7 @@ async def test_a_renewal_that_was_not_committed_is_charged_once(
     payments: RecordedPayments,
     request_: IdempotencyKey | None,
 ) -> None:
-    """The repeat, which finds nothing changed, pays under the same reference."""
+    """The repeat finds the state unchanged and charges with the same reference."""
     user, plan = a_user(), a_plan()
     await storage.keep(user, plan)
     await use_cases(ActivateSubscription(user.id, plan.code), caller_of(user))
@@ -87,22 +87,24 @@ STEPS = {"add": "write", "save": "write", "charge": "charge", "commit": "commit"
 
 
 class Watched:
-    """Does what ``target`` does, and keeps in ``taken`` the order of writing, taking money and committing."""
+    """A wrapper of ``target`` that records the order of writing, charging and committing in ``taken``."""
 
     def __init__(self, target: object, taken: list[str]) -> None:
         self._target = target
         self._taken = taken
 
     def __getattr__(self, name: str) -> object:
-        """The target's; what it gives is watched too."""
+        """Return the attribute of the target; repositories are wrapped as well."""
         if name in STEPS:
             self._taken.append(STEPS[name])
         found = getattr(self._target, name)
         return Watched(found, self._taken) if name == "subscriptions" else found
 
 
-async def test_money_is_taken_last(storage: Storage, use_cases: UseCases, payments: RecordedPayments) -> None:
-    """When all is written and only the commit is left, for nothing else may fail once it is taken."""
+async def test_the_user_is_charged_after_all_writes_and_before_the_commit(
+    storage: Storage, use_cases: UseCases, payments: RecordedPayments
+) -> None:
+    """After the charge, only the commit can fail."""
     user, plan = a_user(), a_plan()
     await storage.keep(user, plan)
     taken: list[str] = []
@@ -123,10 +125,9 @@ async def test_money_is_taken_last(storage: Storage, use_cases: UseCases, paymen
     assert taken == ["write", "charge", "commit"] * 3
 
 
-async def test_nothing_is_charged_for_a_period_that_cannot_be(
+async def test_a_renewal_that_would_end_after_the_year_9999_is_not_charged(
     store: MemoryStore, storage: Storage, use_cases: UseCases, payments: RecordedPayments
 ) -> None:
-    """The calendar ends with the year 9999; money is asked for when all else is done."""
     user, plan = a_user(), a_plan(terms=some_terms(period="P100Y"))
     await storage.keep(user, plan)
     await use_cases.set_clock(datetime(9850, 1, 1, tzinfo=UTC))
@@ -137,8 +138,10 @@ async def test_nothing_is_charged_for_a_period_that_cannot_be(
     assert len(payments.charges) == 1
 
 
-async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemoryStore, use_cases: UseCases) -> None:
-    """So that sessions, waits and forecasts that are counted from it have an instant too."""
+async def test_the_test_clock_cannot_be_set_near_the_end_of_the_calendar(
+    store: MemoryStore, use_cases: UseCases
+) -> None:
+    """Sessions, waits and forecasts that start at that instant need an end within the calendar."""
     with refused(store, ValidationError) as refusal:
         await use_cases(SetTestClock(LATEST), OPERATOR)
     assert refusal.value.pointer == "/now"
@@ -148,8 +151,8 @@ async def test_the_clock_stays_away_from_the_end_of_the_calendar(store: MemorySt
 
 
 @pytest.mark.parametrize("password", ["\ud800" * 20, "correct horse battery \udfff", "\udcff and more of the same"])
-def test_a_password_is_made_of_characters(password: str) -> None:
-    """A lone surrogate, as a command line may hold, has no bytes that could be hashed."""
+def test_a_password_with_a_lone_surrogate_is_rejected(password: str) -> None:
+    """A command line can contain one; it has no UTF-8 encoding that could be hashed."""
     policy = PasswordPolicy(CommonPasswordList(), 15)
     with pytest.raises(ValidationError) as refusal:
         policy.check(password)

@@ -1,4 +1,4 @@
-"""Every command that takes the request of its caller takes effect once for it."""
+"""Every command with an idempotency key takes effect once for that key."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ COMMANDS: dict[str, Command] = {
 
 
 @pytest.fixture(autouse=True)
-async def people_and_plans(storage: Storage) -> None:
-    """Ann without, and Bob with a subscription; an active and an archived plan."""
+async def users_and_plans(storage: Storage) -> None:
+    """Store Ann without and Bob with a subscription, an active plan and an archived plan."""
     archived = OLD.archive(some_metadata(actor=ADMIN))
     await storage.keep(ANN, BOB, PRO, archived, an_active(BOB, PRO))
 
 
 async def prepare(use_cases: UseCases, name: str) -> None:
-    """What has to be there before the command."""
+    """Create the state that the command needs."""
     if name == "resume":
         await use_cases(CancelSubscription(BOB.id, CancelAt.PERIOD_END), caller_of(BOB))
 
@@ -88,8 +88,9 @@ async def test_a_repeat_returns_the_first_outcome_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_without_the_request_it_is_another_one(store: MemoryStore, use_cases: UseCases, name: str) -> None:
-    """Each effect has its events; with a key of its own the second is judged by the state it finds."""
+async def test_a_command_with_another_key_takes_effect_again(
+    store: MemoryStore, use_cases: UseCases, name: str
+) -> None:
     await prepare(use_cases, name)
     before = len(store.events)
     await COMMANDS[name](use_cases, a_key("one"))
@@ -97,17 +98,16 @@ async def test_without_the_request_it_is_another_one(store: MemoryStore, use_cas
     assert set(store.state.outcomes) == {("user:ann", "one")}
 
 
-async def test_a_refusal_keeps_no_answer(store: MemoryStore, use_cases: UseCases) -> None:
-    """Nothing was done: what is told to whom about that is not the use case's to keep."""
+async def test_a_rejected_command_stores_no_outcome(store: MemoryStore, use_cases: UseCases) -> None:
     with refused(store, EmailTaken):
         await use_cases(RegisterUser("ann@example.com", PASSWORD, a_key()), ANONYMOUS)
     await use_cases(RegisterUser("new@example.com", PASSWORD, a_key()), ANONYMOUS)
 
 
-async def test_a_reference_for_the_payer_is_the_same_when_the_commit_failed(
+async def test_a_repeat_after_a_failed_commit_charges_with_the_same_reference(
     store: MemoryStore, use_cases: UseCases, payments: RecordedPayments
 ) -> None:
-    """So that a provider that has the money takes it once, though the first try left nothing here."""
+    """The payment provider therefore charges once."""
     request = a_key()
     store.fail_next_commit(EmailTaken())
     with refused(store, EmailTaken):

@@ -1,4 +1,4 @@
-"""Renewing, cancelling and resuming what is live."""
+"""Renewing, cancelling and resuming a live subscription."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ FEBRUARY, MARCH = NOW.replace(month=2, day=28), NOW.replace(month=3, day=31)
 
 
 async def renew(cases: UseCases, user: User, expected: VersionPrecondition | None = None) -> SubscriptionOutcome:
-    """The user renews."""
+    """Renew the user's subscription."""
     outcome: SubscriptionOutcome = await cases(RenewSubscription(user.id, expected=expected), caller_of(user))
     return outcome
 
 
 async def cancel(cases: UseCases, user: User, expected: VersionPrecondition | None = None) -> SubscriptionOutcome:
-    """The user cancels now."""
+    """Cancel the user's subscription now."""
     outcome: SubscriptionOutcome = await cases(CancelSubscription(user.id, expected=expected), caller_of(user))
     return outcome
 
@@ -68,7 +68,7 @@ async def cancel(cases: UseCases, user: User, expected: VersionPrecondition | No
 async def cancel_at_end(
     cases: UseCases, user: User, expected: VersionPrecondition | None = None
 ) -> SubscriptionOutcome:
-    """The user cancels at the period's end."""
+    """Cancel the user's subscription at the end of the period."""
     outcome: SubscriptionOutcome = await cases(
         CancelSubscription(user.id, CancelAt.PERIOD_END, expected), caller_of(user)
     )
@@ -76,7 +76,7 @@ async def cancel_at_end(
 
 
 async def resume(cases: UseCases, user: User, expected: VersionPrecondition | None = None) -> SubscriptionOutcome:
-    """The user resumes."""
+    """Resume the user's subscription."""
     outcome: SubscriptionOutcome = await cases(ResumeSubscription(user.id, expected), caller_of(user))
     return outcome
 
@@ -86,14 +86,14 @@ DEEDS = [renew, cancel, cancel_at_end, resume]
 
 @pytest.fixture
 async def ann(storage: Storage) -> User:
-    """A user; there are a plan by the month and one for life."""
+    """Return a user; there are a monthly plan and a lifetime plan."""
     user = a_user()
     await storage.keep(user, a_plan("pro"), a_plan("life", some_terms(period=None)))
     return user
 
 
 async def begin(cases: UseCases, user: User, start: str) -> None:
-    """The user subscribes: by the month, for life, or on trial."""
+    """Start a subscription of the user: monthly, lifetime, or a trial."""
     if start == "on trial":
         await cases(StartTrial(user.id, "pro"), caller_of(user))
     else:
@@ -102,15 +102,15 @@ async def begin(cases: UseCases, user: User, start: str) -> None:
 
 @pytest.fixture
 async def active(use_cases: UseCases, ann: User) -> User:
-    """The user, subscribed by the month."""
+    """Return the user, with a monthly subscription."""
     await begin(use_cases, ann, "active")
     return ann
 
 
-async def test_renewing_adds_a_period(
+async def test_renewing_adds_one_period_counted_from_the_anchor(
     store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, active: User
 ) -> None:
-    """Counted from the anchor: January 31, February 28, March 31; each charged once."""
+    """January 31, February 28, March 31; each is charged once."""
     await use_cases.set_clock(NOW + DAY)
     first, second = await renew(use_cases, active), await renew(use_cases, active)
     assert (first.created, second.created) == (False, False)
@@ -123,10 +123,10 @@ async def test_renewing_adds_a_period(
     assert (event.type, event.occurred_at, event.actor) == ("subscription.renewed", NOW + DAY, actor_of(active))
 
 
-async def test_renewing_is_at_the_price_it_was_made_under(
+async def test_renewing_costs_the_price_of_the_subscribed_revision(
     use_cases: UseCases, payments: RecordedPayments, active: User
 ) -> None:
-    """Though the plan became dearer, and was archived."""
+    """The plan has become more expensive and was archived."""
     await use_cases(UpdatePlan("pro", PlanPatch(amount=9_999, period=None)), ADMIN_CALLER)
     await use_cases(ArchivePlan("pro"), ADMIN_CALLER)
     view = (await renew(use_cases, active)).subscription
@@ -138,16 +138,17 @@ async def test_renewing_is_at_the_price_it_was_made_under(
     ("method", "error"),
     [("sim_declined", PaymentDeclined), ("sim_down", PaymentUnavailable), ("card", ValidationError)],
 )
-async def test_nothing_is_renewed_unless_it_is_paid(
+async def test_a_renewal_whose_payment_fails_changes_nothing(
     store: MemoryStore, use_cases: UseCases, active: User, method: str, error: type[Exception]
 ) -> None:
-    """It ends when it was to end."""
     with refused(store, error):
         await use_cases(RenewSubscription(active.id, method), caller_of(active))
 
 
-async def test_where_nobody_can_pay_an_admin_renews(store: MemoryStore, storage: Storage, active: User) -> None:
-    """As when subscribing; what is free is renewed by anybody."""
+async def test_without_a_payment_provider_only_an_administrator_can_renew_a_paid_plan(
+    store: MemoryStore, storage: Storage, active: User
+) -> None:
+    """A free plan can be renewed by the user."""
     cases = UseCases.over(storage, payments=NoPayments())
     with refused(store, PaymentRequired):
         await renew(cases, active)
@@ -158,18 +159,19 @@ async def test_where_nobody_can_pay_an_admin_renews(store: MemoryStore, storage:
     await renew(cases, bob)
 
 
-async def test_a_trial_is_not_renewed(
+async def test_a_trial_cannot_be_renewed(
     store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, ann: User
 ) -> None:
-    """It is converted, or ends; nothing is charged."""
+    """Nothing is charged."""
     await begin(use_cases, ann, "on trial")
     with refused(store, IllegalTransition):
         await renew(use_cases, ann)
     assert payments.charges == []
 
 
-async def test_for_life_there_is_nothing_to_renew(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
-    """Nor a period that it could be cancelled at the end of."""
+async def test_a_lifetime_subscription_can_be_neither_renewed_nor_cancelled_at_its_end(
+    store: MemoryStore, use_cases: UseCases, ann: User
+) -> None:
     await begin(use_cases, ann, "for life")
     with refused(store, IllegalTransition):
         await renew(use_cases, ann)
@@ -177,10 +179,9 @@ async def test_for_life_there_is_nothing_to_renew(store: MemoryStore, use_cases:
         await cancel_at_end(use_cases, ann)
 
 
-async def test_what_is_to_be_cancelled_is_not_renewed(
+async def test_a_subscription_with_a_scheduled_cancellation_is_renewed_only_after_resuming(
     store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, active: User
 ) -> None:
-    """It is resumed first."""
     await cancel_at_end(use_cases, active)
     with refused(store, IllegalTransition):
         await renew(use_cases, active)
@@ -190,8 +191,10 @@ async def test_what_is_to_be_cancelled_is_not_renewed(
 
 
 @pytest.mark.parametrize("start", ["active", "on trial", "for life"])
-async def test_cancelling_now_is_final(store: MemoryStore, use_cases: UseCases, ann: User, start: str) -> None:
-    """Over at this instant; ``ends_at`` keeps the end it would have had. Nothing is live then."""
+async def test_cancelling_now_ends_the_subscription_for_good(
+    store: MemoryStore, use_cases: UseCases, ann: User, start: str
+) -> None:
+    """``ends_at`` keeps the planned end. The user has no live subscription then."""
     await begin(use_cases, ann, start)
     (before,) = store.state.subscriptions.values()
     await use_cases.set_clock(NOW + DAY)
@@ -206,10 +209,10 @@ async def test_cancelling_now_is_final(store: MemoryStore, use_cases: UseCases, 
 
 
 @pytest.mark.parametrize(("start", "end"), [("active", FEBRUARY), ("on trial", NOW + 14 * DAY)])
-async def test_cancelling_at_the_end_keeps_it_until_then(
+async def test_cancelling_at_period_end_keeps_the_subscription_live_until_then(
     store: MemoryStore, use_cases: UseCases, ann: User, start: str, end: object
 ) -> None:
-    """Asked twice it changes nothing; it can be cancelled now even so."""
+    """A second time changes nothing. Cancelling now stays possible."""
     await begin(use_cases, ann, start)
     first = await cancel_at_end(use_cases, ann)
     assert (first.subscription.cancel_at, first.subscription.ends_at, first.subscription.version) == (end, end, 2)
@@ -224,8 +227,10 @@ async def test_cancelling_at_the_end_keeps_it_until_then(
 
 
 @pytest.mark.parametrize("start", ["active", "on trial"])
-async def test_a_cancellation_is_undone(store: MemoryStore, use_cases: UseCases, ann: User, start: str) -> None:
-    """As long as it is scheduled; the end stays."""
+async def test_a_scheduled_cancellation_can_be_undone(
+    store: MemoryStore, use_cases: UseCases, ann: User, start: str
+) -> None:
+    """The end stays as it was."""
     await begin(use_cases, ann, start)
     with refused(store, IllegalTransition):
         await resume(use_cases, ann)
@@ -238,8 +243,10 @@ async def test_a_cancellation_is_undone(store: MemoryStore, use_cases: UseCases,
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_where_nothing_is_live(store: MemoryStore, use_cases: UseCases, ann: User, deed: Deed) -> None:
-    """There never was anything; or there is no such user."""
+async def test_without_a_live_subscription_every_action_is_not_found(
+    store: MemoryStore, use_cases: UseCases, ann: User, deed: Deed
+) -> None:
+    """For a user who never had one, and for an unknown user."""
     with refused(store, NoLiveSubscription):
         await deed(use_cases, ann, None)
     with refused(store, UserNotFound):
@@ -247,8 +254,10 @@ async def test_where_nothing_is_live(store: MemoryStore, use_cases: UseCases, an
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_what_time_has_ended_is_over(store: MemoryStore, use_cases: UseCases, active: User, deed: Deed) -> None:
-    """At its end exactly, even before the expiry job has run; one instant before it is not."""
+async def test_no_action_is_possible_from_the_end_on(
+    store: MemoryStore, use_cases: UseCases, active: User, deed: Deed
+) -> None:
+    """From exactly the end, even before the expiry job has run. One tick earlier it is possible."""
     await use_cases.set_clock(FEBRUARY - TICK)
     await cancel_at_end(use_cases, active)
     await use_cases.set_clock(FEBRUARY)
@@ -257,10 +266,10 @@ async def test_what_time_has_ended_is_over(store: MemoryStore, use_cases: UseCas
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_what_is_expected_must_be_there(
+async def test_an_action_with_another_version_than_expected_is_rejected(
     store: MemoryStore, use_cases: UseCases, active: User, deed: Deed
 ) -> None:
-    """A version that is named must be the present one, before the state has a say."""
+    """The version is checked before the status."""
     with refused(store, StaleVersion):
         await deed(use_cases, active, VersionPrecondition(frozenset({2, 3})))
     with refused(store, StaleVersion):
@@ -272,8 +281,8 @@ async def test_what_is_expected_must_be_there(
     await deed(use_cases, active, VersionPrecondition(frozenset({1, 2})))
 
 
-async def test_an_admin_acts_for_a_user(store: MemoryStore, use_cases: UseCases, active: User) -> None:
-    """And is the actor of every event."""
+async def test_an_administrator_can_act_for_a_user(store: MemoryStore, use_cases: UseCases, active: User) -> None:
+    """The administrator is the actor of every event."""
     await use_cases(RenewSubscription(active.id), ADMIN_CALLER)
     await use_cases(CancelSubscription(active.id, CancelAt.PERIOD_END), ADMIN_CALLER)
     await use_cases(ResumeSubscription(active.id), ADMIN_CALLER)

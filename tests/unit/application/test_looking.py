@@ -1,4 +1,4 @@
-"""Queries: subscriptions, access, users, statistics, diagnosis."""
+"""Queries: subscriptions, access, users, statistics and diagnostics."""
 
 from __future__ import annotations
 
@@ -55,19 +55,21 @@ NOTHING = AccessDecision(False, None, Reason.NO_SUBSCRIPTION, None, None, None) 
 
 @pytest.fixture
 async def ann(storage: Storage) -> User:
-    """A user; there is a plan with features of all kinds."""
+    """Return a user; there is a plan with features of every kind."""
     user = a_user()
     await storage.keep(user, a_plan("pro", TERMS))
     return user
 
 
 async def start(cases: UseCases, user: User) -> None:
-    """The user starts the trial."""
+    """Start the trial of the user."""
     await cases(StartTrial(user.id, "pro"), caller_of(user))
 
 
-async def test_the_current_subscription(use_cases: UseCases, storage: Storage, store: MemoryStore, ann: User) -> None:
-    """The live one, never a dead one; none, and no such user, are two answers."""
+async def test_the_current_subscription_is_the_live_one(
+    use_cases: UseCases, storage: Storage, store: MemoryStore, ann: User
+) -> None:
+    """A user without one and an unknown user are two different errors."""
     with refused(store, NoLiveSubscription):
         await use_cases(GetCurrentSubscription(ann.id), OPERATOR)
     with refused(store, UserNotFound):
@@ -80,8 +82,10 @@ async def test_the_current_subscription(use_cases: UseCases, storage: Storage, s
         await use_cases(GetCurrentSubscription(ann.id), OPERATOR)
 
 
-async def test_one_subscription_is_for_its_owner_and_admins(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
-    """For everybody else there is none, as little as its events."""
+async def test_only_its_owner_and_administrators_can_read_a_subscription(
+    store: MemoryStore, use_cases: UseCases, ann: User
+) -> None:
+    """For every other caller it does not exist, and neither do its events."""
     view = (await use_cases(StartTrial(ann.id, "pro"), caller_of(ann))).subscription
     for viewer in (caller_of(ann), ADMIN_CALLER):
         assert await use_cases(GetSubscription(view.id), viewer) == view
@@ -101,8 +105,10 @@ async def test_one_subscription_is_for_its_owner_and_admins(store: MemoryStore, 
         await use_cases(ListSubscriptionEvents(IDS.new()), ADMIN_CALLER)
 
 
-async def test_the_history(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
-    """Newest first, as of now; empty for who never had any; unknown for nobody."""
+async def test_the_history_of_a_user_is_newest_first_as_of_now(
+    store: MemoryStore, use_cases: UseCases, ann: User
+) -> None:
+    """It is empty for a user who never subscribed, and not found for an unknown user."""
     assert list((await use_cases(ListSubscriptionHistory(ann.id), OPERATOR)).items) == []
     with refused(store, UserNotFound):
         await use_cases(ListSubscriptionHistory(IDS.new()), OPERATOR)
@@ -116,15 +122,14 @@ async def test_the_history(store: MemoryStore, use_cases: UseCases, ann: User) -
     assert (*first.items, *last.items) == tuple(page.items)
 
 
-async def test_access_without_a_subscription(use_cases: UseCases, ann: User) -> None:
-    """None at all."""
+async def test_a_user_without_a_subscription_has_no_access(use_cases: UseCases, ann: User) -> None:
     for caller in (caller_of(ann), OPERATOR):
         assert await use_cases(CheckAccess(ann.id, "export"), caller) == NOTHING
         assert await use_cases(ListAccess(ann.id), caller) == AccessView(ann.id, None, None, features({}), None)
 
 
 async def test_access_of_an_unknown_user_is_not_found(store: MemoryStore, use_cases: UseCases) -> None:
-    """It differs from the access of a user who never subscribed."""
+    """A user who never subscribed is found."""
     with refused(store, UserNotFound):
         await use_cases(CheckAccess(IDS.new(), "export"), OPERATOR)
     with refused(store, UserNotFound):
@@ -144,14 +149,13 @@ async def test_access_of_an_unknown_user_is_not_found(store: MemoryStore, use_ca
         ("Not a key!", False, None),
     ],
 )
-async def test_access_with_a_subscription(
+async def test_a_subscription_gives_the_features_that_are_neither_false_nor_zero(
     use_cases: UseCases,
     ann: User,
     feature: str,
     allowed: bool,  # noqa: FBT001
     value: object,
 ) -> None:
-    """As the plan's features say: whatever is there and neither false nor 0."""
     await start(use_cases, ann)
     decision = await use_cases(CheckAccess(ann.id, feature), OPERATOR)
     assert (decision.allowed, decision.value, type(decision.value)) == (allowed, value, type(value))
@@ -163,8 +167,8 @@ async def test_access_with_a_subscription(
     ("at", "reason"),
     [(CancelAt.NOW, Reason.SUBSCRIPTION_CANCELLED), (CancelAt.PERIOD_END, Reason.SUBSCRIPTION_CANCELLED)],
 )
-async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User, at: CancelAt, reason: Reason) -> None:
-    """When it is cancelled, at once or at its end exactly."""
+async def test_access_ends_with_a_cancellation(use_cases: UseCases, ann: User, at: CancelAt, reason: Reason) -> None:
+    """Immediately, or exactly at the end."""
     await start(use_cases, ann)
     await use_cases(CancelSubscription(ann.id, at), caller_of(ann))
     if at is CancelAt.PERIOD_END:
@@ -178,8 +182,8 @@ async def test_access_ends_with_the_subscription(use_cases: UseCases, ann: User,
     )
 
 
-async def test_access_ends_with_time(use_cases: UseCases, ann: User) -> None:
-    """At the end exactly, even before the expiry job has run; all features go at once."""
+async def test_access_to_all_features_stops_exactly_at_the_end(use_cases: UseCases, ann: User) -> None:
+    """This holds before the expiry job has run."""
     await start(use_cases, ann)
     await use_cases.set_clock(TRIAL_END - TICK)
     assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
@@ -191,8 +195,9 @@ async def test_access_ends_with_time(use_cases: UseCases, ann: User) -> None:
     assert (await use_cases(ListAccess(ann.id), OPERATOR)).status is Status.EXPIRED
 
 
-async def test_the_admins_list(storage: Storage, use_cases: UseCases, ann: User) -> None:
-    """With the statuses of this instant."""
+async def test_the_list_of_subscriptions_shows_the_statuses_of_now(
+    storage: Storage, use_cases: UseCases, ann: User
+) -> None:
     await start(use_cases, ann)
     bob, life = a_user("bob@example.com"), a_plan("life", some_terms(period=None))
     await storage.keep(bob, life, an_active(bob, life))
@@ -203,8 +208,10 @@ async def test_the_admins_list(storage: Storage, use_cases: UseCases, ann: User)
     assert [(view.user_id, view.status) for view in every.items] == [(bob.id, Status.ACTIVE), (ann.id, Status.EXPIRED)]
 
 
-async def test_users_are_found(store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User) -> None:
-    """By id, or by the beginning of their email without regard to case."""
+async def test_users_are_found_by_id_or_by_the_start_of_their_email(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User
+) -> None:
+    """The case of letters makes no difference."""
     await storage.keep(a_user("bob@example.com"))
     assert await use_cases(GetUser(ann.id), OPERATOR) == UserView.of(ann)
     with refused(store, UserNotFound):
@@ -216,8 +223,8 @@ async def test_users_are_found(store: MemoryStore, storage: Storage, use_cases: 
     assert [user.email for user in last.items] == ["bob@example.com"]
 
 
-async def test_statistics(storage: Storage, use_cases: UseCases) -> None:
-    """Of this instant; a year is twelve months, a month 30.4375 days; rounded half up, once, for each currency."""
+async def test_statistics_are_counted_as_of_now(storage: Storage, use_cases: UseCases) -> None:
+    """A year is 12 months, a month 30.4375 days; revenue is rounded half up, once for each currency."""
     plans = {
         "monthly": (some_terms(1_000, "USD", "P1M"), 2),
         "yearly": (some_terms(1_001, "USD", "P1Y"), 1),
@@ -245,8 +252,7 @@ async def test_statistics(storage: Storage, use_cases: UseCases) -> None:
     assert view.ending_within_7_days == 1
 
 
-async def test_the_conversion_rate_leaves_running_trials_out(storage: Storage, use_cases: UseCases) -> None:
-    """Converted among those that were decided."""
+async def test_the_conversion_rate_counts_finished_trials_only(storage: Storage, use_cases: UseCases) -> None:
     plan = a_plan()
     users = [a_user(f"user-{number}@example.com") for number in range(5)]
     await storage.keep(plan, *users)
@@ -261,8 +267,10 @@ async def test_the_conversion_rate_leaves_running_trials_out(storage: Storage, u
     assert view.trials.conversion_rate == 0.25
 
 
-async def test_a_diagnosis_finds_what_is_wrong(store: MemoryStore, use_cases: UseCases, ann: User) -> None:
-    """One finding for each invariant, and what to do where one does not hold."""
+async def test_diagnostics_report_one_result_for_each_invariant(
+    store: MemoryStore, use_cases: UseCases, ann: User
+) -> None:
+    """A failed one says what to do."""
     await start(use_cases, ann)
     findings = await use_cases(RunDiagnostics(), OPERATOR)
     assert all(check_result.ok for check_result in findings)

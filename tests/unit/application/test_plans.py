@@ -1,4 +1,4 @@
-"""Making, changing, archiving and looking at plans."""
+"""Creating, changing, archiving and reading plans."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.support.use_cases import UseCases
 LATER = NOW + DAY
 
 
-async def test_a_plan_is_made(store: MemoryStore, use_cases: UseCases) -> None:
-    """Active, at revision 1, with one event by the administrator."""
+async def test_a_new_plan_is_active_at_revision_1(store: MemoryStore, use_cases: UseCases) -> None:
+    """Its event has the administrator as actor."""
     outcome = await use_cases(CreatePlan("pro", "Pro", "For pros", some_terms()), ADMIN_CALLER)
     plan = outcome.plan
     assert outcome.created
@@ -48,8 +48,7 @@ async def test_a_plan_is_made(store: MemoryStore, use_cases: UseCases) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "Pro", "-pro", "pro plan", "x" * 64, "é", "pro\n", "pro/1"])
-async def test_a_bad_code_is_refused(store: MemoryStore, use_cases: UseCases, code: str) -> None:
-    """A code is a slug."""
+async def test_a_plan_code_that_is_no_slug_is_rejected(store: MemoryStore, use_cases: UseCases, code: str) -> None:
     with refused(store, ValidationError) as caught:
         await use_cases(CreatePlan(code, "Pro", "", some_terms()), ADMIN_CALLER)
     assert caught.value.pointer == "/code"
@@ -66,10 +65,10 @@ async def test_a_bad_code_is_refused(store: MemoryStore, use_cases: UseCases, co
         ("a", "\x00", "/description"),
     ],
 )
-async def test_bad_texts_are_refused(
+async def test_an_invalid_name_or_description_is_rejected(
     store: MemoryStore, storage: Storage, use_cases: UseCases, name: str, description: str, pointer: str
 ) -> None:
-    """When a plan is made, and when it is changed."""
+    """For a new plan and for a change."""
     with refused(store, ValidationError) as caught:
         await use_cases(CreatePlan("pro", name, description, some_terms()), ADMIN_CALLER)
     assert caught.value.pointer == pointer
@@ -79,16 +78,18 @@ async def test_bad_texts_are_refused(
     assert caught.value.pointer == pointer
 
 
-async def test_a_code_that_is_taken_is_refused(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Also by an archived plan."""
+async def test_a_taken_plan_code_is_rejected(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """The code of an archived plan is taken too."""
     await storage.keep(a_plan())
     await use_cases(ArchivePlan("pro"), ADMIN_CALLER)
     with refused(store, PlanCodeTaken):
         await use_cases(CreatePlan("pro", "Pro", "", some_terms()), ADMIN_CALLER)
 
 
-async def test_texts_change_in_place(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """One event, no revision; what is not named stays."""
+async def test_a_new_name_or_description_creates_no_revision(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """It writes one event. A value that is not given stays as it was."""
     plan = a_plan()
     await storage.keep(plan)
     await use_cases.set_clock(LATER)
@@ -100,8 +101,8 @@ async def test_texts_change_in_place(store: MemoryStore, storage: Storage, use_c
     assert event.data == {"name": "Gold", "description": "The pro plan"}
 
 
-async def test_terms_change_by_a_new_revision(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Each member apart; the old revision stays."""
+async def test_a_change_of_terms_creates_a_revision(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """Each term can be changed alone. The previous revision stays as it was."""
     await storage.keep(a_plan("pro", some_terms(export=True, seats=5)))
     await use_cases.set_clock(LATER)
     patches = [
@@ -128,10 +129,10 @@ async def test_terms_change_by_a_new_revision(store: MemoryStore, storage: Stora
     assert dict(page.items[1].features) == {"export": True, "support": "priority"}
 
 
-async def test_texts_and_terms_at_once_are_two_events(
+async def test_a_change_of_texts_and_terms_writes_two_events(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """Of one instant and with ids of their own."""
+    """Of the same instant, with different ids."""
     await storage.keep(a_plan())
     outcome = await use_cases(UpdatePlan("pro", PlanPatch(name="Gold", amount=1)), ADMIN_CALLER)
     assert outcome.plan.version == 3
@@ -140,7 +141,9 @@ async def test_texts_and_terms_at_once_are_two_events(
     assert updated.id != revised.id
 
 
-async def test_a_change_to_the_same_is_none(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+async def test_a_change_to_the_same_values_changes_nothing(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
     """No event, no version, no revision."""
     await storage.keep(a_plan("pro", some_terms(1990, seats=5)))
     before = store.state
@@ -160,18 +163,18 @@ async def test_a_change_to_the_same_is_none(store: MemoryStore, storage: Storage
         (PlanPatch(features={f"key-{n}": n for n in range(201)}), "/features"),
     ],
 )
-async def test_bad_terms_are_refused(
+async def test_invalid_terms_are_rejected(
     store: MemoryStore, storage: Storage, use_cases: UseCases, patch: PlanPatch, pointer: str
 ) -> None:
-    """At the bad member."""
+    """The error points at the invalid field."""
     await storage.keep(a_plan())
     with refused(store, ValidationError) as caught:
         await use_cases(UpdatePlan("pro", patch), ADMIN_CALLER)
     assert caught.value.pointer == pointer
 
 
-async def test_a_plan_is_archived_and_restored(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Twice is once: no second event."""
+async def test_a_plan_can_be_archived_and_restored(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """A second time writes no event."""
     plan = a_plan()
     await storage.keep(plan)
     for name in ("pro", str(plan.id)):
@@ -185,7 +188,7 @@ async def test_a_plan_is_archived_and_restored(store: MemoryStore, storage: Stor
 
 
 async def test_an_unknown_plan_is_not_found(store: MemoryStore, use_cases: UseCases) -> None:
-    """Whatever is to be done with it."""
+    """For every operation."""
     for plan in ("nothing", str(IDS.new())):
         with refused(store, PlanNotFound):
             await use_cases(UpdatePlan(plan, PlanPatch(name="Gold")), ADMIN_CALLER)
@@ -199,8 +202,10 @@ async def test_an_unknown_plan_is_not_found(store: MemoryStore, use_cases: UseCa
             await use_cases(ListPlanRevisions(plan), OPERATOR)
 
 
-async def test_a_plan_must_be_as_expected(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Where a version is named it must be the present one; any will do where any is asked for."""
+async def test_a_change_with_another_version_than_expected_is_rejected(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """With ``*`` any version is accepted."""
     await storage.keep(a_plan())
     stale = VersionPrecondition(frozenset({0, 2}))
     with refused(store, StaleVersion):
@@ -215,8 +220,8 @@ async def test_a_plan_must_be_as_expected(store: MemoryStore, storage: Storage, 
     assert outcome.plan.version == 4
 
 
-async def test_anybody_sees_what_is_on_offer(storage: Storage, use_cases: UseCases) -> None:
-    """Cheapest first, without the archived ones; page by page."""
+async def test_every_caller_sees_the_active_plans(storage: Storage, use_cases: UseCases) -> None:
+    """Cheapest first, page by page."""
     await storage.keep(
         a_plan("b", some_terms(2)), a_plan("a", some_terms(2)), a_plan("z", some_terms(1)), a_plan("old")
     )
@@ -230,10 +235,10 @@ async def test_anybody_sees_what_is_on_offer(storage: Storage, use_cases: UseCas
 
 
 @pytest.mark.parametrize("status", [PlanStatus.ARCHIVED, None])
-async def test_only_admins_see_archived_plans(
+async def test_only_administrators_can_list_archived_plans(
     store: MemoryStore, storage: Storage, use_cases: UseCases, status: PlanStatus | None
 ) -> None:
-    """Alone or among all; one of them may be looked at by anybody who knows it."""
+    """A caller that has the code or the id can read one archived plan."""
     await storage.keep(a_plan("old"))
     await use_cases(ArchivePlan("old"), ADMIN_CALLER)
     page = await use_cases(ListPlans(status), caller_of(an_admin()))

@@ -14,10 +14,10 @@ from tests.support.use_cases import UseCases
 LATER = NOW + 100 * DAY
 
 
-async def test_rows_are_deleted_once_their_retention_is_over(
+async def test_rows_are_deleted_after_their_retention(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """Idempotency keys, sessions and counts of login attempts, each counted by kind."""
+    """Idempotency keys, sessions and counts of login attempts, counted by kind."""
     ann = a_user()
     await storage.keep(ann, a_session(ann))
     async with storage.unit_of_work(a_key()) as work:
@@ -30,10 +30,10 @@ async def test_rows_are_deleted_once_their_retention_is_over(
     assert (store.state.sessions, store.state.outcomes, store.state.attempts) == ({}, {}, {})
 
 
-async def test_a_run_goes_on_until_nothing_is_left(
+async def test_a_run_deletes_every_expired_row(
     storage: Storage, use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many batches that takes."""
+    """In as many batches as necessary."""
     monkeypatch.setattr(purge_expired, "BATCH_SIZE", 2)
     for number in range(7):
         await storage.throttle.attempt(f"user-{number}", f"1.2.3.{number}", NOW)

@@ -1,4 +1,4 @@
-"""A session's token names its user, and proves nothing by that."""
+"""The token of a session contains the id of its user, which proves nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from smp.application.session_token import new_session_token, owner_named_by
 ANN = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
 
-def test_a_token_names_its_owner() -> None:
-    """And differs each time, by 256 random bits; it is safe in a cookie."""
+def test_a_token_contains_its_user_and_256_random_bits() -> None:
+    """It is safe in a cookie."""
     made = {new_session_token(ANN, SecretsTokenGenerator()) for _ in range(100)}
     assert {owner_named_by(token) for token in made} == {ANN}
     assert len(made) == 100
@@ -35,6 +35,5 @@ ODD = [
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-def test_what_is_no_token_names_nobody(odd: str) -> None:
-    """Whatever a client may send."""
+def test_a_malformed_token_has_no_user(odd: str) -> None:
     assert owner_named_by(odd) is None

@@ -1,4 +1,4 @@
-"""Signing in and out, passwords, and who is calling."""
+"""Signing in and out, passwords, and authentication of requests."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ MINUTE = timedelta(minutes=1)
 
 
 async def ann_with_password(storage: Storage, hasher: PasswordHasher | None = None, role: Role = Role.USER) -> User:
-    """Ann, who can sign in."""
+    """Return Ann, who can sign in."""
     ann = a_user(role=role, password_hash=await (hasher or InstantHasher()).hash(PASSWORD))
     await storage.keep(ann)
     return replace(ann, events=())
 
 
-async def test_a_user_signs_in(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """With a new token of which only the digest is kept; the email's case plays no part."""
+async def test_a_user_can_sign_in(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """The token is new and only its digest is stored. The case of the email makes no difference."""
     ann = await ann_with_password(storage)
     logged_in = await use_cases(LogIn("ANN@example.com", PASSWORD, "192.0.2.1", "Mozilla/5.0"), ANONYMOUS)
     assert logged_in.user == UserView.of(ann)
@@ -72,8 +72,8 @@ async def test_a_user_signs_in(store: MemoryStore, storage: Storage, use_cases: 
     assert caller == caller_of(ann, session.id)
 
 
-async def test_every_sign_in_is_a_session_of_its_own(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Tokens differ; an admin's session is shorter."""
+async def test_every_login_creates_a_new_session(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """The tokens differ. The session of an administrator is shorter."""
     await ann_with_password(storage, role=Role.ADMIN)
     one, other = [await use_cases(LogIn("ann@example.com", PASSWORD), ANONYMOUS) for _ in range(2)]
     assert one.token != other.token
@@ -81,10 +81,10 @@ async def test_every_sign_in_is_a_session_of_its_own(store: MemoryStore, storage
     assert len(store.state.sessions) == 2
 
 
-async def test_the_session_that_the_client_brought_dies(
+async def test_a_login_ends_the_session_that_the_client_sent(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """Whoever's it was: nobody goes on with a session that somebody else may know."""
+    """Regardless of its owner, so that an attacker who planted the session cannot use it."""
     await ann_with_password(storage)
     bob = a_user("bob@example.com")
     await storage.keep(bob, a_session(bob, "planted"))
@@ -96,8 +96,8 @@ async def test_the_session_that_the_client_brought_dies(
         await use_cases(LogIn("ann@example.com", PASSWORD, presented_token=unknown), ANONYMOUS)
 
 
-async def test_every_cause_gives_one_answer(store: MemoryStore, storage: Storage) -> None:
-    """Unknown email, wrong password, disabled user, and no email at all; a password is hashed each time."""
+async def test_every_failed_login_gives_the_same_error(store: MemoryStore, storage: Storage) -> None:
+    """Unknown email, wrong password, disabled user, and no email. A password is hashed each time."""
     hasher = WatchedHasher()
     cases = UseCases.over(storage, hasher=hasher)
     ann = await ann_with_password(storage, hasher)
@@ -121,8 +121,10 @@ async def test_every_cause_gives_one_answer(store: MemoryStore, storage: Storage
     ]
 
 
-async def test_after_ten_wrong_passwords_the_account_waits(store: MemoryStore, storage: Storage) -> None:
-    """The password is not looked at then, be it right; after the wait it is, and success forgets the failures."""
+async def test_after_ten_wrong_passwords_the_account_is_blocked_for_a_while(
+    store: MemoryStore, storage: Storage
+) -> None:
+    """Even the right password is not checked then. After the wait it is, and a success removes the failures."""
     hasher = WatchedHasher()
     cases = UseCases.over(storage, hasher=hasher)
     await ann_with_password(storage, hasher)
@@ -140,16 +142,17 @@ async def test_after_ten_wrong_passwords_the_account_waits(store: MemoryStore, s
             await cases(LogIn("ann@example.com", WRONG), ANONYMOUS)
 
 
-async def test_an_attempt_that_could_not_be_judged_does_not_count(store: MemoryStore, storage: Storage) -> None:
-    """Where hashing is busy."""
+async def test_a_login_that_could_not_be_checked_does_not_count_as_an_attempt(
+    store: MemoryStore, storage: Storage
+) -> None:
+    """The hashing queue was full."""
     await ann_with_password(storage)
     for _ in range(20):
         with refused(store, Overloaded):
             await UseCases.over(storage, hasher=BusyHasher())(LogIn("ann@example.com", PASSWORD), ANONYMOUS)
 
 
-async def test_an_outdated_hash_is_made_anew(store: MemoryStore, storage: Storage) -> None:
-    """At the next sign-in, when the password is known."""
+async def test_a_login_replaces_an_outdated_hash(store: MemoryStore, storage: Storage) -> None:
     ann = await ann_with_password(storage)
     await UseCases.over(storage, hasher=WatchedHasher(outdated=True))(LogIn("ann@example.com", PASSWORD), ANONYMOUS)
     assert store.state.users[ann.id].password_hash == f"new {ann.password_hash}"
@@ -158,10 +161,10 @@ async def test_an_outdated_hash_is_made_anew(store: MemoryStore, storage: Storag
 @pytest.mark.parametrize(
     "change", [lambda user: replace(user, password_hash="x"), lambda user: replace(user, disabled=True)]
 )
-async def test_what_changed_meanwhile_counts(
+async def test_a_change_during_a_login_rejects_the_login(
     store: MemoryStore, storage: Storage, change: Callable[[User], User]
 ) -> None:
-    """A password that was changed, or an account that was disabled, while the old password was looked at."""
+    """The password was changed or the account disabled while the old password was checked."""
     ann = await ann_with_password(storage)
 
     async def meanwhile() -> None:
@@ -174,8 +177,8 @@ async def test_what_changed_meanwhile_counts(
     assert store.state.sessions == {}
 
 
-async def test_signing_out_ends_the_session(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """This one alone; twice is fine."""
+async def test_signing_out_ends_only_this_session(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """A second time changes nothing."""
     ann = a_user()
     phone, laptop = a_session(ann, "phone"), a_session(ann, "laptop")
     await storage.keep(ann, phone, laptop)
@@ -184,8 +187,10 @@ async def test_signing_out_ends_the_session(store: MemoryStore, storage: Storage
         assert list(store.state.sessions.values()) == [laptop]
 
 
-async def test_a_session_is_ended_from_elsewhere(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """One's own; somebody else's is as unknown as none."""
+async def test_a_user_can_revoke_their_other_sessions(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """The session of another user is not found."""
     ann, bob = a_user(), a_user("bob@example.com")
     phone, bobs = a_session(ann, "phone"), a_session(bob, "bob's")
     await storage.keep(ann, bob, phone, bobs)
@@ -195,8 +200,8 @@ async def test_a_session_is_ended_from_elsewhere(store: MemoryStore, storage: St
             await use_cases(RevokeSession(ann.id, session_id), OPERATOR)
 
 
-async def test_all_other_sessions_are_ended(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """The one that asks goes on, and everybody else's."""
+async def test_a_user_can_revoke_all_other_sessions(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
+    """The session of the request stays, and so do those of other users."""
     ann, bob = a_user(), a_user("bob@example.com")
     mine, bobs = a_session(ann, "mine"), a_session(bob, "bob's")
     await storage.keep(ann, bob, mine, bobs, a_session(ann, "one"), a_session(ann, "other"))
@@ -204,8 +209,10 @@ async def test_all_other_sessions_are_ended(store: MemoryStore, storage: Storage
     assert list(store.state.sessions.values()) == [mine, bobs]
 
 
-async def test_a_password_is_changed(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """Every other session ends, and what failed before is forgotten."""
+async def test_changing_the_password_ends_all_other_sessions(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """It also removes the failed attempts."""
     ann = await ann_with_password(storage)
     mine = a_session(ann, "mine")
     await storage.keep(mine, a_session(ann, "other"))
@@ -218,18 +225,20 @@ async def test_a_password_is_changed(store: MemoryStore, storage: Storage, use_c
 
 
 @pytest.mark.parametrize("new", ["", "fourteen chars", "x" * 1_025, "passwordpassword"])
-async def test_a_weak_new_password_is_refused(
+async def test_a_weak_new_password_is_rejected(
     store: MemoryStore, storage: Storage, use_cases: UseCases, new: str
 ) -> None:
-    """Before the old one is looked at."""
+    """The old password is not checked then."""
     ann = await ann_with_password(storage)
     with refused(store, ValidationError) as caught:
         await use_cases(ChangePassword(WRONG, new), caller_of(ann))
     assert caught.value.pointer == "/new_password"
 
 
-async def test_the_old_password_must_be_right(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """It is guessed at no faster than at the front door."""
+async def test_changing_the_password_needs_the_old_one(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """Wrong ones count as failed logins."""
     ann = await ann_with_password(storage)
     await storage.keep(a_session(ann))
     for _ in range(10):
@@ -239,8 +248,7 @@ async def test_the_old_password_must_be_right(store: MemoryStore, storage: Stora
         await use_cases(ChangePassword(PASSWORD, WRONG), caller_of(ann))
 
 
-async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: MemoryStore, storage: Storage) -> None:
-    """The first change wins."""
+async def test_of_two_simultaneous_password_changes_the_first_wins(store: MemoryStore, storage: Storage) -> None:
     ann = await ann_with_password(storage)
 
     async def meanwhile() -> None:
@@ -253,21 +261,24 @@ async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: M
     assert store.state.users[ann.id].password_hash == "changed elsewhere"
 
 
-async def test_a_password_cannot_be_changed_where_hashing_is_busy(store: MemoryStore, storage: Storage) -> None:
-    """And the attempt does not count."""
+async def test_changing_the_password_is_rejected_while_the_hashing_queue_is_full(
+    store: MemoryStore, storage: Storage
+) -> None:
+    """The attempt does not count."""
     ann = await ann_with_password(storage)
     with refused(store, Overloaded):
         await UseCases.over(storage, hasher=BusyHasher())(ChangePassword(PASSWORD, WRONG), caller_of(ann))
 
 
-async def test_nobodys_password_cannot_be_changed(store: MemoryStore, use_cases: UseCases) -> None:
-    """There is no such user."""
+async def test_the_password_of_an_unknown_user_cannot_be_changed(store: MemoryStore, use_cases: UseCases) -> None:
     with refused(store, UserNotFound):
         await use_cases(ChangePassword(PASSWORD, WRONG), caller_of(a_user("gone@example.com")))
 
 
-async def test_who_is_not_known_is_not_let_in(store: MemoryStore, storage: Storage, use_cases: UseCases) -> None:
-    """No token, an unknown one, a disabled user's, an unknown key."""
+async def test_a_request_without_valid_credentials_is_anonymous(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    """No token, an unknown one, that of a disabled user, an unknown key."""
     gone = replace(a_user("gone@example.com"), disabled=True)
     await storage.keep(gone, a_session(gone, "gone's"))
     for query in (
@@ -285,8 +296,10 @@ async def test_who_is_not_known_is_not_let_in(store: MemoryStore, storage: Stora
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_a_session_ends_when_it_is_not_used(storage: Storage, use_cases: UseCases, role: Role) -> None:
-    """By the time-out of the role, at the instant exactly."""
+async def test_an_unused_session_ends_exactly_after_its_idle_time(
+    storage: Storage, use_cases: UseCases, role: Role
+) -> None:
+    """The idle time depends on the role."""
     ann = a_user(role=role)
     await storage.keep(ann, a_session(ann, "token"))
     idle = SESSIONS.of(role).idle
@@ -299,8 +312,7 @@ async def test_a_session_ends_when_it_is_not_used(storage: Storage, use_cases: U
         await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
 
 
-async def test_a_session_ends_however_much_it_is_used(storage: Storage, use_cases: UseCases) -> None:
-    """At the absolute time-out."""
+async def test_a_used_session_ends_at_its_absolute_age(storage: Storage, use_cases: UseCases) -> None:
     ann = a_user()
     await storage.keep(ann, a_session(ann, "token"))
     for day in range(1, 30):
@@ -311,10 +323,10 @@ async def test_a_session_ends_however_much_it_is_used(storage: Storage, use_case
         await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
 
 
-async def test_use_is_written_down_once_a_minute_at_most(
+async def test_the_last_use_of_a_session_is_stored_at_most_once_a_minute(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """So that a page with many requests writes once."""
+    """A page with many requests writes once."""
     ann = a_user()
     session = a_session(ann, "token")
     await storage.keep(ann, session)
@@ -327,8 +339,8 @@ async def test_use_is_written_down_once_a_minute_at_most(
     assert store.state.sessions[session.id].last_seen_at == NOW + MINUTE
 
 
-async def test_a_change_of_role_works_at_once(storage: Storage, use_cases: UseCases) -> None:
-    """On the very next request of a session that was there before."""
+async def test_a_change_of_role_takes_effect_on_the_next_request(storage: Storage, use_cases: UseCases) -> None:
+    """This includes sessions that exist already."""
     ann = an_admin()
     await storage.keep(ann, a_session(ann, "token"))
     async with storage.unit_of_work() as work:
@@ -338,8 +350,8 @@ async def test_a_change_of_role_works_at_once(storage: Storage, use_cases: UseCa
     assert caller.actor == Actor(ActorType.USER, ann.id)
 
 
-async def test_sessions_are_listed(storage: Storage, use_cases: UseCases) -> None:
-    """Newest first, with the one that asks marked; those that are over are left out."""
+async def test_a_user_sees_their_running_sessions_newest_first(storage: Storage, use_cases: UseCases) -> None:
+    """The session of the request is marked."""
     ann = a_user()
     over, old, new = a_session(ann, "over", NOW - 8 * DAY), a_session(ann, "old", NOW - DAY), a_session(ann, "new")
     await storage.keep(ann, over, old, new)
@@ -363,8 +375,8 @@ async def test_sessions_are_listed(storage: Storage, use_cases: UseCases) -> Non
     assert (list(last.items), last.next) == ([], None)
 
 
-async def test_a_service_is_let_in_by_its_key(store: MemoryStore, use_cases: UseCases) -> None:
-    """The secret is told once, and only its digest kept; the name of the caller is the key's id."""
+async def test_a_service_authenticates_with_its_api_key(store: MemoryStore, use_cases: UseCases) -> None:
+    """The secret is shown once, and only its digest is stored. The id of the caller is the id of the key."""
     new = await use_cases(CreateApiKey("shop"), OPERATOR)
     assert new.key == ApiKeyView(new.key.id, "shop", NOW, None)
     assert new.secret.startswith("smp_")
@@ -375,8 +387,8 @@ async def test_a_service_is_let_in_by_its_key(store: MemoryStore, use_cases: Use
     assert caller.name == f"service:{new.key.id}"
 
 
-async def test_a_revoked_key_lets_nobody_in(store: MemoryStore, use_cases: UseCases) -> None:
-    """From the very next request on; there is nothing to revoke twice."""
+async def test_a_revoked_api_key_is_rejected_from_the_next_request_on(store: MemoryStore, use_cases: UseCases) -> None:
+    """Revoking it a second time is not found."""
     new = await use_cases(CreateApiKey("shop"), OPERATOR)
     await use_cases.set_clock(NOW + DAY)
     assert await use_cases(RevokeApiKey(new.key.id), OPERATOR) is True
@@ -388,14 +400,14 @@ async def test_a_revoked_key_lets_nobody_in(store: MemoryStore, use_cases: UseCa
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\x00b"])
-async def test_a_key_needs_a_name(store: MemoryStore, use_cases: UseCases, name: str) -> None:
-    """Not blank, and not overlong."""
+async def test_an_api_key_needs_a_name(store: MemoryStore, use_cases: UseCases, name: str) -> None:
+    """It is neither blank nor too long."""
     with refused(store, ValidationError):
         await use_cases(CreateApiKey(name), OPERATOR)
 
 
-async def test_no_secret_shows_in_a_command() -> None:
-    """What is logged by mistake tells nothing."""
+async def test_the_representation_of_a_command_has_no_secret() -> None:
+    """A command that is logged by mistake reveals nothing."""
     for command in (
         LogIn("ann@example.com", PASSWORD, presented_token=PASSWORD),
         ChangePassword(PASSWORD, PASSWORD),

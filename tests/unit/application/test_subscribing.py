@@ -1,4 +1,4 @@
-"""Starting a trial, and subscribing for money."""
+"""Starting a trial, and starting a paid subscription."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ NOTHING = VersionPrecondition(None)
 
 @pytest.fixture
 async def ann(storage: Storage) -> User:
-    """A user without a subscription."""
+    """Return a user without a subscription."""
     user = a_user()
     await storage.keep(user)
     return user
@@ -63,26 +63,27 @@ async def ann(storage: Storage) -> User:
 
 @pytest.fixture
 async def pro(storage: Storage) -> Plan:
-    """A plan at 19.90 USD a month with a trial of two weeks."""
+    """Return a plan at 19.90 USD a month with a trial of two weeks."""
     plan = a_plan()
     await storage.keep(plan)
     return plan
 
 
 def trial(user: User, plan: str = "pro", expected: VersionPrecondition | None = None) -> StartTrial:
-    """The user starts the plan's trial."""
+    """Start the trial of the plan."""
     return StartTrial(user.id, plan, expected)
 
 
 def activation(
     user: User, plan: str = "pro", method: str | None = None, expected: VersionPrecondition | None = None
 ) -> ActivateSubscription:
-    """The user subscribes to the plan."""
+    """Subscribe to the plan."""
     return ActivateSubscription(user.id, plan, method, expected)
 
 
-async def test_a_trial_is_started(store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan) -> None:
-    """For the plan's trial period from now, free of charge, under the plan's newest terms."""
+async def test_a_trial_starts_now_free_of_charge_with_the_newest_terms(
+    store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
+) -> None:
     outcome = await use_cases(trial(ann), caller_of(ann))
     view = outcome.subscription
     assert outcome.created
@@ -95,16 +96,19 @@ async def test_a_trial_is_started(store: MemoryStore, use_cases: UseCases, ann: 
     assert store.state.trials == {(ann.id, pro.id): view.id}
 
 
-async def test_an_admin_acts_for_a_user(store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan) -> None:
-    """And is the actor of the event, not the user. The plan may be named by its id."""
+async def test_an_administrator_can_start_a_trial_for_a_user(
+    store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
+) -> None:
+    """The administrator is the actor of the event. The plan is given by code or by id."""
     await use_cases(StartTrial(ann.id, str(pro.id)), ADMIN_CALLER)
     assert store.events[-1].actor == ADMIN
     await use_cases(ActivateSubscription(ann.id, str(pro.id)), ADMIN_CALLER)
     assert (store.events[-1].type, store.events[-1].actor) == ("subscription.converted", ADMIN)
 
 
-async def test_unknown_things_are_not_found(store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan) -> None:
-    """Neither user nor plan."""
+async def test_an_unknown_user_or_plan_is_not_found(
+    store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
+) -> None:
     nobody = a_user("nobody@example.com")
     for plan in ("nothing", "", str(ann.id)):
         with refused(store, PlanNotFound):
@@ -118,10 +122,10 @@ async def test_unknown_things_are_not_found(store: MemoryStore, use_cases: UseCa
 
 
 @pytest.mark.parametrize("live", [trial, activation])
-async def test_with_a_live_subscription_no_trial(
+async def test_a_user_with_a_live_subscription_cannot_start_a_trial(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User, pro: Plan, live: object
 ) -> None:
-    """Whatever it is, of this plan or another; also to be cancelled."""
+    """Of this plan or another, even if it will be cancelled at its end."""
     await storage.keep(a_plan("other"))
     command = live(ann)  # type: ignore[operator]
     await use_cases(command, caller_of(ann))
@@ -131,10 +135,10 @@ async def test_with_a_live_subscription_no_trial(
             await use_cases(trial(ann, plan), caller_of(ann))
 
 
-async def test_a_trial_is_used_once_for_each_plan(
+async def test_a_user_can_try_each_plan_once(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """For ever: after a cancellation, after its end, after any time; another plan has its own."""
+    """After a cancellation, after its end, and after any time. Each plan has its own trial."""
     await storage.keep(a_plan("other"))
     await use_cases(trial(ann), caller_of(ann))
     await use_cases(CancelSubscription(ann.id), caller_of(ann))
@@ -147,10 +151,10 @@ async def test_a_trial_is_used_once_for_each_plan(
             await use_cases(trial(ann, plan), caller_of(ann))
 
 
-async def test_a_trial_is_used_once_for_each_user(
+async def test_with_the_scope_user_a_user_has_one_trial_in_all(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """Where the scope says so; trials from before it said so count."""
+    """Trials from before the setting count as well."""
     await storage.keep(a_plan("other"))
     await use_cases(trial(ann, pro.code), caller_of(ann))
     await use_cases(CancelSubscription(ann.id), caller_of(ann))
@@ -158,8 +162,9 @@ async def test_a_trial_is_used_once_for_each_user(
         await UseCases.over(storage, scope=TrialScope.USER)(trial(ann, "other"), caller_of(ann))
 
 
-async def test_a_plan_must_offer_a_trial(store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User) -> None:
-    """It has one, and is not archived."""
+async def test_a_plan_without_a_trial_period_or_archived_cannot_be_tried(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User
+) -> None:
     await storage.keep(a_plan("none", some_terms(trial=None)), a_plan("old"))
     await use_cases(ArchivePlan("old"), ADMIN_CALLER)
     with refused(store, PlanHasNoTrial) as caught:
@@ -170,10 +175,10 @@ async def test_a_plan_must_offer_a_trial(store: MemoryStore, storage: Storage, u
     assert archived.value.plan == "old"
 
 
-async def test_overdue_is_not_in_the_way_of_a_trial(
+async def test_an_overdue_subscription_does_not_prevent_a_trial(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """It is ended in the same transaction, as of its end and by the system; one instant before it is."""
+    """It is ended in the same transaction, as of its end and by the system. One tick earlier it does."""
     await storage.keep(a_plan("other"))
     old = (await use_cases(trial(ann, pro.code), caller_of(ann))).subscription
     await use_cases.set_clock(TRIAL_END - TICK)
@@ -189,10 +194,9 @@ async def test_overdue_is_not_in_the_way_of_a_trial(
     assert (started.type, started.actor) == ("subscription.trial_started", actor_of(ann))
 
 
-async def test_a_refused_trial_leaves_the_overdue_one_as_it_was(
+async def test_a_rejected_trial_leaves_the_overdue_subscription_as_it_was(
     store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """All or nothing."""
     await use_cases(trial(ann, pro.code), caller_of(ann))
     await use_cases.set_clock(TRIAL_END + DAY)
     with refused(store, TrialAlreadyUsed):
@@ -201,10 +205,10 @@ async def test_a_refused_trial_leaves_the_overdue_one_as_it_was(
         await use_cases(activation(ann, pro.code, "sim_declined"), caller_of(ann))
 
 
-async def test_a_subscription_is_paid_for(
+async def test_a_new_subscription_is_charged_once_for_its_first_period(
     store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, ann: User, pro: Plan
 ) -> None:
-    """The first period from now; charged once, under a reference of its own."""
+    """The charge has a unique reference."""
     outcome = await use_cases(activation(ann, method="sim_ok"), caller_of(ann))
     view = outcome.subscription
     assert outcome.created
@@ -215,17 +219,18 @@ async def test_a_subscription_is_paid_for(
     assert (event.type, event.occurred_at, event.actor) == ("subscription.activated", NOW, actor_of(ann))
 
 
-async def test_for_life_there_is_no_end(storage: Storage, use_cases: UseCases, ann: User) -> None:
-    """A plan without a period."""
+async def test_a_subscription_to_a_plan_without_a_period_has_no_end(
+    storage: Storage, use_cases: UseCases, ann: User
+) -> None:
     await storage.keep(a_plan("life", some_terms(period=None)))
     view = (await use_cases(activation(ann, "life"), caller_of(ann))).subscription
     assert (view.status, view.ends_at) == (Status.ACTIVE, None)
 
 
-async def test_what_is_free_is_not_charged(
+async def test_a_free_plan_is_not_charged(
     storage: Storage, use_cases: UseCases, payments: RecordedPayments, ann: User
 ) -> None:
-    """Whatever the method says."""
+    """With any payment method."""
     await storage.keep(a_plan("free", some_terms(0)))
     await use_cases(activation(ann, "free", "sim_declined"), caller_of(ann))
     assert payments.charges == []
@@ -241,7 +246,7 @@ async def test_what_is_free_is_not_charged(
     ],
 )
 @pytest.mark.parametrize("from_trial", [False, True])
-async def test_nothing_changes_unless_it_is_paid(
+async def test_a_subscription_whose_payment_fails_is_not_started(
     store: MemoryStore,
     use_cases: UseCases,
     ann: User,
@@ -250,15 +255,17 @@ async def test_nothing_changes_unless_it_is_paid(
     error: type[Exception],
     from_trial: bool,  # noqa: FBT001
 ) -> None:
-    """Neither for a new subscription, nor for a trial, which goes on."""
+    """A running trial continues."""
     if from_trial:
         await use_cases(trial(ann, pro.code), caller_of(ann))
     with refused(store, error):
         await use_cases(activation(ann, method=method), caller_of(ann))
 
 
-async def test_where_nobody_can_pay_an_admin_can(store: MemoryStore, storage: Storage, ann: User, pro: Plan) -> None:
-    """Once the money has come otherwise; what is free is open to all."""
+async def test_without_a_payment_provider_only_an_administrator_can_activate_a_paid_plan(
+    store: MemoryStore, storage: Storage, ann: User, pro: Plan
+) -> None:
+    """The administrator records a payment made elsewhere. Free plans are open to all."""
     cases = UseCases.over(storage, payments=NoPayments())
     await storage.keep(a_plan("free", some_terms(0)))
     with refused(store, PaymentRequired):
@@ -269,7 +276,7 @@ async def test_where_nobody_can_pay_an_admin_can(store: MemoryStore, storage: St
     await cases(activation(bob, "free"), caller_of(bob))
 
 
-async def test_what_is_active_is_not_activated_again(
+async def test_an_active_subscription_cannot_be_activated_again(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
     """Neither for this plan nor for another."""
@@ -280,10 +287,10 @@ async def test_what_is_active_is_not_activated_again(
             await use_cases(activation(ann, plan), caller_of(ann))
 
 
-async def test_a_trial_is_converted(
+async def test_activating_converts_a_running_trial(
     store: MemoryStore, use_cases: UseCases, payments: RecordedPayments, ann: User, pro: Plan
 ) -> None:
-    """The same subscription: the paid period starts now, the start stays, a scheduled cancellation is undone."""
+    """The paid period starts now, the start stays, and a scheduled cancellation is undone."""
     begun = (await use_cases(trial(ann), caller_of(ann))).subscription
     await use_cases(CancelSubscription(ann.id, CancelAt.PERIOD_END), caller_of(ann))
     await use_cases.set_clock(NOW + DAY)
@@ -297,10 +304,10 @@ async def test_a_trial_is_converted(
     assert (store.events[-1].type, store.events[-1].occurred_at) == ("subscription.converted", NOW + DAY)
 
 
-async def test_a_trial_is_converted_to_another_plan(
+async def test_a_trial_can_be_converted_to_another_plan_with_its_newest_terms(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """Under that plan's newest terms; a plan that is archived takes nobody."""
+    """An archived plan is rejected."""
     await storage.keep(a_plan("best", some_terms(9_900, "EUR", "P1Y", None)), a_plan("old"))
     await use_cases(ArchivePlan("old"), ADMIN_CALLER)
     await use_cases(trial(ann, pro.code), caller_of(ann))
@@ -310,10 +317,10 @@ async def test_a_trial_is_converted_to_another_plan(
     assert (view.plan.code, view.price, view.ends_at) == ("best", Money(9_900, "EUR"), NOW.replace(year=2027))
 
 
-async def test_a_trial_is_converted_under_its_own_terms(
+async def test_a_trial_is_converted_with_the_terms_it_started_with(
     store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """Though the plan was revised, and archived, meanwhile; who comes anew gets neither."""
+    """The plan has been revised and archived since; new subscribers get neither."""
     await use_cases(trial(ann, pro.code), caller_of(ann))
     await use_cases(UpdatePlan("pro", PlanPatch(amount=9_999)), ADMIN_CALLER)
     await use_cases(ArchivePlan("pro"), ADMIN_CALLER)
@@ -324,17 +331,16 @@ async def test_a_trial_is_converted_under_its_own_terms(
         await use_cases(activation(ann), caller_of(ann))
 
 
-async def test_who_subscribes_gets_the_newest_terms(use_cases: UseCases, ann: User, pro: Plan) -> None:
-    """Those of the plan at this instant."""
+async def test_a_new_subscription_has_the_newest_terms_of_the_plan(use_cases: UseCases, ann: User, pro: Plan) -> None:
     await use_cases(UpdatePlan(pro.code, PlanPatch(amount=9_999)), ADMIN_CALLER)
     view = (await use_cases(activation(ann), caller_of(ann))).subscription
     assert (view.plan.revision, view.price) == (2, Money(9_999, "USD"))
 
 
-async def test_overdue_is_not_in_the_way_of_a_new_one(
+async def test_an_overdue_trial_does_not_prevent_a_new_subscription(
     store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """A trial that is over is not converted: it is ended, and a new subscription made."""
+    """The trial is ended, not converted."""
     old = (await use_cases(trial(ann, pro.code), caller_of(ann))).subscription
     await use_cases.set_clock(TRIAL_END)
     outcome = await use_cases(activation(ann), caller_of(ann))
@@ -344,10 +350,9 @@ async def test_overdue_is_not_in_the_way_of_a_new_one(
     assert [event.type for event in store.events[-2:]] == ["subscription.expired", "subscription.activated"]
 
 
-async def test_no_end_lies_after_the_calendars(
+async def test_a_subscription_that_would_end_after_the_year_9999_is_rejected(
     store: MemoryStore, storage: Storage, use_cases: UseCases, ann: User
 ) -> None:
-    """A date forbids the move; no request can mend that."""
     await storage.keep(a_plan("long", some_terms(period="P100Y", trial="P100Y")))
     await use_cases.set_clock(NOW.replace(year=9_950))
     with refused(store, IllegalTransition):
@@ -356,8 +361,10 @@ async def test_no_end_lies_after_the_calendars(
         await use_cases(trial(ann, "long"), caller_of(ann))
 
 
-async def test_what_is_expected_must_be_there(store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan) -> None:
-    """Nothing is no version; a trial has one; the check comes before any refusal of the state."""
+async def test_an_activation_with_another_version_than_expected_is_rejected(
+    store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
+) -> None:
+    """Without a subscription there is no version; a trial has one. The version is checked before the status."""
     with refused(store, StaleVersion):
         await use_cases(trial(ann, pro.code, NOTHING), caller_of(ann))
     with refused(store, StaleVersion):
@@ -376,20 +383,19 @@ async def test_what_is_expected_must_be_there(store: MemoryStore, use_cases: Use
         await use_cases(activation(ann, expected=VersionPrecondition(frozenset({2}))), caller_of(ann))
 
 
-async def test_a_commit_that_fails_leaves_nothing(
+async def test_a_failed_commit_leaves_no_trial_behind(
     store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """Neither subscription, nor ledger, nor event: the trial can be started afterwards."""
+    """Neither subscription, nor trial ledger, nor event: the trial can be started afterwards."""
     store.fail_next_commit(PaymentUnavailable())
     with refused(store, PaymentUnavailable):
         await use_cases(trial(ann, pro.code), caller_of(ann))
     assert (await use_cases(trial(ann), caller_of(ann))).created
 
 
-async def test_refusals_of_the_domain_carry_their_facts(
+async def test_errors_of_the_domain_have_a_stable_code_and_a_text(
     store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    """Each has a stable code for callers and a text for people."""
     await use_cases(activation(ann, pro.code), caller_of(ann))
     with refused(store, LiveSubscriptionExists) as caught:
         await use_cases(trial(ann), caller_of(ann))
