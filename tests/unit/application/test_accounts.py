@@ -39,7 +39,7 @@ BAD_PASSWORDS = ["", "fourteen chars", "x" * 1_025, "passwordpassword", "1234567
 
 
 async def test_a_user_can_register(store: MemoryStore, use_cases: UseCases) -> None:
-    """The account is enabled and has the role user, only a hash of the password is stored, and the user is the actor."""
+    """The account is enabled and has the role user. Only a hash of the password is stored. The user is the actor."""
     outcome = await use_cases(RegisterUser("Ann@Example.com", PASSWORD), ANONYMOUS)
     (kept,) = store.state.users.values()
     assert outcome == UserOutcome(

@@ -11,13 +11,13 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("left", "told"),
+    ("left", "seconds"),
     [(30 * SECOND, 30), (29 * SECOND + TICK, 30), (SECOND, 1), (TICK, 1), (timedelta(0), 0), (-TICK, 0)],
 )
-def test_a_wait_is_given_in_whole_seconds_rounded_up(left: timedelta, told: int) -> None:
+def test_a_wait_is_given_in_whole_seconds_rounded_up(left: timedelta, seconds: int) -> None:
     """A client that returns after that time is not blocked."""
     known = Attempts(10, NOW, NOW + left)
-    assert ACCOUNT_LIMIT.wait_s(known, NOW) == told
+    assert ACCOUNT_LIMIT.wait_s(known, NOW) == seconds
 
 
 def test_without_a_block_there_is_no_wait() -> None:

@@ -88,7 +88,7 @@ async def test_a_repeat_returns_the_first_outcome_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_a_command_with_another_key_takes_effect_again(
+async def test_a_command_writes_one_event_and_stores_its_outcome_under_its_key(
     store: MemoryStore, use_cases: UseCases, name: str
 ) -> None:
     await prepare(use_cases, name)

@@ -48,7 +48,7 @@ from tests.support.refusals import refused
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
 
-Deed = Callable[[UseCases, User, VersionPrecondition | None], Awaitable[SubscriptionOutcome]]
+Action = Callable[[UseCases, User, VersionPrecondition | None], Awaitable[SubscriptionOutcome]]
 
 FEBRUARY, MARCH = NOW.replace(month=2, day=28), NOW.replace(month=3, day=31)
 
@@ -81,7 +81,7 @@ async def resume(cases: UseCases, user: User, expected: VersionPrecondition | No
     return outcome
 
 
-DEEDS = [renew, cancel, cancel_at_end, resume]
+ACTIONS = [renew, cancel, cancel_at_end, resume]
 
 
 @pytest.fixture
@@ -203,9 +203,9 @@ async def test_cancelling_now_ends_the_subscription_for_good(
     assert (view.ends_at, view.cancel_at, view.version) == (before.ends_at, None, 2)
     event = store.events[-1]
     assert (event.type, event.occurred_at, event.actor) == ("subscription.cancelled", NOW + DAY, actor_of(ann))
-    for deed in DEEDS:
+    for action in ACTIONS:
         with refused(store, NoLiveSubscription):
-            await deed(use_cases, ann)
+            await action(use_cases, ann)
 
 
 @pytest.mark.parametrize(("start", "end"), [("active", FEBRUARY), ("on trial", NOW + 14 * DAY)])
@@ -242,43 +242,43 @@ async def test_a_scheduled_cancellation_can_be_undone(
         await resume(use_cases, ann)
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 async def test_without_a_live_subscription_every_action_is_not_found(
-    store: MemoryStore, use_cases: UseCases, ann: User, deed: Deed
+    store: MemoryStore, use_cases: UseCases, ann: User, action: Action
 ) -> None:
     """For a user who never had one, and for an unknown user."""
     with refused(store, NoLiveSubscription):
-        await deed(use_cases, ann, None)
+        await action(use_cases, ann, None)
     with refused(store, UserNotFound):
-        await deed(use_cases, a_user("nobody@example.com"), None)
+        await action(use_cases, a_user("nobody@example.com"), None)
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 async def test_no_action_is_possible_from_the_end_on(
-    store: MemoryStore, use_cases: UseCases, active: User, deed: Deed
+    store: MemoryStore, use_cases: UseCases, active: User, action: Action
 ) -> None:
     """From exactly the end, even before the expiry job has run. One tick earlier it is possible."""
     await use_cases.set_clock(FEBRUARY - TICK)
     await cancel_at_end(use_cases, active)
     await use_cases.set_clock(FEBRUARY)
     with refused(store, NoLiveSubscription):
-        await deed(use_cases, active, None)
+        await action(use_cases, active, None)
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 async def test_an_action_with_another_version_than_expected_is_rejected(
-    store: MemoryStore, use_cases: UseCases, active: User, deed: Deed
+    store: MemoryStore, use_cases: UseCases, active: User, action: Action
 ) -> None:
     """The version is checked before the status."""
     with refused(store, StaleVersion):
-        await deed(use_cases, active, VersionPrecondition(frozenset({2, 3})))
+        await action(use_cases, active, VersionPrecondition(frozenset({2, 3})))
     with refused(store, StaleVersion):
-        await deed(use_cases, active, VersionPrecondition(frozenset()))
-    if deed is resume:
+        await action(use_cases, active, VersionPrecondition(frozenset()))
+    if action is resume:
         with refused(store, IllegalTransition):
-            await deed(use_cases, active, VersionPrecondition(frozenset({1})))
+            await action(use_cases, active, VersionPrecondition(frozenset({1})))
         await cancel_at_end(use_cases, active)
-    await deed(use_cases, active, VersionPrecondition(frozenset({1, 2})))
+    await action(use_cases, active, VersionPrecondition(frozenset({1, 2})))
 
 
 async def test_an_administrator_can_act_for_a_user(store: MemoryStore, use_cases: UseCases, active: User) -> None:

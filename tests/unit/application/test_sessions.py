@@ -167,13 +167,15 @@ async def test_a_change_during_a_login_rejects_the_login(
     """The password was changed or the account disabled while the old password was checked."""
     ann = await ann_with_password(storage)
 
-    async def meanwhile() -> None:
+    async def during_the_check() -> None:
         async with storage.unit_of_work() as work:
             await work.users.save(change(ann))
             await work.commit()
 
     with pytest.raises(InvalidCredentials):
-        await UseCases.over(storage, hasher=WatchedHasher(meanwhile))(LogIn("ann@example.com", PASSWORD), ANONYMOUS)
+        await UseCases.over(storage, hasher=WatchedHasher(during_the_check))(
+            LogIn("ann@example.com", PASSWORD), ANONYMOUS
+        )
     assert store.state.sessions == {}
 
 
@@ -251,13 +253,15 @@ async def test_changing_the_password_needs_the_old_one(
 async def test_of_two_simultaneous_password_changes_the_first_wins(store: MemoryStore, storage: Storage) -> None:
     ann = await ann_with_password(storage)
 
-    async def meanwhile() -> None:
+    async def during_the_check() -> None:
         async with storage.unit_of_work() as work:
             await work.users.save(replace(ann, password_hash="changed elsewhere"))
             await work.commit()
 
     with pytest.raises(InvalidCredentials):
-        await UseCases.over(storage, hasher=WatchedHasher(meanwhile))(ChangePassword(PASSWORD, WRONG), caller_of(ann))
+        await UseCases.over(storage, hasher=WatchedHasher(during_the_check))(
+            ChangePassword(PASSWORD, WRONG), caller_of(ann)
+        )
     assert store.state.users[ann.id].password_hash == "changed elsewhere"
 
 
@@ -275,7 +279,7 @@ async def test_the_password_of_an_unknown_user_cannot_be_changed(store: MemorySt
         await use_cases(ChangePassword(PASSWORD, WRONG), caller_of(a_user("gone@example.com")))
 
 
-async def test_a_request_without_valid_credentials_is_anonymous(
+async def test_a_request_without_valid_credentials_is_rejected(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
     """No token, an unknown one, that of a disabled user, an unknown key."""
