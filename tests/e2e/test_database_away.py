@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -95,7 +96,17 @@ async def assert_unavailable(service: Service, customers: Sequence[Customer]) ->
             assert away.after_s < ANSWERED_WITHIN_S, away
             assert int(away.reply.headers["retry-after"]) >= 1
         assert "database" in ready.reply.document["detail"]
-        assert {other.reply.slug for other in others} <= {"service-unavailable", "outcome-unknown"}
+        assert {other.reply.slug for other in others} <= {"service-unavailable", "outcome-unknown", "database-busy"}
+
+
+def assert_logged_once(service: Service) -> None:
+    """Check that the outage is one warning, and that each failed request is an error with its route."""
+    lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    outages = [line for line in lines if line["event"] == "the database is not available"]
+    assert [(line["level"], line["server"]) for line in outages] == [("warning", "primary")]
+    failed = [line for line in lines if line["event"] == "request" and line["status"] >= 500]
+    assert {(line["level"], line["route"]) for line in failed} >= {("error", PATH), ("error", "/health/ready")}
+    assert {line["level"] for line in failed} == {"error"}
 
 
 async def wait_until_ready(service: Service, within_s: float) -> None:
@@ -195,7 +206,7 @@ class Remote:
 async def remote_service(environ: dict[str, str], database_url: str, folder: Path) -> AsyncIterator[Remote]:
     async with (
         proxy_to(database_url) as proxy,
-        serving_beside({**environ, "SMP_DATABASE_URL": proxy.url}, folder) as service,
+        serving_beside({**environ, "SMP_DATABASE_URL": proxy.url, "SMP_LOG_FORMAT": "json"}, folder) as service,
         population(database_url) as people,
     ):
         yield Remote(service, proxy, people, (await people.plan()).code)
@@ -225,6 +236,7 @@ async def test_a_server_that_refuses_connections_causes_503_until_it_is_back(rem
     acknowledged = await before.insist()
     await remote.proxy.go_down()
     await assert_unavailable(remote.service, during)
+    assert_logged_once(remote.service)
     await remote.proxy.come_up()
     await wait_until_ready(remote.service, BACK_WITHIN_S)
     await assert_one_subscription_each(during, remote.people)

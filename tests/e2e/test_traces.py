@@ -90,7 +90,8 @@ def test_a_request_its_use_cases_and_their_statements_are_one_tree(
     assert len(spans) == 3 + len(children(authenticate, spans)) + 1
     lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
     login = next(line for line in lines if line["event"] == "request")
-    assert login["trace_id"] == wait_for(collector, "POST /v1/auth/login").trace
+    login_span = wait_for(collector, "POST /v1/auth/login")
+    assert (login["trace_id"], login["span_id"]) == (login_span.trace, login_span.id)
 
 
 def test_no_span_has_personal_or_secret_values(environ: dict[str, str], database_url: str, folder: Path) -> None:

@@ -9,7 +9,7 @@ import structlog
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_ROUTE
-from opentelemetry.trace import StatusCode, TracerProvider, format_trace_id, get_current_span
+from opentelemetry.trace import StatusCode, TracerProvider, format_span_id, format_trace_id, get_current_span
 from opentelemetry.util.http import sanitize_method
 
 Scope = MutableMapping[str, Any]
@@ -67,7 +67,10 @@ class TracedApp:
                     span.set_attribute(HTTP_ROUTE, route)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id)):
+        context = span.get_span_context()
+        with structlog.contextvars.bound_contextvars(
+            trace_id=format_trace_id(context.trace_id), span_id=format_span_id(context.span_id)
+        ):
             try:
                 await self._app(scope, receive, send_with_route)
             except Exception as error:  # noqa: BLE001 - raised again, outside of the span

@@ -16,6 +16,7 @@ from typing import Final
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute as Role
 
+from smp.adapters.postgres.availability_log import AvailabilityLog
 from smp.adapters.postgres.connecting import PLAIN_CONNECTIONS, ConnectionClass, Connector, close_gracefully
 from smp.adapters.postgres.error_kinds import kind_of_translated
 from smp.adapters.postgres.errors import translate_driver_errors
@@ -110,6 +111,7 @@ class PostgresPool:
         self._is_closed = False
         self._waiting = 0
         self._observer: PoolObserver = observer or SilentPoolObserver()
+        self._availability = AvailabilityLog("replica" if settings.read_only else "primary")
 
     @property
     def size(self) -> int:
@@ -147,6 +149,8 @@ class PostgresPool:
             is_clean = _leaves_it_clean(error)
             self._report(error)
             raise
+        else:
+            self._availability.answered()
         finally:
             self._release(connection, is_clean=is_clean)
 
@@ -209,7 +213,8 @@ class PostgresPool:
                 await slot.acquire()
         except TimeoutError:
             self._observer.exhausted()
-            raise StorageBusy from None
+            # During an outage the connections are not busy: they wait for the server.
+            raise (StorageUnavailable if self._availability.is_out else StorageBusy) from None
         finally:
             self._waiting -= 1
 
@@ -231,6 +236,7 @@ class PostgresPool:
             return await self._connect()
 
     def _report(self, error: BaseException) -> None:
+        self._availability.failed(error)
         if (kind := kind_of_translated(error)) is not None:
             self._observer.failed(kind)
 

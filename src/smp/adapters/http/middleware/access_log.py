@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
+from logging import ERROR, INFO
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ import structlog
 from smp.adapters.http.middleware.context import RequestContext
 
 _FIRST_ERROR_STATUS: Final = 400
+_FIRST_FAILURE_STATUS: Final = 500
 _log = structlog.stdlib.get_logger("smp.http")
 
 
@@ -40,13 +42,22 @@ class AccessLog:
     def record(context: RequestContext, observe: RequestObserver, *, errors_only: bool) -> None:
         """Observe a finished request and log it; with ``errors_only`` log it only where it failed.
 
-        A request that ended without a response counts as status 500.
+        A request that ended without a response counts as status 500. The service's failures are logged as errors.
         """
         elapsed_s = perf_counter() - context.started_s
         scope = context.scope
         method = "HEAD" if context.is_head else scope["method"]
         status = context.status or 500
-        observe(method, scope.get("path_template") or "unmatched", status, elapsed_s)
+        route = scope.get("path_template") or "unmatched"
+        observe(method, route, status, elapsed_s)
         if errors_only and status < _FIRST_ERROR_STATUS:
             return
-        _log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(elapsed_s * 1000, 2))
+        _log.log(
+            ERROR if status >= _FIRST_FAILURE_STATUS else INFO,
+            "request",
+            method=method,
+            route=route,
+            path=scope["path"],
+            status=status,
+            duration_ms=round(elapsed_s * 1000, 2),
+        )
