@@ -106,12 +106,12 @@ async def test_progress_is_reported_with_every_batch(
     monkeypatch.setattr(expiry, "BATCH_SIZE", 2)
     await keep_trials(storage, 7)
     await use_cases.set_clock(TRIAL_END)
-    told: list[int] = []
-    outcome = await use_cases(ExpireDueSubscriptions(lambda so_far: told.append(so_far.ended)), OPERATOR)
+    counts: list[int] = []
+    outcome = await use_cases(ExpireDueSubscriptions(lambda so_far: counts.append(so_far.ended)), OPERATOR)
     assert outcome.ended == 7
-    assert len(told) >= 4
-    assert told == sorted(told)
-    assert told[-1] == 7
+    assert len(counts) >= 4
+    assert counts == sorted(counts)
+    assert counts[-1] == 7
 
 
 async def test_a_damaged_subscription_is_reported_once_and_does_not_stop_the_job(

@@ -109,16 +109,16 @@ async def test_an_administrator_can_start_a_trial_for_a_user(
 async def test_an_unknown_user_or_plan_is_not_found(
     store: MemoryStore, use_cases: UseCases, ann: User, pro: Plan
 ) -> None:
-    nobody = a_user("nobody@example.com")
+    unknown = a_user("unknown@example.com")
     for plan in ("nothing", "", str(ann.id)):
         with refused(store, PlanNotFound):
             await use_cases(trial(ann, plan), caller_of(ann))
         with refused(store, PlanNotFound):
             await use_cases(activation(ann, plan), caller_of(ann))
     with refused(store, UserNotFound):
-        await use_cases(trial(nobody, pro.code), caller_of(nobody))
+        await use_cases(trial(unknown, pro.code), caller_of(unknown))
     with refused(store, UserNotFound):
-        await use_cases(activation(nobody, pro.code), caller_of(nobody))
+        await use_cases(activation(unknown, pro.code), caller_of(unknown))
 
 
 @pytest.mark.parametrize("live", [trial, activation])

@@ -1,4 +1,4 @@
-"""Errors as the command line explains them."""
+"""Errors as the command line reports them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def unavailable(cause: BaseException) -> StorageUnavailable:
     return error
 
 
-def test_wrong_settings_are_all_named_and_end_with_2() -> None:
+def test_wrong_settings_are_all_reported_with_exit_code_2() -> None:
     failure = explain(SettingsInvalid(("SMP_A is wrong", "SMP_B is wrong")), DATABASE)
     assert (failure.lines, failure.exit_code) == (("SMP_A is wrong", "SMP_B is wrong"), 2)
 
 
-def test_wrong_values_are_all_named_and_end_with_2() -> None:
+def test_wrong_values_are_all_reported_with_exit_code_2() -> None:
     def refuse(pointer: str) -> None:
         raise ValidationError(pointer, "is wrong")
 
@@ -59,7 +59,7 @@ def test_a_refusal_of_the_domain_is_shown_with_its_message(error: Exception) -> 
     assert explained(error) == str(error)
 
 
-def test_a_refusal_by_the_database_is_explained_as_the_refusal_of_the_domain() -> None:
+def test_a_violated_constraint_is_explained_as_the_rule_of_the_domain() -> None:
     error = EmailTaken()
     error.__cause__ = asyncpg.UniqueViolationError("duplicate key")
     assert explained(error) == "another account has this email"
@@ -67,7 +67,7 @@ def test_a_refusal_by_the_database_is_explained_as_the_refusal_of_the_domain() -
 
 
 @pytest.mark.parametrize("error", [TransactionConflict(), OutcomeUnknown()])
-def test_an_error_that_may_be_retried_says_so(error: Exception) -> None:
+def test_a_temporary_error_suggests_a_retry(error: Exception) -> None:
     assert explained(error).endswith("; run it again")
 
 
@@ -108,12 +108,12 @@ def test_messages_of_the_driver_are_shown_without_secrets() -> None:
     assert "hunter2" not in explained(unavailable(error))
 
 
-def test_an_error_with_a_file_names_the_file() -> None:
+def test_an_error_with_a_file_contains_the_path_of_the_file() -> None:
     assert explained(PermissionError(EACCES, "denied", "/data")).startswith("no permission for /data: ")
     assert explained(IsADirectoryError(21, "Is a directory", "/data")) == "/data: Is a directory"
 
 
-def test_an_unexpected_error_is_one_line_that_says_how_to_see_more() -> None:
+def test_an_unexpected_error_is_one_line_with_the_way_to_see_the_traceback() -> None:
     line = explained(RuntimeError("it\nbroke at postgresql://smp:hunter2@db/smp" + "x" * 1_000))
     assert line.startswith("unexpected RuntimeError: it broke at postgresql://smp:[redacted]@db/smp")
     assert line.endswith("set SMP_LOG_LEVEL=debug to see where")

@@ -1,4 +1,4 @@
-"""The garbage collector skips the objects of the start and collects later ones."""
+"""The garbage collector skips objects of the start and collects later ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smp.bootstrap.heap import freeze_startup_objects
 
 
 class Ring:
-    """An object that refers to itself, so only the collector can free it."""
+    """An object that refers to itself, which only the garbage collector can free."""
 
     def __init__(self) -> None:
         self.next = self

@@ -21,7 +21,7 @@ Lines = Callable[[], list[str]]
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """The root logger, which is restored afterwards."""
+    """Return the root logger, and restore it afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield root
@@ -32,7 +32,7 @@ def root() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def stderr(capsys: pytest.CaptureFixture[str], root: logging.Logger) -> Lines:
-    """Return what was logged so far, line by line."""
+    """Return the lines logged so far."""
     seen: list[str] = []
 
     def lines() -> list[str]:
@@ -96,7 +96,7 @@ def fail(text: str) -> NoReturn:
 
 
 def leaking_lines() -> None:
-    """Log every kind of line that a careless developer could write a secret into."""
+    """Log every kind of line that could contain a secret by mistake."""
     log = ours()
     log.info("by name", password=SECRET, new_password=SECRET, token=SECRET, session_token=SECRET, api_key=SECRET)
     log.info("headers", headers={"Authorization": SECRET, "Cookie": SECRET, "Set-Cookie": [SECRET]})

@@ -76,7 +76,7 @@ def test_an_unknown_name_is_refused_with_a_suggestion(name: str, suggested: str)
     assert suggested in problem
 
 
-def test_an_unknown_name_without_a_similar_one_is_refused_with_the_command_that_lists_all() -> None:
+def test_an_unknown_name_without_a_similar_one_is_refused_with_the_command_that_lists_all_settings() -> None:
     assert the_problem({"SMP_QQQ": "1"}) == "SMP_QQQ is not a setting; smp settings lists them"
 
 

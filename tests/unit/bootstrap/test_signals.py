@@ -17,14 +17,14 @@ from smp.bootstrap.signals import Terminated, signal_again, stop_deferred, termi
 
 @pytest.fixture(autouse=True)
 def handled() -> Iterator[None]:
-    """SIGTERM is handled as in the program."""
+    """Handle SIGTERM as the program does."""
     before = signal.signal(signal.SIGTERM, terminate)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
 def block_completes_despite(stop: signal.Signals, effect: type[BaseException]) -> bool:
-    """Whether a deferring block ran to its end after the stop arrived in it; the stop takes effect afterwards."""
+    """Return whether a deferring block ran to its end after the stop arrived in it; check the stop takes effect then."""
     done = False
 
     def run() -> None:
@@ -65,7 +65,7 @@ def test_a_stop_takes_precedence_over_an_error_of_the_block() -> None:
 
 @pytest.mark.parametrize("arrives_in", ["a task", "a callback"])
 def test_a_stop_cancels_the_tasks_of_an_event_loop(arrives_in: str) -> None:
-    """Also a stop that arrives in a callback, where an exception would be logged and the loop would continue."""
+    """In a callback too, where an exception would be logged and the loop would continue."""
     cleaned: list[str] = []
 
     async def work() -> None:

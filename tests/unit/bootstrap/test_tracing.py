@@ -54,7 +54,7 @@ def test_the_standard_variables_decide_whether_traces_are_sent(environ: dict[str
     ],
 )
 def test_an_exporter_or_protocol_that_is_not_supported_is_refused(environ: dict[str, str], said: str) -> None:
-    """Otherwise nothing would be sent, without an explanation."""
+    """Without an error, nothing would be sent."""
     with pytest.raises(SettingsInvalid) as refused:
         are_traces_wanted(environ)
     assert refused.value.problems == (said,)

@@ -1,4 +1,4 @@
-"""An area of the HTTP interface states which bodies it takes and which checks its requests pass."""
+"""An area of the HTTP interface declares which bodies it accepts and which checks its requests pass."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
 class Recorded(RequestObserver):
-    """Every finished request."""
+    """An observer that records every finished request."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, int]] = []
 
     def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:
-        """Keep it."""
+        """Record the request."""
         assert elapsed_s >= 0
         self.requests.append((method, route, status))
 
@@ -51,7 +51,7 @@ def area(prefix: str, body: BodyParser, app: App = show_body) -> Area:
 
 
 def callbacks() -> Area:
-    """An area like one for payment providers, whose servers send no Origin and sign the bytes of the body."""
+    """Return an area for payment providers, whose servers send no Origin and sign the bytes of the body."""
     body = BodyParser(RAW)
     headers = security_headers(strict_transport=False)
     return Area(lambda path: path.startswith("/callbacks"), show_body, (limit_target,), body, headers, errors_only=True)
@@ -109,7 +109,7 @@ async def test_a_malformed_form_is_refused_with_400(client: httpx.AsyncClient, b
 
 @pytest.mark.parametrize("media_type", [FORM_TYPE, "text/plain", "multipart/form-data; boundary=x", ""])
 async def test_a_json_area_answers_415_to_every_other_body(client: httpx.AsyncClient, media_type: str) -> None:
-    """The areas beside it that take forms and raw bodies change nothing."""
+    """Other areas that accept forms and raw bodies make no difference."""
     answer = await post(client, "/v1/plans", b"{}", media_type)
     assert answer.status_code == 415
     assert answer.json()["detail"] == "send the body as application/json"
@@ -133,7 +133,7 @@ async def test_an_area_without_kinds_takes_no_body(client: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("path", ["/v1/plans", "/pages/login", "/callbacks/provider"])
-async def test_a_body_may_have_64_kib_and_not_a_byte_more(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_body_has_at_most_64_kib(client: httpx.AsyncClient, path: str) -> None:
     """Declared by Content-Length or sent in chunks."""
     media_type = FORM_TYPE if path.startswith("/pages") else JSON_TYPE
     allowed = b'"' + b"x" * (BODY_BYTES_MAX - 2) + b'"'
@@ -161,7 +161,7 @@ async def test_every_area_has_a_request_id_security_headers_and_an_observation(
 
 @pytest.mark.parametrize("depth", [JSON_DEPTH_MAX, JSON_DEPTH_MAX + 1])
 @pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_json_may_be_32_deep_and_not_deeper(depth: int, start: bytes, end: bytes) -> None:
+def test_json_is_nested_at_most_32_levels_deep(depth: int, start: bytes, end: bytes) -> None:
     innermost = b"[]" if start == b"[" else b"{}"
     body = start * (depth - 1) + innermost + end * (depth - 1)
     if depth > JSON_DEPTH_MAX:
@@ -171,14 +171,14 @@ def test_json_may_be_32_deep_and_not_deeper(depth: int, start: bytes, end: bytes
         parse_json(body)
 
 
-def test_brackets_in_texts_and_side_by_side_are_not_depth() -> None:
+def test_brackets_in_texts_and_next_to_each_other_do_not_count_as_depth() -> None:
     assert parse_json(b'["' + b"[{" * 100 + b'"]')
     assert parse_json(b"[" + b"[],{}," * 100 + b"[]]")
 
 
 @contextmanager
 def timed_without_collector() -> Iterator[Callable[[], float]]:
-    """Measure processor time; the collector would walk all objects of the test run, which a server freezes."""
+    """Measure processor time without garbage collection, which would walk all objects of the test run."""
     gc.disable()
     started = process_time()
     try:

@@ -1,4 +1,4 @@
-"""The network address that a login attempt counts for."""
+"""The network address for which a login attempt is counted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PROXY = "10.0.0.9"
         (2, ("10.0.0.8",), "10.0.0.8"),
     ],
 )
-def test_only_the_addresses_that_trusted_proxies_wrote_are_believed(
+def test_only_addresses_written_by_trusted_proxies_are_used(
     trusted_proxies: int, forwarded_for: tuple[str, ...], source: str
 ) -> None:
     assert source_of(request(PROXY, *forwarded_for), trusted_proxies) == source

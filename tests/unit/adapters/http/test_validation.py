@@ -1,4 +1,4 @@
-"""A refused body names every bad field, and says in plain English what its value must be."""
+"""A rejected body lists every bad field, with the values that are allowed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def bad_fields(model: type[msgspec.Struct], document: object) -> Mapping[str, st
     return {error.pointer: error.detail for error in refused.value.errors}
 
 
-def test_a_bad_choice_is_answered_with_the_allowed_values() -> None:
+def test_an_unknown_choice_is_rejected_with_the_allowed_values() -> None:
     assert bad_fields(CancelIn, {"at": "never"}) == {"/at": "must be `now` or `period_end`"}
 
 
-def test_every_bad_field_is_named_at_once() -> None:
+def test_all_bad_fields_are_reported_at_once() -> None:
     document = {"name": 7, "price": {"amount": -1, "currency": "USD", "tax": 1}, "features": {"Seats": 1}}
     assert bad_fields(PlanIn, document) == {
         "/code": "is required",
@@ -43,7 +43,7 @@ def test_an_instant_must_have_an_offset() -> None:
         assert bad_fields(ClockIn, {"now": value})["/now"].startswith("must be an RFC 3339 instant with an offset")
 
 
-def test_a_refusal_lists_at_most_100_fields() -> None:
+def test_a_problem_lists_at_most_100_fields() -> None:
     unknown = {f"field{n}": 1 for n in range(ERRORS_MAX + 50)}
     assert len(bad_fields(PlanIn, PLAN | unknown)) == ERRORS_MAX
 
@@ -59,5 +59,5 @@ def test_a_refusal_lists_at_most_100_fields() -> None:
         ("Expected `str | null`, got `int`", "must be text or `null`"),
     ],
 )
-def test_the_words_of_the_validator_are_translated(message: str, detail: str) -> None:
+def test_messages_of_the_validator_are_replaced_by_plain_english(message: str, detail: str) -> None:
     assert plain(message) == detail

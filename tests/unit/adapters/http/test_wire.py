@@ -1,4 +1,4 @@
-"""What a client sent does not show where a request's body is printed."""
+"""The printed form of a request's body does not show what the client sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BODIES = (
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
-def test_a_printed_body_shows_only_its_type(body: RequestModel) -> None:
+def test_the_representation_of_a_body_is_its_type(body: RequestModel) -> None:
     assert [repr(body), str(body), f"{[body]}"] == [
         f"<{type(body).__name__}>",
         f"<{type(body).__name__}>",
@@ -26,7 +26,7 @@ def test_a_printed_body_shows_only_its_type(body: RequestModel) -> None:
     ]
 
 
-def test_no_request_model_prints_its_values() -> None:
+def test_the_representation_of_a_request_model_has_no_values() -> None:
     """No subclass overrides the representation."""
     assert all(kind.__repr__ is RequestModel.__repr__ for kind in _kinds(RequestModel))
 

@@ -17,8 +17,8 @@ from tests.support.builders import DAY, IDS, NOW, a_plan, a_session, a_trial, a_
 from tests.support.storage import memory_storage
 
 
-async def a_sound_state() -> State:
-    """A user on trial, with a session."""
+async def a_valid_state() -> State:
+    """Return a state with a user on trial who has a session."""
     store, ann, plan = MemoryStore(), a_user(), a_plan()
     storage = memory_storage(store)
     await storage.keep(ann, plan, a_session(ann))
@@ -27,25 +27,25 @@ async def a_sound_state() -> State:
 
 
 def with_row(state: State, row: Subscription) -> State:
-    """With this subscription, new or in the place of the one with its id."""
+    """Return the state with this subscription added, or replaced if its id exists."""
     return replace(state, subscriptions=MappingProxyType({**state.subscriptions, row.id: row}))
 
 
 def trial_of(state: State) -> Subscription:
-    """The one subscription."""
+    """Return the only subscription."""
     (row,) = state.subscriptions.values()
     return row
 
 
 def second_plan(state: State) -> State:
-    """A plan whose code there is already."""
+    """Return a state with a second plan of the same code."""
     (plan,) = state.plans.values()
     second = replace(plan, id=IDS.new())
     return replace(state, plans=MappingProxyType({**state.plans, second.id: second}))
 
 
 def archived_without_event(state: State) -> State:
-    """The plan has another status than its events say."""
+    """Return a state in which the plan has another status than in its events."""
     (plan,) = state.plans.values()
     return replace(state, plans=MappingProxyType({plan.id: replace(plan, status=PlanStatus.ARCHIVED)}))
 
@@ -90,20 +90,18 @@ DAMAGES: dict[str, Callable[[State], State]] = {
 
 
 async def check(state: State) -> dict[str, bool]:
-    """Which invariants hold."""
+    """Return which invariants hold."""
     return {
         check_result.check: check_result.ok
         for check_result in await MemoryIntegrityChecker(MemoryStore(state)).check(NOW)
     }
 
 
-async def test_a_sound_state_is_sound() -> None:
-    """Every invariant is looked at."""
-    assert await check(await a_sound_state()) == dict.fromkeys(CHECKS, True)
+async def test_a_valid_state_satisfies_every_invariant() -> None:
+    assert await check(await a_valid_state()) == dict.fromkeys(CHECKS, True)
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_every_damage_is_found(name: str) -> None:
-    """By the check of its name."""
-    damaged = DAMAGES[name](await a_sound_state())
+async def test_each_kind_of_damage_is_found_by_its_check(name: str) -> None:
+    damaged = DAMAGES[name](await a_valid_state())
     assert (await check(damaged))[name] is False

@@ -11,7 +11,7 @@ from tests.support.waiting import made_to_wait
 
 
 async def test_an_exclusive_lock_has_one_owner() -> None:
-    """Others wait, whatever they want; the owner may take it again."""
+    """All others wait, even for a shared lock; the owner can take it again."""
     locks = Locks()
     await locks.take("one", "row")
     await locks.take("one", "row")
@@ -26,7 +26,7 @@ async def test_an_exclusive_lock_has_one_owner() -> None:
 
 
 async def test_a_shared_lock_has_many_owners() -> None:
-    """Who wants it alone waits for all the others, though it shares it itself."""
+    """One of them that wants it exclusively waits for all others."""
     locks = Locks()
     for owner in ("one", "two", "three"):
         await locks.take(owner, "row", shared=True)
@@ -38,8 +38,8 @@ async def test_a_shared_lock_has_many_owners() -> None:
     assert not locks.take_if_free("two", "row")
 
 
-async def test_locks_of_different_names_are_different() -> None:
-    """And all of an owner's are let go at once."""
+async def test_locks_of_different_keys_are_independent() -> None:
+    """All locks of an owner are released at once."""
     locks = Locks()
     await locks.take("one", ("user", 1))
     await locks.take("one", ("user", 2))
@@ -49,8 +49,8 @@ async def test_locks_of_different_names_are_different() -> None:
     assert locks.take_if_free("other", ("user", 2))
 
 
-async def test_who_would_wait_in_a_circle_is_given_up() -> None:
-    """Through any number of others; they go on then."""
+async def test_a_deadlock_is_a_transaction_conflict() -> None:
+    """Through any number of owners; the others continue."""
     locks = Locks()
     for number in range(3):
         await locks.take(number, number)
@@ -65,8 +65,7 @@ async def test_who_would_wait_in_a_circle_is_given_up() -> None:
     await first
 
 
-async def test_two_who_share_and_both_want_it_alone() -> None:
-    """One of them is given up."""
+async def test_of_two_owners_that_both_upgrade_a_shared_lock_one_gets_a_conflict() -> None:
     locks = Locks()
     await locks.take("one", "row", shared=True)
     await locks.take("other", "row", shared=True)
@@ -78,8 +77,8 @@ async def test_two_who_share_and_both_want_it_alone() -> None:
     await waiting
 
 
-async def test_waiting_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that opens two transactions over one row in one task is told so."""
+async def test_waiting_for_a_lock_ends_with_a_conflict_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that opens two transactions for one row in one task gets this error instead of hanging."""
     monkeypatch.setattr(locks_module, "WAIT_MAX_S", 0.01)
     locks = Locks()
     await locks.take("one", "row")
@@ -89,8 +88,7 @@ async def test_waiting_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert locks.take_if_free("third", "row")
 
 
-async def test_who_is_cancelled_while_waiting_holds_nothing() -> None:
-    """And stands in nobody's way."""
+async def test_a_task_that_is_cancelled_while_waiting_holds_no_lock() -> None:
     locks = Locks()
     await locks.take("one", "row")
     waiting = asyncio.create_task(locks.take("other", "row"))

@@ -1,4 +1,4 @@
-"""The races of the contract suite are real: without locks each of them is lost."""
+"""The races of the contract tests need the locks: without locks each of them fails."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.storage import memory_storage
 
 
 class NoLocks(Locks):
-    """Gives every lock to everybody."""
+    """Locks that are always free."""
 
     async def take(self, owner: object, key: Hashable, *, shared: bool = False) -> None:
-        """Never wait."""
+        """Return at once."""
 
     def take_if_free(self, owner: object, key: Hashable) -> bool:
-        """Always free."""
+        """Return true."""
         return True
 
 
 @pytest.mark.parametrize("race", RACES.values(), ids=RACES)
-async def test_without_locks_the_race_is_lost(race: Race) -> None:
-    """Where this passes the race, the race shows nothing."""
+async def test_without_locks_the_race_fails(race: Race) -> None:
+    """A race that passes without locks would prove nothing."""
     with pytest.raises(AssertionError):
         await race(memory_storage(MemoryStore(locks=NoLocks())))

@@ -16,8 +16,8 @@ from smp.application.errors import StorageUnavailable
 from tests.support.builders import ADMIN_CALLER, a_plan, a_user, an_active, some_terms
 
 
-def test_the_documented_example_works() -> None:
-    """As it stands in the package's docstring, with what it leaves out."""
+def test_the_example_in_the_docstring_of_the_package_works() -> None:
+    """The names that it does not define are passed in."""
     text = smp.adapters.memory.__doc__ or ""
     _, _, rest = text.partition("::\n\n")
     example = textwrap.dedent(rest.partition("\n\nReaders")[0])
@@ -35,7 +35,7 @@ def test_the_documented_example_works() -> None:
 
 
 async def test_the_state_is_immutable() -> None:
-    """What was looked at before is what was there before."""
+    """A state that was read before a change stays as it was."""
     store = MemoryStore()
     before = store.state
     async with MemoryUnitOfWorkFactory(store)() as work:
@@ -49,8 +49,8 @@ async def test_the_state_is_immutable() -> None:
         store.state.users[a_user().id] = a_user()  # type: ignore[index]
 
 
-async def test_a_store_may_be_begun_from_a_state() -> None:
-    """Copying is free: two stores over one state go their own ways."""
+async def test_a_store_can_start_from_the_state_of_another() -> None:
+    """Their later changes are independent."""
     first = MemoryStore()
     async with MemoryUnitOfWorkFactory(first)() as work:
         await work.users.add(a_user())
@@ -62,8 +62,7 @@ async def test_a_store_may_be_begun_from_a_state() -> None:
     assert (len(first.state.users), len(second.state.users)) == (1, 2)
 
 
-async def test_a_transaction_that_is_over_is_over() -> None:
-    """After the commit, and after the block."""
+async def test_a_unit_of_work_cannot_be_used_after_its_commit_or_its_block() -> None:
     unit_of_work = MemoryUnitOfWorkFactory(MemoryStore())
     async with unit_of_work() as work:
         await work.commit()
@@ -75,8 +74,8 @@ async def test_a_transaction_that_is_over_is_over() -> None:
         await work.users.add(a_user())
 
 
-async def test_one_commit_fails_and_the_next_does_not() -> None:
-    """With what was given; a second commit of the same transaction is refused."""
+async def test_a_commit_can_be_made_to_fail_once() -> None:
+    """It fails with the given error; a second commit of the same transaction is rejected."""
     store = MemoryStore()
     unit_of_work = MemoryUnitOfWorkFactory(store)
     store.fail_next_commit(StorageUnavailable())
@@ -91,8 +90,8 @@ async def test_one_commit_fails_and_the_next_does_not() -> None:
         await work.commit()
 
 
-async def test_events_are_not_kept_with_the_thing() -> None:
-    """They are in the store once, in the order in which they were committed."""
+async def test_events_are_stored_once_and_not_with_their_aggregate() -> None:
+    """They are in the order of their commits."""
     store = MemoryStore()
     ann, plan = a_user(), a_plan()
     active = an_active(ann, plan)

@@ -26,7 +26,7 @@ from smp.domain.errors import EmailTaken
 
 
 async def greet(spans: Spans, refusal: Exception | None = None) -> str:
-    """Greet, or refuse."""
+    """Run a use case that returns a greeting or raises ``refusal``."""
 
     async def handler(name: str, _: Caller) -> str:
         if refusal is not None:
@@ -37,19 +37,19 @@ async def greet(spans: Spans, refusal: Exception | None = None) -> str:
 
 
 class Spans:
-    """A tracer that keeps its spans."""
+    """A tracer that stores its spans in memory."""
 
     def __init__(self) -> None:
-        self._kept = InMemorySpanExporter()
+        self._finished = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
-        provider.add_span_processor(SimpleSpanProcessor(self._kept))
+        provider.add_span_processor(SimpleSpanProcessor(self._finished))
         self.provider = provider
         self.tracer: Tracer = provider.get_tracer("tests")
 
     @property
     def all(self) -> tuple[ReadableSpan, ...]:
-        """All finished spans."""
-        return self._kept.get_finished_spans()
+        """Return all finished spans."""
+        return self._finished.get_finished_spans()
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def test_a_use_case_has_a_span_with_its_name(spans: Spans) -> None:
 async def test_a_refusal_is_recorded_as_an_outcome_and_a_failure_as_an_error(
     spans: Spans, refusal: Exception, status: StatusCode
 ) -> None:
-    """By the name of its class; its text may name people and is not recorded."""
+    """By the name of its class. Its text may contain personal data and is not recorded."""
     with pytest.raises(type(refusal)):
         await greet(spans, refusal)
     (span,) = spans.all
@@ -131,7 +131,7 @@ def test_a_statement_outside_of_a_request_has_no_span(spans: Spans) -> None:
     assert spans.all == ()
 
 
-async def test_a_request_that_fails_without_an_answer_is_an_error_without_its_message(spans: Spans) -> None:
+async def test_a_request_that_fails_without_a_response_is_an_error_without_its_message(spans: Spans) -> None:
     async def app(*_: object) -> None:
         raise ZeroDivisionError("ann@example.com")
 
@@ -154,7 +154,7 @@ async def test_a_request_that_fails_without_an_answer_is_an_error_without_its_me
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Every statement that a module of the adapter defines, with its name and its text."""
+    """Yield every statement that a module of the adapter defines, with its name and its SQL."""
     for found in pkgutil.iter_modules(smp.adapters.postgres.__path__):
         module = importlib.import_module(f"smp.adapters.postgres.{found.name}")
         for name, value in vars(module).items():

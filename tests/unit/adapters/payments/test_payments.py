@@ -26,7 +26,7 @@ async def test_a_simulated_payment_succeeds_by_default(method: str | None, actor
         await charge(SimulatedPayments(), method, actor)
 
 
-async def test_a_simulated_payment_can_be_declined_or_get_no_answer() -> None:
+async def test_a_simulated_payment_can_be_declined_or_time_out() -> None:
     with pytest.raises(PaymentDeclined):
         await charge(SimulatedPayments(), "sim_declined")
     with pytest.raises(PaymentUnavailable) as caught:

@@ -1,4 +1,4 @@
-"""The use of a replica that lagged too far."""
+"""The use of a replica that was too far behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LastSource(ReplicaReadsObserver):
 
 
 async def test_a_replica_that_lagged_too_far_is_used_again_below_half_of_the_limit() -> None:
-    """Between half of the limit and the limit it stays out of use, so that reads do not alternate between servers."""
+    """Between half of the limit and the limit it stays unused, so that reads do not alternate between servers."""
     primary, replica, last = FakeServer(place=1), FakeServer(place=1), LastSource()
     pools = primary.pool(PoolSettings()), replica.pool(PoolSettings())
     reads = ReplicaReads(*pools, ReplicaLimits(lag_s=LIMIT_S), last)

@@ -95,7 +95,7 @@ DEFAULT = {"PGPORT": "5432", "PGTARGETSESSIONATTRS": "primary"}
         ),
     ],
 )
-def test_postgresql_programs_connect_as_the_driver_does(
+def test_client_programs_of_postgresql_use_the_same_connection_parameters_as_the_driver(
     url: str, environ: Mapping[str, str], variables: Mapping[str, str]
 ) -> None:
     """The URL comes first, then the environment, then the driver's defaults."""
@@ -103,7 +103,6 @@ def test_postgresql_programs_connect_as_the_driver_does(
 
 
 @pytest.mark.parametrize("name", ["sslpassword", "service"])
-def test_a_parameter_that_would_be_visible_to_others_is_refused(name: str) -> None:
-    """Or one that would be read differently."""
+def test_a_parameter_that_other_users_could_see_or_that_is_read_differently_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         libpq_environment(f"postgresql://h/d?{name}=x", {})

@@ -1,4 +1,4 @@
-"""The choice among the client programs that are installed."""
+"""The choice among the installed client programs of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.programs import Programs
 
 
 def installed(tmp_path: Path, versions: Sequence[str]) -> tuple[list[Path], str]:
-    """Stand-ins in folders, the last one of which is the PATH."""
+    """Create stand-ins in folders and return the folders; the last one is returned as the PATH."""
     folders = []
     for version in versions:
         folder = tmp_path / version
@@ -35,7 +35,7 @@ def installed(tmp_path: Path, versions: Sequence[str]) -> tuple[list[Path], str]
 def test_the_oldest_programs_that_can_read_the_server_are_used(
     tmp_path: Path, versions: Sequence[str], needed: int, chosen: int
 ) -> None:
-    """Whether they are on the PATH or not: more versions of pg_restore can read what they write."""
+    """On the PATH or not. More versions of pg_restore can read the dump of an older program."""
     assert choose_programs(find_programs(*installed(tmp_path, versions)), needed).major == chosen
 
 
@@ -51,8 +51,8 @@ def test_programs_that_are_older_than_the_server_are_refused(tmp_path: Path) -> 
     )
 
 
-def test_a_machine_without_client_programs_is_told_so(tmp_path: Path) -> None:
-    """Also one whose programs do not run."""
+def test_a_machine_without_client_programs_is_an_error(tmp_path: Path) -> None:
+    """This includes a machine whose programs do not run."""
     (tmp_path / "pg_dump").write_text("not a program")
     with pytest.raises(BackupError, match="found were none"):
         choose_programs(find_programs([tmp_path, tmp_path / "missing"], str(tmp_path)), 15)

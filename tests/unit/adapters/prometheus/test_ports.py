@@ -1,4 +1,4 @@
-"""Ports with metrics pass every call on unchanged, and count it."""
+"""Instrumented ports pass every call on unchanged, and count it."""
 
 from __future__ import annotations
 

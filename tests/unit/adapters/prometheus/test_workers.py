@@ -1,4 +1,4 @@
-"""The metrics of several worker processes, read from the folder that they share."""
+"""The metrics of several worker processes, read from their shared folder."""
 
 from __future__ import annotations
 

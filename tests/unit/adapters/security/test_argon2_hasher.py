@@ -21,7 +21,7 @@ MATCHES, FAILS = Verification(matches=True), Verification(matches=False)
 
 @pytest.fixture
 def hasher() -> Iterator[Argon2PasswordHasher]:
-    """A hasher with the lowest cost."""
+    """Return a hasher with the lowest cost."""
     hasher = Argon2PasswordHasher(CHEAP)
     yield hasher
     hasher.close()
@@ -42,7 +42,7 @@ async def test_two_hashes_of_one_password_differ_and_both_match(hasher: Argon2Pa
 
 @pytest.mark.parametrize("password", ["", "\x00" * 15, "\ud800" * 15, "\U0001f600" * 1_024, "é" * 15])
 async def test_a_password_may_be_any_text(hasher: Argon2PasswordHasher, password: str) -> None:
-    """Even one that UTF-8 cannot encode."""
+    """This includes text that UTF-8 cannot encode."""
     assert await hasher.verify(await hasher.hash(password), password) == MATCHES
 
 
@@ -103,7 +103,7 @@ async def test_no_password_matches_a_missing_unknown_or_damaged_hash(
 async def test_an_unknown_account_costs_as_much_work_as_a_wrong_password(
     password_hash: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the response time does not reveal whether an account exists. The work is that of a complete Argon2 hash."""
+    """The response time must not reveal whether an account exists. The work is that of a complete Argon2 hash."""
     costs: list[Parameters] = []
     verify = Argon2.verify
 
@@ -147,8 +147,8 @@ async def test_hashing_does_not_block_other_tasks(
     assert threads != [get_ident()]
 
 
-class Held:
-    """A hash function that ends only when it is released."""
+class PausedHashes:
+    """A hash function that returns only after its release."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go_on = Event()
@@ -171,17 +171,17 @@ class Held:
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
-    """Hashes that wait to be released."""
-    held = Held(monkeypatch)
-    yield held
-    held.go_on.set()
+def paused(monkeypatch: pytest.MonkeyPatch) -> Iterator[PausedHashes]:
+    """Replace the hash function by one that waits for its release."""
+    paused = PausedHashes(monkeypatch)
+    yield paused
+    paused.go_on.set()
 
 
-async def test_a_password_is_refused_while_the_queue_is_full(held: Held) -> None:
+async def test_a_password_is_refused_while_the_queue_is_full(paused: PausedHashes) -> None:
     hasher = Argon2PasswordHasher(CHEAP, concurrency=2, queue=3)
     tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(5)]
-    await held.until(2)
+    await paused.until(2)
     with pytest.raises(Overloaded) as caught:
         await hasher.hash(PASSWORD)
     assert caught.value.retry_after_s == 1
@@ -189,18 +189,18 @@ async def test_a_password_is_refused_while_the_queue_is_full(held: Held) -> None
         await hasher.verify(None, PASSWORD)
     with pytest.raises(Overloaded):
         await hasher.digest(PASSWORD, b"salt" * 4)
-    held.go_on.set()
+    paused.go_on.set()
     assert await asyncio.gather(*tasks) == ["0", "1", "2", "3", "4"]
-    assert held.most_running == 2
+    assert paused.most_running == 2
     assert await asyncio.gather(*(hasher.hash(str(number)) for number in range(5))) == ["0", "1", "2", "3", "4"]
     hasher.close()
 
 
-async def test_a_cancelled_caller_frees_its_place_in_the_queue(held: Held) -> None:
-    """A waiting one at once, a running one when the hash has ended."""
+async def test_a_cancelled_caller_frees_its_place_in_the_queue(paused: PausedHashes) -> None:
+    """Immediately if it waits; when its hash has ended if it runs."""
     hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=1)
     running, waiting = (asyncio.create_task(hasher.hash(name)) for name in ("running", "waiting"))
-    await held.until(1)
+    await paused.until(1)
     waiting.cancel()
     await asyncio.wait([waiting])
     second = asyncio.create_task(hasher.hash("second"))
@@ -209,7 +209,7 @@ async def test_a_cancelled_caller_frees_its_place_in_the_queue(held: Held) -> No
     await asyncio.wait([running])
     with pytest.raises(Overloaded):
         await hasher.hash("third")
-    held.go_on.set()
+    paused.go_on.set()
     assert await second == "second"
     assert await hasher.hash("fourth") == "fourth"
     hasher.close()
@@ -225,11 +225,11 @@ async def test_a_failed_hash_frees_its_place(hasher: Argon2PasswordHasher, monke
             await hasher.hash(PASSWORD)
 
 
-async def test_after_closing_running_hashes_end_and_no_other_starts(held: Held) -> None:
+async def test_after_closing_running_hashes_end_and_no_other_starts(paused: PausedHashes) -> None:
     hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=5)
     tasks = [asyncio.create_task(hasher.hash(str(number))) for number in range(3)]
-    await held.until(1)
-    held.go_on.set()
+    await paused.until(1)
+    paused.go_on.set()
     hasher.close()
     first, *rest = await asyncio.gather(*tasks, return_exceptions=True)
     assert first == "0"
