@@ -24,7 +24,7 @@ def handled() -> Iterator[None]:
 
 
 def block_completes_despite(stop: signal.Signals, effect: type[BaseException]) -> bool:
-    """Return whether a deferring block ran to its end after the stop arrived in it; check the stop takes effect then."""
+    """Return whether a deferring block ran to its end after the stop arrived in it. The stop takes effect then."""
     done = False
 
     def run() -> None:
