@@ -1,4 +1,4 @@
-"""Every contract test runs on every storage."""
+"""Fixtures of the contract tests, which run on every storage."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.support.use_cases import UseCases
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each case once for each storage."""
+    """Run each test once for each storage."""
     if "storage" in metafunc.fixturenames:
         metafunc.parametrize("storage", ["memory", "postgres"], indirect=True)
 
 
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Storage:
-    """An empty storage whose clock may be set."""
+    """Return an empty storage whose clock can be set."""
     if request.param == "memory":
         return memory_storage()
     return postgres_storage(request.getfixturevalue("pool"))
@@ -25,5 +25,5 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 
 @pytest.fixture
 def use_cases(storage: Storage) -> UseCases:
-    """The handlers of all use cases, on the storage."""
+    """Return the handlers of all use cases on the storage."""
     return UseCases.over(storage)

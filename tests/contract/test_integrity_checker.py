@@ -75,7 +75,7 @@ async def test_the_data_of_use_cases_keep_all_invariants_at_every_instant(
     await assert_sound(storage)
 
 
-def changed_again(first: UpdateUserAccess, change: Callable[[User], User]) -> Damage:
+def changed_without_event(first: UpdateUserAccess, change: Callable[[User], User]) -> Damage:
     """Return a damage: the user is changed with an event, and then changed again without one."""
 
     async def damage(storage: Storage, use_cases: UseCases) -> None:
@@ -116,8 +116,8 @@ async def record_event_of_no_plan(storage: Storage, _: UseCases) -> None:
 @pytest.mark.parametrize(
     ("damage", "check"),
     [
-        (changed_again(UpdateUserAccess(ANN.id, Role.ADMIN), as_user), "users_match_their_last_events"),
-        (changed_again(UpdateUserAccess(ANN.id, disabled=True), enabled), "users_match_their_last_events"),
+        (changed_without_event(UpdateUserAccess(ANN.id, Role.ADMIN), as_user), "users_match_their_last_events"),
+        (changed_without_event(UpdateUserAccess(ANN.id, disabled=True), enabled), "users_match_their_last_events"),
         (register, "users_were_registered_once"),
         (revoke_key, "revoked_keys_have_their_event"),
         (record_event_of_no_plan, "no_gap_in_events"),

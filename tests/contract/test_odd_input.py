@@ -1,4 +1,4 @@
-"""Unusual input: what cannot exist is not found, and nothing fails."""
+"""Unusual input: what cannot exist is not found, and no call fails."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 
 
 @pytest.fixture(autouse=True)
 async def something_to_find(storage: Storage) -> None:
-    """A user with a subscription to a plan."""
+    """Store a user with a subscription to a plan."""
     ann, plan = a_user(), a_plan()
     await storage.keep(ann, plan, an_active(ann, plan))
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-async def test_no_plan_or_user_is_found_by_an_unusual_name(storage: Storage, odd: str) -> None:
+async def test_an_unusual_name_finds_no_plan_and_no_user(storage: Storage, odd: str) -> None:
     with pytest.raises(PlanNotFound):
         await storage.plans.get(odd)
     with pytest.raises(PlanNotFound):
         await storage.plans.revisions(odd, PageRequest())
     assert await read_all(lambda page: storage.users.list(odd, page), 10) == []
-    for wanted in (SubscriptionFilter(plan=odd), SubscriptionFilter(email=odd)):
-        assert await read_all(lambda page: storage.subscriptions.list(wanted, page, NOW), 10) == []  # noqa: B023
+    for filter_ in (SubscriptionFilter(plan=odd), SubscriptionFilter(email=odd)):
+        assert await read_all(lambda page: storage.subscriptions.list(filter_, page, NOW), 10) == []  # noqa: B023
     async with storage.unit_of_work() as work:
         assert await work.users.find_by_email(odd) is None
         with pytest.raises(PlanNotFound):
@@ -52,7 +52,7 @@ async def test_no_plan_or_user_is_found_by_an_unusual_name(storage: Storage, odd
 
 
 @pytest.mark.parametrize("odd", [b"", b"\x00", b"\xff" * 10_000])
-async def test_no_session_or_api_key_is_found_by_an_unusual_digest(storage: Storage, odd: bytes) -> None:
+async def test_an_unusual_digest_finds_no_session_and_no_api_key(storage: Storage, odd: bytes) -> None:
     assert await storage.sessions.find(UUID(int=0), odd) is None
     assert await storage.api_keys.find(odd) is None
 
@@ -61,14 +61,14 @@ async def test_no_session_or_api_key_is_found_by_an_unusual_digest(storage: Stor
 async def test_the_first_and_the_last_instant_of_the_calendar_are_accepted(storage: Storage, now: datetime) -> None:
     assert len(await read_all(lambda page: storage.subscriptions.list(SubscriptionFilter(), page, now), 1)) == 1
     found = []
-    for wanted in (SubscriptionFilter(ends_after=now), SubscriptionFilter(ends_before=now)):
-        page = await storage.subscriptions.list(wanted, PageRequest(10), NOW)
+    for filter_ in (SubscriptionFilter(ends_after=now), SubscriptionFilter(ends_before=now)):
+        page = await storage.subscriptions.list(filter_, PageRequest(10), NOW)
         found.append(len(page.items))
     assert sorted(found) == [0, 1]
 
 
 async def test_a_page_after_the_end_of_a_list_is_empty(storage: Storage) -> None:
-    """A position need not exist."""
+    """The position need not exist."""
     largest, word = 2**63 - 1, "\U0010ffff"
     plans = await storage.plans.list(None, PageRequest(10, (largest, word)))
     users = await storage.users.list("", PageRequest(10, (word,)))

@@ -24,7 +24,7 @@ async def purged(storage: Storage, now: datetime, limit: int = LIMIT) -> int:
     return (await storage.retention_cleanup.purge_expired(now, SESSIONS, limit)).total
 
 
-async def test_nothing_is_purged_before_its_retention_time_is_over(storage: Storage) -> None:
+async def test_no_row_is_purged_before_its_retention_ends(storage: Storage) -> None:
     assert await purged(storage, NOW, LIMIT) == 0
     ann = a_user()
     await storage.keep(ann, a_session(ann))

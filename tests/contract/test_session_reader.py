@@ -13,7 +13,7 @@ ANN, BOB = a_user(), a_user("bob@example.com")
 
 
 async def test_a_session_is_found_by_its_token_with_its_user(storage: Storage) -> None:
-    """Expired sessions too, because the caller applies the time-outs."""
+    """Expired sessions too; the caller applies the time-outs."""
     odd = replace(a_session(ANN, at=NOW - 10_000 * DAY), source="2001:db8::1", user_agent="\U0001f600" * 100)
     await storage.keep(ANN, odd)
     assert await storage.sessions.find(ANN.id, odd.token_digest) == (odd, UserView.of(ANN))

@@ -15,8 +15,8 @@ PHONE, LAPTOP, BOBS = a_session(ANN, "phone"), a_session(ANN, "laptop"), a_sessi
 
 
 @pytest.fixture(autouse=True)
-async def people(storage: Storage) -> None:
-    """Ann with two sessions, Bob with one."""
+async def users_with_sessions(storage: Storage) -> None:
+    """Store Ann with two sessions and Bob with one."""
     await storage.keep(ANN, BOB, PHONE, LAPTOP, BOBS)
 
 

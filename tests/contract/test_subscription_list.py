@@ -49,21 +49,21 @@ INSTANTS = [NOW + DAY, TRIAL_END - TICK, TRIAL_END, MONTH_END - TICK, MONTH_END,
 
 @pytest.fixture
 async def filled(storage: Storage) -> Storage:
-    """A storage with users, plans and subscriptions."""
+    """Return a storage with users, plans and subscriptions."""
     await storage.keep(*USERS, PRO, LIFE, *SUBSCRIPTIONS)
     return storage
 
 
 async def found(
-    storage: Storage, wanted: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100
+    storage: Storage, filter_: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100
 ) -> list[SubscriptionView]:
     """Return all pages of the list."""
-    return await read_all(lambda page: storage.subscriptions.list(wanted, page, now), limit)
+    return await read_all(lambda page: storage.subscriptions.list(filter_, page, now), limit)
 
 
-async def ids(storage: Storage, wanted: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100) -> list[UUID]:
+async def ids(storage: Storage, filter_: SubscriptionFilter, now: datetime = NOW + DAY, limit: int = 100) -> list[UUID]:
     """Return the ids on all pages of the list."""
-    return [view.id for view in await found(storage, wanted, now, limit)]
+    return [view.id for view in await found(storage, filter_, now, limit)]
 
 
 def newest_first(*subscriptions: Subscription) -> list[UUID]:
@@ -97,7 +97,7 @@ async def test_the_filter_by_status_uses_the_status_at_the_instant(filled: Stora
 
 
 async def run_expiry_job(storage: Storage, now: datetime) -> None:
-    """Write the status by time of all overdue subscriptions."""
+    """Store the effective status of every overdue subscription."""
     async with storage.unit_of_work() as work:
         due = await work.subscriptions.claim_overdue(now, 100)
         await work.subscriptions.save_ended([subscription.apply_expiry(some_metadata(now)) for subscription in due])
@@ -116,21 +116,21 @@ async def test_subscriptions_can_be_listed_by_the_code_or_id_of_a_plan(filled: S
 
 async def test_subscriptions_can_be_listed_by_the_id_or_the_whole_email_of_a_user(filled: Storage) -> None:
     user, expected = USERS[6], newest_first(*SUBSCRIPTIONS[6:8])
-    for wanted in (
+    for filter_ in (
         SubscriptionFilter(user_id=user.id),
         SubscriptionFilter(email="user-6@example.com"),
         SubscriptionFilter(email="USER-6@EXAMPLE.COM", user_id=user.id),
     ):
         for limit in (1, 100):
-            assert await ids(filled, wanted, limit=limit) == expected
-    for wanted in (
+            assert await ids(filled, filter_, limit=limit) == expected
+    for filter_ in (
         SubscriptionFilter(user_id=IDS.new()),
         SubscriptionFilter(email="user-6@example.co"),
         SubscriptionFilter(email="user-_@example.com"),
         SubscriptionFilter(email=""),
         SubscriptionFilter(email="user-6@example.com", user_id=USERS[0].id),
     ):
-        assert await ids(filled, wanted) == []
+        assert await ids(filled, filter_) == []
 
 
 def by_end(after: datetime | None, before: datetime | None) -> list[UUID]:
@@ -162,9 +162,9 @@ async def test_subscriptions_can_be_listed_by_their_end_soonest_first(
     filled: Storage, after: datetime | None, before: datetime | None
 ) -> None:
     """Lifetime subscriptions have no end and are not listed."""
-    wanted = SubscriptionFilter(ends_after=after, ends_before=before)
+    filter_ = SubscriptionFilter(ends_after=after, ends_before=before)
     for limit in (1, 2, 100):
-        assert await ids(filled, wanted, limit=limit) == by_end(after, before)
+        assert await ids(filled, filter_, limit=limit) == by_end(after, before)
 
 
 @pytest.mark.parametrize("now", INSTANTS)
@@ -174,7 +174,7 @@ async def test_a_listed_subscription_matches_all_filters(
     filled: Storage, now: datetime, plan: str | None, user: User | None
 ) -> None:
     for statuses, end in product(STATUSES, [None, MONTH_END]):
-        wanted = SubscriptionFilter(
+        filter_ = SubscriptionFilter(
             statuses=statuses,
             plan=plan,
             user_id=None if user is None else user.id,
@@ -192,14 +192,14 @@ async def test_a_listed_subscription_matches_all_filters(
         if end is not None:
             expected = [id_ for id_ in by_end(end, None) if id_ in expected]
         for limit in (1, 2):
-            assert await ids(filled, wanted, now, limit) == expected
+            assert await ids(filled, filter_, now, limit) == expected
 
 
-@pytest.mark.parametrize("wanted", [SubscriptionFilter(), SubscriptionFilter(ends_after=NOW)])
+@pytest.mark.parametrize("filter_", [SubscriptionFilter(), SubscriptionFilter(ends_after=NOW)])
 async def test_new_subscriptions_make_no_page_skip_or_repeat_an_old_one(
-    filled: Storage, wanted: SubscriptionFilter
+    filled: Storage, filter_: SubscriptionFilter
 ) -> None:
-    old = await ids(filled, wanted)
+    old = await ids(filled, filter_)
     numbers = iter(range(100))
 
     async def add_more() -> None:
@@ -207,7 +207,7 @@ async def test_new_subscriptions_make_no_page_skip_or_repeat_an_old_one(
             user = a_user(f"new-{next(numbers)}@example.com")
             await filled.keep(user, an_active(user, plan, at))
 
-    listed = await read_all(lambda page: filled.subscriptions.list(wanted, page, NOW), 2, add_more)
+    listed = await read_all(lambda page: filled.subscriptions.list(filter_, page, NOW), 2, add_more)
     seen = [view.id for view in listed]
     assert [id_ for id_ in seen if id_ in old] == old
     assert len(set(seen)) == len(seen)

@@ -33,8 +33,8 @@ TRIAL_END = NOW + 14 * DAY
 
 
 @pytest.fixture(autouse=True)
-async def people_and_plans(storage: Storage) -> None:
-    """Two users and two plans; the second plan is for life."""
+async def users_and_plans(storage: Storage) -> None:
+    """Store two users and two plans; the second plan is for life."""
     await storage.keep(ANN, BOB, PRO, LIFE)
 
 
@@ -104,7 +104,7 @@ async def test_a_late_expiry_job_changes_nothing_in_what_is_shown(storage: Stora
     assert await storage.subscriptions.get(trial.id, at) == unswept
 
 
-async def test_the_current_subscription_is_the_users_live_one(storage: Storage) -> None:
+async def test_the_current_subscription_is_the_live_one_of_the_user(storage: Storage) -> None:
     assert await storage.subscriptions.current(ANN.id, NOW) is None
     assert await storage.subscriptions.current(IDS.new(), NOW) is None
     old = as_stored(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
@@ -160,7 +160,7 @@ async def test_an_unknown_user_has_an_empty_history(storage: Storage) -> None:
 
 
 async def test_subscriptions_that_start_at_one_instant_are_paged_by_id(storage: Storage) -> None:
-    """A test clock stands still, so several may start at one instant."""
+    """Several can start at one instant because a test clock stands still."""
     history = [as_stored(an_active(ANN, PRO)).cancel_now(some_metadata()) for _ in range(4)]
     await storage.keep(*history)
     read = await read_all(lambda page: storage.subscriptions.history(ANN.id, page, NOW), 1)
@@ -183,7 +183,7 @@ async def test_the_events_of_a_subscription_are_listed_oldest_first(storage: Sto
 
 
 async def test_the_entitlement_snapshot_is_that_of_the_newest_subscription(storage: Storage) -> None:
-    """As written, because the caller applies the time; none if there never was a subscription."""
+    """It has the stored status. There is none if the user never had a subscription."""
     assert await storage.access.snapshot(ANN.id) is None
     assert await storage.access.snapshot(IDS.new()) is None
     trial = a_trial(ANN, PRO).cancel_at_period_end(some_metadata())

@@ -24,13 +24,13 @@ PRO, MAX = a_plan("pro"), a_plan("max", some_terms(period=None))
 
 
 @pytest.fixture(autouse=True)
-async def people_and_plans(storage: Storage) -> None:
-    """Two users and two plans; the second plan is for life."""
+async def users_and_plans(storage: Storage) -> None:
+    """Store two users and two plans; the second plan is for life."""
     await storage.keep(ANN, BOB, PRO, MAX)
 
 
 async def fetch(storage: Storage, user_id: UUID = ANN.id) -> Subscription | None:
-    """Return the subscription that is written as live."""
+    """Return the subscription whose stored status is live."""
     async with storage.unit_of_work() as work:
         return await work.subscriptions.find_open_for_update(user_id)
 
@@ -150,7 +150,7 @@ async def test_an_overdue_subscription_must_be_ended_before_a_new_one_is_added(s
 
 
 async def test_two_subscriptions_of_a_user_never_overlap(storage: Storage) -> None:
-    """They may touch. Only a server with a late clock can ask for an overlap: there, the old one has not ended yet."""
+    """One may start when the other ends. Only a server with a late clock can attempt an overlap."""
     ended = as_stored(an_active(ANN, PRO)).cancel_now(some_metadata(NOW + DAY))
     await storage.keep(ended)
     overlapping = as_stored(an_active(ANN, PRO, NOW + DAY - TICK)).cancel_now(some_metadata(NOW + 2 * DAY))
@@ -170,7 +170,7 @@ async def test_a_change_that_would_make_two_subscriptions_overlap_is_refused(sto
 
 
 async def test_a_subscription_may_start_and_be_cancelled_at_the_same_instant(storage: Storage) -> None:
-    """Repeatedly too, because a test clock stands still."""
+    """Repeatedly, because a test clock stands still."""
     for _ in range(3):
         await storage.keep(as_stored(an_active(ANN, PRO)).cancel_now(some_metadata()))
     await storage.keep(an_active(ANN, PRO))
@@ -320,13 +320,13 @@ async def add_overdue(storage: Storage, count: int) -> list[Subscription]:
 
 
 async def overdue(storage: Storage, now: datetime, limit: int = 100) -> list[Subscription]:
-    """Return what an expiry job would claim."""
+    """Return the subscriptions that an expiry job would claim."""
     async with storage.unit_of_work() as work:
         return list(await work.subscriptions.claim_overdue(now, limit))
 
 
 async def test_a_subscription_is_overdue_exactly_from_its_end(storage: Storage) -> None:
-    """Earliest end first; lifetime and ended subscriptions never are."""
+    """The earliest end comes first. Lifetime and ended subscriptions are never overdue."""
     trials = [as_stored(trial) for trial in await add_overdue(storage, 3)]
     await storage.keep(an_active(ANN, MAX), as_stored(a_trial(BOB, PRO)).cancel_now(some_metadata(NOW + DAY)))
     first_end = NOW + 14 * DAY
@@ -340,7 +340,7 @@ async def test_a_subscription_is_overdue_exactly_from_its_end(storage: Storage) 
 
 
 async def test_overdue_subscriptions_are_claimed_page_by_page(storage: Storage) -> None:
-    """Also those that end at the same instant."""
+    """This includes several that end at the same instant."""
     trials = [a_trial(user, PRO) for user in (ANN, BOB)]
     await storage.keep(*trials)
     in_order = [as_stored(trial) for trial in sorted(trials, key=lambda trial: trial.id)]

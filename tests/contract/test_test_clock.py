@@ -19,7 +19,7 @@ from tests.support.waiting import all_at_once
 LATER = NOW + 1_000 * DAY
 
 
-async def test_the_clock_shows_the_instant_it_was_set_to(storage: Storage) -> None:
+async def test_the_test_clock_shows_the_instant_to_which_it_was_set(storage: Storage) -> None:
     await storage.set_clock(LATER + TICK)
     for _ in range(2):
         now = await storage.clock.now()
@@ -85,7 +85,7 @@ async def test_a_transaction_that_saw_another_instant_does_not_set_the_clock(sto
     assert await storage.clock.now() == LATER
 
 
-async def test_many_who_set_the_clock_at_once_move_it_forward_step_by_step(
+async def test_simultaneous_changes_of_the_test_clock_only_move_it_forward(
     storage: Storage, use_cases: UseCases
 ) -> None:
     results = await all_at_once(*(use_cases(SetTestClock(LATER + n * TICK, sweep=False), OPERATOR) for n in range(10)))

@@ -18,7 +18,7 @@ async def fail_to_commit(storage: Storage, *things: Thing) -> None:
         await work.commit()
 
 
-async def test_committed_changes_are_visible_to_all(storage: Storage) -> None:
+async def test_committed_changes_are_visible_in_other_transactions(storage: Storage) -> None:
     ann = a_user()
     async with storage.unit_of_work() as work:
         await work.users.add(ann)
@@ -106,7 +106,7 @@ async def test_the_next_transaction_after_a_failed_commit_works(storage: Storage
 
 
 async def test_after_a_refused_write_the_transaction_cannot_be_committed(storage: Storage) -> None:
-    """Even if the use case ignores the error."""
+    """This holds even if the use case ignores the error."""
     await storage.keep(a_user())
     bob = a_user("bob@example.com")
     async with storage.unit_of_work() as work:

@@ -1,6 +1,6 @@
-"""Races: each lets twenty callers at one thing at once and asserts that what must hold held.
+"""Races: in each, twenty callers act at once, and a rule must still hold.
 
-They pass on every sound storage, and fail on one without its guards; both is tested.
+They pass on every storage with its guards, and fail on a storage without them; tests show both.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Race = Callable[[Storage], Awaitable[None]]
 
 
 def one_winner(results: list[object], *refusals: type[Exception]) -> object:
-    """What the one got who was not refused; all others got one of these refusals."""
+    """Return the only result that is no error; all others must be of these errors."""
     winners = [result for result in results if not isinstance(result, Exception)]
     others = [result for result in results if isinstance(result, Exception) and not isinstance(result, refusals)]
     assert not others, others
@@ -64,8 +64,8 @@ def one_winner(results: list[object], *refusals: type[Exception]) -> object:
     return winners[0]
 
 
-async def one_trial(storage: Storage) -> None:
-    """A user has one live subscription, however often the trial is asked for."""
+async def only_one_trial_of_a_plan_starts(storage: Storage) -> None:
+    """A user has one live subscription, however many requests for a trial arrive."""
     ann = a_user()
     await storage.keep(ann, a_plan())
     start = UseCases.over(storage)
@@ -75,8 +75,8 @@ async def one_trial(storage: Storage) -> None:
     assert len(page.items) == 1
 
 
-async def one_trial_in_all(storage: Storage) -> None:
-    """Where the scope is the user, trials of twenty plans are one trial."""
+async def only_one_trial_starts_with_the_scope_user(storage: Storage) -> None:
+    """With the scope user, simultaneous trials of twenty plans are one trial."""
     ann = a_user()
     await storage.keep(ann, *(a_plan(f"plan-{number}") for number in range(WORKERS)))
     start = UseCases.over(storage, scope=TrialScope.USER)
@@ -86,8 +86,8 @@ async def one_trial_in_all(storage: Storage) -> None:
     one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
 
 
-async def one_activation(storage: Storage) -> None:
-    """A user has one live subscription, however many plans are paid for."""
+async def only_one_plan_is_activated(storage: Storage) -> None:
+    """A user has one live subscription, however many plans are activated."""
     ann = a_user()
     await storage.keep(ann, a_plan("pro"), a_plan("max"))
     activate = UseCases.over(storage)
@@ -99,8 +99,8 @@ async def one_activation(storage: Storage) -> None:
     assert len(page.items) == 1
 
 
-async def one_conversion(storage: Storage) -> None:
-    """A trial is converted once: who comes later finds it active."""
+async def a_trial_is_converted_once(storage: Storage) -> None:
+    """All later activations find an active subscription."""
     ann, plan = a_user(), a_plan()
     at = await storage.clock.now()
     trial = a_trial(ann, plan, at)
@@ -115,8 +115,8 @@ async def one_conversion(storage: Storage) -> None:
     assert [event.version for event in events.items] == [1, 2]
 
 
-async def every_renewal_counts(storage: Storage) -> None:
-    """Twenty renewals are twenty periods: none is lost."""
+async def every_renewal_adds_a_period(storage: Storage) -> None:
+    """Twenty renewals are twenty periods."""
     ann, plan = a_user(), a_plan()
     active = an_active(ann, plan, await storage.clock.now())
     await storage.keep(ann, plan, active)
@@ -131,8 +131,8 @@ async def every_renewal_counts(storage: Storage) -> None:
     assert [event.version for event in events.items] == list(range(1, 2 + WORKERS))
 
 
-async def one_account(storage: Storage) -> None:
-    """An email is taken once, however it is written."""
+async def an_email_is_registered_once(storage: Storage) -> None:
+    """In any spelling."""
     register = UseCases.over(storage, hasher=InstantHasher())
     emails = ("ann@example.com", "Ann@Example.com", "ANN@EXAMPLE.COM")
     results = await all_at_once(*(register(RegisterUser(emails[n % 3], PASSWORD), ANONYMOUS) for n in range(WORKERS)))
@@ -140,16 +140,16 @@ async def one_account(storage: Storage) -> None:
     assert len((await storage.users.list("", PageRequest(100))).items) == 1
 
 
-async def one_plan(storage: Storage) -> None:
-    """A code is taken once."""
+async def a_plan_code_is_used_once(storage: Storage) -> None:
+    """A code belongs to one plan."""
     create = UseCases.over(storage)
     command = CreatePlan("pro", "Pro", "", some_terms())
     one_winner(await all_at_once(*(create(command, ADMIN_CALLER) for _ in range(WORKERS))), PlanCodeTaken)
     assert len((await storage.plans.list(None, PageRequest(100))).items) == 1
 
 
-async def every_revision_counts(storage: Storage) -> None:
-    """Twenty changes of terms are twenty revisions: none is lost."""
+async def every_change_of_terms_creates_a_revision(storage: Storage) -> None:
+    """Twenty changes of terms are twenty revisions."""
     await storage.keep(a_plan("pro", some_terms(0)))
     change = UseCases.over(storage)
     results = await all_at_once(
@@ -161,7 +161,7 @@ async def every_revision_counts(storage: Storage) -> None:
     assert sorted(view.price.amount for view in page.items) == list(range(1 + WORKERS))
 
 
-async def an_admin_remains(storage: Storage) -> None:
+async def an_administrator_remains(storage: Storage) -> None:
     """Twenty administrators who all demote each other leave one."""
     admins = [an_admin(f"admin-{number}@example.com") for number in range(WORKERS)]
     await storage.keep(*admins)
@@ -172,8 +172,8 @@ async def an_admin_remains(storage: Storage) -> None:
     assert roles == {Role.USER: WORKERS - 1, Role.ADMIN: 1}
 
 
-async def one_first_admin(storage: Storage) -> None:
-    """Twenty processes that start on an empty database make one administrator."""
+async def only_one_first_administrator_is_created(storage: Storage) -> None:
+    """Twenty processes that start on an empty database create one administrator."""
     create = UseCases.over(storage, hasher=InstantHasher())
     results = await all_at_once(
         *(create(CreateAdmin(f"root-{n}@example.com", PASSWORD, only_the_first=True), OPERATOR) for n in range(WORKERS))
@@ -182,7 +182,7 @@ async def one_first_admin(storage: Storage) -> None:
     assert len((await storage.users.list("", PageRequest(100))).items) == 1
 
 
-async def one_effect_for_a_key(storage: Storage) -> None:
+async def a_request_takes_effect_once_for_its_key(storage: Storage) -> None:
     """A request that is sent twenty times takes effect once."""
     ann, plan = a_user(), a_plan()
     at = await storage.clock.now()
@@ -197,8 +197,8 @@ async def one_effect_for_a_key(storage: Storage) -> None:
     assert found.periods_paid == 2
 
 
-async def every_end_once(storage: Storage) -> None:
-    """Many simultaneous expiry jobs share the work: each end is written once, with one event."""
+async def expiry_jobs_end_each_subscription_once(storage: Storage) -> None:
+    """Simultaneous expiry jobs share the work: each end is stored once, with one event."""
     plan = a_plan()
     start = await storage.clock.now()
     users = [a_user(f"user-{number}@example.com") for number in range(30)]
@@ -217,8 +217,8 @@ async def every_end_once(storage: Storage) -> None:
         assert [event.version for event in events.items] == [1, 2]
 
 
-async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
-    """Twenty subscribers and two expiry jobs end an overdue subscription once and create one new one."""
+async def an_overdue_subscription_is_ended_once_and_replaced_once(storage: Storage) -> None:
+    """Twenty activations and two expiry jobs end an overdue subscription once and create one new one."""
     ann, plan = a_user(), a_plan()
     start = await storage.clock.now()
     trial = a_trial(ann, plan, start)
@@ -238,8 +238,8 @@ async def overdue_stands_in_nobodys_way(storage: Storage) -> None:
     assert [view.status.value for view in listed.items] == ["active", "expired"]
 
 
-async def ten_attempts(storage: Storage) -> None:
-    """Parallel guesses cannot outrun the count."""
+async def ten_login_attempts_are_allowed(storage: Storage) -> None:
+    """Parallel attempts cannot exceed the limit."""
     at = await storage.clock.now()
     results = await all_at_once(*(storage.throttle.attempt("ann", f"source {n}", at) for n in range(2 * WORKERS)))
     assert results.count(None) == 10
@@ -250,20 +250,20 @@ RACES: Final[Mapping[str, Race]] = MappingProxyType(
     {
         race.__name__: race
         for race in (
-            one_trial,
-            one_trial_in_all,
-            one_activation,
-            one_conversion,
-            every_renewal_counts,
-            one_account,
-            one_plan,
-            every_revision_counts,
-            an_admin_remains,
-            one_first_admin,
-            one_effect_for_a_key,
-            every_end_once,
-            overdue_stands_in_nobodys_way,
-            ten_attempts,
+            only_one_trial_of_a_plan_starts,
+            only_one_trial_starts_with_the_scope_user,
+            only_one_plan_is_activated,
+            a_trial_is_converted_once,
+            every_renewal_adds_a_period,
+            an_email_is_registered_once,
+            a_plan_code_is_used_once,
+            every_change_of_terms_creates_a_revision,
+            an_administrator_remains,
+            only_one_first_administrator_is_created,
+            a_request_takes_effect_once_for_its_key,
+            expiry_jobs_end_each_subscription_once,
+            an_overdue_subscription_is_ended_once_and_replaced_once,
+            ten_login_attempts_are_allowed,
         )
     }
 )
