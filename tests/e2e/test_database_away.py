@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from tests.support.clients import Call, Reply, send
 from tests.support.faults import cut_at_commit, frozen
 from tests.support.populations import Account, Population, population
+from tests.support.postgres import execute
 from tests.support.processes import Service, postmaster, run, serving, serving_beside
 from tests.support.proxies import Proxy, proxy_to
 
@@ -259,3 +261,28 @@ async def test_a_commit_that_is_cut_off_is_reported_as_unknown_and_its_key_has_o
         reply = await customer.insist()  # the server may not have noticed yet that the first try's connection is gone
         assert reply.is_replayed == arrives
         assert await customer.subscriptions(remote.people) == [reply.document["id"]]
+
+
+async def test_a_password_that_is_rotated_in_its_file_needs_no_restart(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
+    """A renamed role stands for it, because the server of the tests asks for no password."""
+    before, after = f"before_{os.getpid()}", f"after_{os.getpid()}"
+    parts = urlsplit(database_url)
+    urls = [urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}")) for name in (before, after)]
+    file = folder / "database-url"
+    file.write_text(urls[0])
+    await execute(database_url, f"CREATE ROLE {before} LOGIN SUPERUSER")
+    try:
+        async with serving_beside({**environ, "SMP_DATABASE_URL_FILE": str(file)}, folder) as service:
+            await execute(
+                database_url,
+                f"ALTER ROLE {before} RENAME TO {after}",
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{after}'",  # noqa: S608
+            )
+            assert (await send(Call(service.port, "GET", "/health/ready"))).status == 503
+            file.write_text(urls[1])
+            await wait_until_ready(service, BACK_WITHIN_S)
+            assert await asyncio.to_thread(service.stop) == 0
+    finally:
+        await execute(database_url, f"DROP OWNED BY {after}", f"DROP ROLE {after}")

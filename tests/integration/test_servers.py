@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,6 +50,29 @@ async def test_a_host_that_stops_answering_delays_one_call_only(database_url: st
         await pool.close()
         await first.go_down()
         await second.go_down()
+
+
+async def test_a_refused_user_or_password_is_read_again(database_url: str, tmp_path: Path) -> None:
+    """The file is replaced while the process runs. A file that cannot be used changes nothing."""
+    file = tmp_path / "url"
+    parts = urlsplit(database_url)
+    refused = database_url.replace(f"//{parts.username}", "//nobody_has_this_name")
+    read: list[str] = []
+
+    def read_url() -> str:
+        read.append(file.read_text())
+        return read[-1]
+
+    pool = await create_pool(refused, PoolSettings(acquire_timeout_s=30.0), read_url=read_url)
+    try:
+        for text in (refused, "not a URL", ""):
+            file.write_text(text)
+            assert not await answers(pool)
+        file.write_text(database_url)
+        assert await answers(pool)
+        assert read == [refused, "not a URL", "", database_url]
+    finally:
+        await pool.close()
 
 
 async def test_a_host_that_refuses_connections_delays_no_call(database_url: str) -> None:

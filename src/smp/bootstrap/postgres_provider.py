@@ -35,7 +35,7 @@ from smp.application.ports.statistics_reader import StatisticsReader
 from smp.application.ports.subscription_reader import SubscriptionReader
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.ports.user_reader import UserReader
-from smp.bootstrap.settings import Settings
+from smp.bootstrap.settings import Settings, secret_source
 
 
 class PostgresProvider(Provider):
@@ -80,7 +80,9 @@ class PostgresProvider(Provider):
         """Connections, opened when they are needed and closed with the container."""
         if settings.database_url is None:
             raise AssertionError("a container needs a database; see smp.bootstrap.database.open_database")
-        pool = await create_pool(settings.database_url, pool_settings, observer, connection_class)
+        pool = await create_pool(
+            settings.database_url, pool_settings, observer, connection_class, secret_source(settings, "database_url")
+        )
         yield pool
         await pool.close()
 
@@ -98,7 +100,12 @@ class PostgresProvider(Provider):
             yield ReplicaReads(pool)
             return
         replica_settings = replace(pool_settings, read_only=True, reserved=0)
-        replica = await create_pool(settings.database_replica_url, replica_settings, connection_class=connection_class)
+        replica = await create_pool(
+            settings.database_replica_url,
+            replica_settings,
+            connection_class=connection_class,
+            read_url=secret_source(settings, "database_replica_url"),
+        )
         async with ReplicaReads(pool, replica, observer=observer).watching() as lists:
             yield lists
         await replica.close()

@@ -18,6 +18,7 @@ from smp.bootstrap.settings import (
     Settings,
     SettingsInvalid,
     load_settings,
+    secret_source,
     settings_markdown,
 )
 from smp.domain.user.session import Timeouts
@@ -38,7 +39,8 @@ def the_problem(environ: dict[str, str]) -> str:
 
 def test_every_setting_has_one_variable() -> None:
     """Every field has its variable, and every variable its field."""
-    assert sorted(variable.field for variable in VARIABLES) == sorted(field.name for field in fields(Settings))
+    names = {field.name for field in fields(Settings)} - {"secret_files"}
+    assert sorted(variable.field for variable in VARIABLES) == sorted(names)
     assert len({variable.name for variable in VARIABLES}) == len(VARIABLES)
 
 
@@ -197,6 +199,24 @@ def test_a_password_in_a_file_keeps_its_spaces(tmp_path: Path) -> None:
 def test_a_secret_and_its_file_are_not_both_set(tmp_path: Path) -> None:
     problem = the_problem({"SMP_DATABASE_URL": "postgresql://h/d", "SMP_DATABASE_URL_FILE": str(tmp_path / "url")})
     assert problem == "SMP_DATABASE_URL and SMP_DATABASE_URL_FILE are both set; set one of them"
+
+
+def test_a_secret_of_a_file_can_be_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://smp:old@h/d\n")
+    settings = load_settings({"SMP_DATABASE_URL_FILE": str(file)})
+    read = secret_source(settings, "database_url")
+    assert read is not None
+    file.write_text("postgresql://smp:new@h/d\n")
+    assert read() == "postgresql://smp:new@h/d"
+    for unusable in ("", "mysql://h/d"):
+        file.write_text(unusable)
+        with pytest.raises(ValueError, match="SMP_DATABASE_URL"):
+            read()
+    file.unlink()
+    with pytest.raises(ValueError, match="cannot be read"):
+        read()
+    assert secret_source(load_settings({"SMP_DATABASE_URL": "postgresql://h/d"}), "database_url") is None
 
 
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from smp.adapters.postgres.availability_log import AvailabilityLog
 from smp.adapters.postgres.connecting import PLAIN_CONNECTIONS, ConnectionClass, Connector, close_gracefully
 from smp.adapters.postgres.error_kinds import kind_of_translated
 from smp.adapters.postgres.errors import translate_driver_errors
-from smp.adapters.postgres.host_selector import HostSelector
+from smp.adapters.postgres.host_selector import HostSelector, UrlSource
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
 from smp.adapters.postgres.statements import Connection, Row, Statement
 from smp.application.errors import OutcomeUnknown, StorageBusy, StorageUnavailable, TransactionConflict
@@ -264,15 +264,18 @@ async def create_pool(
     settings: PoolSettings | None = None,
     observer: PoolObserver | None = None,
     connection_class: ConnectionClass = PLAIN_CONNECTIONS,
+    read_url: UrlSource | None = None,
 ) -> PostgresPool:
     """Create a pool for the database at ``url`` (``postgresql://`` or ``postgresql+asyncpg://``), without connecting.
+
+    ``read_url`` returns the present URL; it is called when the server refuses the user or the password.
 
     Raises:
         ValueError: if it is not such a URL.
     """
     settings = PoolSettings() if settings is None else settings
     connector = Connector(
-        HostSelector(url, Role.any if settings.read_only else Role.primary),
+        HostSelector(url, Role.any if settings.read_only else Role.primary, read_url),
         connection_class,
         connect_timeout_s=settings.connect_timeout_s,
         command_timeout_s=settings.command_timeout_s,

@@ -1,6 +1,6 @@
 """The settings: environment variables that begin with ``SMP_``, and nothing else."""
 
-from smp.bootstrap.settings.loading import load_settings
+from smp.bootstrap.settings.loading import load_settings, secret_source
 from smp.bootstrap.settings.markdown import settings_markdown
 from smp.bootstrap.settings.model import (
     Environment,
@@ -22,5 +22,6 @@ __all__ = [
     "Settings",
     "SettingsInvalid",
     "load_settings",
+    "secret_source",
     "settings_markdown",
 ]

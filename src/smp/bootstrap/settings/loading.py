@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +45,28 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     problems += _contradictions(values)
     if problems:
         raise SettingsInvalid(tuple(problems))
-    return Settings(**values)
+    return Settings(**values, secret_files=_secret_files(environ))
+
+
+def secret_source(settings: Settings, field: str) -> Callable[[], str] | None:
+    """Return a function that reads the secret's file again; ``None`` if the secret was not read from a file.
+
+    The function raises ValueError if the file cannot be read, or if its text is not allowed.
+    """
+    file = settings.secret_files.get(field)
+    if file is None:
+        return None
+    variable = next(variable for variable in VARIABLES if variable.field == field)
+
+    def read() -> str:
+        return str(_parse(variable, _read_secret(f"{variable.name}{FILE_SUFFIX}", str(file))))
+
+    return read
+
+
+def _secret_files(environ: Mapping[str, str]) -> Mapping[str, Path]:
+    named = {variable.field: environ.get(f"{variable.name}{FILE_SUFFIX}") for variable in VARIABLES if variable.secret}
+    return {field: Path(name) for field, name in named.items() if name is not None}
 
 
 def _unknown(name: str) -> str:

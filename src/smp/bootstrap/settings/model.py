@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -43,7 +44,7 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process; one field for each variable of the table."""
+    """The settings of one process; one field for each variable of the table, and ``secret_files``."""
 
     environment: Environment
     data_dir: Path
@@ -72,6 +73,8 @@ class Settings:
     admin_password: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
     database_replica_url: str | None = field(default=None, repr=False)
+    secret_files: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    """The files that secrets were read from, by field."""
 
     @property
     def is_production(self) -> bool:

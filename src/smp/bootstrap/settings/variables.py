@@ -66,7 +66,8 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         kinds.DATABASE_URL,
         None,
         "The PostgreSQL (15 to 18) to use. With several hosts (`one:5432,two:5432`), the one that is currently the"
-        " primary. If not set, an embedded PostgreSQL runs in `SMP_DATA_DIR`.",
+        " primary. If not set, an embedded PostgreSQL runs in `SMP_DATA_DIR`. A file is read again when"
+        " PostgreSQL refuses the user or the password.",
         secret=True,
     ),
     Variable(
