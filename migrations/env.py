@@ -1,31 +1,38 @@
-"""The entry point of Alembic: runs the revisions on the connection of the migrator, or prints them as SQL."""
+"""The entry point of Alembic: runs the revisions on the connection of the migrator, or prints them as SQL.
+
+Each revision is a transaction. One that needs statements outside of a transaction, such as CREATE INDEX CONCURRENTLY,
+runs them in ``op.get_context().autocommit_block()``.
+"""
 
 from __future__ import annotations
 
 from alembic import context
 
-# The limits of each migration: other transactions queue behind its wait for a lock, so it must be short.
-_LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15min'"
-
-
-def _limit() -> None:
-    for setting in _LIMITS.split("; "):
-        context.execute(setting)
+attributes = context.config.attributes
 
 
 def run_offline() -> None:
     # The driver's dialect, because the default one doubles every percent sign.
-    context.configure(dialect_name="postgresql+asyncpg", literal_binds=True)
+    context.configure(
+        dialect_name="postgresql+asyncpg",
+        literal_binds=True,
+        transaction_per_migration=True,
+        version_table=attributes["version_table"],
+    )
+    for limit in attributes["limits"]:
+        context.execute(limit)
     with context.begin_transaction():
-        _limit()
         context.run_migrations()
 
 
 def run_online() -> None:
-    attributes = context.config.attributes
-    context.configure(connection=attributes["connection"], on_version_apply=attributes.get("on_version_apply"))
+    context.configure(
+        connection=attributes["connection"],
+        on_version_apply=attributes["on_version_apply"],
+        transaction_per_migration=True,
+        version_table=attributes["version_table"],
+    )
     with context.begin_transaction():
-        _limit()
         context.run_migrations()
 
 

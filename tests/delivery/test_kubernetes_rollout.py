@@ -245,7 +245,7 @@ async def test_a_rolling_update_loses_no_request(environ: dict[str, str], folder
     connection = await asyncpg.connect(database_url)
     try:
         # The first step of the rollout has applied the migrations of the next version.
-        await connection.execute("UPDATE alembic_version SET version_num = version_num || 'a'")
+        await connection.execute("UPDATE smp_schema_version SET version_num = version_num || 'a'")
     finally:
         await connection.close()
     with ExitStack() as pods:

@@ -198,13 +198,13 @@ def test_a_database_that_has_tables_is_not_restored_into(target: dict[str, str],
     before = rows(target["SMP_DATABASE_URL"])
     refused = run(target, "restore", str(backup))
     assert refused.returncode == 1
-    assert "is not empty: it has the table alembic_version" in refused.stderr
+    assert "is not empty: it has the table api_keys" in refused.stderr
     assert rows(target["SMP_DATABASE_URL"]) == before
 
 
 def test_a_backup_of_a_newer_version_is_refused(target: dict[str, str], database_url: str, tmp_path: Path) -> None:
     """This version could not read its data."""
-    wait_for(execute(database_url, "UPDATE alembic_version SET version_num = '9999'"))
+    wait_for(execute(database_url, "UPDATE smp_schema_version SET version_num = '9999'"))
     source = {**target, "SMP_DATABASE_URL": database_url}
     assert document(source, "backup", str(tmp_path / "smp.dump"))["schema"] == "9999"
     refused = run(target, "restore", str(tmp_path / "smp.dump"))

@@ -634,7 +634,7 @@ def test_an_old_schema_stops_production_and_is_brought_up_in_development(
 def test_a_schema_that_is_newer_stops_whoever_would_migrate(
     run: Run, database_url: str, command: tuple[str, ...]
 ) -> None:
-    sql(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    sql(database_url, "UPDATE smp_schema_version SET version_num = '9999'")
     answer = run(*command)
     assert answer.code == 1
     assert answer.error.startswith("the database has the schema 9999, newer than this version, which needs ")
@@ -642,7 +642,7 @@ def test_a_schema_that_is_newer_stops_whoever_would_migrate(
 
 def test_a_schema_that_is_newer_serves_production(run: Run, database_url: str) -> None:
     """A rollout migrates first and a roll-back does not undo it; what the old version starts meanwhile has to work."""
-    sql(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    sql(database_url, "UPDATE smp_schema_version SET version_num = '9999'")
     answer = run("expire", SMP_ENV="production")
     assert answer.code == 0
     assert "the schema is newer than this version" in answer.err

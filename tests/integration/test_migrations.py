@@ -27,7 +27,7 @@ from smp.application.errors import StorageUnavailable, TransactionConflict
 REVISIONS = sorted(file.name[:4] for file in (migrations_path() / "versions").glob("0*.py"))
 ALL_RELATIONS = """
     SELECT c.relkind::text || ' ' || c.relname FROM pg_class AS c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'alembic%'
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'smp_schema_version%'
     UNION ALL
     SELECT 'function ' || p.proname FROM pg_proc AS p
     WHERE p.pronamespace = 'public'::regnamespace
@@ -77,7 +77,7 @@ def pg_dump(url: str) -> str:
         "PGPASSWORD": unquote(parts.password or ""),
         "PGDATABASE": parts.path.lstrip("/"),
     }
-    options = ["--schema-only", "--no-owner", "--no-privileges", "--no-comments", "--exclude-table=alembic_version"]
+    options = ["--schema-only", "--no-owner", "--no-privileges", "--no-comments", "--exclude-table=smp_schema_version"]
     done = subprocess.run([program, *options], check=True, capture_output=True, text=True, env=environment)
     return done.stdout
 
@@ -127,18 +127,77 @@ async def test_of_many_simultaneous_migrations_one_runs_and_the_others_wait(unmi
     assert await revision_of(unmigrated_database_url) == head()
 
 
-async def test_a_failed_migration_changes_nothing(unmigrated_database_url: str) -> None:
+async def test_a_failed_revision_changes_nothing_and_the_next_run_goes_on_with_it(unmigrated_database_url: str) -> None:
     url = unmigrated_database_url
     await execute(url, "CREATE TABLE trials (mine text)")
     with pytest.raises(Exception, match='relation "trials" already exists'):
         await migrate(url)
     assert await fetch_column(url, ALL_RELATIONS) == ["r trials"]
+    await execute(url, "DROP TABLE trials", "CREATE TABLE event_log (mine text)")
+    with pytest.raises(Exception, match='relation "event_log" already exists'):
+        await migrate(url)
+    assert await revision_of(url) == REVISIONS[0]
+    await execute(url, "DROP TABLE event_log")
+    applied: list[str] = []
+    await migrate(url, applied.append)
+    assert applied == REVISIONS[1:]
+
+
+async def test_a_database_of_version_0_1_is_migrated_and_0_1_still_finds_its_revision(
+    unmigrated_database_url: str,
+) -> None:
+    url = unmigrated_database_url
+    await migrate(url, to=REVISIONS[0])
+    await execute(
+        url,
+        "ALTER TABLE smp_schema_version RENAME TO alembic_version",
+        "ALTER INDEX smp_schema_version_pkc RENAME TO alembic_version_pkc",
+    )
+    assert await revision_of(url) == REVISIONS[0]
+    applied: list[str] = []
+    await migrate(url, applied.append)
+    assert applied == REVISIONS[1:]
+    assert await revision_of(url) == head()
+    assert await fetch_column(url, "SELECT version_num FROM alembic_version") == [REVISIONS[0]]
+
+
+async def test_the_revisions_of_another_program_in_the_same_database_are_ignored(unmigrated_database_url: str) -> None:
+    url = unmigrated_database_url
+    await execute(url, "CREATE TABLE alembic_version (version_num text)", "INSERT INTO alembic_version VALUES ('9999')")
+    assert await revision_of(url) is None
+    await migrate(url)
+    assert await revision_of(url) == head()
+    assert await fetch_column(url, "SELECT version_num FROM alembic_version") == ["9999"]
+
+
+async def test_a_migration_tries_again_while_another_transaction_locks_a_table(
+    unmigrated_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = unmigrated_database_url
+    monkeypatch.setattr("smp.adapters.postgres.migrator._LIMITS", ("SET lock_timeout = '50ms'",))
+    monkeypatch.setattr("smp.adapters.postgres.migrator._PAUSE_S", 0.01)
+    await migrate(url, to=REVISIONS[0])
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("BEGIN; LOCK TABLE events")
+        monkeypatch.setattr("smp.adapters.postgres.migrator._ATTEMPTS", 2)
+        with pytest.raises(TransactionConflict):
+            await migrate(url)
+        monkeypatch.setattr("smp.adapters.postgres.migrator._ATTEMPTS", 1_000)
+        migration = asyncio.create_task(migrate(url))
+        await asyncio.wait([migration], timeout=0.2)
+        assert not migration.done()
+        await connection.execute("ROLLBACK")
+        await migration
+    finally:
+        await connection.close()
+    assert await revision_of(url) == head()
 
 
 async def test_a_migration_gives_up_waiting_for_a_locked_table_in_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smp.adapters.postgres.migrator._WAIT_FOR_OTHERS", "SET LOCAL lock_timeout = '50ms'")
+    monkeypatch.setattr("smp.adapters.postgres.migrator._WAIT_FOR_OTHERS", "SET lock_timeout = '50ms'")
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("BEGIN; SELECT pg_advisory_xact_lock(1, 2)")

@@ -24,15 +24,15 @@ async def test_a_process_is_ready_on_the_schema_of_its_version_and_on_a_newer_on
     pool: PostgresPool, database_url: str, version: str
 ) -> None:
     """Otherwise a migration would make all old processes unready at once."""
-    await execute(database_url, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608 - ours
+    await execute(database_url, f"UPDATE smp_schema_version SET version_num = '{version}'")  # noqa: S608 - ours
     assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": UP}
 
 
 async def test_a_process_is_not_ready_on_an_older_schema(pool: PostgresPool, database_url: str) -> None:
     """The answer says what to do; the same on a database that was never migrated."""
-    await execute(database_url, "UPDATE alembic_version SET version_num = '0000'")
+    await execute(database_url, "UPDATE smp_schema_version SET version_num = '0000'")
     detail = f"at 0000, needs {head()}: run smp migrate"
     assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": detail}
-    await execute(database_url, "DROP TABLE alembic_version")
+    await execute(database_url, "DROP TABLE smp_schema_version")
     detail = f"at nothing, needs {head()}: run smp migrate"
     assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": detail}

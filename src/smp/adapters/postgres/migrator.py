@@ -5,12 +5,14 @@ Alembic is imported inside functions, because its import doubles the start time 
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import asyncpg
+import structlog
 from asyncpg.connect_utils import SessionAttribute as Role
 from sqlalchemy import Connection
 
@@ -19,16 +21,50 @@ from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql as written_out
-from smp.application.errors import StorageUnavailable
+from smp.application.errors import StorageUnavailable, TransactionConflict
 
 _HEAD: Final = "0004"
 
-_CONNECT_TIMEOUT_S: Final = 5.0
-_WAIT_FOR_OTHERS: Final = "SET LOCAL lock_timeout = '60s'"
-_LOCK: Final = "SELECT pg_advisory_xact_lock(1, 2)"
+VERSION_TABLE: Final = "smp_schema_version"
+_FORMER_VERSION_TABLE: Final = "alembic_version"
+"""The name in version 0.1, which any program that uses Alembic may have. Processes of 0.1 go on reading it."""
 
-_HAS_VERSION: Final = written_out("SELECT to_regclass('alembic_version') IS NOT NULL", is_urgent=True)
-_VERSION: Final = written_out("SELECT version_num FROM alembic_version", is_urgent=True)
+_CONNECT_TIMEOUT_S: Final = 5.0
+_WAIT_FOR_OTHERS: Final = "SET lock_timeout = '60s'"
+_LOCK: Final = "SELECT pg_advisory_lock(1, 2)"
+# Statements of other transactions queue behind one that waits for a lock, so it waits for a short time, several times.
+_LIMITS: Final = ("SET lock_timeout = '2s'", "SET statement_timeout = '15min'")
+_ATTEMPTS: Final = 20
+_PAUSE_S: Final = 1.0
+
+_FIND_VERSION_TABLE: Final = written_out(
+    f"""
+    SELECT CASE
+        WHEN to_regclass('{VERSION_TABLE}') IS NOT NULL THEN '{VERSION_TABLE}'
+        WHEN to_regclass('{_FORMER_VERSION_TABLE}') IS NOT NULL AND to_regclass('subscription_spans') IS NOT NULL
+            THEN '{_FORMER_VERSION_TABLE}'
+    END
+    """,
+    is_urgent=True,
+)
+_VERSION: Final = {
+    table: written_out(f"SELECT version_num FROM {table}", is_urgent=True)  # noqa: S608 - constants
+    for table in (VERSION_TABLE, _FORMER_VERSION_TABLE)
+}
+_ADOPT_FORMER: Final = f"""
+    DO $$ BEGIN
+        IF to_regclass('{VERSION_TABLE}') IS NULL AND to_regclass('{_FORMER_VERSION_TABLE}') IS NOT NULL
+            AND to_regclass('subscription_spans') IS NOT NULL
+        THEN
+            CREATE TABLE {VERSION_TABLE} (
+                version_num varchar(32) NOT NULL CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY
+            );
+            INSERT INTO {VERSION_TABLE} SELECT version_num FROM {_FORMER_VERSION_TABLE};
+        END IF;
+    END $$
+"""  # noqa: S608 - constants
+
+_log = structlog.stdlib.get_logger("smp.migrations")
 
 Progress = Callable[[str], None]
 
@@ -40,21 +76,23 @@ def head() -> str:
 
 async def current(pool: PostgresPool) -> str | None:
     """Return the revision of the database's schema; ``None`` if it was never migrated. Raises StorageUnavailable."""
-    known = await pool.row(_HAS_VERSION)
-    if known is None or not known[0]:
+    table = await pool.row(_FIND_VERSION_TABLE)
+    if table is None or table[0] is None:
         return None
-    version = await pool.row(_VERSION)
+    version = await pool.row(_VERSION[table[0]])
     return None if version is None else str(version[0])
 
 
 async def migrate(url: str, progress: Progress | None = None, to: str = "head") -> None:
-    """Migrate the database at ``url`` to the revision ``to``, all or nothing; calls ``progress`` for each applied one.
+    """Migrate the database at ``url`` to the revision ``to``; calls ``progress`` for each applied one.
 
-    Any number of processes may do this at the same time: one migrates, and the others wait and find nothing to do.
+    Each revision is a transaction, so after a failure the revisions before it stay applied, and another call goes on
+    with the one that failed. Any number of processes may do this at the same time: one migrates, and the others wait
+    and find nothing to do. The connection must be to PostgreSQL itself or to a pooler in session mode.
 
     Raises:
         StorageUnavailable: if the database does not answer.
-        TransactionConflict: if another migration, or a lock on a table, is not free in time.
+        TransactionConflict: if another migration, or after many attempts a lock on a table, is not free in time.
     """
     await _run(url, "upgrade", to, progress)
 
@@ -86,16 +124,29 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
     try:
         with _translated():
-            async with engine.begin() as connection:
-                await connection.exec_driver_sql(_WAIT_FOR_OTHERS)
-                await connection.exec_driver_sql(_LOCK)
-                await connection.run_sync(_apply, direction, revision, progress)
+            async with engine.connect() as connection:
+                for statement in (_WAIT_FOR_OTHERS, _LOCK, *_LIMITS, _ADOPT_FORMER):
+                    await connection.exec_driver_sql(statement)
+                await connection.commit()
+                await _with_patience(lambda: connection.run_sync(_apply, direction, revision, progress))
     finally:
         await engine.dispose()
 
 
+async def _with_patience(apply: Callable[[], Awaitable[None]]) -> None:
+    """Run ``apply`` again for as long as it fails because of a lock; it goes on where it stopped."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            with _translated():
+                return await apply()
+        except TransactionConflict:
+            _log.warning("a migration waits for a lock that another transaction holds, and tries again")
+            await asyncio.sleep(_PAUSE_S)
+    return await apply()
+
+
 def _apply(connection: Connection, direction: str, revision: str, progress: Progress | None) -> None:
-    """Run Alembic's command in the open transaction of ``connection``."""
+    """Run Alembic's command on ``connection``, which has no open transaction."""
     from alembic import command  # noqa: PLC0415 - see above
     from alembic.runtime.migration import MigrationInfo  # noqa: PLC0415
 
@@ -103,6 +154,7 @@ def _apply(connection: Connection, direction: str, revision: str, progress: Prog
         if progress is not None:
             progress(", ".join(step.up_revision_ids) if step.is_upgrade else ", ".join(step.down_revision_ids))
 
+    connection.rollback()  # a failed attempt may have left its transaction open
     config = _config(io.StringIO())
     config.attributes.update(connection=connection, on_version_apply=on_version_apply)
     (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
@@ -111,7 +163,7 @@ def _apply(connection: Connection, direction: str, revision: str, progress: Prog
 def _config(output: io.StringIO) -> Any:  # noqa: ANN401 - a class of Alembic, which is imported late
     from alembic.config import Config  # noqa: PLC0415 - see above
 
-    config = Config(output_buffer=output)
+    config = Config(output_buffer=output, attributes={"version_table": VERSION_TABLE, "limits": _LIMITS})
     # Alembic interpolates "%" in its options.
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
     return config

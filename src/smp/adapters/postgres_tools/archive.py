@@ -32,7 +32,7 @@ _DONE: Final = b"smp: all is there\n"
 _ANALYZE: Final = b"SET client_min_messages = error;\nANALYZE;\n\\echo " + _DONE
 _COMMIT: Final = b"COMMIT;\n"
 
-_REVISION: Final = re.compile(rb"^COPY \S*alembic_version \(version_num\) FROM stdin;\n(\d{4})\n", re.MULTILINE)
+_REVISION: Final = re.compile(rb"^COPY \S*smp_schema_version \(version_num\) FROM stdin;\n(\d{4})\n", re.MULTILINE)
 _POLL_S: Final = 0.2
 
 Progress = Callable[[int], None]
@@ -61,7 +61,7 @@ async def read_revision(programs: ClientPrograms, file: Path, environ: Mapping[s
     Raises:
         BackupError: if ``file`` is not a backup, or not one that these programs can read.
     """
-    arguments = ("--data-only", "--table=alembic_version", "--file=-", "--", str(file))
+    arguments = ("--data-only", "--table=smp_schema_version", "--file=-", "--", str(file))
     program = programs.folder / "pg_restore"
     async with running(program, *arguments, environ=environ, stdin=DEVNULL, stdout=PIPE) as pg_restore:
         script = await _output_of(pg_restore.process.stdout).read()

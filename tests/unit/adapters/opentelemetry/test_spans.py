@@ -170,7 +170,7 @@ def test_a_statement_is_named_after_its_first_word_and_its_first_table() -> None
     assert len(summaries) > 50
     assert summaries["access_reader._SNAPSHOT"] == "SELECT subscriptions"
     assert summaries["subscription_repository._ADD"] == "WITH subscriptions"
-    tables = {"", *METADATA.tables, "alembic_version", "pg_class", "pg_depend"}
+    tables = {"", *METADATA.tables, "smp_schema_version", "alembic_version", "pg_class", "pg_depend"}
     words = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET", "CREATE", "DROP", "ANALYZE", "LOCK"}
     split = {name: summary.partition(" ") for name, summary in summaries.items()}
     assert {name for name, (word, _, table) in split.items() if word not in words or table not in tables} == set()
