@@ -452,7 +452,7 @@ class Play(RuleBasedStateMachine):
             self.check_changed(manner.user, reply)
         else:
             assert (reply.status, reply.slug) in verdict, reply
-        if manner.sending != "plain" and reply.status in {200, 201}:
+        if manner.sending != "plain" and reply.status in {200, 201, 402}:
             self.sent.append(Request(who, path, body, headers, reply, self.model.now))
             if manner.sending == "twice":
                 self.check_repeated(self.sent[-1])

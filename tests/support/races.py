@@ -20,7 +20,8 @@ from smp.application.commands.start_trial import StartTrial, TrialScope
 from smp.application.commands.update_plan import PlanPatch, UpdatePlan
 from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import RequestInProgress, TooManyAttempts
-from smp.application.idempotency import DuplicateRequest
+from smp.application.execution import WithReplay
+from smp.application.idempotency import DuplicateRequest, ReplayedPaymentDeclined
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
 from smp.application.paging import PageRequest
 from smp.application.ports.subscription_reader import SubscriptionFilter
@@ -28,6 +29,7 @@ from smp.domain.errors import (
     EmailTaken,
     LastAdmin,
     LiveSubscriptionExists,
+    PaymentDeclined,
     PlanCodeTaken,
     TrialAlreadyUsed,
 )
@@ -46,6 +48,7 @@ from tests.support.builders import (
     some_terms,
 )
 from tests.support.hashing import InstantHasher
+from tests.support.payments import RecordedPayments
 from tests.support.storage import Storage
 from tests.support.use_cases import UseCases
 from tests.support.waiting import all_at_once
@@ -197,6 +200,27 @@ async def a_request_takes_effect_once_for_its_key(storage: Storage) -> None:
     assert found.periods_paid == 2
 
 
+async def a_declined_payment_is_stored_for_its_key(storage: Storage) -> None:
+    """Twenty requests with one key are never charged at the same time, and all repeats get the stored decline."""
+    ann, plan = a_user(), a_plan()
+    at = await storage.clock.now()
+    active = an_active(ann, plan, at)
+    await storage.keep(ann, plan, active)
+    payments = RecordedPayments()
+    renew: WithReplay[RenewSubscription, object] = WithReplay(UseCases.over(storage, payments=payments))
+    command = RenewSubscription(ann.id, "sim_declined", idempotency=a_key(at=at))
+    results = await all_at_once(*(renew(command, caller_of(ann)) for _ in range(WORKERS)))
+    assert {type(result) for result in results} <= {PaymentDeclined, ReplayedPaymentDeclined, RequestInProgress}
+    assert PaymentDeclined in {type(result) for result in results}
+    assert payments.most_at_once == 1
+    charged = len(payments.charges)
+    repeats = await all_at_once(*(renew(command, caller_of(ann)) for _ in range(WORKERS)))
+    assert [type(repeat) for repeat in repeats] == [ReplayedPaymentDeclined] * WORKERS
+    assert len(payments.charges) == charged
+    events = await storage.subscriptions.events(active.id, PageRequest(100))
+    assert [event.version for event in events.items] == [1]
+
+
 async def expiry_jobs_end_each_subscription_once(storage: Storage) -> None:
     """Simultaneous expiry jobs share the work: each end is stored once, with one event."""
     plan = a_plan()
@@ -261,6 +285,7 @@ RACES: Final[Mapping[str, Race]] = MappingProxyType(
             an_administrator_remains,
             only_one_first_administrator_is_created,
             a_request_takes_effect_once_for_its_key,
+            a_declined_payment_is_stored_for_its_key,
             expiry_jobs_end_each_subscription_once,
             an_overdue_subscription_is_ended_once_and_replaced_once,
             ten_login_attempts_are_allowed,
