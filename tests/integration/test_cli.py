@@ -1,4 +1,4 @@
-"""The command line: every command, what programs read of it, and what people are told when something is wrong."""
+"""The command line: every command, its output for programs, and its messages about errors."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ REVISIONS = sorted(file.name[:4] for file in (migrations_path() / "versions").gl
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command answered."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - whatever it is
-        """The JSON document that it wrote; ``err`` is beside it and never in it."""
+    def document(self) -> Any:  # noqa: ANN401 - any JSON
+        """Return the JSON document in the standard output."""
         return json.loads(self.out)
 
     @property
     def error(self) -> str:
-        """The one line in which it said what was wrong."""
+        """Return the only error message."""
         (line,) = [line for line in self.err.splitlines() if line.startswith("smp: error: ")]
         assert "Traceback" not in self.err
         return line.removeprefix("smp: error: ")
@@ -69,7 +69,7 @@ Run = Callable[..., CommandResult]
 
 @pytest.fixture
 def run(database_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs a command in this process, on this test's database unless the environment says otherwise."""
+    """Return a function that runs a command in this process, on the database of the test by default."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
@@ -89,14 +89,14 @@ def run(database_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
 
 @pytest.fixture(scope="session")
 def bytecode(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Where processes keep compiled modules, so that only the first one of the test run has to compile them."""
+    """Return the folder of compiled modules, which all processes of the test run share to start faster."""
     mine = tmp_path_factory.getbasetemp()
     return (mine if worker_id == "master" else mine.parent) / "bytecode"
 
 
 @pytest.fixture
 def environ(bytecode: Path) -> dict[str, str]:
-    """This process's environment without settings, to be completed for a process of the program."""
+    """Return the environment of this process without settings."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -107,7 +107,7 @@ def environ(bytecode: Path) -> dict[str, str]:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder for an embedded server; short, for the path of its socket."""
+    """Return a folder for an embedded server; its path is short because of the server's socket."""
     folder = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))
     yield folder
     pid_file = folder / "postgres" / "db" / "postmaster.pid"
@@ -117,7 +117,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def process(environ: dict[str, str], *arguments: str, **settings: str) -> CommandResult:
-    """Run a command as a process of its own."""
+    """Run a command in a new process."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         env={**environ, **settings},
@@ -130,8 +130,8 @@ def process(environ: dict[str, str], *arguments: str, **settings: str) -> Comman
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def sql(url: str, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
-    """Run a statement past the program; the first value of its answer."""
+def sql(url: str, statement: str, *values: object) -> Any:  # noqa: ANN401 - any value
+    """Run a statement directly in the database, and return its first value."""
 
     async def ask() -> object:
         connection = await asyncpg.connect(url)
@@ -149,9 +149,9 @@ def wait_for(work: Coroutine[Any, Any, Value]) -> Value:
 
 
 def make_overdue(url: str) -> int:
-    """Let every live subscription of the demonstration that has an end be over by now; how many those are."""
+    """Move live subscriptions of the demo into the past; return how many are overdue now."""
     shifted = """
-        WITH moved AS (
+        WITH adjusted AS (
             UPDATE subscriptions SET starts_at = starts_at - interval '13 months',
                 ends_at = ends_at - interval '13 months',
                 trial_ends_at = trial_ends_at - interval '13 months', anchor_at = anchor_at - interval '13 months',
@@ -162,16 +162,16 @@ def make_overdue(url: str) -> int:
                     AND o.id <> subscriptions.id)
             RETURNING user_id, id, starts_at, ends_at
         ), spans AS (
-            UPDATE subscription_spans AS s SET span = tstzrange(m.starts_at, m.ends_at) FROM moved AS m
+            UPDATE subscription_spans AS s SET span = tstzrange(m.starts_at, m.ends_at) FROM adjusted AS m
             WHERE s.user_id = m.user_id AND s.subscription_id = m.id
         )
-        SELECT count(*) FROM moved WHERE ends_at <= now()
+        SELECT count(*) FROM adjusted WHERE ends_at <= now()
     """
     count: int = sql(url, shifted)
     return count
 
 
-# --- what needs no database ---------------------------------------------------------------------------------------
+# --- commands without a database ----------------------------------------------------------------------------------
 
 
 def test_help_lists_every_command(run: Run) -> None:
@@ -194,13 +194,13 @@ def test_help_lists_every_command(run: Run) -> None:
         assert f" {command} " in answer.out
 
 
-def test_the_version_is_told_whatever_the_settings(run: Run) -> None:
+def test_the_version_is_shown_even_if_a_setting_is_wrong(run: Run) -> None:
     assert run("version", SMP_NONSENSE="1").out == f"smp {__version__}\n"
     assert run("--version", SMP_NONSENSE="1").out == f"smp {__version__}\n"
     assert run("version", "--json").document == {"version": __version__}
 
 
-def test_the_settings_are_listed(run: Run) -> None:
+def test_every_setting_is_listed_with_its_default(run: Run) -> None:
     answer = run("settings", SMP_NONSENSE="1")
     listed = run("settings", "--json").document
     assert [setting["name"] for setting in listed] == [variable.name for variable in VARIABLES]
@@ -209,7 +209,7 @@ def test_the_settings_are_listed(run: Run) -> None:
 
 
 def test_the_whole_schema_is_printed_as_sql(run: Run) -> None:
-    """For those who would rather run it themselves; no database is asked."""
+    """The command needs no database."""
     answer = run("migrate", "--sql", SMP_DATABASE_URL=None)
     assert answer.code == 0
     assert "CREATE TABLE subscriptions (" in answer.out
@@ -239,7 +239,7 @@ def test_the_whole_schema_is_printed_as_sql(run: Run) -> None:
         ("admin", "create", "--email", "a@example.com", "--password-stdin", "--generate-password"),
     ],
 )
-def test_wrong_usage_is_one_line_and_ends_with_2(run: Run, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_one_error_line_with_exit_code_2(run: Run, arguments: tuple[str, ...]) -> None:
     answer = run(*arguments)
     assert (answer.code, answer.out) == (2, "")
     assert "--help" in answer.error
@@ -248,7 +248,7 @@ def test_wrong_usage_is_one_line_and_ends_with_2(run: Run, arguments: tuple[str,
 # --- migrate ------------------------------------------------------------------------------------------------------
 
 
-def test_migrate_brings_an_empty_database_up_to_date_once(run: Run, unmigrated_database_url: str) -> None:
+def test_migrate_creates_the_schema_in_an_empty_database_once(run: Run, unmigrated_database_url: str) -> None:
     head = migrator.head()
 
     def on_empty(*arguments: str) -> CommandResult:
@@ -268,7 +268,7 @@ def test_migrate_brings_an_empty_database_up_to_date_once(run: Run, unmigrated_d
     assert on_empty("--check", "--json").document == {"up_to_date": True, "current": head, "head": head}
 
 
-def test_many_migrations_at_once_are_one(environ: dict[str, str], unmigrated_database_url: str) -> None:
+def test_of_two_simultaneous_migrations_one_runs(environ: dict[str, str], unmigrated_database_url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(
             pool.map(
@@ -282,14 +282,16 @@ def test_many_migrations_at_once_are_one(environ: dict[str, str], unmigrated_dat
 # --- administrators and keys --------------------------------------------------------------------------------------
 
 
-def test_an_admin_is_made_with_a_password_from_standard_input(
+def test_an_administrator_is_created_with_a_password_from_standard_input(
     run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\nthis is not read\n"))
     answer = run("admin", "create", "--email", "Root@Example.com", "--password-stdin")
     assert (answer.code, answer.out) == (0, "administrator created: Root@Example.com\n")
-    kept = sql(database_url, "SELECT password_hash FROM users WHERE email_key = 'root@example.com' AND role = 'admin'")
-    assert wait_for(matches(kept, PASSWORD))
+    stored = sql(
+        database_url, "SELECT password_hash FROM users WHERE email_key = 'root@example.com' AND role = 'admin'"
+    )
+    assert wait_for(matches(stored, PASSWORD))
 
 
 async def matches(password_hash: str, password: str) -> bool:
@@ -300,30 +302,30 @@ async def matches(password_hash: str, password: str) -> bool:
         hasher.close()
 
 
-def test_an_admins_password_is_made_up_on_demand_and_shown_once(run: Run, database_url: str) -> None:
-    made = run("admin", "create", "--email", "root@example.com", "--generate-password", "--json").document
-    assert set(made) == {"id", "email", "role", "created_at", "password"}
-    assert (made["email"], made["role"]) == ("root@example.com", "admin")
-    assert made["created_at"].endswith("Z")
-    kept = sql(database_url, "SELECT password_hash FROM users WHERE id = $1", UUID(made["id"]))
-    assert wait_for(matches(kept, made["password"]))
-    for_people = run("admin", "create", "--email", "two@example.com", "--generate-password")
-    assert for_people.out.startswith("administrator created: two@example.com\npassword, shown only once: ")
+def test_a_generated_password_of_an_administrator_is_shown_once(run: Run, database_url: str) -> None:
+    created = run("admin", "create", "--email", "root@example.com", "--generate-password", "--json").document
+    assert set(created) == {"id", "email", "role", "created_at", "password"}
+    assert (created["email"], created["role"]) == ("root@example.com", "admin")
+    assert created["created_at"].endswith("Z")
+    stored = sql(database_url, "SELECT password_hash FROM users WHERE id = $1", UUID(created["id"]))
+    assert wait_for(matches(stored, created["password"]))
+    text = run("admin", "create", "--email", "two@example.com", "--generate-password")
+    assert text.out.startswith("administrator created: two@example.com\npassword, shown only once: ")
 
 
-def test_nobody_is_asked_for_a_password_where_nobody_sits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_password_must_come_from_an_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     answer = run("admin", "create", "--email", "root@example.com")
     assert answer.code == 2
     assert "add --password-stdin or --generate-password" in answer.error
 
 
-def test_a_person_is_asked_for_the_password_twice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_the_password_is_asked_for_twice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
-        """Somebody sits there."""
+        """A standard input that is a terminal."""
 
         def isatty(self) -> bool:
-            """Whether it is one."""
+            """Return true."""
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal())
@@ -334,7 +336,9 @@ def test_a_person_is_asked_for_the_password_twice(run: Run, monkeypatch: pytest.
     assert answer.out.endswith("administrator created: root@example.com\n")
 
 
-def test_all_that_is_wrong_with_an_admin_is_told_and_ends_with_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_email_and_password_are_reported_together_with_exit_code_2(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("short\n"))
     answer = run("admin", "create", "--email", "nonsense", "--password-stdin")
     assert (answer.code, answer.out) == (2, "")
@@ -342,7 +346,7 @@ def test_all_that_is_wrong_with_an_admin_is_told_and_ends_with_2(run: Run, monke
     assert "password must have 15 to 1024 characters" in answer.err
 
 
-def test_an_email_that_is_taken_ends_with_1(run: Run) -> None:
+def test_a_taken_email_is_an_error_with_exit_code_1(run: Run) -> None:
     create = ("admin", "create", "--email", "root@example.com", "--generate-password")
     assert run(*create).code == 0
     again = run(*create)
@@ -397,27 +401,27 @@ def test_a_forgotten_password_is_reset_and_shown_once(
     assert (unknown.code, unknown.error) == (1, "there is no user 'nobody@example.com'")
 
 
-def test_keys_are_made_listed_and_revoked(run: Run) -> None:
+def test_api_keys_can_be_created_listed_and_revoked(run: Run) -> None:
     assert "there are no API keys" in run("api-key", "list").out
     assert run("api-key", "list", "--json").document == []
-    made = run("api-key", "create", "the web shop", "--json").document
-    assert set(made) == {"id", "name", "created_at", "revoked_at", "secret"}
-    assert made["secret"].startswith("smp_")
+    created = run("api-key", "create", "the web shop", "--json").document
+    assert set(created) == {"id", "name", "created_at", "revoked_at", "secret"}
+    assert created["secret"].startswith("smp_")
     other = run("api-key", "create", "a proxy")
     assert "secret, shown only once: smp_" in other.out
     (listed, _) = run("api-key", "list", "--json").document
-    assert listed == {name: made[name] for name in ("id", "name", "created_at", "revoked_at")}
-    assert run("api-key", "revoke", made["id"], "--json").document == {"id": made["id"], "revoked": True}
-    (revoked, kept) = run("api-key", "list", "--json").document
+    assert listed == {name: created[name] for name in ("id", "name", "created_at", "revoked_at")}
+    assert run("api-key", "revoke", created["id"], "--json").document == {"id": created["id"], "revoked": True}
+    (revoked, stored) = run("api-key", "list", "--json").document
     assert revoked["revoked_at"] is not None
-    assert kept["revoked_at"] is None
+    assert stored["revoked_at"] is None
     table = run("api-key", "list").out
-    assert made["id"] in table
+    assert created["id"] in table
     assert "the web shop" in table
-    assert made["secret"] not in table
+    assert created["secret"] not in table
 
 
-def test_a_key_that_is_not_there_or_revoked_already_ends_with_1(run: Run) -> None:
+def test_revoking_an_unknown_or_revoked_api_key_is_an_error_with_exit_code_1(run: Run) -> None:
     key_id = run("api-key", "create", "shop", "--json").document["id"]
     assert run("api-key", "revoke", key_id).out == f"key {key_id} revoked\n"
     again = run("api-key", "revoke", key_id)
@@ -426,7 +430,7 @@ def test_a_key_that_is_not_there_or_revoked_already_ends_with_1(run: Run) -> Non
     assert run("api-key", "revoke", key_id, "--json").document["revoked"] is False
 
 
-def test_a_keys_name_cannot_play_tricks_with_the_terminal(run: Run) -> None:
+def test_the_name_of_an_api_key_cannot_control_the_terminal(run: Run) -> None:
     run("api-key", "create", "shop\x1b[2Jx\nfake")
     assert "\x1b[2J" not in run("api-key", "list").out
 
@@ -434,7 +438,7 @@ def test_a_keys_name_cannot_play_tricks_with_the_terminal(run: Run) -> None:
 # --- expire -------------------------------------------------------------------------------------------------------
 
 
-def test_expire_with_nothing_due_changes_nothing(run: Run) -> None:
+def test_expire_without_overdue_subscriptions_changes_nothing(run: Run) -> None:
     answer = run("expire")
     assert answer.code == 0
     assert answer.out.startswith("0 subscriptions ended (0 expired, 0 cancelled) in ")
@@ -446,24 +450,24 @@ def test_expire_with_nothing_due_changes_nothing(run: Run) -> None:
 # --- purge --------------------------------------------------------------------------------------------------------
 
 
-def test_purge_says_how_many_rows_it_deleted_of_each_kind(run: Run) -> None:
+def test_purge_reports_the_number_of_deleted_rows_of_each_kind(run: Run) -> None:
     assert run("purge").out.startswith("0 rows deleted in ")
     document = run("purge", "--json").document
     assert document.pop("elapsed_s") >= 0
     assert document == {"idempotency_keys": 0, "sessions": 0, "login_attempts": 0}
 
 
-def test_two_expire_at_once_share_the_work(run: Run, environ: dict[str, str], database_url: str) -> None:
-    """Each subscription is ended once, and once is announced."""
+def test_two_simultaneous_expiry_jobs_share_the_work(run: Run, environ: dict[str, str], database_url: str) -> None:
+    """Each subscription is ended once, with one event."""
     assert run("demo", "--users", "300").code == 0
-    due = make_overdue(database_url)
-    assert due > 50
+    overdue = make_overdue(database_url)
+    assert overdue > 50
     with ThreadPoolExecutor(2) as pool:
         answers = list(
             pool.map(lambda _: process(environ, "expire", "--json", SMP_DATABASE_URL=database_url), range(2))
         )
     assert [answer.code for answer in answers] == [0, 0], answers
-    assert sum(answer.document["expired"] + answer.document["cancelled"] for answer in answers) == due
+    assert sum(answer.document["expired"] + answer.document["cancelled"] for answer in answers) == overdue
     assert run("expire", "--json").document["expired"] == 0
     findings = {
         check_result["check"]: check_result["ok"] for check_result in run("doctor", "--json").document["findings"]
@@ -472,10 +476,10 @@ def test_two_expire_at_once_share_the_work(run: Run, environ: dict[str, str], da
     assert findings["subscriptions_match_their_last_event"]
 
 
-def test_a_bad_row_costs_itself_only_and_ends_with_1(run: Run, database_url: str) -> None:
+def test_a_damaged_subscription_does_not_stop_the_expiry_job_which_ends_with_1(run: Run, database_url: str) -> None:
     run("demo", "--users", "100")
-    due = make_overdue(database_url)
-    # One has a version that an event has already: it cannot be announced.
+    overdue = make_overdue(database_url)
+    # One has a version that an event has already: its next event cannot be stored.
     bad: UUID = sql(
         database_url,
         """
@@ -487,36 +491,36 @@ def test_a_bad_row_costs_itself_only_and_ends_with_1(run: Run, database_url: str
     answer = run("expire", "--json")
     assert answer.code == 1
     assert answer.document["failed"] == [str(bad)]
-    assert answer.document["expired"] + answer.document["cancelled"] == due - 1
+    assert answer.document["expired"] + answer.document["cancelled"] == overdue - 1
     assert str(bad) in answer.err
-    for_people = run("expire")
-    assert for_people.code == 1
-    assert "1 subscription could not be ended: see the log, and run smp doctor" in for_people.out
+    text = run("expire")
+    assert text.code == 1
+    assert "1 subscription could not be ended: see the log, and run smp doctor" in text.out
 
 
 # --- demo and doctor ----------------------------------------------------------------------------------------------
 
 
-def test_a_demonstration_is_whole_and_made_once(run: Run, database_url: str) -> None:
-    made = run("demo", "--users", "60", "--json").document
-    assert set(made) == {"already_there", "users", "plans", "subscriptions", "events", "password", "logins"}
-    assert (made["already_there"], made["users"]) == (False, 60)
-    assert {"trial running", "active", "expired", "cancelled"} <= {login["standing"] for login in made["logins"]}
+def test_the_demo_is_complete_and_created_once(run: Run, database_url: str) -> None:
+    created = run("demo", "--users", "60", "--json").document
+    assert set(created) == {"already_there", "users", "plans", "subscriptions", "events", "password", "logins"}
+    assert (created["already_there"], created["users"]) == (False, 60)
+    assert {"trial running", "active", "expired", "cancelled"} <= {login["standing"] for login in created["logins"]}
     for table in ("users", "plans", "subscriptions"):
-        assert sql(database_url, f"SELECT count(*) FROM {table}") == made[table]  # noqa: S608 - ours
+        assert sql(database_url, f"SELECT count(*) FROM {table}") == created[table]  # noqa: S608 - ours
     count = "SELECT count(*) FROM event_log"
-    assert sql(database_url, count) == made["events"]
+    assert sql(database_url, count) == created["events"]
     examination = run("doctor", "--json")
     assert examination.code == 0
     assert examination.document["ok"]
-    kept = sql(database_url, "SELECT password_hash FROM users WHERE email_key = $1", made["logins"][0]["email"])
-    assert wait_for(matches(kept, made["password"]))
+    stored = sql(database_url, "SELECT password_hash FROM users WHERE email_key = $1", created["logins"][0]["email"])
+    assert wait_for(matches(stored, created["password"]))
     again = run("demo", "--json").document
-    assert (again["already_there"], again["users"], again["password"]) == (True, 0, made["password"])
-    assert sql(database_url, count) == made["events"]
+    assert (again["already_there"], again["users"], again["password"]) == (True, 0, created["password"])
+    assert sql(database_url, count) == created["events"]
 
 
-def test_a_demonstration_tells_people_how_to_sign_in(run: Run) -> None:
+def test_the_demo_shows_how_to_sign_in(run: Run) -> None:
     answer = run("demo", "--users", "30")
     assert answer.code == 0
     assert answer.out.startswith("Created 6 plans, 30 users, ")
@@ -524,14 +528,14 @@ def test_a_demonstration_tells_people_how_to_sign_in(run: Run) -> None:
     assert "nothing was changed" in run("demo").out
 
 
-def test_there_is_no_demonstration_in_production(run: Run, database_url: str) -> None:
+def test_the_demo_is_refused_in_production(run: Run, database_url: str) -> None:
     answer = run("demo", SMP_ENV="production")
     assert answer.code == 1
     assert answer.error.startswith("smp demo is refused with SMP_ENV=production")
     assert sql(database_url, "SELECT count(*) FROM plans") == 0
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_new_platform(run: Run) -> None:
+def test_doctor_finds_no_problem_on_a_new_platform(run: Run) -> None:
     answer = run("doctor")
     assert answer.code == 0, answer
     assert answer.out.endswith("Nothing is wrong.\n")
@@ -543,7 +547,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_platform(run: Run) -> None:
     }
 
 
-def test_the_doctor_names_broken_data_and_what_to_do(run: Run, database_url: str) -> None:
+def test_doctor_reports_damaged_data_with_advice(run: Run, database_url: str) -> None:
     run("demo", "--users", "20")
     sql(database_url, "UPDATE subscriptions SET version = version + 1 WHERE version = 1")
     answer = run("doctor")
@@ -555,7 +559,7 @@ def test_the_doctor_names_broken_data_and_what_to_do(run: Run, database_url: str
     assert all(check_result["advice"] for check_result in wrong)
 
 
-def test_the_doctor_changes_nothing(run: Run, database_url: str, unmigrated_database_url: str, data_dir: Path) -> None:
+def test_doctor_changes_nothing(run: Run, database_url: str, unmigrated_database_url: str, data_dir: Path) -> None:
     run("demo", "--users", "20")
     make_overdue(database_url)
     snapshot = "SELECT md5(string_agg(s::text, ',' ORDER BY id)) FROM subscriptions AS s"
@@ -570,7 +574,9 @@ def test_the_doctor_changes_nothing(run: Run, database_url: str, unmigrated_data
     assert not (data_dir / "new").exists()
 
 
-def test_the_doctor_says_what_else_is_wrong(run: Run, unmigrated_database_url: str, tmp_path: Path) -> None:
+def test_doctor_reports_problems_of_settings_database_and_schema(
+    run: Run, unmigrated_database_url: str, tmp_path: Path
+) -> None:
     def wrong(**environ: str | None) -> list[tuple[str, str, str]]:
         answer = run("doctor", "--json", **environ)
         assert answer.code == 1
@@ -590,34 +596,34 @@ def test_the_doctor_says_what_else_is_wrong(run: Run, unmigrated_database_url: s
     assert (check, advice.split(":")[0]) == ("password blocklist", "correct SMP_PASSWORD_BLOCKLIST")
 
 
-# --- what people are told when it cannot start --------------------------------------------------------------------
+# --- errors at the start ------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_setting_ends_with_2_and_names_the_variable(run: Run) -> None:
+def test_a_wrong_setting_is_an_error_with_its_variable_and_exit_code_2(run: Run) -> None:
     answer = run("expire", SMP_PROT="1")
     assert (answer.code, answer.error) == (2, "SMP_PROT is not a setting; did you mean SMP_PORT?")
 
 
-def test_production_without_a_database_says_so(run: Run) -> None:
+def test_production_without_a_database_url_is_an_error(run: Run) -> None:
     answer = run("serve", SMP_ENV="production", SMP_DATABASE_URL=None)
     assert answer.code == 2
     assert answer.error.startswith("SMP_DATABASE_URL is missing; production needs a PostgreSQL server")
 
 
-def test_a_database_that_does_not_answer_is_told(run: Run) -> None:
+def test_an_unreachable_database_is_an_error_without_its_password(run: Run) -> None:
     answer = run("expire", SMP_DATABASE_URL="postgresql://smp:hunter2@127.0.0.1:1/smp")
     assert answer.code == 1
     assert answer.error.startswith("no answer from the database smp at 127.0.0.1:1: see that it runs")
     assert "hunter2" not in answer.err
 
 
-def test_a_database_that_is_not_there_is_told(run: Run, database_url: str) -> None:
+def test_a_missing_database_is_an_error_with_its_name(run: Run, database_url: str) -> None:
     answer = run("expire", SMP_DATABASE_URL=database_url.replace("/smp_", "/nosuch_"))
     assert answer.code == 1
     assert answer.error.startswith("there is no database nosuch_")
 
 
-def test_an_old_schema_stops_production_and_is_brought_up_in_development(
+def test_an_old_schema_is_refused_in_production_and_migrated_in_development(
     run: Run, unmigrated_database_url: str
 ) -> None:
     refused = run("expire", SMP_ENV="production", SMP_DATABASE_URL=unmigrated_database_url)
@@ -631,7 +637,7 @@ def test_an_old_schema_stops_production_and_is_brought_up_in_development(
 
 
 @pytest.mark.parametrize("command", [("expire",), ("migrate",)])
-def test_a_schema_that_is_newer_stops_whoever_would_migrate(
+def test_a_newer_schema_is_refused_by_commands_that_would_migrate(
     run: Run, database_url: str, command: tuple[str, ...]
 ) -> None:
     sql(database_url, "UPDATE smp_schema_version SET version_num = '9999'")
@@ -640,8 +646,8 @@ def test_a_schema_that_is_newer_stops_whoever_would_migrate(
     assert answer.error.startswith("the database has the schema 9999, newer than this version, which needs ")
 
 
-def test_a_schema_that_is_newer_serves_production(run: Run, database_url: str) -> None:
-    """A rollout migrates first and a roll-back does not undo it; what the old version starts meanwhile has to work."""
+def test_production_runs_on_a_newer_schema(run: Run, database_url: str) -> None:
+    """A rollout migrates first and a roll-back does not undo it, so commands of the old version have to work."""
     sql(database_url, "UPDATE smp_schema_version SET version_num = '9999'")
     answer = run("expire", SMP_ENV="production")
     assert answer.code == 0
@@ -649,14 +655,14 @@ def test_a_schema_that_is_newer_serves_production(run: Run, database_url: str) -
     assert run("migrate", SMP_ENV="production").code == 1
 
 
-def test_an_unwritable_data_directory_is_told(run: Run, tmp_path: Path) -> None:
+def test_an_unwritable_data_directory_is_an_error_with_the_setting(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = run("expire", SMP_DATABASE_URL=None, SMP_DATA_DIR=str(tmp_path / "file" / "data"))
     assert answer.code == 1
     assert answer.error.endswith("; set SMP_DATA_DIR to another folder")
 
 
-def test_an_old_data_directory_is_told(run: Run, data_dir: Path) -> None:
+def test_a_data_directory_of_an_old_postgresql_is_an_error(run: Run, data_dir: Path) -> None:
     cluster = data_dir / "postgres" / "db"
     cluster.mkdir(parents=True)
     (data_dir / "postgres" / "start.lock").touch()
@@ -666,7 +672,7 @@ def test_an_old_data_directory_is_told(run: Run, data_dir: Path) -> None:
     assert "are of PostgreSQL 13, and this is PostgreSQL" in answer.error
 
 
-def test_a_traceback_is_shown_only_on_demand(run: Run) -> None:
+def test_a_traceback_is_shown_only_at_log_level_debug(run: Run) -> None:
     nowhere = "postgresql://smp:hunter2@127.0.0.1:1/smp"
     assert "Traceback" not in run("expire", SMP_DATABASE_URL=nowhere).err
     shown = run("expire", SMP_DATABASE_URL=nowhere, SMP_LOG_LEVEL="debug").err
@@ -677,7 +683,7 @@ def test_a_traceback_is_shown_only_on_demand(run: Run) -> None:
 # --- real processes -----------------------------------------------------------------------------------------------
 
 
-def test_a_process_with_an_unknown_variable_ends_with_2_and_one_line(environ: dict[str, str]) -> None:
+def test_a_process_with_an_unknown_variable_prints_one_line_and_ends_with_2(environ: dict[str, str]) -> None:
     answer = process(environ, "expire", SMP_WROKERS="2")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == "smp: error: SMP_WROKERS is not a setting; did you mean SMP_WORKERS?\n"
@@ -691,10 +697,10 @@ def test_a_process_with_an_unknown_variable_ends_with_2_and_one_line(environ: di
         ("expire", {"litestar", "granian", "alembic", "prometheus_client", "zxcvbn", "uvloop"}),
     ],
 )
-def test_a_command_imports_no_more_than_it_needs(
+def test_a_command_imports_only_what_it_needs(
     environ: dict[str, str], database_url: str, arguments: str, unwanted: set[str]
 ) -> None:
-    """That is what makes it start at once."""
+    """Otherwise it would start slowly."""
     code = (
         "import sys; from smp.adapters.cli.program import run_program;"
         "from smp.bootstrap.runtime import ProcessServices;"
@@ -707,20 +713,18 @@ def test_a_command_imports_no_more_than_it_needs(
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-def test_a_command_starts_the_embedded_server_and_the_last_one_out_stops_it(
-    environ: dict[str, str], data_dir: Path
-) -> None:
-    """From nothing: initialised, migrated, asked, and stopped; the second command finds what the first one kept."""
+def test_a_command_starts_the_embedded_server_and_stops_it_at_its_end(environ: dict[str, str], data_dir: Path) -> None:
+    """The first command initializes and migrates the database; the second one finds its data."""
     environ = {**environ, "SMP_DATA_DIR": str(data_dir)}
-    made = process(environ, "api-key", "create", "shop", "--json")
-    assert made.code == 0, made
+    created = process(environ, "api-key", "create", "shop", "--json")
+    assert created.code == 0, created
     assert not (data_dir / "postgres" / "db" / "postmaster.pid").exists()
     listed = process(environ, "api-key", "list", "--json")
-    assert [key["id"] for key in listed.document] == [made.document["id"]]
+    assert [key["id"] for key in listed.document] == [created.document["id"]]
     assert datetime.fromisoformat(listed.document[0]["created_at"]) <= datetime.now(UTC)
 
 
-def test_a_command_that_is_terminated_lets_go_of_the_embedded_server(environ: dict[str, str], data_dir: Path) -> None:
+def test_a_terminated_command_stops_the_embedded_server(environ: dict[str, str], data_dir: Path) -> None:
     environ = {**environ, "SMP_DATA_DIR": str(data_dir)}
     pid_file = data_dir / "postgres" / "db" / "postmaster.pid"
     with subprocess.Popen(

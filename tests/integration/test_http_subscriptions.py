@@ -1,4 +1,4 @@
-"""The life of subscriptions over HTTP, on a platform whose clock is moved."""
+"""The life of subscriptions over HTTP, on a platform with a test clock."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ async def test_a_trial_converts_into_a_subscription_that_renews_and_ends(platfor
     await platform.set_clock(datetime(2027, 4, 30, 10, tzinfo=UTC))
     ada = await platform.signed_in("ada@example.com")
     assert problem(await ada.get("/v1/me/subscription")) == (404, "no-live-subscription")
-    for verb in ("cancel", "resume", "renew"):
-        assert problem(await ada.post(f"/v1/me/subscription/{verb}")) == (404, "no-live-subscription")
+    for action in ("cancel", "resume", "renew"):
+        assert problem(await ada.post(f"/v1/me/subscription/{action}")) == (404, "no-live-subscription")
     again = await ada.post("/v1/me/subscription/activate", json={"plan": "pro"})
     assert again.status_code == 201
     old, events = f"/v1/subscriptions/{subscription['id']}", f"/v1/subscriptions/{subscription['id']}/events"
@@ -88,8 +88,8 @@ async def test_only_one_of_many_parallel_starts_succeeds(platform: Platform) -> 
     await platform.offer()
     ada = await platform.registered("ada@example.com")
     starts = [
-        ada.post(f"/v1/me/subscription/{verb}", json={"plan": "pro"})
-        for verb in ("trial", "activate")
+        ada.post(f"/v1/me/subscription/{action}", json={"plan": "pro"})
+        for action in ("trial", "activate")
         for _ in range(6)
     ]
     answers = await asyncio.gather(*starts)
@@ -162,8 +162,8 @@ async def test_editing_a_plan_never_affects_existing_subscribers(platform: Platf
     assert problem(await ben.post("/v1/me/subscription/trial", json={"plan": "pro"})) == (409, "plan-archived")
     await ben.post("/v1/me/subscription/trial", json={"plan": "other"})
     assert problem(await ben.post("/v1/me/subscription/activate", json={"plan": "pro"})) == (409, "plan-archived")
-    for verb, body in (("activate", {"plan": "pro"}), ("renew", {})):
-        after = (await ada.post(f"/v1/me/subscription/{verb}", json=body)).json()
+    for action, body in (("activate", {"plan": "pro"}), ("renew", {})):
+        after = (await ada.post(f"/v1/me/subscription/{action}", json=body)).json()
         assert (after["plan"]["revision"], after["price"]["amount"]) == (1, 1990)
         assert after["features"] == {"export": True, "seats": 5}
     assert (await admin.post("/v1/plans/pro/restore")).json()["status"] == "active"
@@ -172,7 +172,7 @@ async def test_editing_a_plan_never_affects_existing_subscribers(platform: Platf
 
 
 async def test_nothing_changes_unless_the_payment_succeeds(platform: Platform) -> None:
-    """Nothing changes unless the charge succeeded; what is free is not charged."""
+    """Free plans are not charged."""
     await platform.offer()
     await platform.offer("free", price={"amount": 0, "currency": "JPY"})
     ada = await platform.registered("ada@example.com")
@@ -208,7 +208,7 @@ async def test_without_payments_only_administrators_activate_paid_plans(database
 
 
 async def test_access_ends_exactly_at_the_end_of_the_subscription(platform: Platform) -> None:
-    """At ``ends_at`` exactly it is over; a value of 0 or false does not grant; a word does."""
+    """A value of 0 or ``false`` gives no access; a text does."""
     await platform.offer(features={"export": True, "off": False, "none": 0, "seats": 5, "support": "priority"})
     ada = await platform.registered("ada@example.com")
     nobody = (await ada.get("/v1/me/access/export")).json()
@@ -235,18 +235,18 @@ async def test_access_ends_exactly_at_the_end_of_the_subscription(platform: Plat
 
 
 async def test_a_late_expiry_job_changes_no_response(platform: Platform) -> None:
-    """Trials, paid and scheduled ones, all overdue: every reader says the same before the sweep and after it."""
+    """Trials, paid and cancelled subscriptions, all overdue: every response is the same before and after the job."""
     await platform.offer()
     ids = []
-    for name, verbs in (
+    for name, actions in (
         ("ada", (("trial", {"plan": "pro"}),)),
         ("ben", (("activate", {"plan": "pro"}),)),
         ("eve", (("trial", {"plan": "pro"}), ("cancel", {"at": "period_end"}))),
         ("kim", (("trial", {"plan": "pro"}), ("activate", {"plan": "pro"}), ("renew", {}))),
     ):
         user = await platform.registered(f"{name}@example.com")
-        for verb, body in verbs:
-            answer = await user.post(f"/v1/me/subscription/{verb}", json=body)
+        for action, body in actions:
+            answer = await user.post(f"/v1/me/subscription/{action}", json=body)
         ids.append(answer.json()["id"])
     await platform.set_clock(START + timedelta(days=28))
 
@@ -322,15 +322,15 @@ async def test_every_change_of_a_subscription_refuses_a_stale_version(platform: 
     nothing = await ada.post("/v1/me/subscription/trial", json={"plan": "pro"}, headers={"if-match": "*"})
     assert problem(nothing) == (412, "precondition-failed")
     tag = (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).headers["etag"]
-    for verb, body in (("activate", {"plan": "pro"}), ("cancel", {}), ("resume", {}), ("renew", {})):
-        answer = await ada.post(f"/v1/me/subscription/{verb}", json=body, headers=stale)
+    for action, body in (("activate", {"plan": "pro"}), ("cancel", {}), ("resume", {}), ("renew", {})):
+        answer = await ada.post(f"/v1/me/subscription/{action}", json=body, headers=stale)
         assert problem(answer) == (412, "precondition-failed")
     fresh = await ada.post("/v1/me/subscription/activate", json={"plan": "pro"}, headers={"if-match": tag})
     assert (fresh.status_code, fresh.headers["etag"]) == (200, '"2"')
 
 
 async def test_a_wrong_password_does_not_sign_in_even_with_the_fast_hasher_of_the_tests(platform: Platform) -> None:
-    """So the sign-in of the tests checks passwords as it does for users."""
+    """So logins in tests check passwords as they do in production."""
     answer = await (await platform.visitor()).post(
         "/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD[:-1]}
     )

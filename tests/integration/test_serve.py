@@ -1,4 +1,4 @@
-"""``smp serve`` with real processes: started, asked, stopped, killed, and what it says when it cannot start."""
+"""``smp serve`` with real processes: start, requests, stop, crashes, and messages if it cannot start."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PASSWORD: Final = "correct horse battery staple"
 
 
 class Service:
-    """A running ``smp serve``; ``out`` and ``err`` are where its words go."""
+    """A running ``smp serve``; ``out`` and ``err`` are the files of its output."""
 
     def __init__(self, environ: dict[str, str], folder: Path) -> None:
         self.port = free_port()
@@ -42,7 +42,7 @@ class Service:
             self.process = subprocess.Popen(command, env=self.environ, stdout=out, stderr=err)
 
     def ask(self, method: str, path: str, body: object = None, port: int | None = None) -> tuple[int, bytes]:
-        """One request, on a connection of its own."""
+        """Send one request on a new connection; return the status and the body."""
         data = None if body is None else json.dumps(body).encode()
         request = Request(
             f"http://127.0.0.1:{port or self.port}{path}", data, {"content-type": "application/json"}, method=method
@@ -55,19 +55,19 @@ class Service:
                 return refusal.code, refusal.read()
 
     def is_ready(self) -> bool:
-        """Whether it answers that it is."""
+        """Return whether the service is ready."""
         try:
             return self.ask("GET", "/health/ready")[0] == 200
         except (URLError, OSError):
             return False
 
     def wait_until_ready(self) -> None:
-        """Until then, or it ended."""
+        """Wait until the service is ready; fail if it has ended."""
         wait_until(lambda: self.is_ready() or self.process.poll() is not None, START_S)
         assert self.process.poll() is None, self.err.read_text()
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Another command in the same environment."""
+        """Run another command in the same environment."""
         return subprocess.run(
             [*COMMAND, *arguments],
             env={**self.environ, **environ},
@@ -78,14 +78,14 @@ class Service:
         )
 
     def stop(self, signal_: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end, and wait for that; its exit code."""
+        """Send the signal, wait for the end, and return the exit code."""
         self.process.send_signal(signal_)
         return self.process.wait(START_S)
 
 
 @pytest.fixture
 def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, str]:
-    """This process's environment without settings; compiled modules are kept for the whole test run."""
+    """Return the environment of this process without settings; all processes share their compiled modules."""
     mine = tmp_path_factory.getbasetemp()
     bytecode = (mine if worker_id == "master" else mine.parent) / "bytecode"
     inherited = {
@@ -98,7 +98,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[st
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder for an embedded server; short, for the path of its socket."""
+    """Return a folder for an embedded server; its path is short because of the server's socket."""
     folder = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))
     yield folder
     if (pid := postmaster(folder)) is not None:
@@ -108,7 +108,7 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def serving(environ: dict[str, str], folder: Path) -> Iterator[Service]:
-    """A service that is ended after the block, however that ends."""
+    """Run a service during the block."""
     service = Service(environ, folder)
     try:
         yield service
@@ -133,7 +133,7 @@ def is_free(port: int) -> bool:
 
 
 def postmaster(folder: Path) -> int | None:
-    """The embedded server's process."""
+    """Return the process id of the embedded server."""
     try:
         return int((folder / "postgres" / "db" / "postmaster.pid").read_text().split()[0])
     except (FileNotFoundError, IndexError):
@@ -151,13 +151,15 @@ def log_lines(service: Service) -> list[dict[str, Any]]:
     return [json.loads(line) for line in service.err.read_text().splitlines()]
 
 
-def test_a_newcomer_starts_it_signs_in_and_stops_it(environ: dict[str, str], folder: Path) -> None:
-    """From nothing, with the embedded server and the first administrator; other commands share the database."""
+def test_a_first_start_creates_the_database_and_an_administrator_who_can_sign_in(
+    environ: dict[str, str], folder: Path
+) -> None:
+    """With the embedded server, which other commands share."""
     with serving({**environ, "SMP_DATA_DIR": str(folder)}, folder) as service:
         service.wait_until_ready()
-        said = service.out.read_text()
-        assert f"SMP on http://127.0.0.1:{service.port} (API: http://127.0.0.1:{service.port}/docs)" in said
-        email, password = (said.split(f"{name}:", 1)[1].split()[0] for name in ("email", "password"))
+        printed = service.out.read_text()
+        assert f"SMP on http://127.0.0.1:{service.port} (API: http://127.0.0.1:{service.port}/docs)" in printed
+        email, password = (printed.split(f"{name}:", 1)[1].split()[0] for name in ("email", "password"))
         assert service.ask("POST", "/v1/auth/login", {"email": email, "password": password})[0] == 200
         assert service.ask("POST", "/v1/auth/login", {"email": email, "password": password + "x"})[0] == 401
         assert service.run("expire", "--json").returncode == 0
@@ -167,7 +169,7 @@ def test_a_newcomer_starts_it_signs_in_and_stops_it(environ: dict[str, str], fol
         assert service.process.wait(START_S) == 0
         assert password not in service.err.read_text()
         assert "Traceback" not in service.err.read_text()
-    assert postmaster(folder) is None, "the last one out stops the server"
+    assert postmaster(folder) is None, "the last process stops the server"
     with serving({**environ, "SMP_DATA_DIR": str(folder)}, folder) as again:
         again.wait_until_ready()
         assert "administrator" not in again.out.read_text()
@@ -175,7 +177,7 @@ def test_a_newcomer_starts_it_signs_in_and_stops_it(environ: dict[str, str], fol
 
 
 def answered_while_stopping(service: Service) -> http.client.HTTPResponse:
-    """The answer to a request whose body was under way when the service was told to stop."""
+    """Return the response to a request whose body was not complete when the service received the stop."""
     body = json.dumps({"email": "ann@example.com", "password": PASSWORD}).encode()
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=SOON_S)
     connection.putrequest("POST", "/v1/auth/register")
@@ -193,7 +195,7 @@ def answered_while_stopping(service: Service) -> http.client.HTTPResponse:
 
 
 def test_a_killed_service_leaves_no_process_and_no_used_port(environ: dict[str, str], folder: Path) -> None:
-    """Its workers end, and the last of them stops the embedded PostgreSQL. Until then a second service is refused."""
+    """Its workers end, and the last one stops the embedded PostgreSQL. Until then a second service is refused."""
     # A killed process cannot clear away its temporary files.
     environ = {**environ, "TMPDIR": str(folder), "SMP_DATA_DIR": str(folder), "SMP_WORKERS": "2"}
     with serving(environ, folder) as service:
@@ -217,7 +219,7 @@ def test_a_killed_embedded_server_is_started_again(environ: dict[str, str], fold
     assert postmaster(folder) is None
 
 
-def test_stopped_while_it_starts_it_ends_in_order(environ: dict[str, str], folder: Path) -> None:
+def test_a_stop_during_the_start_ends_the_service_without_an_error(environ: dict[str, str], folder: Path) -> None:
     with serving({**environ, "SMP_DATA_DIR": str(folder)}, folder) as service:
         wait_until(lambda: postmaster(folder) is not None, START_S)
         assert service.stop() == 0
@@ -225,10 +227,10 @@ def test_stopped_while_it_starts_it_ends_in_order(environ: dict[str, str], folde
     assert postmaster(folder) is None
 
 
-def test_production_refuses_an_old_schema_and_then_speaks_json(
+def test_production_refuses_an_old_schema_and_logs_json_after_the_migration(
     environ: dict[str, str], folder: Path, unmigrated_database_url: str
 ) -> None:
-    """Two workers, whose figures have a port of their own and are told together."""
+    """Two workers, whose metrics are summed on a separate port."""
     environ = {
         **environ,
         "SMP_ENV": "production",
@@ -250,8 +252,8 @@ def test_production_refuses_an_old_schema_and_then_speaks_json(
         assert service.ask("POST", "/v1/auth/login", {"email": "root@example.com", "password": PASSWORD})[0] == 200
         assert service.ask("GET", "/metrics")[0] == 404
         assert all(service.ask("GET", "/v1/plans")[0] == 200 for _ in range(20))
-        figures = service.ask("GET", "/metrics", port=metrics_port)[1].decode()
-        assert 'smp_http_requests_total{method="GET",route="/v1/plans",status="200"} 20.0' in figures
+        metrics = service.ask("GET", "/metrics", port=metrics_port)[1].decode()
+        assert 'smp_http_requests_total{method="GET",route="/v1/plans",status="200"} 20.0' in metrics
         assert service.stop() == 0
         lines = log_lines(service)
     assert service.out.read_text() == ""
@@ -263,11 +265,13 @@ def test_production_refuses_an_old_schema_and_then_speaks_json(
     assert PASSWORD not in service.err.read_text()
 
 
-def test_a_bad_list_of_passwords_stops_the_start(environ: dict[str, str], folder: Path, database_url: str) -> None:
+def test_an_unreadable_password_list_prevents_the_start(
+    environ: dict[str, str], folder: Path, database_url: str
+) -> None:
     (folder / "list").write_bytes(b"\xff")
     environ = {**environ, "SMP_DATABASE_URL": database_url, "SMP_PASSWORD_BLOCKLIST": str(folder / "list")}
     with serving(environ, folder) as service:
         assert service.process.wait(START_S) == 2
-        said = service.err.read_text()
-    assert said.startswith(f"smp: error: SMP_PASSWORD_BLOCKLIST names {folder / 'list'}, which cannot be used: ")
-    assert len(said.splitlines()) == 1
+        printed = service.err.read_text()
+    assert printed.startswith(f"smp: error: SMP_PASSWORD_BLOCKLIST names {folder / 'list'}, which cannot be used: ")
+    assert len(printed.splitlines()) == 1
