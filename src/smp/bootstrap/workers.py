@@ -21,7 +21,12 @@ REQUESTS_AT_ONCE_MAX: Final = 256
 """Requests that a worker works on at once; the others wait in the kernel's queue."""
 
 CONNECTIONS_WAITING_MAX: Final = 1_024
-HEADERS_BYTES_MAX: Final = 32 * 1024
+HEAD_BYTES_MAX: Final = 32 * 1024
+"""The most bytes before a body: more than the application accepts, so that it answers with a problem.
+
+Beyond, Granian answers 431 without a body.
+"""
+
 HEADERS_DEADLINE_MS: Final = 10_000
 
 METRICS_FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -84,7 +89,7 @@ def run_workers(settings: Settings) -> None:
         websockets=False,
         backlog=CONNECTIONS_WAITING_MAX,
         backpressure=REQUESTS_AT_ONCE_MAX,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_DEADLINE_MS, max_buffer_size=HEADERS_BYTES_MAX),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_DEADLINE_MS, max_buffer_size=HEAD_BYTES_MAX),
         log_level=LogLevels.warning,
         log_dictconfig=logging_config(settings.log_format, settings.log_level),
         log_access=False,

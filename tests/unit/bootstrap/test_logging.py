@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 import structlog
 
-from smp.bootstrap.logging import configure_logging, line_formatter, logging_config, redact_text
+from smp.bootstrap.logging import REDACTED, configure_logging, line_formatter, logging_config, redact_text
 from smp.bootstrap.settings import LogFormat, LogLevel
 
 SECRET = "hunter2-canary"
@@ -131,6 +131,19 @@ def test_an_api_key_is_redacted_in_any_text(stderr: Lines) -> None:
     configure_logging(LogFormat.JSON, LogLevel.INFO)
     ours().info(f"who sends {API_KEY}?", path=f"/x/{API_KEY}")
     assert API_KEY not in stderr()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("a://b:c@d", f"a://b:{REDACTED}@d"),
+        ("x a://b:c@d, a://b:/c:@d y", f"x a://b:{REDACTED}@d, a://b:{REDACTED}@d y"),
+        ("a://b:c a://b:c@d", f"a://b:c a://b:{REDACTED}@d"),
+        ("a://b:80/c?d=1", "a://b:80/c?d=1"),
+    ],
+)
+def test_the_password_of_a_url_is_redacted(text: str, redacted: str) -> None:
+    assert redact_text(text) == redacted
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
 from smp.adapters.http.middleware.body import BodyParser
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
 from smp.adapters.http.middleware.json_body import JSON
-from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_target
+from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_headers, limit_target
 from smp.adapters.http.middleware.security_headers import security_headers
 from smp.adapters.http.middleware.stack import REQUEST_ID, Area, MiddlewareStack
 from smp.adapters.http.operation import OPERATION, Operation
@@ -87,7 +87,7 @@ def create_app(dependencies: HttpDependencies) -> App:
         return given
 
     body = BodyParser(JSON)
-    checks = (limit_target, body.check_media_type, refuse_cross_origin)
+    checks = (limit_target, limit_headers, body.check_media_type, refuse_cross_origin)
     headers = security_headers(strict_transport=dependencies.settings.secure)
     areas = (
         Area(access.holds, access.AccessApp(access_endpoint), checks, body, headers, errors_only=True),

@@ -17,7 +17,13 @@ from smp.adapters.http.middleware.body import BODY, BodyParser
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
 from smp.adapters.http.middleware.form_body import FIELDS_MAX, FORM
 from smp.adapters.http.middleware.json_body import JSON, JSON_DEPTH_MAX, parse_json
-from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_target
+from smp.adapters.http.middleware.limits import (
+    BODY_BYTES_MAX,
+    HEADERS_BYTES_MAX,
+    TARGET_BYTES_MAX,
+    limit_headers,
+    limit_target,
+)
 from smp.adapters.http.middleware.raw_body import RAW
 from smp.adapters.http.middleware.security_headers import security_headers
 from smp.adapters.http.middleware.stack import Area, MiddlewareStack
@@ -46,7 +52,7 @@ async def show_body(scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 def area(prefix: str, body: BodyParser, app: App = show_body) -> Area:
-    checks = (limit_target, body.check_media_type, refuse_cross_origin)
+    checks = (limit_target, limit_headers, body.check_media_type, refuse_cross_origin)
     return Area(lambda path: path.startswith(prefix), app, checks, body, security_headers(strict_transport=False))
 
 
@@ -130,6 +136,45 @@ async def test_an_area_may_take_several_kinds_of_body(client: httpx.AsyncClient)
 async def test_an_area_without_kinds_takes_no_body(client: httpx.AsyncClient) -> None:
     assert (await client.post("/reading")).text == "None"
     assert (await post(client, "/reading", b"{}", JSON_TYPE)).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json;",
+        "APPLICATION/JSON ; profile=x",
+        'application/json; v="a;charset=latin-1\\""; charset=utf-8',
+        "\tapplication/json\t;;\t; charset=UTF8 ",
+        'application/json;charset="utf-8";x=y',
+    ],
+)
+async def test_the_parameters_of_a_media_type_are_accepted(client: httpx.AsyncClient, media_type: str) -> None:
+    assert (await post(client, "/v1/plans", b"{}", media_type)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/json; charset=latin-1", "application/json x", "application/json; x", "application/json/", "/json"],
+)
+async def test_a_media_type_that_is_malformed_or_not_in_utf_8_is_answered_with_415(
+    client: httpx.AsyncClient, media_type: str
+) -> None:
+    assert (await post(client, "/v1/plans", b"{}", media_type)).status_code == 415
+
+
+async def test_a_path_and_query_of_more_than_8_kib_are_answered_with_414(client: httpx.AsyncClient) -> None:
+    for target in ("/{}", "/x?a={}", "/%20{}"):
+        shortest = len(target.format("").encode()) - ("?" in target)
+        assert (await client.get(target.format("a" * (TARGET_BYTES_MAX - shortest)))).status_code == 200
+        answer = await client.get(target.format("a" * (TARGET_BYTES_MAX - shortest + 1)))
+        assert (answer.status_code, answer.json()["type"]) == (414, "/problems/uri-too-long")
+
+
+async def test_headers_of_more_than_16_kib_are_answered_with_431(client: httpx.AsyncClient) -> None:
+    for headers in ({"a": "x" * HEADERS_BYTES_MAX}, {f"h{n}": "x" * 1_000 for n in range(17)}):
+        answer = await client.get("/v1/plans", headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (431, "/problems/headers-too-large")
+    assert (await client.get("/v1/plans", headers={"a": "x" * 15_000})).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/plans", "/pages/login", "/callbacks/provider"])

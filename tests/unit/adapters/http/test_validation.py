@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import msgspec
 import pytest
 
+from smp.adapters.http.api.auth.schemas import LoginIn, RegisterIn
 from smp.adapters.http.api.plans.schemas import PlanIn
 from smp.adapters.http.api.subscriptions.schemas import CancelIn
 from smp.adapters.http.api.test_clock.schemas import ClockIn
+from smp.adapters.http.problems.details import ProblemDetails, details
 from smp.adapters.http.problems.rejection import RequestRejected
-from smp.adapters.http.validation import ERRORS_MAX, convert, plain
+from smp.adapters.http.validation import convert, plain
 
 PLAN = {"code": "pro", "name": "Pro", "price": {"amount": 1, "currency": "USD"}}
 
@@ -43,9 +46,21 @@ def test_an_instant_must_have_an_offset() -> None:
         assert bad_fields(ClockIn, {"now": value})["/now"].startswith("must be an RFC 3339 instant with an offset")
 
 
-def test_a_problem_lists_at_most_100_fields() -> None:
-    unknown = {f"field{n}": 1 for n in range(ERRORS_MAX + 50)}
-    assert len(bad_fields(PlanIn, PLAN | unknown)) == ERRORS_MAX
+def test_a_problem_lists_at_most_20_bad_fields_and_says_how_many_more_there_are() -> None:
+    unknown = {f"field{n}": 1 for n in range(25)}
+    with pytest.raises(RequestRejected) as refused:
+        convert(PlanIn, PLAN | unknown)
+    problem = details(refused.value)
+    assert problem is not None
+    document = json.loads(problem.answer().body)
+    assert (len(document["errors"]), document["errors_omitted"]) == (20, 5)
+    few = ProblemDetails(problem.problem, "", {}, problem.errors[:20])
+    assert "errors_omitted" not in json.loads(few.answer().body)
+
+
+def test_an_object_with_too_many_fields_is_one_bad_field() -> None:
+    features = {f"Not a key {n}": 1 for n in range(201)}
+    assert bad_fields(PlanIn, PLAN | {"features": features}) == {"/features": "must be an object of at most 200 fields"}
 
 
 @pytest.mark.parametrize(
@@ -61,3 +76,10 @@ def test_a_problem_lists_at_most_100_fields() -> None:
 )
 def test_messages_of_the_validator_are_replaced_by_plain_english(message: str, detail: str) -> None:
     assert plain(message) == detail
+
+
+def test_a_text_that_is_normalized_is_refused_when_it_is_too_long() -> None:
+    """The time of normalization is quadratic in the length, and it stops all other work of the process."""
+    for password, email in (("x" * 1_025, "a@b.c"), ("x" * 1_024, "a" * 1_001)):
+        for model in (LoginIn, RegisterIn):
+            assert len(bad_fields(model, {"email": email, "password": password})) == 1

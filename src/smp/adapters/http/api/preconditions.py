@@ -9,7 +9,7 @@ from litestar.connection import Request
 
 from smp.application.preconditions import VersionPrecondition
 
-_TAGS: Final = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+_TAGS: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 

@@ -37,7 +37,7 @@ PROBLEM_SCHEMA: Final[Document] = {
         "detail": {"type": "string", "description": "What happened this time."},
         "errors": {
             "type": "array",
-            "description": "Every bad field.",
+            "description": "The bad fields, at most 20.",
             "items": {
                 "type": "object",
                 "required": ["pointer", "detail"],
@@ -47,6 +47,7 @@ PROBLEM_SCHEMA: Final[Document] = {
                 },
             },
         },
+        "errors_omitted": {"type": "integer", "description": "How many more bad fields there are."},
         "request_id": {"type": "string", "description": "Of an unexpected error: where the log has more."},
     },
 }

@@ -12,6 +12,10 @@ import structlog
 
 from smp.adapters.http.middleware.context import RequestContext
 
+LOGGED_PATH_MAX: Final = 1_024
+"""The most characters of a path that a log line has."""
+
+LOGGED_METHOD_MAX: Final = 32
 _FIRST_ERROR_STATUS: Final = 400
 _FIRST_FAILURE_STATUS: Final = 500
 _log = structlog.stdlib.get_logger("smp.http")
@@ -46,7 +50,7 @@ class AccessLog:
         """
         elapsed_s = perf_counter() - context.started_s
         scope = context.scope
-        method = "HEAD" if context.is_head else scope["method"]
+        method = "HEAD" if context.is_head else scope["method"][:LOGGED_METHOD_MAX]
         status = context.status or 500
         route = scope.get("path_template") or "unmatched"
         observe(method, route, status, elapsed_s)
@@ -57,7 +61,7 @@ class AccessLog:
             "request",
             method=method,
             route=route,
-            path=scope["path"],
+            path=scope["path"][:LOGGED_PATH_MAX],
             status=status,
             duration_ms=round(elapsed_s * 1000, 2),
         )

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 from urllib.parse import parse_qsl
 
 from smp.adapters.http.middleware.body import BodyKind
+from smp.adapters.http.middleware.media_type import utf8_media_type
 from smp.adapters.http.problems.rejection import RequestRejected
 
 FIELDS_MAX: Final = 100
 
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
-_FORM: Final = re.compile(
-    rb"\s*" + re.escape(_MEDIA_TYPE.encode()) + rb"\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE
-)
 
 
-def accepts_form(_method: str, media_type: bytes) -> bool:
+def accepts_form(_method: str, content_type: bytes) -> bool:
     """The media type of a form without files."""
-    return _FORM.fullmatch(media_type) is not None
+    return utf8_media_type(content_type) == _MEDIA_TYPE.encode()
 
 
 def parse_form(body: bytes) -> tuple[tuple[str, str], ...]:

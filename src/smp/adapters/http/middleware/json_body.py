@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
 
 from smp.adapters.http.middleware.body import BodyKind
+from smp.adapters.http.middleware.media_type import utf8_media_type
 from smp.adapters.http.problems.rejection import RequestRejected
 
 JSON_DEPTH_MAX: Final = 32
 
-_CHARSET: Final = rb"\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?"
-_JSON: Final = re.compile(rb"\s*application/json" + _CHARSET, re.IGNORECASE)
-_PATCH: Final = re.compile(rb"\s*application/(?:json|merge-patch\+json)" + _CHARSET, re.IGNORECASE)
+_JSON: Final = b"application/json"
+_MERGE_PATCH: Final = b"application/merge-patch+json"
 
 
-def accepts_json(method: str, media_type: bytes) -> bool:
+def accepts_json(method: str, content_type: bytes) -> bool:
     """``application/json``; PATCH also takes ``application/merge-patch+json``."""
-    return (_PATCH if method == "PATCH" else _JSON).fullmatch(media_type) is not None
+    media_type = utf8_media_type(content_type)
+    return media_type == _JSON or (method == "PATCH" and media_type == _MERGE_PATCH)
 
 
 def parse_json(body: bytes) -> object:

@@ -1,4 +1,4 @@
-"""Limits of a request: its target, the size of its body, and the time in which the body must arrive."""
+"""Limits of a request: its target, its headers, the size of its body, and the time in which the body must arrive."""
 
 from __future__ import annotations
 
@@ -10,22 +10,36 @@ from smp.adapters.http.asgi import Receive
 from smp.adapters.http.middleware.context import RequestContext
 from smp.adapters.http.problems.rejection import RequestRejected
 
-QUERY_BYTES_MAX: Final = 8 * 1024
+TARGET_BYTES_MAX: Final = 8 * 1024
+HEADERS_BYTES_MAX: Final = 16 * 1024
 BODY_BYTES_MAX: Final = 64 * 1024
 BODY_DEADLINE_S: Final = 10.0
 
 
 def limit_target(context: RequestContext) -> None:
-    """Accept a path of printable characters and a query of up to 8 KiB.
+    """Accept a target (path and query) of up to 8 KiB, whose path has printable characters only.
 
     Raises:
-        RequestRejected: ``malformed-request`` for any other target.
+        RequestRejected: ``uri-too-long`` or ``malformed-request`` for any other target.
     """
-    path = context.scope["path"]
-    if "\x00" in path or not path.isprintable():
+    scope = context.scope
+    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > TARGET_BYTES_MAX:
+        raise RequestRejected("uri-too-long", f"the path and the query must have at most {TARGET_BYTES_MAX} bytes")
+    if not scope["path"].isprintable():
         raise RequestRejected("malformed-request", "the path contains characters that are not allowed")
-    if len(context.scope["query_string"]) > QUERY_BYTES_MAX:
-        raise RequestRejected("malformed-request", f"the query must have at most {QUERY_BYTES_MAX} bytes")
+
+
+def limit_headers(context: RequestContext) -> None:
+    """Accept headers whose names and values have up to 16 KiB in total, so that no parser of a header gets more.
+
+    Raises:
+        RequestRejected: ``headers-too-large``.
+    """
+    size = 0
+    for name, value in context.scope["headers"]:
+        size += len(name) + len(value)
+    if size > HEADERS_BYTES_MAX:
+        raise RequestRejected("headers-too-large", f"all headers together must have at most {HEADERS_BYTES_MAX} bytes")
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:

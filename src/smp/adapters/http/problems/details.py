@@ -17,6 +17,8 @@ from smp.application.idempotency import ReplayedPaymentDeclined
 from smp.domain import errors as domain
 
 MEDIA_TYPE: Final = "application/problem+json"
+ERRORS_MAX: Final = 20
+"""The most bad fields that one problem lists, so that a response is not much larger than its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class ProblemDetails:
             **self.facts,
         }
         if self.errors:
-            document["errors"] = self.errors
+            document["errors"] = self.errors[:ERRORS_MAX]
+        if len(self.errors) > ERRORS_MAX:
+            document["errors_omitted"] = len(self.errors) - ERRORS_MAX
         if self.problem.status == 500:  # noqa: PLR2004 - the status of that name
             document["request_id"] = request_id
         return RenderedResponse(

@@ -217,6 +217,13 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "Send a smaller body.",
     ),
     Problem(
+        "uri-too-long",
+        414,
+        "The URI is too long",
+        "The path and the query together can have at most 8 KiB.",
+        "Send a shorter path or fewer parameters.",
+    ),
+    Problem(
         "unsupported-media-type",
         415,
         "The body must be JSON",
@@ -243,6 +250,13 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "Too many attempts",
         "There were too many failed logins for this account or from this network. The block is temporary.",
         RETRY,
+    ),
+    Problem(
+        "headers-too-large",
+        431,
+        "The headers are too large",
+        "The names and values of all headers together can have at most 16 KiB.",
+        "Send fewer or smaller headers; a browser sends less after its cookies for this site were deleted.",
     ),
     *SERVER_PROBLEMS,
 )

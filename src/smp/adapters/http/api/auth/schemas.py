@@ -9,10 +9,12 @@ from uuid import UUID
 import msgspec
 
 from smp.adapters.http.wire import RequestModel, ResponseModel
+from smp.application.password_policy import LENGTH_MAX
 from smp.application.queries.views import SessionView, UserView
 
+# Longer ones are refused before they are normalized, which takes time that is quadratic in their length.
 EmailText = Annotated[str, msgspec.Meta(max_length=1_000, examples=["ada@example.com"])]
-PasswordText = Annotated[str, msgspec.Meta(max_length=5_000, examples=["correct horse battery staple"])]
+PasswordText = Annotated[str, msgspec.Meta(max_length=LENGTH_MAX, examples=["correct horse battery staple"])]
 
 
 class RegisterIn(RequestModel, frozen=True):
