@@ -517,6 +517,7 @@ def test_the_demo_is_complete_and_created_once(run: Run, database_url: str) -> N
     assert wait_for(matches(stored, created["password"]))
     again = run("demo", "--json").document
     assert (again["already_there"], again["users"], again["password"]) == (True, 0, created["password"])
+    assert again["logins"] == created["logins"]
     assert sql(database_url, count) == created["events"]
 
 

@@ -18,7 +18,7 @@ ADDRESS: Final = "127.0.0.1:8000"
 PRODUCT_ADDRESS: Final = "127.0.0.1:9002"
 """The product's address in the commands of the quickstarts."""
 
-ADMIN_EMAIL: Final = "admin@example.com"
+ADMIN_EMAIL: Final = "admin@localhost"
 ADMIN_PASSWORD: Final = "the password that make run showed"
 
 _INCLUDED: Final = re.compile(r"(<!-- file: (\S+) -->\n```\w+\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)

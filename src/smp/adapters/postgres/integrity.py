@@ -225,7 +225,5 @@ def _lateness(row: Row | None) -> CheckResult:
 
 def _administration(row: Row | None) -> CheckResult:
     if row is not None and row[0]:
-        return CheckResult("administrator_exists", ok=True, detail="holds")
-    return CheckResult(
-        "administrator_exists", ok=True, detail="there is no enabled administrator yet", advice="run smp admin create"
-    )
+        return CheckResult("administrators", ok=True, detail=f"{row[0]} enabled")
+    return CheckResult("administrators", ok=True, detail="none; to have one, run smp admin create --email EMAIL")

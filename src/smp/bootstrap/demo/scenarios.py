@@ -14,7 +14,6 @@ from smp.bootstrap.demo.seeded_random import SeededRandom
 from smp.bootstrap.demo.users import email_of
 from smp.domain.events import Actor, ActorType, EventMetadata
 from smp.domain.plan.plan import PlanRevision
-from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import Email, Role, User
 
@@ -31,17 +30,6 @@ class Scenario:
 
     user: User
     subscriptions: tuple[Subscription, ...]
-
-    @property
-    def standing(self) -> str:
-        """A description of the user's state at the end of the scenario."""
-        if not self.subscriptions:
-            return "never subscribed"
-        last = self.subscriptions[-1]
-        if not last.is_live:
-            return last.status.value
-        scheduled = ", to be cancelled at its end" if last.cancel_at else ""
-        return f"{'trial running' if last.status is Status.TRIAL else 'active'}{scheduled}"
 
 
 class _Action(Enum):
