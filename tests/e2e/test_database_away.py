@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from tests.support.clients import Call, Reply, send
 from tests.support.faults import cut_at_commit, frozen
 from tests.support.populations import Account, Population, population
 from tests.support.postgres import execute
-from tests.support.processes import Service, postmaster, run, serving, serving_beside
+from tests.support.processes import Service, postmaster, run, serving, serving_beside, starting
 from tests.support.proxies import Proxy, proxy_to
 
 ANSWERED_WITHIN_S: Final = 3.0
@@ -286,3 +286,38 @@ async def test_a_password_that_is_rotated_in_its_file_needs_no_restart(
             assert await asyncio.to_thread(service.stop) == 0
     finally:
         await execute(database_url, f"DROP OWNED BY {after}", f"DROP ROLE {after}")
+
+
+async def test_a_service_that_starts_without_its_database_is_not_ready_until_the_database_is_there(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
+    """In production. It creates the first administrator then."""
+    admin = {"email": "root@example.com", "password": "correct horse battery staple"}
+    async with proxy_to(database_url) as proxy:
+        await proxy.go_down()
+        settings = {
+            "SMP_ENV": "production",
+            "SMP_DATABASE_URL": proxy.url,
+            "SMP_ADMIN_EMAIL": admin["email"],
+            "SMP_ADMIN_PASSWORD": admin["password"],
+        }
+        with starting({**environ, **settings}, folder) as service:
+            login = Call(service.port, "POST", "/v1/auth/login", admin)
+            await eventually_answers(Call(service.port, "GET", "/health/live"), 200, RESTARTED_WITHIN_S)
+            assert (await send(Call(service.port, "GET", "/health/ready"))).status == 503
+            assert "starting without the database" in service.log.read_text()
+            await proxy.come_up()
+            await wait_until_ready(service, BACK_WITHIN_S)
+            await eventually_answers(login, 200, BACK_WITHIN_S)
+            assert await asyncio.to_thread(service.stop) == 0
+
+
+async def eventually_answers(call: Call, status: int, within_s: float) -> None:
+    """Repeat the call until it is answered with this status."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if (await send(call)).status == status:
+                return
+        await asyncio.sleep(POLL_S)
+    pytest.fail(f"{call} was not answered with {status} in time")

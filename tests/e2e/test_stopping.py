@@ -123,3 +123,13 @@ def test_a_worker_whose_parent_is_killed_during_the_start_ends(
         finally:
             for worker in workers:
                 kill(worker)
+
+
+def test_a_stop_right_after_the_start_of_a_worker_takes_no_grace_time(
+    environ: dict[str, str], database_url: str, folder: Path
+) -> None:
+    settings = {"SMP_DATABASE_URL": database_url, "SMP_SHUTDOWN_GRACE_S": "3600"}
+    with starting({**environ, **settings}, folder) as service:
+        wait_until(lambda: bool(service.workers()))
+        assert service.stop() == 0
+        assert "Traceback" not in service.log.read_text()

@@ -252,8 +252,9 @@ def test_production_refuses_an_old_schema_and_logs_json_after_the_migration(
         assert service.ask("POST", "/v1/auth/login", {"email": "root@example.com", "password": PASSWORD})[0] == 200
         assert service.ask("GET", "/metrics")[0] == 404
         assert all(service.ask("GET", "/v1/plans")[0] == 200 for _ in range(20))
-        metrics = service.ask("GET", "/metrics", port=metrics_port)[1].decode()
-        assert 'smp_http_requests_total{method="GET",route="/v1/plans",status="200"} 20.0' in metrics
+        counted = b'smp_http_requests_total{method="GET",route="/v1/plans",status="200"} 20.0'
+        # A request is counted after its last byte was sent.
+        wait_until(lambda: counted in service.ask("GET", "/metrics", port=metrics_port)[1])
         assert service.stop() == 0
         lines = log_lines(service)
     assert service.out.read_text() == ""

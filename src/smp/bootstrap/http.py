@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 import structlog
 from dishka import AsyncContainer, Scope, provide
 
-from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
 from smp.adapters.http.access.endpoint import AccessEndpoint
 from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
@@ -35,11 +32,10 @@ from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.metrics import MetricsProvider, Sampler
 from smp.bootstrap.periodic_jobs import periodic_jobs
 from smp.bootstrap.settings import Settings, load_settings
+from smp.bootstrap.supervision import embedded_database_kept_running, first_admin_created, watch_parent
 from smp.bootstrap.tracing import are_traces_wanted, start_traces
 
 READINESS_LIMIT_S: Final = 0.95
-PARENT_CHECK_EVERY_S: Final = 1.0
-DATABASE_CHECK_EVERY_S: Final = 2.0
 
 _log = structlog.stdlib.get_logger("smp.serve")
 
@@ -115,7 +111,7 @@ def create_app() -> App:
     else:
         database = EmbeddedDatabase(settings.data_dir)
         opened = database.hold(settings)
-        app = _app(opened, _kept_running(database, opened), watch_parent())
+        app = _app(opened, embedded_database_kept_running(database, opened), watch_parent())
     freeze_startup_objects()
     return app
 
@@ -148,59 +144,12 @@ def build_app(settings: Settings, container: AsyncContainer, *lifespans: Abstrac
 async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterator[None]:
     """Run the jobs and sample the metrics while the service answers."""
     try:
-        async with (await container.get(Sampler)).running(), periodic_jobs(container, settings):
+        async with (
+            (await container.get(Sampler)).running(),
+            periodic_jobs(container, settings),
+            first_admin_created(container, settings),
+        ):
             _log.info("ready", address=settings.address)
             yield
     finally:
         await container.close()
-
-
-@asynccontextmanager
-async def _kept_running(database: EmbeddedDatabase, opened: Settings) -> AsyncIterator[None]:
-    """The embedded PostgreSQL, started again where it was killed, and let go of at the end."""
-    stopping = asyncio.Event()
-
-    async def watch() -> None:
-        while not stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), DATABASE_CHECK_EVERY_S)
-                return
-            if not database.answers(opened):
-                _log.warning("the embedded PostgreSQL is gone; starting it again")
-                try:
-                    await asyncio.to_thread(database.hold, opened)
-                except EmbeddedPostgresError as error:
-                    _log.error("the embedded PostgreSQL cannot be started", detail=str(error))
-
-    task = asyncio.create_task(watch(), name="embedded database")
-    try:
-        yield
-    finally:
-        # Not cancelled: the thread that starts the server would go on, and start what is being let go of.
-        stopping.set()
-        await task
-        database.let_go()
-
-
-@asynccontextmanager
-async def watch_parent() -> AsyncIterator[None]:
-    """Stop this worker when its parent was killed, because nothing else would, and it would keep the port.
-
-    Its parent is who started it, even if that one was killed before this was called.
-    """
-    started_by = multiprocessing.parent_process()
-    parent = os.getppid() if started_by is None else started_by.pid
-
-    async def watch() -> None:
-        while os.getppid() == parent:  # noqa: ASYNC110 - no event reports it
-            await asyncio.sleep(PARENT_CHECK_EVERY_S)
-        _log.warning("the parent process was killed; stopping")
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    task = asyncio.create_task(watch(), name="parent")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -5,57 +5,31 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import ExitStack, suppress
-from typing import Final
 
 import structlog
 
 from smp.adapters.cli.runtime import StartupReporter
 from smp.adapters.security.common_passwords import CommonPasswordList
-from smp.application.caller import OPERATOR
-from smp.application.commands.create_admin import CreateAdmin
-from smp.application.execution import Handler
-from smp.application.outcomes import UserOutcome
-from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.errors import OutcomeUnknown, StorageUnavailable
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import describe, ensure_schema, open_database
-from smp.bootstrap.passwords import new_password
+from smp.bootstrap.failures import database_trouble
+from smp.bootstrap.first_admin import LogStartupReporter, create_first_admin
 from smp.bootstrap.port_check import reserve_port
 from smp.bootstrap.settings import Environment, Settings, SettingsInvalid
 from smp.bootstrap.signals import Terminated
 from smp.bootstrap.tracing import are_traces_wanted
 from smp.bootstrap.workers import run_workers, share_metrics
-from smp.domain.errors import EmailTaken
-
-FIRST_ADMIN_EMAIL: Final = "admin@localhost"
-"""The first administrator in development, if the settings name none."""
 
 _log = structlog.stdlib.get_logger("smp.serve")
-
-
-class LogStartupReporter(StartupReporter):
-    """A reporter that writes to the log, for production."""
-
-    def notice(self, text: str) -> None:
-        """Log a warning."""
-        _log.warning(text)
-
-    def admin_created(self, email: str, generated_password: str | None) -> None:
-        """Log the email address only: a log must not have a password. None is generated in production."""
-        if generated_password is not None:
-            raise AssertionError("a generated password would be lost")
-        _log.info("first administrator created", email=email)
-
-    def starting(self, address: str, database: str) -> None:
-        """Log the address and the database."""
-        _log.info("starting", address=address, database=database)
 
 
 def serve(settings: Settings, reporter: StartupReporter) -> None:
     """Serve requests until SIGTERM or SIGINT; then finish the running ones, and return.
 
     Raises:
-        SettingsInvalid, PortUnavailable, EmbeddedPostgresError, SchemaMismatch, StorageUnavailable: if it
-            cannot start.
+        SettingsInvalid, PortUnavailable, EmbeddedPostgresError, SchemaMismatch: if it cannot start.
+        StorageUnavailable: if it cannot start in development, because the database is not available.
         WorkersFailed: if the workers ended by themselves.
     """
     reporter = LogStartupReporter() if settings.environment is Environment.PRODUCTION else reporter
@@ -81,27 +55,19 @@ def _check_blocklist(settings: Settings) -> None:
 
 
 async def _prepare(settings: Settings, reporter: StartupReporter) -> None:
-    await ensure_schema(settings)
-    if settings.admin_email is None and settings.is_production:
-        return
-    container = build_container(settings)
+    """Check or migrate the schema, and create the first administrator.
+
+    In production a database that is not available is no reason to exit: the workers answer that they are not ready, and
+    create the administrator later. In development it usually means that the URL is wrong, so the error is raised.
+    """
     try:
-        unit_of_work = await container.get(UnitOfWorkFactory)
-        async with unit_of_work() as work:
-            if await work.users.lock_enabled_admins():
-                return
-        email = settings.admin_email or FIRST_ADMIN_EMAIL
-        generated = None if settings.admin_password else new_password()
-        create = await container.get(Handler[CreateAdmin, UserOutcome | None])
+        await ensure_schema(settings)
+        container = build_container(settings)
         try:
-            command = CreateAdmin(email, settings.admin_password or generated or "", only_the_first=True)
-            created = await create(command, OPERATOR)
-        except EmailTaken:
-            reporter.notice(
-                f"no administrator was created: {email} belongs to a user; create one with smp admin create"
-            )
-            return
-        if created is not None:
-            reporter.admin_created(email, generated)
-    finally:
-        await container.close()
+            await create_first_admin(container, settings, reporter)
+        finally:
+            await container.close()
+    except (StorageUnavailable, OutcomeUnknown) as error:
+        if not settings.is_production:
+            raise
+        _log.warning("starting without the database", detail=database_trouble(error, describe(settings)))

@@ -56,6 +56,27 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
 
 
+def reset_stops_in_children() -> None:
+    """Let SIGTERM and SIGINT end every process that is forked from now on, until it has its own handlers.
+
+    A fork inherits the handlers of this process, which would do nothing there that ends it. The signals are blocked
+    during the fork, so that none is lost before the handlers are reset.
+    """
+
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+    def reset() -> None:
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_DFL)
+        unblock()
+
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=reset)
+
+
 @contextmanager
 def stop_deferred() -> Iterator[None]:
     """Delay SIGTERM and SIGINT until the end of the block, so that the block is done completely or fails by itself.

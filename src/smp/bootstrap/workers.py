@@ -16,6 +16,7 @@ import structlog
 from smp.bootstrap.logging import logging_config
 from smp.bootstrap.port_check import reserve_port, resolved
 from smp.bootstrap.settings import Settings
+from smp.bootstrap.signals import reset_stops_in_children
 
 REQUESTS_AT_ONCE_MAX: Final = 256
 """Requests that a worker works on at once; the others wait in the kernel's queue."""
@@ -96,9 +97,11 @@ def run_workers(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=settings.shutdown_grace_s,
     )
+    reset_stops_in_children()
     try:
         server.serve()
     except SystemExit as ended:
-        if ended.code:
+        # After a stop, Granian also exits with an error if Ctrl-C ended a worker that had no handlers yet.
+        if ended.code and not server.interrupt_signal:
             raise WorkersFailed("the workers ended by themselves; the lines above say why") from ended
     _log.info("stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -129,3 +130,26 @@ def test_in_another_thread_the_block_runs_unchanged() -> None:
     thread.start()
     thread.join()
     assert ran == [True]
+
+
+FORKS = """
+import os, signal, sys, time
+from smp.bootstrap.signals import reset_stops_in_children
+
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: None)
+reset_stops_in_children()
+for number in (signal.SIGTERM, signal.SIGINT) * 10:
+    if (child := os.fork()) == 0:
+        time.sleep(60)
+        os._exit(0)
+    os.kill(child, number)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
+    signal.raise_signal(number)
+"""
+
+
+def test_a_stop_ends_a_process_that_was_just_forked() -> None:
+    """Even if it arrives before the process has its own handlers. The parent keeps its handlers."""
+    done = subprocess.run([sys.executable, "-c", FORKS], check=False, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr) == (0, "")
