@@ -1,4 +1,4 @@
-"""Fixtures for tests of the whole program: the environment of its processes, and folders for their data."""
+"""Fixtures of the tests of the whole program: the environment of its processes, and folders for their data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PASSWORD: Final = "correct horse battery staple"
 
 @pytest.fixture(scope="session")
 def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, str]:
-    """Settings of a process, without its database; its expiry job runs only if a test sets an interval."""
+    """Return the settings of a process, without its database; its expiry job runs only if a test sets an interval."""
     mine = tmp_path_factory.getbasetemp()
     bytecode = (mine if worker_id == "master" else mine.parent) / "bytecode"
     return environment(
@@ -30,6 +30,6 @@ def environ(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[st
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An empty folder for logs and the data of an embedded server."""
+    """Return an empty folder for logs and the data of an embedded server."""
     with short_folder() as folder:
         yield folder

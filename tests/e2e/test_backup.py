@@ -37,7 +37,7 @@ WAITING: Final = f"{SESSIONS} AND wait_event_type = 'Lock'"
 
 @pytest.fixture(scope="module")
 def role(postgres_server: Server) -> str:
-    """An account without any privilege."""
+    """Return an account without any privilege."""
     postgres_server.execute(
         f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE_PASSWORD}';"
         " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
@@ -47,7 +47,7 @@ def role(postgres_server: Server) -> str:
 
 @pytest.fixture
 def target(environ: dict[str, str], postgres_server: Server, unmigrated_database_url: str, role: str) -> dict[str, str]:
-    """The environment of an empty database that belongs to an ordinary role."""
+    """Return the environment of an empty database that belongs to an ordinary role."""
     (name,) = re.findall(r"/(\w+)(?:\?|$)", unmigrated_database_url)
     postgres_server.execute(f"ALTER DATABASE {name} OWNER TO {role}")
     url = re.sub(r"//[^@/]*@", f"//{role}:{ROLE_PASSWORD}@", unmigrated_database_url)
@@ -66,7 +66,7 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def platform(environ: dict[str, str]) -> Iterator[Platform]:
-    """The platform of the backup; it runs for all tests of the module, which saves time."""
+    """Return the platform of the backup; it runs for all tests of the module, which saves time."""
     with short_folder() as folder:
         mine = {**environ, "SMP_DATA_DIR": str(folder / "data")}
         assert run(mine, "demo", "--users", "200").returncode == 0
@@ -81,7 +81,7 @@ def platform(environ: dict[str, str]) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def backup(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A backup of the platform."""
+    """Return a backup of the platform."""
     file = tmp_path_factory.mktemp("backup") / "smp.dump"
     done = run(platform.environ, "backup", str(file))
     assert done.returncode == 0, done
@@ -119,10 +119,10 @@ def rows(url: str) -> dict[str, list[str]]:
     return wait_for(read())
 
 
-def test_a_platform_moves_from_the_embedded_database_to_a_server_with_all_its_data(
+def test_a_platform_can_be_moved_from_the_embedded_database_to_a_server_with_all_its_data(
     platform: Platform, target: dict[str, str], folder: Path
 ) -> None:
-    """Under a role that is no superuser; passwords and API keys work as before."""
+    """The role is no superuser. Passwords and API keys work as before."""
     written = document(platform.environ, "backup", str(folder / "smp.dump"))
     restored = document(target, "restore", str(folder / "smp.dump"))
     assert written["size_bytes"] == (folder / "smp.dump").stat().st_size
@@ -139,8 +139,9 @@ def test_a_platform_moves_from_the_embedded_database_to_a_server_with_all_its_da
         assert browser.ask("GET", f"/v1/users/{user_id}/access/seats", headers=headers).status == 200
 
 
-def test_a_backup_is_for_its_owner_only_and_replaces_no_file_by_accident(platform: Platform, tmp_path: Path) -> None:
-    """Unless that is asked for."""
+def test_only_its_owner_can_read_a_backup_and_it_replaces_no_file_by_default(
+    platform: Platform, tmp_path: Path
+) -> None:
     file = tmp_path / "smp.dump"
     first = run(platform.environ, "backup", str(file))
     assert re.fullmatch(rf"[\d,]+ bytes, 201 users, .* backed up to {file} in [\d.]+ s\n", first.stdout), first
@@ -155,7 +156,7 @@ def test_a_backup_is_for_its_owner_only_and_replaces_no_file_by_accident(platfor
 
 
 def test_a_backup_can_be_piped(platform: Platform, target: dict[str, str], tmp_path: Path) -> None:
-    """Nothing but the backup is in standard output."""
+    """Standard output contains the backup only."""
     piped = subprocess.run(
         [*COMMAND, "backup", "-"], env=platform.environ, capture_output=True, timeout=START_S, check=True
     )
@@ -173,7 +174,7 @@ def test_a_backup_can_be_piped(platform: Platform, target: dict[str, str], tmp_p
         (("restore", "FOLDER/flipped"), "is damaged, and nothing was changed"),
     ],
 )
-def test_a_backup_or_restore_that_is_refused_changes_nothing(
+def test_a_refused_backup_or_restore_changes_nothing(
     target: dict[str, str], backup: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     """The database stays empty, and no file is created."""
@@ -192,8 +193,8 @@ def test_a_backup_or_restore_that_is_refused_changes_nothing(
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_a_database_that_has_tables_is_not_restored_into(target: dict[str, str], backup: Path) -> None:
-    """Even if they are empty."""
+def test_a_database_with_tables_is_refused_by_restore(target: dict[str, str], backup: Path) -> None:
+    """Even if the tables are empty."""
     assert run(target, "migrate").returncode == 0
     before = rows(target["SMP_DATABASE_URL"])
     refused = run(target, "restore", str(backup))
@@ -222,11 +223,14 @@ def test_a_missing_database_is_not_created_by_a_backup(environ: dict[str, str], 
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
-def test_a_restore_that_is_stopped_leaves_the_database_empty(
+def test_a_stopped_restore_leaves_the_database_empty(
     target: dict[str, str], unmigrated_database_url: str, backup: Path, how: signal.Signals
 ) -> None:
-    """Even by ``kill -9`` when all rows are written and only indexes are missing."""
-    with held(unmigrated_database_url, "CREATE TABLE users_email_idx ()"), begin(target, "restore", str(backup)) as it:
+    """Even after ``kill -9`` when all rows are written and only indexes are missing."""
+    with (
+        open_transaction(unmigrated_database_url, "CREATE TABLE users_email_idx ()"),
+        begin(target, "restore", str(backup)) as it,
+    ):
         wait_until(lambda: it.poll() is not None or counted(unmigrated_database_url, WAITING) > 0, START_S)
         children = psutil.Process(it.pid).children(recursive=True)
         assert children
@@ -240,10 +244,10 @@ def test_a_restore_that_is_stopped_leaves_the_database_empty(
     assert tables(unmigrated_database_url) == []
 
 
-def test_a_backup_that_is_stopped_leaves_no_file(environ: dict[str, str], database_url: str, tmp_path: Path) -> None:
-    """By Ctrl-C while it waits for the database."""
+def test_a_stopped_backup_leaves_no_file(environ: dict[str, str], database_url: str, tmp_path: Path) -> None:
+    """It is stopped by Ctrl-C while it waits for the database."""
     source = {**environ, "SMP_DATABASE_URL": database_url}
-    with held(database_url, "LOCK TABLE users"), begin(source, "backup", str(tmp_path / "smp.dump")) as it:
+    with open_transaction(database_url, "LOCK TABLE users"), begin(source, "backup", str(tmp_path / "smp.dump")) as it:
         wait_until(lambda: it.poll() is not None or counted(database_url, WAITING) > 0, START_S)
         it.send_signal(signal.SIGINT)
         _, said = it.communicate(timeout=START_S)
@@ -251,7 +255,7 @@ def test_a_backup_that_is_stopped_leaves_no_file(environ: dict[str, str], databa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_people_see_the_size_so_far_and_no_secrets_on_a_terminal(platform: Platform, tmp_path: Path) -> None:
+def test_a_terminal_shows_the_progress_of_a_backup_and_no_secrets(platform: Platform, tmp_path: Path) -> None:
     """Standard output is refused if it is a terminal."""
     looked_at, written_to = pty.openpty()
     for file in (str(tmp_path / "smp.dump"), "-"):
@@ -274,7 +278,7 @@ def test_people_see_the_size_so_far_and_no_secrets_on_a_terminal(platform: Platf
 
 
 @contextmanager
-def held(url: str, statement: str) -> Iterator[None]:
+def open_transaction(url: str, statement: str) -> Iterator[None]:
     """Run the statement in a transaction that stays open during the block."""
     loop = asyncio.new_event_loop()
     connection = loop.run_until_complete(asyncpg.connect(url))

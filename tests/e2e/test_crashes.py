@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment loses nothing that was acknowledged, and repeats have no second effect."""
+"""``kill -9`` at any moment loses no acknowledged request, and repeats have no second effect."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Load:
         raise AssertionError(f"not answered in {TRIES_MAX} tries")
 
 
-async def kill_now_and_then(services: Sequence[Service]) -> Counter[str]:
-    """Kill one of the processes or its worker, again and again; ended processes are started again."""
+async def kill_repeatedly(services: Sequence[Service]) -> Counter[str]:
+    """Kill one of the processes or its worker several times; ended processes are started again."""
     chance, killed = Random(SEED), Counter[str]()  # noqa: S311 - the same kills each time
     for _ in range(KILLS):
         await asyncio.sleep(chance.uniform(*PAUSES_S))
@@ -108,7 +108,7 @@ async def test_killing_processes_loses_no_acknowledged_request_and_repeats_none(
         async with population(database_url) as people:
             load = Load(people, services, (await people.plan()).code)
             clients = asyncio.gather(*(load.client(number) for number in range(CLIENTS)))
-            killed = await kill_now_and_then(services)
+            killed = await kill_repeatedly(services)
             load.stopping.set()
             await clients
             rows = await people.rows(

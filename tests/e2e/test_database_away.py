@@ -36,7 +36,7 @@ PATH: Final = "/v1/me/subscription"
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An answer with its duration."""
+    """A response with its duration."""
 
     reply: Reply
     after_s: float
@@ -63,8 +63,8 @@ class Customer:
             account, account.call(service.port, "POST", f"{PATH}/activate", {"plan": plan}, idempotency_key="one")
         )
 
-    async def insist(self) -> Reply:
-        """Repeat the request until it is answered, and return the answer."""
+    async def repeat_until_answered(self) -> Reply:
+        """Repeat the request until it is answered, and return the response."""
         deadline = time.monotonic() + RESTARTED_WITHIN_S
         while time.monotonic() < deadline:
             self.tries += 1
@@ -122,7 +122,7 @@ async def wait_until_ready(service: Service, within_s: float) -> None:
 async def assert_one_subscription_each(customers: Sequence[Customer], people: Population) -> None:
     """Check that each request, however often it was repeated, had one effect."""
     for customer in customers:
-        reply = await customer.insist()
+        reply = await customer.repeat_until_answered()
         assert await customer.subscriptions(people) == [reply.document["id"]]
 
 
@@ -135,18 +135,18 @@ def embedded_url(data_dir: Path) -> str:
 
 @pytest.fixture
 async def embedded(environ: dict[str, str], folder: Path) -> AsyncIterator[tuple[Service, Population]]:
-    """A service with the embedded server, in ``folder``."""
+    """Run a service with the embedded server in ``folder``."""
     with serving({**environ, "SMP_DATA_DIR": str(folder)}, folder) as service:
         async with population(embedded_url(folder)) as people:
             yield service, people
 
 
 async def test_a_stopped_embedded_server_causes_503_in_time(embedded: tuple[Service, Population], folder: Path) -> None:
-    """It accepts connections and never answers."""
+    """The server accepts connections and never answers."""
     service, people = embedded
     plan = (await people.plan()).code
     before, *during = [await Customer.of(people, service, plan) for _ in range(4)]
-    acknowledged = await before.insist()
+    acknowledged = await before.repeat_until_answered()
     server = postmaster(folder)
     assert server is not None
     with frozen(server):
@@ -157,7 +157,7 @@ async def test_a_stopped_embedded_server_causes_503_in_time(embedded: tuple[Serv
     assert service.stop() == 0
 
 
-async def test_a_killed_embedded_server_is_restarted_without_loss_or_repetition(
+async def test_a_killed_embedded_server_is_restarted_without_loss_or_second_effect(
     environ: dict[str, str], folder: Path
 ) -> None:
     environ = {**environ, "SMP_DATA_DIR": str(folder)}
@@ -185,7 +185,7 @@ async def test_a_killed_embedded_server_is_restarted_without_loss_or_repetition(
 
 async def one_by_one(customers: Sequence[Customer]) -> list[Reply]:
     """Subscribe the customers one after the other, each until it is answered."""
-    return [await customer.insist() for customer in customers]
+    return [await customer.repeat_until_answered() for customer in customers]
 
 
 # --- one behind a network ---------------------------------------------------------------------------------------------
@@ -220,10 +220,10 @@ async def remote(environ: dict[str, str], database_url: str, folder: Path) -> As
         yield remote
 
 
-async def test_a_silent_network_causes_503_in_time_and_no_repetition(remote: Remote) -> None:
-    """Data that were sent into the silence arrive when it ends."""
+async def test_a_silent_network_causes_503_in_time_and_no_second_effect(remote: Remote) -> None:
+    """Data that were sent during the silence arrive at its end."""
     before, *during = [await remote.customer() for _ in range(4)]
-    acknowledged = await before.insist()
+    acknowledged = await before.repeat_until_answered()
     remote.proxy.fall_silent()
     await assert_unavailable(remote.service, during)
     remote.proxy.speak_again()
@@ -235,7 +235,7 @@ async def test_a_silent_network_causes_503_in_time_and_no_repetition(remote: Rem
 async def test_a_server_that_refuses_connections_causes_503_until_it_is_back(remote: Remote) -> None:
     """Open connections are reset, as in a restart."""
     before, *during = [await remote.customer() for _ in range(4)]
-    acknowledged = await before.insist()
+    acknowledged = await before.repeat_until_answered()
     await remote.proxy.go_down()
     await assert_unavailable(remote.service, during)
     assert_logged_once(remote.service)
@@ -258,7 +258,8 @@ async def test_a_commit_that_is_cut_off_is_reported_as_unknown_and_its_key_has_o
         assert cut.after_s < ANSWERED_WITHIN_S
         assert int(cut.reply.headers["retry-after"]) >= 1
         assert len(await customer.subscriptions(remote.people)) == arrives
-        reply = await customer.insist()  # the server may not have noticed yet that the first try's connection is gone
+        # The server may not have noticed yet that the connection of the first attempt is gone.
+        reply = await customer.repeat_until_answered()
         assert reply.is_replayed == arrives
         assert await customer.subscriptions(remote.people) == [reply.document["id"]]
 

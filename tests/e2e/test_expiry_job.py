@@ -44,7 +44,7 @@ async def people(database_url: str) -> AsyncIterator[Population]:
 
 @pytest.fixture
 def job_environ(environ: dict[str, str], database_url: str) -> dict[str, str]:
-    """The environment of `smp expire`, and of a server with a test clock that runs no expiry job by itself."""
+    """Return the environment of `smp expire`, and of a server with a test clock and without periodic jobs."""
     return {**environ, "SMP_DATABASE_URL": database_url, "SMP_TEST_CLOCK": "1"}
 
 
@@ -63,7 +63,7 @@ async def move_clock(service: Service, root: Account, now: datetime, **options: 
 
 
 async def some_customers(service: Service, people: Population) -> Sequence[Account]:
-    """Return customers: two in a trial, two who paid, one for life; one of each two has scheduled a cancellation."""
+    """Return customers: two on trial, two who paid, one for life; one of each two has scheduled a cancellation."""
     month, life = await people.plan(), await people.plan(some_terms(amount=99_000, period=None))
     wishes = (
         (("trial", {"plan": month.code}),),
@@ -103,10 +103,10 @@ async def event_types(service: Service, root: Account, answers: Mapping[str, tup
     return [[event["type"] for event in reply.document["items"]] for reply in replies]
 
 
-async def test_a_late_expiry_job_changes_no_answer(
+async def test_a_late_expiry_job_changes_no_response(
     job_environ: dict[str, str], people: Population, folder: Path
 ) -> None:
-    """The clock decides before anything is written; later each end has one event, as of its instant."""
+    """The clock decides before anything is stored. After the job, each end has one event, as of its instant."""
     with serving(job_environ, folder) as service:
         root, customers = await people.admin(), await some_customers(service, people)
         await move_clock(service, root, right_now() + timedelta(minutes=20), sweep=False)
@@ -128,10 +128,10 @@ async def test_a_late_expiry_job_changes_no_answer(
         assert added == [[] if status == "active" else [f"subscription.{status}"] for status in ended]
 
 
-async def test_setting_the_test_clock_runs_the_expiry_job_before_the_answer(
+async def test_setting_the_test_clock_runs_the_expiry_job_before_the_response(
     job_environ: dict[str, str], people: Population, folder: Path
 ) -> None:
-    """Unless the request switches it off."""
+    """Unless the request switches the job off."""
     with serving(job_environ, folder) as service:
         root = await people.admin()
         await some_customers(service, people)
@@ -162,7 +162,7 @@ async def test_a_server_with_an_interval_runs_the_expiry_job(
 
 
 async def test_two_simultaneous_expiry_jobs_share_the_work(job_environ: dict[str, str], people: Population) -> None:
-    """A third one was killed during its first batches: it changed nothing and blocks no other."""
+    """A third one was killed during its first batches: it changed nothing and blocks no other job."""
     await people.trials(await people.plan(), OVERDUE, started=20 * DAY)
     await people.execute(SLOWLY)
     with begin(job_environ, "expire") as killed:
@@ -187,7 +187,7 @@ async def test_two_simultaneous_expiry_jobs_share_the_work(job_environ: dict[str
 async def test_a_damaged_subscription_is_reported_and_does_not_stop_the_job(
     job_environ: dict[str, str], people: Population, folder: Path
 ) -> None:
-    """The command and the log report it until it can be ended; its answers are right at any time."""
+    """The command and the log report it until it can be ended. Responses about it are right at any time."""
     trials = await people.trials(await people.plan(), 40, started=20 * DAY)
     bad = trials[17]
     await people.execute(REFUSING.format(bad.id))

@@ -1,4 +1,4 @@
-"""The access endpoint in front of a product, as docs/gating.md shows it: nginx asks, a small program translates."""
+"""The access endpoint in front of a product, as docs/gating.md shows it, with nginx and a small program."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def service(environ: dict[str, str], database_url: str, folder: Path) -> Iterato
 
 @pytest.fixture
 def origin(service: Service, folder: Path) -> Iterator[int]:
-    """The port of nginx, with the product and the access endpoint behind it."""
+    """Return the port of nginx, with the product and the access endpoint behind it."""
     gate_port, product_port, port = free_port(), free_port(), free_port()
     environ = dict(os.environ) | {"ENTITLEMENTS_URL": f"http://127.0.0.1:{service.port}", "PORT": str(gate_port)}
     ports = {
@@ -67,7 +67,7 @@ def origin(service: Service, folder: Path) -> Iterator[int]:
 
 
 def test_nginx_passes_on_only_what_the_subscription_allows(service: Service, origin: int) -> None:
-    """401 without a session, 403 without the feature, the product with it, and 500 while SMP is away."""
+    """401 without a session, 403 without the feature, the product with it, and 500 while SMP is down."""
     with Browser(origin) as browser:
         assert browser.ask("GET", "/").body == b"the product"
         assert browser.ask("GET", "/reports/1").status == 401

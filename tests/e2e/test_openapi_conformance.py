@@ -1,4 +1,4 @@
-"""The running service conforms to its OpenAPI document, whatever Schemathesis sends."""
+"""The running service conforms to its OpenAPI document, for all requests that Schemathesis generates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENDS_THE_SESSION: Final = (
 )
 
 
-def test_every_answer_to_generated_requests_is_documented(
+def test_every_response_to_generated_requests_is_documented(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
     """No 5xx; status, media type and body are in the document."""

@@ -1,4 +1,4 @@
-"""The quickstarts work as written: each product runs beside a real process, and a real browser opens the React page."""
+"""The quickstarts work as written: each product runs with a real process, and a real browser opens the React page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def quickstart(name: str) -> str:
 
 @contextmanager
 def product(command: Sequence[str], port: int, cwd: Path, service: Service, folder: Path) -> Iterator[None]:
-    """The product of a quickstart, with a new API key, as the page starts it."""
+    """Run the product of a quickstart with a new API key, as the page starts it."""
     secret = json.loads(run(service.environ, "api-key", "create", "product", "--json").stdout)["secret"]
     entitlements = {"ENTITLEMENTS_URL": f"http://127.0.0.1:{service.port}", "ENTITLEMENTS_KEY": secret}
     with running(command, port, folder, {**os.environ, **entitlements, "PORT": str(port)}, cwd):
@@ -80,7 +80,7 @@ def test_an_express_product_serves_what_the_subscription_allows(service: Service
 
 @contextmanager
 def browser_page(address: str) -> Iterator[Page]:
-    """A page of a real browser at this address; an error in its console fails the test."""
+    """Open a page of a real browser at this address; an error in its console fails the test."""
     chromium = program("chromium", "chromium-browser", "google-chrome")
     errors: list[str] = []
     with (
@@ -115,7 +115,7 @@ def sign_up_and_try(page: Page, email: str) -> None:
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_a_person_signs_up_and_tries_a_plan_on_the_react_page_behind_one_origin(service: Service, folder: Path) -> None:
+def test_a_visitor_can_register_and_try_a_plan_on_the_react_page(service: Service, folder: Path) -> None:
     """As built and served by nginx, and as served by Vite in development."""
     cwd, port, vite_port = with_npm_packages("quickstart-react", folder), free_port(), free_port()
     prepared = run_commands(quickstart("react"), service.environ, {ADDRESS: service.port}, folder)

@@ -1,7 +1,7 @@
-"""Races between two server processes on one PostgreSQL; each is also lost without its guard.
+"""Races between two server processes on one PostgreSQL; each also fails without its guard.
 
-All guards are in the database. The second test of each pair runs the same race on a database without them until it is
-lost.
+All guards are in the database. The second test of each pair repeats the race on a database without them until it
+fails.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tests.support.processes import run, serving_each, short_folder
 
 CALLERS: Final = 48
 ROUNDS: Final = 8
-ROUNDS_UNTIL_LOST: Final = 20
+ROUNDS_UNTIL_FAILED: Final = 20
 RENEWALS: Final = 20
 PATCHES: Final = 50
 GUESSES: Final = 200
-GUESSES_LET_THROUGH: Final = 10
+GUESSES_ALLOWED: Final = 10
 PASSWORD: Final = "correct horse battery staple"
 
 Found = TypeVar("Found")
@@ -51,7 +51,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def guarded(postgres_server: Server, worker_id: str, environ: dict[str, str]) -> Iterator[Pair]:
-    """Two processes on a complete database; its invariants hold after the race."""
+    """Run two processes on a complete database; its invariants hold after the race."""
     with _pair(postgres_server, worker_id, environ) as pair:
         yield pair
         checked = run({**environ, "SMP_DATABASE_URL": pair.url}, "doctor")
@@ -60,7 +60,7 @@ def guarded(postgres_server: Server, worker_id: str, environ: dict[str, str]) ->
 
 @pytest.fixture(scope="module")
 def unconstrained(postgres_server: Server, worker_id: str, environ: dict[str, str]) -> Iterator[Pair]:
-    """Two processes on a database without constraints, stored outcomes, and shared counts of login attempts."""
+    """Run two processes on a database without constraints, stored outcomes, and shared counts of login attempts."""
     statements = (
         *unguarded.prepared(),
         "DROP INDEX subscriptions_one_live",
@@ -76,7 +76,7 @@ def unconstrained(postgres_server: Server, worker_id: str, environ: dict[str, st
 
 @pytest.fixture(scope="module")
 def unlocked(postgres_server: Server, worker_id: str, environ: dict[str, str]) -> Iterator[Pair]:
-    """Two processes on a database without row locks, and without the numbers of events, which would detect the loss."""
+    """Run two processes without row locks, and without the unique versions of events, which would detect the loss."""
     statements = (
         *unguarded.prepared(),
         *(
@@ -105,26 +105,26 @@ def _pair(
 
 
 async def _execute(url: str, statements: Sequence[str]) -> None:
-    async with population(url) as people:
-        await people.execute(*statements)
+    async with population(url) as users:
+        await users.execute(*statements)
 
 
 @pytest.fixture
-async def people(guarded: Pair) -> AsyncIterator[Population]:
-    """The users and rows of the complete database."""
-    async with population(guarded.url) as people:
-        yield people
+async def users(guarded: Pair) -> AsyncIterator[Population]:
+    """Open the complete database."""
+    async with population(guarded.url) as users:
+        yield users
 
 
-async def is_lost(
-    pair: Pair, race: Callable[[Pair, Population], Awaitable[Found]], how: Callable[[Found], bool]
+async def assert_fails(
+    pair: Pair, race: Callable[[Pair, Population], Awaitable[Found]], failed: Callable[[Found], bool]
 ) -> None:
-    """Run the race until it is lost."""
-    async with population(pair.url) as people:
-        for _ in range(ROUNDS_UNTIL_LOST):
-            if how(await race(pair, people)):
+    """Repeat the race until it fails."""
+    async with population(pair.url) as users:
+        for _ in range(ROUNDS_UNTIL_FAILED):
+            if failed(await race(pair, users)):
                 return
-    pytest.fail("without its guard the race is won, so it shows nothing of the guard")
+    pytest.fail("the race passes without its guard, so it does not test the guard")
 
 
 async def at_once(calls: Sequence[Call]) -> list[Reply]:
@@ -152,15 +152,15 @@ class Subscribed:
     events: int
 
 
-async def subscribe(pair: Pair, people: Population, how: str, plans: int) -> Subscribed:
+async def subscribe(pair: Pair, users: Population, how: str, plans: int) -> Subscribed:
     """Subscribe one user to these plans at the same time."""
-    ann = await people.account()
-    codes = [(await people.plan()).code for _ in range(plans)]
+    ann = await users.account()
+    codes = [(await users.plan()).code for _ in range(plans)]
     path = f"/v1/me/subscription/{how}"
     replies = await at_once(
         [ann.call(port, "POST", path, {"plan": codes[n % plans]}) for n, port in enumerate(pair.by_turns(CALLERS))]
     )
-    (row,) = await people.rows(
+    (row,) = await users.rows(
         "SELECT count(*) AS ever, count(*) FILTER (WHERE status IN ('trial', 'active')) AS live,"
         " (SELECT count(*) FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%') AS events"
         " FROM subscriptions WHERE user_id = $1",
@@ -169,42 +169,42 @@ async def subscribe(pair: Pair, people: Population, how: str, plans: int) -> Sub
     return Subscribed(answer_counts(replies), row["live"], row["ever"], row["events"])
 
 
-async def start_trials(pair: Pair, people: Population) -> Subscribed:
-    return await subscribe(pair, people, "trial", plans=1)
+async def start_trials(pair: Pair, users: Population) -> Subscribed:
+    return await subscribe(pair, users, "trial", plans=1)
 
 
-async def activate(pair: Pair, people: Population) -> Subscribed:
-    return await subscribe(pair, people, "activate", plans=2)
+async def activate(pair: Pair, users: Population) -> Subscribed:
+    return await subscribe(pair, users, "activate", plans=2)
 
 
-async def test_a_user_starts_one_trial_with_many_simultaneous_requests(guarded: Pair, people: Population) -> None:
+async def test_a_user_starts_one_trial_with_many_simultaneous_requests(guarded: Pair, users: Population) -> None:
     """One 201, one row, one event, and 409 for all others."""
     for _ in range(ROUNDS):
-        found = await start_trials(guarded, people)
+        found = await start_trials(guarded, users)
         others = found.answers[409, "live-subscription-exists"] + found.answers[409, "trial-already-used"]
         assert (found.answers[201, None], others) == (1, CALLERS - 1), found
         assert (found.live, found.ever, found.events) == (1, 1, 1)
 
 
 async def test_without_constraints_a_user_starts_many_trials(unconstrained: Pair) -> None:
-    await is_lost(unconstrained, start_trials, lambda found: found.live > 1 and found.answers[201, None] > 1)
+    await assert_fails(unconstrained, start_trials, lambda found: found.live > 1 and found.answers[201, None] > 1)
 
 
 async def test_a_user_activates_one_subscription_with_many_simultaneous_requests(
-    guarded: Pair, people: Population
+    guarded: Pair, users: Population
 ) -> None:
     """For different plans too."""
     for _ in range(ROUNDS):
-        found = await activate(guarded, people)
+        found = await activate(guarded, users)
         assert found.answers == {(201, None): 1, (409, "live-subscription-exists"): CALLERS - 1}
         assert (found.live, found.ever, found.events) == (1, 1, 1)
 
 
 async def test_without_constraints_a_user_activates_many_subscriptions(unconstrained: Pair) -> None:
-    await is_lost(unconstrained, activate, lambda found: found.live > 1 and found.answers[201, None] > 1)
+    await assert_fails(unconstrained, activate, lambda found: found.live > 1 and found.answers[201, None] > 1)
 
 
-# --- one effect for a key ---------------------------------------------------------------------------------------------
+# --- idempotency keys -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,21 +218,21 @@ class Renewed:
 
     @property
     def renewals(self) -> int:
-        """How many callers were answer_counts that they renewed it, and not that somebody had."""
+        """Return how many callers got the response of a renewal that is not a replay."""
         return sum(reply.status == 200 and not reply.is_replayed for reply in self.replies)
 
 
-async def renew_with_one_key(pair: Pair, people: Population) -> Renewed:
+async def renew_with_one_key(pair: Pair, users: Population) -> Renewed:
     """Send one request of one caller under one key from many clients."""
-    ann = await subscriber(pair, people)
+    ann = await subscriber(pair, users)
     calls = [renewal(ann, port, idempotency_key="one-key") for port in pair.by_turns(CALLERS)]
     replies = await at_once(calls)
     again = [await send(call) for call in calls[:2]]  # one at each process, after the first has been answered
-    return await renewed(people, ann, [*replies, *again])
+    return await renewed(users, ann, [*replies, *again])
 
 
-async def subscriber(pair: Pair, people: Population) -> Account:
-    ann, plan = await people.account(), await people.plan()
+async def subscriber(pair: Pair, users: Population) -> Account:
+    ann, plan = await users.account(), await users.plan()
     reply = await send(ann.call(pair.ports[0], "POST", "/v1/me/subscription/activate", {"plan": plan.code}))
     assert reply.status == 201, reply
     return ann
@@ -242,21 +242,19 @@ def renewal(account: Account, port: int, **headers: str) -> Call:
     return account.call(port, "POST", "/v1/me/subscription/renew", {}, **headers)
 
 
-async def renewed(people: Population, account: Account, replies: list[Reply]) -> Renewed:
-    (row,) = await people.rows("SELECT version, periods FROM subscriptions WHERE user_id = $1", account.id)
-    event_rows = await people.rows(
+async def renewed(users: Population, account: Account, replies: list[Reply]) -> Renewed:
+    (row,) = await users.rows("SELECT version, periods FROM subscriptions WHERE user_id = $1", account.id)
+    event_rows = await users.rows(
         "SELECT version FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%' ORDER BY version, id",
         account.id,
     )
     return Renewed(replies, row["version"], row["periods"], [event["version"] for event in event_rows])
 
 
-async def test_one_idempotency_key_has_one_effect_with_many_simultaneous_requests(
-    guarded: Pair, people: Population
-) -> None:
-    """Requests during the first are refused; later ones get its answer, byte for byte."""
+async def test_many_simultaneous_requests_with_one_key_take_effect_once(guarded: Pair, users: Population) -> None:
+    """Requests during the first one are refused; later ones get the same response, byte for byte."""
     for _ in range(ROUNDS):
-        found = await renew_with_one_key(guarded, people)
+        found = await renew_with_one_key(guarded, users)
         assert (found.version, found.periods, found.renewals) == (2, 2, 1)
         assert found.event_versions == [1, 2]
         answers = [reply for reply in found.replies if reply.status == 200]
@@ -266,23 +264,23 @@ async def test_one_idempotency_key_has_one_effect_with_many_simultaneous_request
         assert all(reply.status == 200 and reply.is_replayed for reply in found.replies[-2:])
 
 
-async def test_without_its_lock_and_row_one_idempotency_key_has_many_effects(unconstrained: Pair) -> None:
-    await is_lost(unconstrained, renew_with_one_key, lambda found: found.renewals > 1 and found.version > 2)
+async def test_without_the_lock_and_the_stored_outcome_a_key_has_many_effects(unconstrained: Pair) -> None:
+    await assert_fails(unconstrained, renew_with_one_key, lambda found: found.renewals > 1 and found.version > 2)
 
 
 # --- changes of one subscription --------------------------------------------------------------------------------------
 
 
-async def renew_together(pair: Pair, people: Population) -> Renewed:
+async def renew_together(pair: Pair, users: Population) -> Renewed:
     """Send many renewals under different keys."""
-    ann = await subscriber(pair, people)
+    ann = await subscriber(pair, users)
     replies = await at_once([renewal(ann, port) for port in pair.by_turns(RENEWALS)])
-    return await renewed(people, ann, replies)
+    return await renewed(users, ann, replies)
 
 
-async def test_each_acknowledged_renewal_adds_one_period_and_one_event(guarded: Pair, people: Population) -> None:
+async def test_each_acknowledged_renewal_adds_one_period_and_one_event(guarded: Pair, users: Population) -> None:
     for _ in range(ROUNDS):
-        found = await renew_together(guarded, people)
+        found = await renew_together(guarded, users)
         assert answer_counts(found.replies) == {(200, None): RENEWALS}
         assert (found.version, found.periods) == (1 + RENEWALS, 1 + RENEWALS)
         assert found.event_versions == list(range(1, 2 + RENEWALS))
@@ -290,11 +288,11 @@ async def test_each_acknowledged_renewal_adds_one_period_and_one_event(guarded: 
 
 
 async def test_without_row_locks_renewals_are_lost(unlocked: Pair) -> None:
-    await is_lost(unlocked, renew_together, lambda found: found.periods < 1 + found.renewals)
+    await assert_fails(unlocked, renew_together, lambda found: found.periods < 1 + found.renewals)
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Changed:
     """The result of all kinds of changes to one subscription at once."""
 
     answers: Answers
@@ -303,35 +301,37 @@ class Moved:
     status: str
 
 
-async def do_everything(pair: Pair, people: Population) -> Moved:
+async def change_together(pair: Pair, users: Population) -> Changed:
     """Renew, schedule a cancellation, resume and cancel, as the user and as an administrator, all at once."""
-    ann, root = await subscriber(pair, people), await people.admin()
-    moves: Sequence[tuple[str, object]] = (
+    ann, root = await subscriber(pair, users), await users.admin()
+    changes: Sequence[tuple[str, object]] = (
         ("renew", {}),
         ("cancel", {"at": "period_end"}),
         ("resume", {}),
         ("cancel", {"at": "now"}),
     )
-    ports = iter(pair.by_turns(CALLERS * len(moves)))
+    ports = iter(pair.by_turns(CALLERS * len(changes)))
     calls = [
         who.call(next(ports), "POST", f"{base}/subscription/{action}", body)
         for who, base in ((ann, "/v1/me"), (root, f"/v1/users/{ann.id}"))
         for _ in range(3)
-        for action, body in moves
+        for action, body in changes
     ]
     replies = await at_once(calls)
-    rows = await people.rows(
+    rows = await users.rows(
         "SELECT type, version FROM event_log WHERE user_id = $1 AND type LIKE 'subscription.%' ORDER BY version, id",
         ann.id,
     )
-    status = await people.value("SELECT status FROM subscriptions WHERE user_id = $1", ann.id)
-    return Moved(answer_counts(replies), [row["type"] for row in rows], [row["version"] for row in rows], status)
+    status = await users.value("SELECT status FROM subscriptions WHERE user_id = $1", ann.id)
+    return Changed(answer_counts(replies), [row["type"] for row in rows], [row["version"] for row in rows], status)
 
 
-async def test_of_simultaneous_changes_only_legal_ones_are_made_in_one_order(guarded: Pair, people: Population) -> None:
-    """The chain ends with the cancellation; the others are refused without a 5xx."""
+async def test_of_simultaneous_changes_only_allowed_transitions_are_made_one_after_the_other(
+    guarded: Pair, users: Population
+) -> None:
+    """The last one is the cancellation; all others are refused without a 5xx."""
     for _ in range(ROUNDS):
-        found = await do_everything(guarded, people)
+        found = await change_together(guarded, users)
         assert found.status == "cancelled"
         assert found.versions == list(range(1, len(found.versions) + 1))
         assert found.types[0] == "subscription.activated"
@@ -342,7 +342,7 @@ async def test_of_simultaneous_changes_only_legal_ones_are_made_in_one_order(gua
 
 
 async def test_without_row_locks_a_subscription_ends_twice(unlocked: Pair) -> None:
-    await is_lost(unlocked, do_everything, lambda found: found.types.count("subscription.cancelled") > 1)
+    await assert_fails(unlocked, change_together, lambda found: found.types.count("subscription.cancelled") > 1)
 
 
 # --- administrators and plans -----------------------------------------------------------------------------------------
@@ -356,29 +356,29 @@ class Demoted:
     left: int
 
 
-async def demote_each_other(pair: Pair, people: Population) -> Demoted:
-    await people.execute("UPDATE users SET role = 'user' WHERE role = 'admin'")
-    ann, bob = await people.admin(), await people.admin()
+async def demote_each_other(pair: Pair, users: Population) -> Demoted:
+    await users.execute("UPDATE users SET role = 'user' WHERE role = 'admin'")
+    ann, bob = await users.admin(), await users.admin()
     replies = await at_once(
         [
             who.call(port, "PATCH", f"/v1/users/{whom.id}", {"role": "user"})
             for who, whom, port in ((ann, bob, pair.ports[0]), (bob, ann, pair.ports[1]))
         ]
     )
-    left = await people.value("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
+    left = await users.value("SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled")
     return Demoted(answer_counts(replies), left)
 
 
-async def test_two_administrators_who_demote_each_other_leave_one(guarded: Pair, people: Population) -> None:
-    """The second request is refused, because its sender is the last administrator, or no longer one."""
+async def test_two_administrators_who_demote_each_other_leave_one(guarded: Pair, users: Population) -> None:
+    """The second request is refused: its sender is the last administrator, or is no longer one."""
     for _ in range(ROUNDS * 3):
-        found = await demote_each_other(guarded, people)
+        found = await demote_each_other(guarded, users)
         assert found.left == 1
         assert found.answers in ({(200, None): 1, (409, "last-admin"): 1}, {(200, None): 1, (403, "forbidden"): 1})
 
 
 async def test_without_locks_two_administrators_who_demote_each_other_leave_none(unlocked: Pair) -> None:
-    await is_lost(unlocked, demote_each_other, lambda found: found.left == 0)
+    await assert_fails(unlocked, demote_each_other, lambda found: found.left == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,38 +391,38 @@ class Patched:
     acknowledged_names: list[str]
 
 
-async def patch_one_version(pair: Pair, people: Population) -> Patched:
-    root, plan = await people.admin(), await people.plan()
+async def patch_one_version(pair: Pair, users: Population) -> Patched:
+    root, plan = await users.admin(), await users.plan()
     replies = await at_once(
         [
             root.call(port, "PATCH", f"/v1/plans/{plan.code}", {"name": f"Name {n}"}, if_match='"1"')
             for n, port in enumerate(pair.by_turns(PATCHES))
         ]
     )
-    (row,) = await people.rows("SELECT version, name FROM plans WHERE id = $1", plan.id)
+    (row,) = await users.rows("SELECT version, name FROM plans WHERE id = $1", plan.id)
     names = [reply.document["name"] for reply in replies if reply.status == 200]
     return Patched(answer_counts(replies), row["version"], row["name"], names)
 
 
-async def test_one_of_many_simultaneous_changes_with_if_match_succeeds(guarded: Pair, people: Population) -> None:
+async def test_one_of_many_simultaneous_changes_with_if_match_succeeds(guarded: Pair, users: Population) -> None:
     """The others get 412."""
     for _ in range(ROUNDS):
-        found = await patch_one_version(guarded, people)
+        found = await patch_one_version(guarded, users)
         assert found.answers == {(200, None): 1, (412, "precondition-failed"): PATCHES - 1}
         assert (found.version, [found.name]) == (2, found.acknowledged_names)
 
 
 async def test_without_row_locks_many_changes_with_if_match_succeed(unlocked: Pair) -> None:
-    await is_lost(unlocked, patch_one_version, lambda found: found.answers[200, None] > 1)
+    await assert_fails(unlocked, patch_one_version, lambda found: found.answers[200, None] > 1)
 
 
-# --- guessing passwords -----------------------------------------------------------------------------------------------
+# --- wrong passwords --------------------------------------------------------------------------------------------------
 
 
-async def guess(pair: Pair, people: Population) -> Answers:
+async def guess_passwords(pair: Pair, users: Population) -> Answers:
     """Try many wrong passwords for one account at once, then the right one."""
     hasher = Argon2PasswordHasher()
-    ann = await people.account(password_hash=await hasher.hash(PASSWORD))
+    ann = await users.account(password_hash=await hasher.hash(PASSWORD))
     hasher.close()
     wrong, right = ({"email": ann.email, "password": password} for password in (f"not {PASSWORD}", PASSWORD))
     answers = answer_counts(
@@ -435,21 +435,23 @@ async def guess(pair: Pair, people: Population) -> Answers:
     return answers
 
 
-async def test_all_processes_together_allow_ten_guesses(guarded: Pair, people: Population) -> None:
-    """The other guesses have to wait, and so has the right password; another account is not affected."""
-    found = await guess(guarded, people)
-    let_through = found[401, "invalid-credentials"]
+async def test_all_processes_together_allow_ten_wrong_passwords(guarded: Pair, users: Population) -> None:
+    """All other attempts have to wait, even with the right password. Another account is not affected."""
+    found = await guess_passwords(guarded, users)
+    allowed = found[401, "invalid-credentials"]
     assert found == {
-        (401, "invalid-credentials"): let_through,
-        (429, "too-many-attempts"): GUESSES - let_through,
+        (401, "invalid-credentials"): allowed,
+        (429, "too-many-attempts"): GUESSES - allowed,
     }
-    assert let_through == GUESSES_LET_THROUGH
+    assert allowed == GUESSES_ALLOWED
     hasher = Argon2PasswordHasher()
-    bob = await people.account(password_hash=await hasher.hash(PASSWORD))
+    bob = await users.account(password_hash=await hasher.hash(PASSWORD))
     hasher.close()
     login = {"email": bob.email, "password": PASSWORD}
     assert (await send(Call(guarded.ports[0], "POST", "/v1/auth/login", login))).status == 200
 
 
-async def test_processes_with_separate_counts_allow_more_guesses(unconstrained: Pair) -> None:
-    await is_lost(unconstrained, guess, lambda found: found[401, "invalid-credentials"] > GUESSES_LET_THROUGH)
+async def test_without_shared_counts_processes_allow_more_wrong_passwords(unconstrained: Pair) -> None:
+    await assert_fails(
+        unconstrained, guess_passwords, lambda found: found[401, "invalid-credentials"] > GUESSES_ALLOWED
+    )

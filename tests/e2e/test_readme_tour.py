@@ -1,4 +1,4 @@
-"""The README's tour works as written, in both languages: all of its commands run against a real process."""
+"""The tour in the README works as written, in both languages: all commands run against a real process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def service(environ: dict[str, str], folder: Path) -> Iterator[Service]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing, which the tour is written for")
 @pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
 def test_every_command_of_the_tour_does_what_the_text_says(name: str, service: Service) -> None:
-    """Every role gets the answers of the tour, and `smp doctor` finds no problem."""
+    """Every role gets the responses of the tour, and `smp doctor` finds no problem."""
     with short_folder() as folder:
         done = run_commands(readme(name), service.environ, {ADDRESS: service.port}, folder)
     assert done.returncode == 0, done.stderr

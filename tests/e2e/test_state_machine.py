@@ -1,7 +1,7 @@
-"""The running program compared with a model of the product: every answer is right, for any order of requests.
+"""The running program compared with a model of the product, for any order of requests.
 
-Hypothesis plays users, administrators, the clock and the expiry job against one server process, its command line and
-PostgreSQL; after each step, everything readable is compared. ``HYPOTHESIS_PROFILE=nightly`` runs longer.
+Hypothesis acts as users, administrators, the clock and the expiry job, against one server process, its command line
+and PostgreSQL. After each step, all readable data are compared. ``HYPOTHESIS_PROFILE=nightly`` runs longer.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ SWEEPS: Final = ("late", "at once", "by command")
 DISTANCES: Final = (None, None, None, None, timedelta(0), DAY, 20 * DAY, 300 * DAY)
 STATUSES: Final = ("trial", "active", "expired", "cancelled")
 
-# What may happen in a step: how often among others, the name of the method that does it, and what that may be given.
+# The steps: their weight, the name of their method, and the choices for its arguments.
 STEPS: Final[Sequence[tuple[Any, ...]]] = (
     (7, "start_trial", PLANS),
     (5, "activate", PLANS, METHODS),
@@ -98,7 +98,7 @@ STEPS: Final[Sequence[tuple[Any, ...]]] = (
     (4, "resume"),
     (5, "revise", PLANS, REVISIONS, ("A plan", "Another")),
     (3, "archive_or_restore", PLANS, (True, False)),
-    (2, "let_pass", LAPSES, SWEEPS),
+    (2, "wait", LAPSES, SWEEPS),
     (6, "go_to_an_end", (timedelta(0), timedelta(0), TICK), SWEEPS),
     (2, "repeat", range(6)),
 )
@@ -115,10 +115,10 @@ FILTERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """For which user something is asked for, who asks, how it is sent, and which version it is meant for.
+    """How a request is made: for which user, by whom, with which key, and for which version.
 
-    Unless it is ``regardless``, the user is the next one with whom it can succeed; with ``own_plan`` the plan is the
-    one that the user has.
+    Unless it is ``regardless``, the user is the next one for whom the action can succeed. With ``own_plan`` the plan is
+    the one that the user has.
     """
 
     user: int
@@ -130,7 +130,7 @@ class Manner:
 
     @classmethod
     def of(cls, chance: Random) -> Manner:
-        """Any."""
+        """Choose a manner at random."""
         return cls(
             user=chance.randrange(USERS),
             regardless=chance.random() < 1 / 4,
@@ -142,7 +142,7 @@ class Manner:
 
     @property
     def by(self) -> str:
-        """What the events are to call the actor."""
+        """The type of the actor that the events must have."""
         return "admin" if self.as_admin else "user"
 
 
@@ -157,7 +157,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST that was sent under a key, and its answer."""
+    """A POST that was sent with a key, and its response."""
 
     user: int
     path: str
@@ -167,8 +167,8 @@ class Request:
     at: datetime
 
 
-async def people(url: str) -> tuple[Account, ...]:
-    """Return the accounts of the run."""
+async def create_accounts(url: str) -> tuple[Account, ...]:
+    """Create the accounts of the run."""
     hasher = Argon2PasswordHasher()
     password_hash = await hasher.hash(PASSWORD)
     hasher.close()
@@ -190,7 +190,7 @@ async def clear(url: str, sessions_from: datetime) -> None:
         await database.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", sessions_from)
 
 
-class Play(RuleBasedStateMachine):
+class PlatformMachine(RuleBasedStateMachine):
     """One run, from an empty platform at some instant."""
 
     def __init__(self, stage: Stage) -> None:
@@ -221,8 +221,8 @@ class Play(RuleBasedStateMachine):
             assert reply.status == 201, reply
 
     @rule(chance=st.randoms(use_true_random=True))
-    def happen(self, chance: Random) -> None:
-        """Anything. By one rule and plain chance: Hypothesis would leave out most of many rules, and repeat others."""
+    def step(self, chance: Random) -> None:
+        """Run a random step. One rule chooses by weight, because Hypothesis prefers some of many rules to others."""
         _, name, *choices = chance.choices(STEPS, [step[0] for step in STEPS])[0]
         given = [chance.choice(options) for options in choices]
         manner = Manner.of(chance)
@@ -230,18 +230,18 @@ class Play(RuleBasedStateMachine):
         getattr(self, name)(manner, *given)
 
     def start_trial(self, manner: Manner, number: int) -> None:
-        """Of a plan that can be tried by a user who can, if there are such, and if not regardless."""
-        manner = self.of_one(manner, lambda live: live is None)
+        """Start a trial, of a plan that can be tried by a user who can try it, if there is one."""
+        manner = self.for_able_user(manner, lambda live: live is None)
         turns = [self.model.plans[(number + turn) % len(OFFERS)] for turn in range(len(OFFERS))]
         able = [] if manner.regardless else [plan for plan in turns if self.model.can_try(manner.user, plan)]
         plan = (able or turns)[0]
         self.post(manner, "trial", {"plan": plan.code}, self.model.start_trial(manner.user, plan, manner.by))
 
     def activate(self, manner: Manner, number: int, method: str | None) -> None:
-        self.pay(self.of_one(manner, lambda live: live is None), number, method)
+        self.pay(self.for_able_user(manner, lambda live: live is None), number, method)
 
     def convert(self, manner: Manner, number: int, method: str | None) -> None:
-        self.pay(self.of_one(manner, is_trial), number, method)
+        self.pay(self.for_able_user(manner, is_trial), number, method)
 
     def pay(self, manner: Manner, number: int, method: str | None) -> None:
         plan = self.plan(manner, number)
@@ -249,32 +249,32 @@ class Play(RuleBasedStateMachine):
         self.post(manner, "activate", {"plan": plan.code, "payment_method": method}, verdict)
 
     def renew(self, manner: Manner, method: str | None, times: int) -> None:
-        manner = self.of_one(manner, lambda live: live is not None and live.can_be_renewed)
+        manner = self.for_able_user(manner, lambda live: live is not None and live.can_be_renewed)
         body = {"payment_method": method}
         for _ in range(times):
-            self.move(manner, "renew", body, lambda user: self.model.renew(user, method, manner.by))
+            self.change_live(manner, "renew", body, lambda user: self.model.renew(user, method, manner.by))
 
     def cancel(self, manner: Manner, at: str) -> None:
-        manner = self.of_one(manner, lambda live: live is not None)
-        self.move(manner, "cancel", {"at": at}, lambda user: self.model.cancel(user, at, manner.by))
+        manner = self.for_able_user(manner, lambda live: live is not None)
+        self.change_live(manner, "cancel", {"at": at}, lambda user: self.model.cancel(user, at, manner.by))
 
     def resume(self, manner: Manner) -> None:
-        manner = self.of_one(manner, lambda live: live is not None and live.scheduled)
-        self.move(manner, "resume", {}, lambda user: self.model.resume(user, manner.by))
+        manner = self.for_able_user(manner, lambda live: live is not None and live.scheduled)
+        self.change_live(manner, "resume", {}, lambda user: self.model.resume(user, manner.by))
 
-    def of_one(self, manner: Manner, can: Callable[[Subscription | None], bool]) -> Manner:
-        """The manner with the next user whose live subscription, or none, lets it succeed."""
+    def for_able_user(self, manner: Manner, can: Callable[[Subscription | None], bool]) -> Manner:
+        """Return the manner with the next user for whom the action can succeed."""
         turns = [(manner.user + turn) % USERS for turn in range(USERS)]
         able = [user for user in turns if can(self.model.live(user))]
         return manner if manner.regardless or not able else replace(manner, user=able[0])
 
     def plan(self, manner: Manner, number: int) -> Plan:
-        """The one with this number, or the user's."""
+        """Return the plan with this number, or the plan that the user has."""
         live = self.model.live(manner.user)
         return live.plan if live is not None and manner.own_plan else self.model.plans[number]
 
-    def move(self, manner: Manner, action: str, body: object, ask: Callable[[int], int | Refusals]) -> None:
-        """Of what is live, if the caller has the right version of it."""
+    def change_live(self, manner: Manner, action: str, body: object, ask: Callable[[int], int | Refusals]) -> None:
+        """Change the live subscription, with the right or a stale version if the manner has one."""
         live = self.model.live(manner.user)
         if manner.match is None or live is None:
             self.post(manner, action, body, ask(manner.user))
@@ -287,8 +287,8 @@ class Play(RuleBasedStateMachine):
             self.post(manner, action, body, {(412, "precondition-failed")}, stale)
 
     def revise(self, manner: Manner, number: int, change: Mapping[str, Any], name: str) -> None:
-        """Change a plan; the model's subscriptions keep their revision."""
-        plan = self.plan(self.of_one(manner, is_trial), number)
+        """Change a plan; subscriptions of the model keep their revision."""
+        plan = self.plan(self.for_able_user(manner, is_trial), number)
         path, seen = f"/v1/plans/{plan.code}", {"if-match": f'"{plan.version}"'}
         before = plan.version
         plan.revise(changed(plan.terms, change))
@@ -299,22 +299,22 @@ class Play(RuleBasedStateMachine):
             assert (late.status, late.slug) == (412, "precondition-failed")
 
     def archive_or_restore(self, manner: Manner, number: int, archived: bool) -> None:  # noqa: FBT001 - drawn
-        plan = self.plan(self.of_one(manner, is_trial), number)
+        plan = self.plan(self.for_able_user(manner, is_trial), number)
         plan.set_archived(archived=archived)
         path = f"/v1/plans/{plan.code}/{'archive' if archived else 'restore'}"
         self.check_plan(self.ask(USERS, "POST", path, {}), plan)
 
-    def let_pass(self, _: Manner, lapse: timedelta, sweep: str) -> None:
-        self.move_clock(self.model.now + lapse, sweep)
+    def wait(self, _: Manner, lapse: timedelta, sweep: str) -> None:
+        self.set_clock(self.model.now + lapse, sweep)
 
     def go_to_an_end(self, _: Manner, before: timedelta, sweep: str) -> None:
-        """Move the clock to the instant at which a subscription ends, or to this time before it."""
+        """Set the clock to the end of a subscription, or to this time before it."""
         now = self.model.now
         ends = [one.ends_at for one in self.model.subscriptions if one.ends_at is not None and one.ends_at > now]
-        self.move_clock(max(now, min(ends, default=now) - before), sweep)
+        self.set_clock(max(now, min(ends, default=now) - before), sweep)
 
-    def move_clock(self, now: datetime, sweep: str) -> None:
-        """Move the clock; the expiry job runs later, before the answer, or as `smp expire`."""
+    def set_clock(self, now: datetime, sweep: str) -> None:
+        """Set the clock; the expiry job runs later, before the response, or as `smp expire`."""
         self.model.now = now
         at_once = sweep == "at once"
         reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": now.isoformat(), "sweep": at_once})
@@ -331,15 +331,15 @@ class Play(RuleBasedStateMachine):
             )
 
     def repeat(self, _: Manner, back: int) -> None:
-        """An earlier request under its key, within a day: the answer of then, and no effect."""
+        """Repeat an earlier request with its key within a day; it gets the first response and has no effect."""
         for request in self.sent[-1 - back :][:1]:
             if self.model.now - request.at <= DAY:
                 self.check_repeated(request)
 
-    # --- what holds after every step ----------------------------------------------------------------------------------
+    # --- after every step ---------------------------------------------------------------------------------------------
 
     @invariant()
-    def everything_is_as_the_model_has_it(self) -> None:
+    def everything_equals_the_model(self) -> None:
         if not self.model.plans:
             return
         self.steps += 1
@@ -350,7 +350,7 @@ class Play(RuleBasedStateMachine):
         self.check_statistics()
 
     def check_all_subscriptions(self) -> None:
-        """All of them, newest first: the status at this instant, before and after the expiry job."""
+        """Compare all subscriptions, newest first: the status at this instant, before and after the expiry job."""
         items = self.pages(USERS, "/v1/subscriptions?limit=100")
         expected = self.model.listed()
         assert [item["id"] for item in items] == [one.id for one in expected]
@@ -367,7 +367,7 @@ class Play(RuleBasedStateMachine):
         before: timedelta | None,
         limit: int,
     ) -> None:
-        """The administrators' list with some filter, page by page."""
+        """Compare the administrators' list with some filter, page by page."""
         plan = None if number is None else self.model.plans[number]
         ends_after, ends_before = (
             None if distance is None else self.model.now + distance for distance in (after, before)
@@ -381,7 +381,7 @@ class Play(RuleBasedStateMachine):
         assert found == [one.id for one in self.model.listed(statuses, plan, user, ends_after, ends_before)]
 
     def check_user(self, user: int) -> None:
-        """One is live at most, spans stand one behind the other, and outside of them nothing may be used."""
+        """Check that at most one subscription is live, spans do not overlap, and only a live one gives access."""
         who, base = self.seen_by(user)
         items = self.pages(who, f"{base}/subscriptions?limit=100")
         mine = self.model.listed(user=user)
@@ -399,7 +399,7 @@ class Play(RuleBasedStateMachine):
             self.check_events(who, mine[(self.steps // 2) % len(mine)] if self.steps % 2 else mine[0])
 
     def check_current(self, user: int, who: int, base: str) -> None:
-        """The live one with its version as its ETag, or that there is none."""
+        """Check the live subscription and its version in the ETag, or that there is none."""
         live, reply = self.model.live(user), self.ask(who, "GET", f"{base}/subscription")
         if live is None:
             assert (reply.status, reply.slug) == (404, "no-live-subscription")
@@ -408,7 +408,7 @@ class Play(RuleBasedStateMachine):
             assert reply.headers["etag"] == f'"{live.version(self.model.now)}"'
 
     def check_events(self, who: int, one: Subscription) -> None:
-        """One for each transition and no other; replayed alone they tell the status at every instant."""
+        """Check that each transition has one event, and that replaying them gives the status at every instant."""
         events = self.pages(who, f"/v1/subscriptions/{one.id}/events?limit=100")
         recorded = [(event["type"], instant(event["occurred_at"]), event["actor"]["type"]) for event in events]
         assert recorded == one.events
@@ -427,7 +427,7 @@ class Play(RuleBasedStateMachine):
         expected["mrr"] = [row for row in expected["mrr"] if row["amount"]]
         assert given == expected
 
-    # --- how it is asked ----------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------------
 
     def post(
         self,
@@ -437,7 +437,7 @@ class Play(RuleBasedStateMachine):
         verdict: int | Refusals,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Ask for it and compare the answer; a success that is repeated under its key has one effect."""
+        """Send the request and compare the response; a repeat with its key has no effect."""
         self.acted = manner.user
         user_id = self.stage.accounts[manner.user].id
         who, base = (USERS, f"/v1/users/{user_id}") if manner.as_admin else (manner.user, "/v1/me")
@@ -458,7 +458,7 @@ class Play(RuleBasedStateMachine):
                 self.check_repeated(self.sent[-1])
 
     def check_changed(self, user: int, reply: Reply) -> None:
-        """The answer to a change is the subscription as it now is; a new one's id is learnt here."""
+        """Check that the response to a change is the present subscription; store the id of a new one."""
         one = self.model.newest(user)
         assert one is not None
         document = reply.document
@@ -484,7 +484,7 @@ class Play(RuleBasedStateMachine):
         assert document["name"] == plan.name
 
     def seen_by(self, user: int) -> tuple[int, str]:
-        """The user, or an administrator, by turns."""
+        """Return the user or the administrator, alternating."""
         if self.steps % 3:
             return user, "/v1/me"
         return USERS, f"/v1/users/{self.stage.accounts[user].id}"
@@ -492,7 +492,7 @@ class Play(RuleBasedStateMachine):
     def ask(
         self, who: int, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """As this account, which signs in again where the clock has ended its session."""
+        """Send the request as this account, which signs in again if the clock has ended its session."""
         browser = self.browsers[who]
         reply = browser.ask(method, path, body, headers or {})
         if reply.status == 401:
@@ -502,7 +502,7 @@ class Play(RuleBasedStateMachine):
         return reply
 
     def pages(self, who: int, path: str) -> list[Any]:
-        """All items of the list."""
+        """Return all items of the list."""
         items, cursor = [], ""
         while True:
             page = self.ask(who, "GET", f"{path}{cursor}").document
@@ -556,14 +556,14 @@ def instant(text: str | None) -> datetime | None:
 def command(environ: Mapping[str, str], *arguments: str) -> Any:  # noqa: ANN401 - a JSON document
     """Run a command of the program inside this process, because starting a process each time takes too long."""
     out, err = io.StringIO(), io.StringIO()
-    with logging_kept(), redirect_stdout(out), redirect_stderr(err):
+    with logging_restored(), redirect_stdout(out), redirect_stderr(err):
         code = run_program(ProcessServices(environ), arguments)
     assert code == 0, err.getvalue()
     return json.loads(out.getvalue())
 
 
 @contextmanager
-def logging_kept() -> Iterator[None]:
+def logging_restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
@@ -576,21 +576,21 @@ def logging_kept() -> Iterator[None]:
 
 @pytest.fixture
 def stage(environ: dict[str, str], database_url: str, folder: Path) -> Iterator[Stage]:
-    """A server with a test clock, on which sessions last for a year."""
+    """Run a server with a test clock, on which sessions last for a year."""
     settings_ = {
         "SMP_DATABASE_URL": database_url,
         "SMP_TEST_CLOCK": "1",
         **{f"SMP_{role}SESSION_{end}_S": A_YEAR_S for role in ("", "ADMIN_") for end in ("IDLE", "ABSOLUTE")},
     }
     with serving({**environ, **settings_}, folder) as service:
-        yield Stage(service, database_url, wait_for(people(database_url)))
+        yield Stage(service, database_url, wait_for(create_accounts(database_url)))
         checked = run(service.environ, "doctor")
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_platform_answers_as_the_model_for_any_order_of_requests(stage: Stage) -> None:
+def test_every_response_equals_the_model_for_any_order_of_requests(stage: Stage) -> None:
     effort = EFFORT[os.environ.get("HYPOTHESIS_PROFILE", "quick")]
     run_state_machine_as_test(
-        lambda: Play(stage),  # type: ignore[arg-type] # as its documentation has it: anything that makes one
+        lambda: PlatformMachine(stage),  # type: ignore[arg-type] # as its documentation has it: anything that makes one
         settings=settings(effort, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True),
     )

@@ -1,4 +1,4 @@
-"""A server that is stopped finishes its requests, waits no longer than its grace time, and ends."""
+"""A stopped server finishes its requests, waits no longer than its grace time, and ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRICKLE_S: Final = 0.2
 
 
 @asynccontextmanager
-async def holding(people: Population, owner: Account) -> AsyncIterator[None]:
+async def locked_owner(people: Population, owner: Account) -> AsyncIterator[None]:
     """Lock the owner's row during the block, so that requests wait."""
     connection = await asyncpg.connect(people.url)
     try:
@@ -71,7 +71,7 @@ async def test_a_request_in_progress_is_finished_and_later_ones_are_not_accepted
             ann, plan = await people.account(), await people.plan()
             subscribe = ann.call(service.port, "POST", "/v1/me/subscription/activate", {"plan": plan.code})
             assert (await send(subscribe)).status == 201
-            async with holding(people, ann):
+            async with locked_owner(people, ann):
                 renew = ann.call(service.port, "POST", "/v1/me/subscription/renew", {})
                 renewing = asyncio.create_task(send(renew))
                 async with asyncio.timeout(SPARE_S):
@@ -112,7 +112,7 @@ async def test_no_client_can_delay_a_stop_beyond_the_grace_time(
 def test_a_worker_whose_parent_is_killed_during_the_start_ends(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
-    """It has never seen its parent alive, and knows it all the same."""
+    """The worker has never seen its parent alive."""
     with starting({**environ, "SMP_DATABASE_URL": database_url}, folder) as service:
         wait_until(lambda: bool(service.workers()))
         workers = service.workers()

@@ -1,4 +1,4 @@
-"""Traces of a running service, sent to a collector that runs, that is away, and that does not answer."""
+"""Traces of a running service, sent to a collector that works, is down, or does not answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def children(of: Span, spans: Sequence[Span]) -> Sequence[Span]:
 def test_a_request_its_use_cases_and_their_statements_are_one_tree(
     environ: dict[str, str], database_url: str, folder: Path
 ) -> None:
-    """The tree is below the span of the caller; spans have the route and the status; the log has the trace's id."""
+    """The tree is below the span of the caller. Spans have the route and the status; the log has the trace's id."""
     with traced(environ, database_url, folder) as (service, collector):
         with Browser(service.port) as browser:
             browser.log_in(EMAIL, PASSWORD)
@@ -95,7 +95,7 @@ def test_a_request_its_use_cases_and_their_statements_are_one_tree(
 
 
 def test_no_span_has_personal_or_secret_values(environ: dict[str, str], database_url: str, folder: Path) -> None:
-    """Spans have no passwords, tokens, addresses, headers or queries; only the path and the id of the request."""
+    """No passwords, tokens, addresses, headers or queries; only the path and the id of the request."""
     with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
         account = {"email": "ann.secret@example.com", "password": "a password of mine, and long"}
         assert browser.ask("POST", "/v1/auth/register", account).status == 201
@@ -116,10 +116,8 @@ def test_no_span_has_personal_or_secret_values(environ: dict[str, str], database
     assert not any(span.is_error for span in collector.spans)
 
 
-def test_statements_that_a_replica_answers_have_spans_too(
-    environ: dict[str, str], database_url: str, folder: Path
-) -> None:
-    """Here the replica is the primary itself."""
+def test_statements_of_a_replica_have_spans_too(environ: dict[str, str], database_url: str, folder: Path) -> None:
+    """The replica is the primary itself."""
     environ = {**environ, "SMP_DATABASE_REPLICA_URL": database_url}
     with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
         browser.log_in(EMAIL, PASSWORD)
@@ -138,7 +136,7 @@ def test_statements_that_a_replica_answers_have_spans_too(
 
 
 def test_health_checks_and_metrics_have_no_spans(environ: dict[str, str], database_url: str, folder: Path) -> None:
-    """Neither do the statements that the service sends for them."""
+    """Nor do the statements that the service sends for them."""
     with traced(environ, database_url, folder) as (service, collector), Browser(service.port) as browser:
         for path in ("/health/live", "/health/ready", "/metrics", "/v1/plans"):
             assert browser.ask("GET", path).status == 200
@@ -151,10 +149,10 @@ def test_health_checks_and_metrics_have_no_spans(environ: dict[str, str], databa
 
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["away", "does not answer"])
-def test_without_a_collector_requests_and_stops_are_as_fast_as_ever(
+def test_without_a_collector_requests_and_stops_are_not_slower(
     environ: dict[str, str], database_url: str, folder: Path, *, is_there: bool
 ) -> None:
-    """Only the spans are lost. A stop waits for the last spans for a second at most."""
+    """Only the spans are lost. A stop waits at most one second for the last spans."""
     with collecting() as collector:
         collector.answers.clear()
         endpoint = collector.endpoint if is_there else f"http://127.0.0.1:{free_port()}"
@@ -171,7 +169,7 @@ def test_without_a_collector_requests_and_stops_are_as_fast_as_ever(
 
 
 def test_without_traces_neither_the_sdk_nor_the_exporter_is_imported(database_url: str) -> None:
-    """Also if a variable switches them off."""
+    """This includes a variable that switches traces off."""
     program = (
         "import sys, asyncio\n"
         "from smp.bootstrap.http import create_app\n"

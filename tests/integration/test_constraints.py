@@ -175,7 +175,7 @@ LEGAL: Final[tuple[tuple[str, Row], ...]] = (
 
 @dataclass(frozen=True)
 class Write:
-    """A row of a table: the legal row ``legal``, with the columns of ``but`` changed."""
+    """A row of a table: the legal row ``legal``, with some columns changed."""
 
     table: str
     legal: Row
@@ -423,7 +423,7 @@ async def test_an_illegal_write_is_refused_by_the_constraint_for_it(
 
 
 async def test_legal_writes_are_accepted(untouched_database_url: str) -> None:
-    """Otherwise the refusals above would prove nothing."""
+    """Otherwise the rejections above would prove nothing."""
     for write in ACCEPTED:
         async with connected(untouched_database_url) as connection:
             await put(connection, write.table, write.row)

@@ -1,4 +1,4 @@
-"""Requests that wait for each other: what they are told, and what the others still get."""
+"""Requests that wait for each other: their errors, and the requests that do not wait."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ async def locked_users(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def test_every_lock_that_is_not_free_in_time_is_a_conflict_and_not_a_database_that_is_away(
+async def test_a_lock_that_is_not_free_in_time_is_a_conflict_and_not_an_unavailable_database(
     database_url: str,
 ) -> None:
-    """With the default limits too, the server gives up before the client does."""
+    """With the default limits, the server's limit is reached before the client's."""
     pool = await create_pool(database_url)
     holder = await asyncpg.connect(database_url)
     async with holder.transaction():
@@ -67,7 +67,7 @@ async def test_every_lock_that_is_not_free_in_time_is_a_conflict_and_not_a_datab
     assert [type(result) for result in results] == [TransactionConflict] * 8
 
 
-async def test_a_request_that_waits_for_a_lock_too_long_gets_a_problem_of_its_own(database_url: str) -> None:
+async def test_a_request_that_waits_too_long_for_a_lock_gets_a_problem_that_suggests_a_retry(database_url: str) -> None:
     async with serving(database_url, with_limits(QUICK_LOCKS)) as platform:
         await platform.offer()
         ada = await platform.registered("ada@example.com")

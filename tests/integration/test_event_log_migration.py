@@ -91,7 +91,7 @@ class OldRelease:
 
 @pytest.fixture
 async def old(unmigrated_database_url: str) -> AsyncIterator[OldRelease]:
-    """The previous release on its schema, with a user, a plan and a subscription, and all their events."""
+    """Return the previous release on its schema, with a user, a plan and a subscription, and all their events."""
     await migrate(unmigrated_database_url, to="0001")
     connection = await asyncpg.connect(unmigrated_database_url)
     try:

@@ -238,7 +238,7 @@ async def test_parallel_wrong_passwords_are_all_counted(platform: Platform) -> N
 
 
 async def test_the_log_has_no_secrets(platform: Platform) -> None:
-    """Passwords, tokens, keys: in bodies, cookies and headers, in what succeeds and in what fails."""
+    """Passwords, tokens and keys, in bodies, cookies and headers, of requests that succeed or fail."""
     handler, kept = captured_log()
     logging.getLogger().addHandler(handler)
     try:

@@ -1,4 +1,4 @@
-"""What administrators and services do over HTTP."""
+"""The operations of administrators and services over HTTP."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ async def test_editing_a_plan_creates_a_revision_only_if_the_terms_change(platfo
         assert problem(await admin.patch("/v1/plans/pro", json=bad)) == (422, "validation-failed")
 
 
-async def test_statistics_equal_figures_that_are_computed_by_hand(platform: Platform) -> None:
-    """A year is twelve months, a month 30.4375 days; trials and what is for life count nothing; half up at the end."""
+async def test_statistics_equal_values_that_are_computed_by_hand(platform: Platform) -> None:
+    """A year is 12 months, a month 30.4375 days. Trials and lifetime plans have no revenue. Half rounds up."""
     await platform.offer("month", price={"amount": 1000, "currency": "USD"})
     await platform.offer("year", price={"amount": 10_006, "currency": "USD"}, period="P1Y")
     await platform.offer("fortnight", price={"amount": 700, "currency": "EUR"}, period="P14D")

@@ -1,4 +1,4 @@
-"""What holds for every request: errors, media types, origins, limits, methods, headers, paging, preconditions, keys."""
+"""The rules for every request: errors, media types, origins, limits, methods, headers, paging, preconditions, keys."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ async def test_a_cursor_that_the_list_did_not_return_is_refused_with_400(platfor
 
 
 async def test_paging_skips_and_repeats_no_item_while_the_list_grows(platform: Platform) -> None:
-    """Newer rows come before the first page; the pages behind it are what they were."""
+    """Newer rows are before the first page; later pages stay the same."""
     for number in range(7):
         await platform.registered(f"user{number}@example.com")
     await platform.offer(price={"amount": 0, "currency": "USD"})
@@ -282,12 +282,12 @@ async def test_only_one_of_many_parallel_changes_of_the_same_version_succeeds(pl
     assert sorted(answer.status_code for answer in answers) == [200, *[412] * 9]
 
 
-def told(answer: httpx.Response) -> tuple[int, bytes, str | None, str | None]:
+def response_of(answer: httpx.Response) -> tuple[int, bytes, str | None, str | None]:
     return answer.status_code, answer.content, answer.headers.get("location"), answer.headers.get("etag")
 
 
 async def test_a_repeated_idempotency_key_gets_the_first_response_again(platform: Platform) -> None:
-    """Status, body, Location and ETag; also in another browser of the same caller, and nothing happens twice."""
+    """Status, body, Location and ETag, from any browser of the same caller; nothing happens twice."""
     await platform.offer()
     ada, again = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
     key = {"idempotency-key": "k-1"}
@@ -295,7 +295,7 @@ async def test_a_repeated_idempotency_key_gets_the_first_response_again(platform
     second = await again.post("/v1/me/subscription/activate", json={"plan": "pro"}, headers=key)
     assert first.status_code == 201
     assert "idempotency-replayed" not in first.headers
-    assert told(second) == told(first)
+    assert response_of(second) == response_of(first)
     assert second.headers["idempotency-replayed"] == "true"
     events = await ada.get(f"{first.headers['location']}/events")
     assert len(events.json()["items"]) == 1
@@ -403,7 +403,7 @@ async def test_the_stored_response_of_a_registration_has_no_fast_hash_of_the_pas
     other = await visitor.post(
         "/v1/auth/register", json={"email": "a@example.com", "password": PASSWORD[::-1]}, headers=key
     )
-    assert told(first) == told(again)
+    assert response_of(first) == response_of(again)
     assert problem(other) == (422, "idempotency-key-reused")
     kept = await pool.rows(sql("SELECT t::text FROM idempotency_keys AS t"))
     assert len(kept) == 1
@@ -411,7 +411,7 @@ async def test_the_stored_response_of_a_registration_has_no_fast_hash_of_the_pas
 
 
 async def test_a_value_of_another_type_is_refused_and_never_converted(platform: Platform) -> None:
-    """A number in quotes is a text, an integer is no instant, and a text no boolean."""
+    """A number in quotes is a text, an integer is not an instant, and a text is not a boolean."""
     admin = await platform.signed_in()
     plan = {
         "code": "pro",

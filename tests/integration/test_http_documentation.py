@@ -1,4 +1,4 @@
-"""The OpenAPI document, its page, the problems' pages, health and metrics."""
+"""The OpenAPI document and its page, the pages of problems, health and metrics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 async def test_the_openapi_document_is_valid_and_complete(platform: Platform) -> None:
-    """OpenAPI 3.1; each operation has an id of its own, a summary, and every problem by its slug."""
+    """OpenAPI 3.1. Each operation has a unique id, a summary, and every problem by its slug."""
     document = (await (await platform.visitor()).get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     found = list(operations(document))
@@ -91,7 +91,7 @@ async def test_responses_match_the_openapi_document(platform: Platform) -> None:
 
 
 async def test_an_operation_accepts_exactly_the_parameters_that_are_documented(platform: Platform) -> None:
-    """The guard and the document have the same names."""
+    """The code and the document have the same names."""
     admin = await platform.signed_in()
     document = (await admin.get("/openapi.json")).json()
     for method, path, operation in operations(document):
@@ -135,7 +135,7 @@ async def test_browsers_get_an_icon_and_search_engines_a_refusal(platform: Platf
 
 
 async def test_the_documentation_page_works_offline(platform: Platform) -> None:
-    """The service itself serves every file that the page names."""
+    """The service serves every file that the page needs."""
     visitor = await platform.visitor()
     page = await visitor.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
@@ -178,7 +178,7 @@ class Down(Readiness):
     """A database that does not answer."""
 
     async def check(self) -> Mapping[str, str]:
-        """Nothing is up but the migrations."""
+        """Report that only the migrations are up."""
         return {"database": "does not answer", "migrations": UP}
 
 
@@ -196,7 +196,7 @@ async def test_readiness_names_each_part_that_is_down(database_url: str) -> None
 
 
 class Broken(ListPlansHandler):
-    """A defect."""
+    """A use case that fails."""
 
     async def __call__(self, query: object, caller: object) -> Any:  # noqa: ANN401 - it gives nothing
         """Fail with an unexpected error."""
@@ -206,7 +206,7 @@ class Broken(ListPlansHandler):
 async def test_an_unexpected_error_shows_only_the_request_id(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log has the reason under the same id."""
+    """The log contains the cause with the same id."""
     override = Provider(scope=Scope.APP)
     override.provide(Broken, provides=interface_of(ListPlansHandler), override=True)
     async with serving(database_url, override) as platform:
@@ -215,9 +215,9 @@ async def test_an_unexpected_error_shows_only_the_request_id(
     assert answer.json()["request_id"] == "trace-me"
     assert "secret" not in answer.text
     assert "ZeroDivisionError" not in answer.text
-    told = "".join(capsys.readouterr())
-    assert "the secret reason" in told
-    assert "trace-me" in told
+    output = "".join(capsys.readouterr())
+    assert "the secret reason" in output
+    assert "trace-me" in output
 
 
 async def test_metrics_with_their_own_port_are_not_served_on_the_public_one(database_url: str) -> None:

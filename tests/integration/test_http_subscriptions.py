@@ -50,14 +50,14 @@ async def test_a_trial_converts_into_a_subscription_that_renews_and_ends(platfor
     assert again.status_code == 201
     old, events = f"/v1/subscriptions/{subscription['id']}", f"/v1/subscriptions/{subscription['id']}/events"
     assert (await ada.get(old)).json()["ended_at"] == "2027-04-30T10:00:00Z"
-    told = (await ada.get(events)).json()["items"]
-    assert [event["type"].removeprefix("subscription.") for event in told] == [
+    items = (await ada.get(events)).json()["items"]
+    assert [event["type"].removeprefix("subscription.") for event in items] == [
         "trial_started", "converted", "renewed", "renewed", "expired",
     ]  # fmt: skip
-    assert [event["version"] for event in told] == [1, 2, 3, 4, 5]
-    assert told[-1]["actor"] == {"type": "system", "id": None}
-    assert told[-1]["occurred_at"] == "2027-04-30T10:00:00Z"
-    assert told[0]["actor"] == {"type": "user", "id": subscription["user_id"]}
+    assert [event["version"] for event in items] == [1, 2, 3, 4, 5]
+    assert items[-1]["actor"] == {"type": "system", "id": None}
+    assert items[-1]["occurred_at"] == "2027-04-30T10:00:00Z"
+    assert items[0]["actor"] == {"type": "user", "id": subscription["user_id"]}
 
 
 async def test_a_user_gets_the_trial_of_a_plan_once(platform: Platform) -> None:
@@ -211,8 +211,8 @@ async def test_access_ends_exactly_at_the_end_of_the_subscription(platform: Plat
     """A value of 0 or ``false`` gives no access; a text does."""
     await platform.offer(features={"export": True, "off": False, "none": 0, "seats": 5, "support": "priority"})
     ada = await platform.registered("ada@example.com")
-    nobody = (await ada.get("/v1/me/access/export")).json()
-    assert nobody == {
+    decision = (await ada.get("/v1/me/access/export")).json()
+    assert decision == {
         "feature": "export", "allowed": False, "value": None, "reason": "no_subscription", "status": None, "plan": None,
         "until": None,
     }  # fmt: skip

@@ -52,7 +52,7 @@ async def sampled(platform: Platform) -> Scrape:
 
 
 async def test_every_request_is_counted_by_its_route_even_if_a_middleware_answers(platform: Platform) -> None:
-    """Never by a caller's text, which could create any number of series."""
+    """Never by a text of the client, which could create any number of series."""
     visitor, ada = await platform.visitor(), await platform.registered("ada@example.com")
     for path in ("/v1/plans/one", "/v1/plans/two", "/nowhere/at-all", "/v1/nothing"):
         assert (await visitor.get(path)).status_code == 404
@@ -160,7 +160,7 @@ async def test_gauges_show_the_connections_readiness_and_subscriptions(platform:
 
 @pytest.mark.parametrize("outcome", ["replica", "away"])
 async def test_reads_of_lists_are_counted_by_their_source(database_url: str, outcome: str) -> None:
-    """A replica that is the primary itself is never behind; one that does not answer is not used."""
+    """The replica is the primary itself, which is never behind. A replica that does not answer is not used."""
     replica = database_url if outcome == "replica" else "postgresql://nobody@127.0.0.1:1/nothing"
     async with serving(database_url, SMP_DATABASE_REPLICA_URL=replica) as platform:
         await (await platform.container.get(ReplicaReads)).probe()
@@ -192,7 +192,7 @@ class UnavailableCounts(PostgresSubscriptionCounts):
 
 
 async def test_a_gauge_is_nan_while_the_database_does_not_answer(database_url: str) -> None:
-    """The last values would look as if all were well."""
+    """The last values would hide the outage."""
     override = Provider(scope=Scope.APP)
     override.provide(Down, provides=Readiness, override=True)
     override.provide(UnavailableCounts, provides=PostgresSubscriptionCounts, override=True)
@@ -293,7 +293,7 @@ async def test_an_error_of_another_system_inside_a_transaction_is_not_counted(
 
 
 async def test_a_large_backlog_does_not_make_the_metrics_slower(pool: PostgresPool) -> None:
-    """Those beyond the limit count by their written status; the lag and the sum are right."""
+    """Subscriptions beyond the limit count by their stored status. The lag and the sum are exact."""
     storage = postgres_storage(pool)
     pro = a_plan("pro")
     await storage.keep(pro)
@@ -309,7 +309,7 @@ async def test_a_large_backlog_does_not_make_the_metrics_slower(pool: PostgresPo
 
 
 async def test_running_and_waiting_password_hashes_are_counted(database_url: str) -> None:
-    """None remains afterwards, even if a caller gave up."""
+    """The count returns to zero, even if a caller has given up."""
     hasher = Argon2PasswordHasher(Argon2Cost(memory_kib=8_192, passes=8), concurrency=1, queue=2)
     asked = [asyncio.create_task(hasher.hash("x")) for _ in range(3)]
     await asyncio.sleep(0)

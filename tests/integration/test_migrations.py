@@ -289,5 +289,5 @@ async def test_the_printed_sql_creates_the_same_schema_as_smp_migrate(
     ],
 )
 async def test_the_schema_follows_every_rule(database_url: str, rule: str, offenders: str) -> None:
-    """By the catalogue of PostgreSQL."""
+    """The rules are checked in the catalog of PostgreSQL."""
     assert await fetch_column(database_url, offenders) == [], rule

@@ -41,7 +41,7 @@ TEXT: Final = "\n".join(path.read_text(encoding="utf-8") for path in sorted(FOLD
 
 
 def statements(begins: str, **changes: str) -> str:
-    """Return the SQL block that begins so, with some words or psql variables replaced."""
+    """Return the SQL block that begins with this line, with some words or psql variables replaced."""
     blocks: list[str] = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
     (found,) = [block for block in blocks if block.startswith(begins)]
     for name, value in changes.items():
@@ -143,7 +143,7 @@ async def test_postgresql_accepts_the_queries_of_the_runbook(database_url: str, 
 
 @pytest.fixture
 def names(postgres_server: Server, worker_id: str) -> Iterator[Mapping[str, str]]:
-    """Names for the roles and the database of the page; roles are shared by the whole server."""
+    """Return names for the roles and the database of the page; roles are shared by the whole server."""
     end = f"{worker_id}_{postgres_server.template[-8:]}"
     names = {"smp": f"smp_{end}", **{role: f"{role}_{end}" for role in ("smp_owner", "smp_a", "smp_b")}}
     yield names

@@ -1,4 +1,4 @@
-"""A backlog larger than any expiry job leaves: answers take longer and stay the same."""
+"""A backlog larger than an expiry job leaves behind: responses take longer and stay the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRO: Final = a_plan("pro")
 
 @pytest.fixture
 async def storage(pool: PostgresPool) -> Storage:
-    """A storage with overdue trials; every third one has a scheduled cancellation."""
+    """Return a storage with overdue trials; every third one has a scheduled cancellation."""
     storage = postgres_storage(pool)
     await storage.keep(PRO)
     users = [a_user(f"user-{number}@example.com") for number in range(OVERDUE)]

@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL and the network: what a use case gets, and what happens to the connections."""
+"""Errors of PostgreSQL and the network: their meaning for a use case, and their effect on the connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""smp doctor finds damage that constraints did not prevent: each kind is made by hand and reported by name."""
+"""smp doctor finds damage that constraints did not prevent: each kind is created by hand and reported by name."""
 
 from __future__ import annotations
 

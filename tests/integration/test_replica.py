@@ -38,17 +38,17 @@ class RecordedReads(ReplicaReadsObserver):
         self.lag_s: float | None = None
 
     def read(self, source: ReadSource) -> None:
-        """Count it."""
+        """Count the read."""
         self.reads[source] += 1
 
     def seen(self, lag_s: float | None) -> None:
-        """Keep it."""
+        """Record the observation."""
         self.lag_s = lag_s
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A primary and its standby, with a table for numbers."""
+    """Return a primary and its standby, with a table for numbers."""
     with running_cluster() as cluster:
         cluster.on_primary("CREATE TABLE numbers (n bigint NOT NULL)")
         yield cluster
@@ -56,7 +56,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 async def primary(cluster: Cluster) -> AsyncIterator[PostgresPool]:
-    """A pool for the primary."""
+    """Return a pool for the primary."""
     pool = await create_pool(cluster.primary_url)
     yield pool
     await pool.close()
@@ -263,7 +263,7 @@ async def test_a_read_that_needs_a_newer_schema_than_the_replicas_goes_to_the_pr
 async def test_without_the_replica_lists_use_few_connections_of_the_primary(
     primary: PostgresPool, cluster: Cluster
 ) -> None:
-    """The others are for access checks; a list that gets none in time is refused."""
+    """The others stay free for access checks. A list that gets no connection in time is refused."""
     limits = ReplicaLimits(max_concurrency=2, wait_s=0.1)
     async with reading(primary, NOWHERE, limits) as (reads, recorded):
         await reads.probe()
@@ -276,7 +276,7 @@ async def test_without_the_replica_lists_use_few_connections_of_the_primary(
 
 
 async def test_writes_are_refused_while_the_primary_is_read_only_and_work_afterwards(cluster: Cluster) -> None:
-    """Reads go on, and no connection stays in a bad state (25006)."""
+    """Reads still work, and no connection stays in a bad state (25006)."""
     pool = await create_pool(cluster.primary_url)
     users = PostgresUnitOfWorkFactory(pool)
     try:
