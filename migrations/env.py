@@ -1,7 +1,7 @@
 """The entry point of Alembic: runs the revisions on the connection of the migrator, or prints them as SQL.
 
-Each revision is a transaction. One that needs statements outside of a transaction, such as CREATE INDEX CONCURRENTLY,
-runs them in ``op.get_context().autocommit_block()``.
+Each revision is a transaction. ``smp.adapters.postgres.online_ddl`` has the steps that run outside of it, such as
+CREATE INDEX CONCURRENTLY.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ def run_offline() -> None:
         transaction_per_migration=True,
         version_table=attributes["version_table"],
     )
-    for limit in attributes["limits"]:
-        context.execute(limit)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -109,7 +109,7 @@ _SWITCH = (
     # Views of the same names and columns take their places in this transaction.
     "-- squawk-ignore ban-drop-table\nDROP TABLE events",
     "-- squawk-ignore ban-drop-table\nDROP TABLE plan_events",
-    "ALTER TABLE event_log ADD CONSTRAINT event_log_user_fkey FOREIGN KEY (user_id) REFERENCES users (id)",
+    "ALTER TABLE event_log ADD CONSTRAINT event_log_user_fkey FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID",
     """
     CREATE TRIGGER event_log_immutable BEFORE UPDATE OR DELETE ON event_log
     FOR EACH ROW EXECUTE FUNCTION refuse_change()
@@ -172,7 +172,7 @@ _FOR_THE_PREVIOUS_RELEASE = (
 # Counts a user's events. This step is last, because readers wait for it too. The previous release sets no version.
 _USERS = """
     ALTER TABLE users ADD COLUMN version bigint NOT NULL DEFAULT 1,
-        ADD CONSTRAINT users_version CHECK (version >= 1)
+        ADD CONSTRAINT users_version CHECK (version >= 1) NOT VALID
 """
 
 _ACTOR = "actor_type IN ('user', 'admin', 'service', 'system') AND (actor_type = 'system') = (actor_id IS NULL)"

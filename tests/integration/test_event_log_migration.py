@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
@@ -154,6 +156,40 @@ async def test_migrated_data_keep_all_invariants(old: OldRelease, unmigrated_dat
         "INSERT INTO api_keys VALUES (gen_random_uuid(), 'shop', sha256(''), '2026-01-01Z', '2026-01-02Z')"
     )
     await migrate(unmigrated_database_url)
+    pool = await create_pool(unmigrated_database_url)
+    try:
+        findings = await postgres_storage(pool).integrity.check(NOW)
+    finally:
+        await pool.close()
+    assert [finding for finding in findings if not finding.ok] == []
+
+
+MANY_USERS: Final = """
+    INSERT INTO users (id, email, email_key, password_hash, role, disabled, created_at)
+    SELECT gen_random_uuid(), n || '@example.com', n || '@example.com', 'a hash', 'user', false, '2026-01-01Z'
+    FROM generate_series(1, 2000) AS n;
+    INSERT INTO user_emails SELECT email_key, id FROM users WHERE email_key ~ '^[0-9]';
+    INSERT INTO events (user_id, id, type, occurred_at, actor_type, actor_id, data)
+    SELECT id, gen_random_uuid(), 'user.registered', created_at, 'user', id, '{"role": "user"}'
+    FROM users WHERE email_key ~ '^[0-9]'
+"""
+
+
+async def test_the_previous_release_writes_while_every_migration_runs_and_nothing_is_lost(
+    old: OldRelease, unmigrated_database_url: str
+) -> None:
+    await old.connection.execute(MANY_USERS)
+    migration = asyncio.ensure_future(migrate(unmigrated_database_url))
+    types = ("subscription.cancel_scheduled", "subscription.resumed")
+    version, written_after = 1, 0
+    while written_after < 10:
+        with suppress(asyncpg.DeadlockDetectedError, asyncpg.InvalidCachedStatementError):  # the release tries again
+            await old.change_subscription(version + 1, types[version % 2 - 1], "trial")
+            version += 1
+            written_after += migration.done()
+    await migration
+    versions = await old.connection.fetch("SELECT version FROM event_log WHERE subject_id = $1 ORDER BY version", TRIAL)
+    assert [row["version"] for row in versions] == list(range(1, version + 1))
     pool = await create_pool(unmigrated_database_url)
     try:
         findings = await postgres_storage(pool).integrity.check(NOW)

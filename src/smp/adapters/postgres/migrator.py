@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -18,22 +19,22 @@ from sqlalchemy import Connection
 
 from smp.adapters.postgres.errors import translate, translate_driver_errors
 from smp.adapters.postgres.host_selector import HostSelector
+from smp.adapters.postgres.migration_lock import no_other_migration
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql as written_out
 from smp.application.errors import StorageUnavailable, TransactionConflict
 
-_HEAD: Final = "0004"
+_HEAD: Final = "0005"
 
 VERSION_TABLE: Final = "smp_schema_version"
 _FORMER_VERSION_TABLE: Final = "alembic_version"
 """The name in version 0.1, which any program that uses Alembic may have. Processes of 0.1 go on reading it."""
 
 _CONNECT_TIMEOUT_S: Final = 5.0
-_WAIT_FOR_OTHERS: Final = "SET lock_timeout = '60s'"
-_LOCK: Final = "SELECT pg_advisory_lock(1, 2)"
-# Statements of other transactions queue behind one that waits for a lock, so it waits for a short time, several times.
-_LIMITS: Final = ("SET lock_timeout = '2s'", "SET statement_timeout = '15min'")
+# The limits of each transaction. Statements of others queue behind one that waits for a lock, so it waits for a short
+# time, several times.
+_LIMITS: Final = {"lock_timeout": "2s", "statement_timeout": "15min"}
 _ATTEMPTS: Final = 20
 _PAUSE_S: Final = 1.0
 
@@ -86,9 +87,9 @@ async def current(pool: PostgresPool) -> str | None:
 async def migrate(url: str, progress: Progress | None = None, to: str = "head") -> None:
     """Migrate the database at ``url`` to the revision ``to``; calls ``progress`` for each applied one.
 
-    Each revision is a transaction, so after a failure the revisions before it stay applied, and another call goes on
-    with the one that failed. Any number of processes may do this at the same time: one migrates, and the others wait
-    and find nothing to do. The connection must be to PostgreSQL itself or to a pooler in session mode.
+    Each revision is a transaction, unless it uses :mod:`smp.adapters.postgres.online_ddl`. After a failure the
+    revisions before it stay applied, and another call goes on with the one that failed. Any number of processes may do
+    this at the same time: one migrates, and the others wait and find nothing to do.
 
     Raises:
         StorageUnavailable: if the database does not answer.
@@ -108,11 +109,13 @@ def sql() -> str:
 
     output = io.StringIO()
     command.upgrade(_config(output), "head", sql=True)
-    return output.getvalue()
+    limits = "".join(f"\n\nSET LOCAL {name} = '{value}';" for name, value in _LIMITS.items())
+    return re.sub("^BEGIN;$", "BEGIN;" + limits, output.getvalue(), flags=re.MULTILINE)
 
 
 async def _run(url: str, direction: str, revision: str, progress: Progress | None) -> None:
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see above
+    from sqlalchemy import event  # noqa: PLC0415 - see above
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     servers = HostSelector(url, Role.primary)
@@ -122,31 +125,46 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
             return await servers.connect(_CONNECT_TIMEOUT_S)
 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
-    try:
+    event.listen(engine.sync_engine, "begin", _limit)
+
+    async def attempt() -> None:
         with _translated():
+            async with engine.begin() as connection:
+                await connection.exec_driver_sql(_ADOPT_FORMER)
             async with engine.connect() as connection:
-                for statement in (_WAIT_FOR_OTHERS, _LOCK, *_LIMITS, _ADOPT_FORMER):
-                    await connection.exec_driver_sql(statement)
-                await connection.commit()
-                await _with_patience(lambda: connection.run_sync(_apply, direction, revision, progress))
+                await connection.run_sync(_apply, direction, revision, progress)
+
+    try:
+        async with no_other_migration(servers, _CONNECT_TIMEOUT_S):
+            await _with_retries(attempt)
     finally:
         await engine.dispose()
 
 
-async def _with_patience(apply: Callable[[], Awaitable[None]]) -> None:
-    """Run ``apply`` again for as long as it fails because of a lock; it goes on where it stopped."""
+async def _with_retries(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Repeat an attempt that fails because of a lock: what it committed stays, and the next one goes on from there."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            with _translated():
-                return await apply()
+            return await attempt()
         except TransactionConflict:
             _log.warning("a migration waits for a lock that another transaction holds, and tries again")
-            await asyncio.sleep(_PAUSE_S)
-    return await apply()
+            await _pause()
+    return await attempt()
+
+
+async def _pause() -> None:
+    """Let those go first who queued behind the migration's wait for a lock."""
+    await asyncio.sleep(_PAUSE_S)
+
+
+def _limit(connection: Connection) -> None:
+    """Set the limits of a transaction that begins; outside of transactions this has no effect."""
+    settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _LIMITS.items())
+    connection.exec_driver_sql(f"SELECT {settings}")
 
 
 def _apply(connection: Connection, direction: str, revision: str, progress: Progress | None) -> None:
-    """Run Alembic's command on ``connection``, which has no open transaction."""
+    """Run Alembic's command on the connection, with a transaction for each revision."""
     from alembic import command  # noqa: PLC0415 - see above
     from alembic.runtime.migration import MigrationInfo  # noqa: PLC0415
 
@@ -154,7 +172,6 @@ def _apply(connection: Connection, direction: str, revision: str, progress: Prog
         if progress is not None:
             progress(", ".join(step.up_revision_ids) if step.is_upgrade else ", ".join(step.down_revision_ids))
 
-    connection.rollback()  # a failed attempt may have left its transaction open
     config = _config(io.StringIO())
     config.attributes.update(connection=connection, on_version_apply=on_version_apply)
     (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
@@ -163,7 +180,7 @@ def _apply(connection: Connection, direction: str, revision: str, progress: Prog
 def _config(output: io.StringIO) -> Any:  # noqa: ANN401 - a class of Alembic, which is imported late
     from alembic.config import Config  # noqa: PLC0415 - see above
 
-    config = Config(output_buffer=output, attributes={"version_table": VERSION_TABLE, "limits": _LIMITS})
+    config = Config(output_buffer=output, attributes={"version_table": VERSION_TABLE})
     # Alembic interpolates "%" in its options.
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
     return config
