@@ -326,7 +326,7 @@ async def test_every_change_of_a_subscription_refuses_a_stale_version(platform: 
         answer = await ada.post(f"/v1/me/subscription/{action}", json=body, headers=stale)
         assert problem(answer) == (412, "precondition-failed")
     fresh = await ada.post("/v1/me/subscription/activate", json={"plan": "pro"}, headers={"if-match": tag})
-    assert (fresh.status_code, fresh.headers["etag"]) == (200, '"2"')
+    assert (fresh.status_code, fresh.headers["etag"].partition(".")[0]) == (200, '"2')
 
 
 async def test_a_wrong_password_does_not_sign_in_even_with_the_fast_hasher_of_the_tests(platform: Platform) -> None:

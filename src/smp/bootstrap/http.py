@@ -16,6 +16,7 @@ from smp.adapters.http.app import HttpDependencies
 from smp.adapters.http.app import create_app as create_http_app
 from smp.adapters.http.asgi import App
 from smp.adapters.http.authentication import RequestAuthenticator
+from smp.adapters.http.client_source import ClientSources
 from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
@@ -76,6 +77,11 @@ class HttpProvider(MetricsProvider):
     def settings(self, settings: Settings) -> HttpSettings:
         """How the API behaves here."""
         return http_settings(settings)
+
+    @provide
+    def client_sources(self, settings: HttpSettings) -> ClientSources:
+        """The sources of requests, behind this number of proxies."""
+        return ClientSources(settings.trusted_proxies)
 
     @provide
     def request_authenticator(

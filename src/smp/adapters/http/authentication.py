@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -97,22 +96,6 @@ def user_agent_of(request: Request[Any, Any, Any]) -> str:
     return request.headers.get("user-agent", "")[:USER_AGENT_MAX]
 
 
-def source_of(request: Request[Any, Any, Any], trusted_proxies: int) -> str:
-    """The address that the request came from; of ``X-Forwarded-For`` only what our own proxies wrote is believed.
-
-    An IPv6 address stands for its /64, which is what one subscriber line has.
-    """
-    client = request.scope.get("client")
-    address = "" if client is None else client[0]
-    if trusted_proxies:
-        hops = [
-            hop.strip() for hop in ",".join(request.headers.getall("x-forwarded-for", [])).split(",") if hop.strip()
-        ]
-        if hops:
-            address = hops[-min(trusted_proxies, len(hops))]
-    return _network(address)
-
-
 def check_query(query: bytes, known: tuple[str, ...], repeatable: tuple[str, ...]) -> None:
     """Let a query pass that names only what the route knows, each once, all of it text.
 
@@ -145,15 +128,3 @@ def _text(value: str) -> bool:
     if "\x00" in value:
         raise ValueError(value)
     return True
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:64]
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

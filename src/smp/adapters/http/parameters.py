@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -13,6 +13,12 @@ from litestar.params import QueryParameter
 from smp.adapters.http.problems.rejection import FieldError, RequestRejected
 from smp.application.paging import LIMIT_DEFAULT, LIMIT_MAX
 from smp.domain.errors import SessionNotFound, UserNotFound
+
+INSTANT: Final = "an RFC 3339 instant in the years 1 to 9999, such as 2027-01-31T12:00:00Z"
+"""The words for the only allowed texts of an instant."""
+
+_SECONDS: Final = slice(16, 19)
+"""The place of the seconds and the colon before them."""
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -26,6 +32,15 @@ CursorParameter = Annotated[
 LIMIT: Final = LIMIT_DEFAULT
 PAGING: Final = ("limit", "cursor")
 
+InstantText = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=64,
+        description="an RFC 3339 instant",
+        examples=["2027-01-31T12:00:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 PositionInteger = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
@@ -60,9 +75,32 @@ def instant(name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return msgspec.convert(text, AwareDatetime).astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError, ValueError):
-        raise bad_parameter(name, "must be an RFC 3339 instant such as 2027-01-31T12:00:00Z") from None
+        return parse_instant(text)
+    except ValueError:
+        raise bad_parameter(name, f"must be {INSTANT}") from None
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the UTC instant that an RFC 3339 text names. A leap second, ``:60``, is read as the second after it.
+
+    Raises:
+        ValueError: for any other text, and for an instant that is not in the years 1 to 9999 of UTC.
+    """
+    is_leap_second = text[_SECONDS] == ":60"
+    if is_leap_second:
+        text = f"{text[: _SECONDS.start]}:59{text[_SECONDS.stop :]}"
+    try:
+        return utc(msgspec.convert(text, AwareDatetime)) + timedelta(seconds=is_leap_second)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise ValueError("not an instant") from error
+
+
+def utc(instant: datetime) -> datetime:
+    """Return the instant in UTC. Raises ValueError if it is not in the years 1 to 9999 of UTC."""
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("not an instant in the years 1 to 9999 of UTC") from error
 
 
 def bad_parameter(name: str, detail: str) -> RequestRejected:

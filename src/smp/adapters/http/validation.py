@@ -108,7 +108,6 @@ _TYPES: Final[Mapping[str, str]] = {
     "object": "an object",
     "array": "an array",
     "null": "`null`",
-    "datetime": "an RFC 3339 instant with an offset, such as 2027-01-31T12:00:00Z",
 }
 _EXPECTED: Final = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?(?: (of length )?(>=|<=) (\d+))?")
 
@@ -117,7 +116,7 @@ def plain(message: str) -> str:
     """Translate a message of msgspec about one value to what the value must be."""
     match = _EXPECTED.match(message)
     if match is None:
-        return f"must be {_TYPES['datetime']}" if "RFC3339" in message else message.split(" - at ", maxsplit=1)[0]
+        return message.split(" - at ", maxsplit=1)[0]
     types, _, length, comparison, bound = match.groups()
     allowed = " or ".join(_TYPES.get(name, name) for name in types.split(" | "))
     if comparison is None:

@@ -64,7 +64,7 @@ class ActivateSubscriptionHandler:
             plan = await work.plans.get(command.plan)
             trial = await self._running_trial(work, command, new_metadata)
             require_version(command.expected, None if trial is None else trial.version)
-            revision = await _revision_to_bind(work, plan, trial)
+            revision = await _revision_to_bind(work, plan, trial, command.plan)
             if trial is None:
                 subscription = Subscription.activate(self.ids.new(), command.user_id, revision, new_metadata())
                 await work.subscriptions.add(subscription)
@@ -112,11 +112,11 @@ def _reference(command: ActivateSubscription, subscription: Subscription) -> str
     return f"{key.caller}/{key.key}/{key.fingerprint.hex()}"
 
 
-async def _revision_to_bind(work: UnitOfWork, plan: Plan, trial: Subscription | None) -> PlanRevision:
+async def _revision_to_bind(work: UnitOfWork, plan: Plan, trial: Subscription | None, named: str) -> PlanRevision:
     """The terms of the trial where it is of this plan, even if archived or revised since; else the plan's newest."""
     if trial is not None and trial.plan_id == plan.id:
         _, revision = await work.plans.revision(trial.plan_id, trial.revision)
         return revision
     if plan.is_archived:
-        raise PlanArchived(plan.code)
+        raise PlanArchived(named)
     return plan.revision

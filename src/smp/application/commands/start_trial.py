@@ -15,7 +15,7 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.preconditions import VersionPrecondition, require_version
 from smp.application.queries.views import SubscriptionView
-from smp.domain.errors import LiveSubscriptionExists, PlanArchived, PlanHasNoTrial
+from smp.domain.errors import LiveSubscriptionExists, PlanArchived, PlanHasNoTrial, TrialAlreadyUsed
 from smp.domain.subscription.subscription import Subscription
 
 
@@ -65,11 +65,14 @@ class StartTrialHandler:
                 await work.subscriptions.save(previous.apply_expiry(new_metadata()))
             require_version(command.expected, None)
             if plan.is_archived:
-                raise PlanArchived(plan.code)
+                raise PlanArchived(command.plan)
             if plan.revision.terms.trial_period is None:
-                raise PlanHasNoTrial(plan.code)
+                raise PlanHasNoTrial(command.plan)
             trial = Subscription.start_trial(self.ids.new(), command.user_id, plan.revision, new_metadata())
-            await work.subscriptions.claim_trial(trial, once_per_user=self.scope is TrialScope.USER)
+            try:
+                await work.subscriptions.claim_trial(trial, once_per_user=self.scope is TrialScope.USER)
+            except TrialAlreadyUsed:
+                raise TrialAlreadyUsed(command.user_id, command.plan) from None
             await work.subscriptions.add(trial)
             view = SubscriptionView.bound_to(trial, plan, plan.revision, new_metadata.at)
             outcome = SubscriptionOutcome(view, created=True)

@@ -11,7 +11,6 @@ import pytest
 from smp.adapters.http.api.auth.schemas import LoginIn, RegisterIn
 from smp.adapters.http.api.plans.schemas import PlanIn
 from smp.adapters.http.api.subscriptions.schemas import CancelIn
-from smp.adapters.http.api.test_clock.schemas import ClockIn
 from smp.adapters.http.problems.details import ProblemDetails, details
 from smp.adapters.http.problems.rejection import RequestRejected
 from smp.adapters.http.validation import convert, plain
@@ -39,11 +38,6 @@ def test_all_bad_fields_are_reported_at_once() -> None:
         "/price/tax": "is not a known field",
         "/features/Seats": "must be a key of a-z, 0-9, _ . - that begins with a letter",
     }
-
-
-def test_an_instant_must_have_an_offset() -> None:
-    for value in ("2027-01-31T12:00:00", "tomorrow"):
-        assert bad_fields(ClockIn, {"now": value})["/now"].startswith("must be an RFC 3339 instant with an offset")
 
 
 def test_a_problem_lists_at_most_20_bad_fields_and_says_how_many_more_there_are() -> None:

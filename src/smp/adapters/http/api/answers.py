@@ -6,7 +6,7 @@ import msgspec
 
 from smp.adapters.http.api.auth.schemas import UserOut
 from smp.adapters.http.api.plans.schemas import PlanOut
-from smp.adapters.http.api.preconditions import etag
+from smp.adapters.http.api.preconditions import body_tag, version_tag
 from smp.adapters.http.api.subscriptions.schemas import SubscriptionOut
 from smp.adapters.http.rendered import REPLAYED, RenderedResponse
 from smp.adapters.http.wire import ResponseModel
@@ -22,26 +22,27 @@ def user_answer(outcome: UserOutcome) -> RenderedResponse:
 def plan_answer(outcome: PlanOutcome) -> RenderedResponse:
     """The plan with its ETag; 201 with its place where it is new."""
     place = f"/v1/plans/{outcome.plan.code}" if outcome.created else None
-    return _answer(outcome, PlanOut.of(outcome.plan), place, outcome.plan.version)
+    return _answer(outcome, PlanOut.of(outcome.plan), place, version_tag(outcome.plan.version))
 
 
 def subscription_answer(outcome: SubscriptionOutcome) -> RenderedResponse:
     """The subscription with its ETag; 201 with its place where it is new."""
     place = f"/v1/subscriptions/{outcome.subscription.id}" if outcome.created else None
-    return _answer(outcome, SubscriptionOut.of(outcome.subscription), place, outcome.subscription.version)
+    document = SubscriptionOut.of(outcome.subscription)
+    return _answer(outcome, document, place, body_tag(document.version, document))
 
 
 def _answer(
     outcome: UserOutcome | PlanOutcome | SubscriptionOutcome,
     document: ResponseModel,
     place: str | None,
-    version: int | None = None,
+    tag: str | None = None,
 ) -> RenderedResponse:
     headers = {"content-type": "application/json"}
     if place is not None:
         headers["location"] = place
-    if version is not None:
-        headers["etag"] = etag(version)
+    if tag is not None:
+        headers["etag"] = tag
     if outcome.replayed:
         headers |= REPLAYED
     return RenderedResponse(200 if place is None else 201, headers, msgspec.json.encode(document))

@@ -9,12 +9,12 @@ from litestar.connection import Request
 from litestar.response import Response
 
 from smp.adapters.http import wire
-from smp.adapters.http.api.preconditions import etag, not_modified
+from smp.adapters.http.api.preconditions import not_modified
 
 
-def one(request: Request[Any, Any, Any], document: wire.ResponseModel, version: int) -> Response[bytes]:
+def one(request: Request[Any, Any, Any], document: wire.ResponseModel, tag: str) -> Response[bytes]:
     """The thing with its ETag; 304 where the client has it already."""
-    headers = {"etag": etag(version)}
-    if not_modified(request.headers.get("if-none-match"), version):
+    headers = {"etag": tag}
+    if not_modified(request.headers.get("if-none-match"), tag):
         return Response(content=b"", status_code=304, headers=headers, media_type="application/json")
     return Response(content=msgspec.json.encode(document), headers=headers, media_type="application/json")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
+from smp.adapters.http.parameters import utc
 from smp.adapters.http.problems.rejection import RequestRejected
 
 PositionType = Any
@@ -33,7 +35,8 @@ def decode(list_name: str, cursor: str | None, position_type: PositionType) -> P
     if cursor is None:
         return None
     try:
-        name, position = msgspec.json.decode(_text(cursor), type=tuple[str, position_type])
+        name, parts = msgspec.json.decode(_text(cursor), type=tuple[str, position_type])
+        position = tuple(utc(part) if isinstance(part, datetime) else part for part in parts)
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
         name, position = "", None
     if name != list_name:

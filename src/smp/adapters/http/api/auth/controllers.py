@@ -20,7 +20,8 @@ from smp.adapters.http.api.auth.schemas import (
     SessionsPage,
     UserOut,
 )
-from smp.adapters.http.authentication import caller_of, source_of, user_agent_of
+from smp.adapters.http.authentication import caller_of, user_agent_of
+from smp.adapters.http.client_source import ClientSources
 from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, session_id_of
@@ -91,13 +92,14 @@ class AuthController(Controller):
         request: Request[Any, Any, Any],
         handler: FromDishka[Handler[LogIn, LoggedIn]],
         settings: FromDishka[HttpSettings],
+        sources: FromDishka[ClientSources],
     ) -> Response[UserOut]:
         """Start a session; the token is in the cookie and nowhere else. A session that the client brought ends."""
         body = body_of(request, LoginIn)
         command = LogIn(
             body.email,
             body.password,
-            source_of(request, settings.trusted_proxies),
+            sources.of(request),
             user_agent_of(request),
             request.cookies.get(settings.cookie_name),
         )
@@ -165,12 +167,12 @@ class MeController(Controller):
         self,
         request: Request[Any, Any, Any],
         handler: FromDishka[Handler[ChangePassword, None]],
-        settings: FromDishka[HttpSettings],
+        sources: FromDishka[ClientSources],
     ) -> None:
         """Change it; every other session of the user ends."""
         body = body_of(request, ChangePasswordIn)
-        source = source_of(request, settings.trusted_proxies)
-        await handler(ChangePassword(body.current_password, body.new_password, source), caller_of(request))
+        command = ChangePassword(body.current_password, body.new_password, sources.of(request))
+        await handler(command, caller_of(request))
 
     @get(
         "/sessions",

@@ -13,7 +13,7 @@ from smp.adapters.http.api import cursors
 from smp.adapters.http.api.answers import plan_answer
 from smp.adapters.http.api.conditional import one
 from smp.adapters.http.api.plans.schemas import PlanIn, PlanOut, PlanPatchIn, PlansPage, RevisionOut, RevisionsPage
-from smp.adapters.http.api.preconditions import if_match
+from smp.adapters.http.api.preconditions import if_match, version_tag
 from smp.adapters.http.authentication import caller_of
 from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.operation import Operation
@@ -90,7 +90,7 @@ class PlanController(Controller):
     ) -> Response[bytes]:
         """The plan with this code or id, at its newest revision."""
         view = await handler(GetPlan(plan), caller_of(request))
-        return one(request, PlanOut.of(view), view.version)
+        return one(request, PlanOut.of(view), version_tag(view.version))
 
     @post(
         "",

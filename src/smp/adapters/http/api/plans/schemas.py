@@ -60,6 +60,15 @@ class MoneyPatch(RequestModel, frozen=True):
     amount: Amount | UnsetType = UNSET
     currency: CurrencyCode | UnsetType = UNSET
 
+    def check(self) -> None:
+        """Refuse a currency without an amount: the old number of minor units would be other money.
+
+        Raises:
+            ValidationError: at ``/price/amount``.
+        """
+        if self.amount is UNSET and self.currency is not UNSET:
+            raise ValidationError("/price/amount", "must be sent with `currency`, in minor units of that currency")
+
 
 class PlanPatchIn(RequestModel, frozen=True):
     """What changes of a plan (RFC 7396): absent members stay, ``null`` removes."""
@@ -72,9 +81,13 @@ class PlanPatchIn(RequestModel, frozen=True):
     features: FeaturePatch | UnsetType | None = UNSET
 
     def patch(self) -> PlanPatch:
-        """The patch. Raises ValidationError for periods over a hundred years."""
-        _check_periods(_known(self.period), _known(self.trial_period))
+        """Return the patch.
+
+        Raises:
+            ValidationError: for periods over a hundred years, and for a currency without an amount.
+        """
         price = MoneyPatch() if self.price is UNSET else self.price
+        collect_errors(price.check, lambda: _check_periods(_known(self.period), _known(self.trial_period)))
         return PlanPatch(
             name=UNCHANGED if self.name is UNSET else self.name,
             description=UNCHANGED if self.description is UNSET else self.description or "",

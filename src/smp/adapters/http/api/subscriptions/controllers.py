@@ -13,7 +13,7 @@ from litestar.response import Response
 from smp.adapters.http.api import cursors
 from smp.adapters.http.api.answers import subscription_answer
 from smp.adapters.http.api.conditional import one
-from smp.adapters.http.api.preconditions import if_match
+from smp.adapters.http.api.preconditions import body_tag, if_match
 from smp.adapters.http.api.subscriptions import operations
 from smp.adapters.http.api.subscriptions.schemas import (
     ActivateIn,
@@ -74,7 +74,8 @@ class TargetUserSubscriptions(TargetUserController):
     ) -> Response[bytes]:
         """The trial or active subscription at this instant."""
         view = await handler(GetCurrentSubscription(self.target.user_id(request)), caller_of(request))
-        return one(request, SubscriptionOut.of(view), view.version)
+        document = SubscriptionOut.of(view)
+        return one(request, document, body_tag(document.version, document))
 
     @post("/subscription/trial", operations.START_TRIAL)
     async def trial(
@@ -113,7 +114,11 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[CancelSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Now is final; at the period's end it gives access until then and can be resumed."""
+        """Warning: without a body, or with `at` = `now`, the subscription and its access end at once, and for good.
+
+        With `at` = `period_end`, access continues until the end of the period, and the cancellation can be undone with
+        `resume`. Use `period_end` for a customer who has paid until then.
+        """
         body, caller = body_of(request, CancelIn), caller_of(request)
         command = CancelSubscription(
             self.target.user_id(request), body.at, if_match(request), await keys.of(request, caller)
@@ -189,7 +194,8 @@ class SubscriptionController(Controller):
     ) -> Response[bytes]:
         """As of now; for the owner and for administrators."""
         view = await handler(GetSubscription(_subscription_id(subscription_id)), caller_of(request))
-        return one(request, SubscriptionOut.of(view), view.version)
+        document = SubscriptionOut.of(view)
+        return one(request, document, body_tag(document.version, document))
 
     @get("/{subscription_id:str}/events", operations.EVENTS)
     async def events(

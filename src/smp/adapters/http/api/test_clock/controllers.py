@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dishka.integrations.litestar import FromDishka
@@ -11,6 +11,7 @@ from litestar.connection import Request
 from smp.adapters.http.api.test_clock.schemas import ClockIn, ClockOut
 from smp.adapters.http.authentication import caller_of
 from smp.adapters.http.operation import Operation
+from smp.adapters.http.parameters import INSTANT, parse_instant
 from smp.adapters.http.request_body import body_of
 from smp.adapters.http.routing import Controller, get, put
 from smp.application.commands.set_test_clock import SetTestClock
@@ -58,9 +59,9 @@ class TestClockController(Controller):
         """It stands still there until it is moved again; what fell due is processed before the answer."""
         body = body_of(request, ClockIn)
         try:
-            now = body.now.astimezone(UTC)
-        except OverflowError:
-            raise ValidationError("/now", "must be an instant from the year 1 to 9999") from None
+            now = parse_instant(body.now)
+        except ValueError:
+            raise ValidationError("/now", f"must be {INSTANT}") from None
         return ClockOut(await handler(SetTestClock(now, body.sweep), caller_of(request)))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from smp.adapters.http.parameters import AwareDatetime
+from smp.adapters.http.parameters import InstantText
 from smp.adapters.http.wire import RequestModel, ResponseModel
 
 
 class ClockIn(RequestModel, frozen=True):
     """Where the clock is to stand; with ``sweep`` what fell due is processed before the answer."""
 
-    now: AwareDatetime
+    now: InstantText
     sweep: bool = True
 
 
