@@ -202,6 +202,20 @@ async def test_the_entitlement_snapshot_is_that_of_the_newest_subscription(stora
     )
 
 
+async def test_the_live_subscription_decides_access_whatever_the_order_of_the_starts(storage: Storage) -> None:
+    """A clock that was set back can have dated an ended subscription later than the one that followed it."""
+    ended = as_stored(an_active(ANN, PRO, NOW + DAY)).cancel_now(some_metadata(NOW + DAY))
+    live = an_active(ANN, LIFE, NOW)
+    await storage.keep(ended, live)
+    assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
+        Status.ACTIVE, None, None, "life", LIFE.revision.terms.features
+    )
+    await save(storage, as_stored(live).cancel_now(some_metadata(NOW)))
+    snapshot = await storage.access.snapshot(ANN.id)
+    assert snapshot is not None
+    assert (snapshot.status, snapshot.plan) == (Status.CANCELLED, "pro")
+
+
 async def test_true_and_1_are_different_values_of_a_feature(storage: Storage) -> None:
     terms = some_terms(yes=True, no=False, one=1, none=0, word="true", largest=2**53 - 1)
     typed = a_plan("typed", terms)

@@ -127,6 +127,11 @@ DAMAGE: Final = {
         "UPDATE subscriptions SET user_id = (SELECT user_id FROM subscriptions WHERE status = 'trial' LIMIT 1)"
         " WHERE status = 'active' AND ends_at IS NULL"
     ),
+    "access_follows_the_live_subscription": (
+        "DROP INDEX subscriptions_one_live;"
+        "UPDATE subscriptions SET user_id = (SELECT user_id FROM subscriptions WHERE status = 'trial' LIMIT 1)"
+        " WHERE status = 'active' AND ends_at IS NULL"
+    ),
     "no_overlap_of_subscriptions": (
         "UPDATE subscriptions SET user_id = (SELECT user_id FROM subscriptions WHERE status = 'trial' LIMIT 1)"
         " WHERE status = 'expired'"

@@ -22,7 +22,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntitlementSnapshot:
-    """The part of a user's newest subscription that an access decision needs, as it is stored."""
+    """The part of a user's live, else newest, subscription that an access decision needs, as it is stored."""
 
     status: Status
     ends_at: datetime | None

@@ -16,12 +16,12 @@ class MemoryAccessReader(AccessReader):
         self._store = store
 
     async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """Return the snapshot of the user's newest subscription, or ``None`` if the user never subscribed."""
+        """Return the snapshot of the subscription that decides the user's access, or ``None`` if there is none."""
         state = self._store.state
         rows = (row for row in state.subscriptions.values() if row.user_id == user_id)
-        newest = max(rows, key=lambda row: (row.starts_at, row.id), default=None)
-        if newest is None:
+        decisive = max(rows, key=lambda row: (row.is_live, row.starts_at, row.id), default=None)
+        if decisive is None:
             return None
-        terms = state.revisions[newest.plan_id, newest.revision].terms
-        plan = state.plans[newest.plan_id].code
-        return EntitlementSnapshot(newest.status, newest.ends_at, newest.cancel_at, plan, terms.features)
+        terms = state.revisions[decisive.plan_id, decisive.revision].terms
+        plan = state.plans[decisive.plan_id].code
+        return EntitlementSnapshot(decisive.status, decisive.ends_at, decisive.cancel_at, plan, terms.features)

@@ -13,6 +13,15 @@ from smp.domain.subscription.lifecycle import Status
 LIVE_PREDICATE: Final = "status IN ('trial', 'active')"
 """A predicate: the written status is live. The partial indexes have the same text."""
 
+DECISIVE_ID_SQL: Final = f"""coalesce(
+    (SELECT id FROM subscriptions WHERE user_id = {{user_id}} AND {LIVE_PREDICATE} LIMIT 1),
+    (SELECT id FROM subscriptions WHERE user_id = {{user_id}} ORDER BY starts_at DESC, id DESC LIMIT 1)
+)"""  # noqa: S608 - constants
+"""The id of the subscription that decides a user's access: the one that is written as live, else the newest one.
+
+What is written decides, and not the order of the starts, which clocks of several machines may have given.
+"""
+
 ACCESS_ENDS_AT_SQL: Final = "ends_at"
 """The instant at which access ends by time; null if it never does."""
 

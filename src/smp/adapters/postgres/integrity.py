@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from smp.adapters.postgres.effective_state import ACCESS_ENDS_AT_SQL, LIVE_PREDICATE, OVERDUE_PREDICATE, SPAN_SQL
+from smp.adapters.postgres.effective_state import (
+    ACCESS_ENDS_AT_SQL,
+    DECISIVE_ID_SQL,
+    LIVE_PREDICATE,
+    OVERDUE_PREDICATE,
+    SPAN_SQL,
+)
 from smp.adapters.postgres.event_invariants import EVENT_INVARIANTS
 from smp.adapters.postgres.invariant import CHECK_TIMEOUT_S, Invariant
 from smp.adapters.postgres.pool import PostgresPool
@@ -30,6 +36,13 @@ INVARIANTS: Final = (
     Invariant(
         "one_live_subscription_a_user",
         f"SELECT 'user ' || user_id FROM subscriptions WHERE {LIVE_PREDICATE} GROUP BY user_id HAVING count(*) > 1",  # noqa: S608 - constants
+    ),
+    Invariant(
+        "access_follows_the_live_subscription",
+        f"""
+        SELECT 'subscription ' || s.id FROM subscriptions AS s
+        WHERE {LIVE_PREDICATE} AND s.id IS DISTINCT FROM {DECISIVE_ID_SQL.format(user_id="s.user_id")}
+        """,  # noqa: S608 - constants
     ),
     Invariant(
         "no_overlap_of_subscriptions",

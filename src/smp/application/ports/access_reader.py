@@ -14,4 +14,7 @@ class AccessReader(Protocol):
 
     @abstractmethod
     async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """Return the snapshot of the user's newest subscription, in one round trip; ``None`` if there never was one."""
+        """Return the snapshot of the subscription that decides the user's access, in one round trip.
+
+        It is the one whose stored status is live, else the newest one; ``None`` if there never was one.
+        """

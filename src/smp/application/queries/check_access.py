@@ -22,7 +22,7 @@ class CheckAccess:
 
 @dataclass(frozen=True, slots=True)
 class CheckAccessHandler:
-    """The handler of :class:`CheckAccess`. It decides from the newest subscription and the clock."""
+    """The handler of :class:`CheckAccess`. It decides from the live or the newest subscription and the clock."""
 
     access: AccessReader
     users: UserReader
