@@ -1,4 +1,4 @@
-"""What all tests share: their marks, given by folder, and the event loop they run on."""
+"""The marks of all tests, given by folder, and their event loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with the name of its folder; one anywhere else would run in no part: refuse it."""
+    """Mark every test with the name of its folder. Reject a test in another folder: no part would run it."""
     for item in items:
         if not item.path.is_relative_to(TESTS):
             continue
@@ -34,5 +34,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """The event loop of the product: asyncio alone."""
+    """Return the event loop of the product, which is asyncio only."""
     return "asyncio"

@@ -189,7 +189,7 @@ def stop_with_a_request_under_way(service: Service) -> Reply:
     connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body[:10])
     time.sleep(0.5)
-    service.tell(signal.SIGTERM)
+    service.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     connection.send(body[10:])
     answer = connection.getresponse()
@@ -207,7 +207,7 @@ def test_metrics_of_several_workers_have_a_separate_port(image: Image, url: str,
             assert browser.ask("GET", "/metrics").status == 200
         with Browser(service.port) as browser:
             assert browser.ask("GET", "/metrics").status == 404
-        service.tell(signal.SIGTERM)
+        service.send_signal(signal.SIGTERM)
         assert service.wait() == 0
 
 

@@ -20,7 +20,7 @@ from tests.support.clients import Call, Reply, send
 from tests.support.faults import cut_at_commit, frozen
 from tests.support.populations import Account, Population, population
 from tests.support.postgres import execute
-from tests.support.processes import Service, postmaster, run, serving, serving_beside, starting
+from tests.support.processes import Service, postmaster, run, serving, serving_async, starting
 from tests.support.proxies import Proxy, proxy_to
 
 ANSWERED_WITHIN_S: Final = 3.0
@@ -208,7 +208,7 @@ class Remote:
 async def remote_service(environ: dict[str, str], database_url: str, folder: Path) -> AsyncIterator[Remote]:
     async with (
         proxy_to(database_url) as proxy,
-        serving_beside({**environ, "SMP_DATABASE_URL": proxy.url, "SMP_LOG_FORMAT": "json"}, folder) as service,
+        serving_async({**environ, "SMP_DATABASE_URL": proxy.url, "SMP_LOG_FORMAT": "json"}, folder) as service,
         population(database_url) as people,
     ):
         yield Remote(service, proxy, people, (await people.plan()).code)
@@ -224,9 +224,9 @@ async def test_a_silent_network_causes_503_in_time_and_no_second_effect(remote: 
     """Data that were sent during the silence arrive at its end."""
     before, *during = [await remote.customer() for _ in range(4)]
     acknowledged = await before.repeat_until_answered()
-    remote.proxy.fall_silent()
+    remote.proxy.stop_passing()
     await assert_unavailable(remote.service, during)
-    remote.proxy.speak_again()
+    remote.proxy.resume_passing()
     await wait_until_ready(remote.service, BACK_WITHIN_S)
     await assert_one_subscription_each(during, remote.people)
     assert await before.subscriptions(remote.people) == [acknowledged.document["id"]]
@@ -236,10 +236,10 @@ async def test_a_server_that_refuses_connections_causes_503_until_it_is_back(rem
     """Open connections are reset, as in a restart."""
     before, *during = [await remote.customer() for _ in range(4)]
     acknowledged = await before.repeat_until_answered()
-    await remote.proxy.go_down()
+    await remote.proxy.close()
     await assert_unavailable(remote.service, during)
     assert_logged_once(remote.service)
-    await remote.proxy.come_up()
+    await remote.proxy.listen()
     await wait_until_ready(remote.service, BACK_WITHIN_S)
     await assert_one_subscription_each(during, remote.people)
     assert await before.subscriptions(remote.people) == [acknowledged.document["id"]]
@@ -275,7 +275,7 @@ async def test_a_password_that_is_rotated_in_its_file_needs_no_restart(
     file.write_text(urls[0])
     await execute(database_url, f"CREATE ROLE {before} LOGIN SUPERUSER")
     try:
-        async with serving_beside({**environ, "SMP_DATABASE_URL_FILE": str(file)}, folder) as service:
+        async with serving_async({**environ, "SMP_DATABASE_URL_FILE": str(file)}, folder) as service:
             await execute(
                 database_url,
                 f"ALTER ROLE {before} RENAME TO {after}",
@@ -295,7 +295,7 @@ async def test_a_service_that_starts_without_its_database_is_not_ready_until_the
     """In production. It creates the first administrator then."""
     admin = {"email": "root@example.com", "password": "correct horse battery staple"}
     async with proxy_to(database_url) as proxy:
-        await proxy.go_down()
+        await proxy.close()
         settings = {
             "SMP_ENV": "production",
             "SMP_DATABASE_URL": proxy.url,
@@ -307,7 +307,7 @@ async def test_a_service_that_starts_without_its_database_is_not_ready_until_the
             await eventually_answers(Call(service.port, "GET", "/health/live"), 200, RESTARTED_WITHIN_S)
             assert (await send(Call(service.port, "GET", "/health/ready"))).status == 503
             assert "starting without the database" in service.log.read_text()
-            await proxy.come_up()
+            await proxy.listen()
             await wait_until_ready(service, BACK_WITHIN_S)
             await eventually_answers(login, 200, BACK_WITHIN_S)
             assert await asyncio.to_thread(service.stop) == 0

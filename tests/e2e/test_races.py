@@ -17,7 +17,7 @@ import pytest
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from tests.support import unguarded
 from tests.support.clients import Call, Reply, send, send_all
-from tests.support.populations import Account, Population, looking_into, population, wait_for
+from tests.support.populations import Account, Population, population, wait_for, with_search_path
 from tests.support.postgres import Server, own_database
 from tests.support.processes import run, serving_each, short_folder
 
@@ -67,8 +67,8 @@ def unconstrained(postgres_server: Server, worker_id: str, environ: dict[str, st
         "ALTER TABLE subscription_spans DROP CONSTRAINT subscriptions_no_overlap",
         "ALTER TABLE trials DROP CONSTRAINT trials_once_per_plan",
         *unguarded.without_advisory_locks(),
-        *unguarded.with_keys_that_never_meet(),
-        *unguarded.with_own_table("apart", "login_throttle"),
+        *unguarded.with_unfindable_keys(),
+        *unguarded.with_separate_table("apart", "login_throttle"),
     )
     with _pair(postgres_server, worker_id, environ, statements, f"apart,{unguarded.SEARCH_PATH}") as pair:
         yield pair
@@ -98,7 +98,7 @@ def _pair(
     """Run two processes after these statements; the second one uses the schemas of ``search_path``."""
     with own_database(server, worker_id, server.template) as url, short_folder() as folder:
         wait_for(_execute(url, statements))
-        urls = (url, looking_into(url, search_path) if search_path else url)
+        urls = (url, with_search_path(url, search_path) if search_path else url)
         environs = [{**environ, "SMP_DATABASE_URL": each} for each in urls]
         with serving_each(environs, folder) as (first, second):
             yield Pair(url, (first.port, second.port))

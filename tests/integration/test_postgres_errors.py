@@ -233,21 +233,21 @@ async def test_a_server_that_stops_answering_causes_an_error_in_time(database_ur
     """The connection is not used again; later calls succeed."""
     async with proxy_to(database_url) as proxy, pool_of(proxy.url, PoolSettings(size=1)) as pool:
         assert await pool.row(ONE) is not None
-        proxy.fall_silent()
+        proxy.stop_passing()
         with within(IN_TIME_S), pytest.raises(StorageUnavailable):
             await pool.row(ONE)
-        proxy.speak_again()
+        proxy.resume_passing()
         assert await values_of(pool, ONE) == [1]
 
 
 async def test_a_pool_recovers_after_a_restart_of_the_server(database_url: str) -> None:
     async with proxy_to(database_url) as proxy, pool_of(proxy.url) as pool:
         await asyncio.gather(*(pool.row(ONE) for _ in range(5)))
-        await proxy.go_down()
+        await proxy.close()
         for _ in range(3):
             with within(IN_TIME_S), pytest.raises(StorageUnavailable):
                 await pool.row(ONE)
-        await proxy.come_up()
+        await proxy.listen()
         await asyncio.gather(*(pool.row(ONE) for _ in range(5)))
 
 

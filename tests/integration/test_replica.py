@@ -93,7 +93,7 @@ async def greatest(reads: ReplicaReads) -> int:
 
 
 async def test_only_lists_and_statistics_are_read_from_the_replica(cluster: Cluster) -> None:
-    before = len(cluster.asked_of_standby())
+    before = len(cluster.statements_of_standby())
     recorded = RecordedReads()
     observing = Provider(scope=Scope.APP)
     observing.provide(lambda: recorded, provides=ReplicaReadsObserver, override=True)
@@ -121,7 +121,7 @@ async def test_only_lists_and_statistics_are_read_from_the_replica(cluster: Clus
             assert (await admin.get(path)).status_code == 200
         assert (await ann.post("/v1/me/subscription/cancel", json={})).status_code == 200
         await platform.run_expiry_job()
-    asked = cluster.asked_of_standby()[before:]
+    asked = cluster.statements_of_standby()[before:]
     assert "WITH page AS (SELECT * FROM (" in asked
     assert "FROM users WHERE email_key >=" in asked
     assert "FROM subscription_counts" in asked

@@ -34,22 +34,22 @@ async def answers(pool: PostgresPool) -> bool:
 async def test_a_host_that_stops_answering_delays_one_call_only(database_url: str) -> None:
     """The next call begins with the next host and stays with it; the first host is tried again in turn."""
     first, second = Proxy(database_url), Proxy(database_url)
-    await first.come_up()
-    await second.come_up()
+    await first.listen()
+    await second.listen()
     pool = await create_pool(
         url_of(first, second), PoolSettings(acquire_timeout_s=0.3, lock_timeout_s=0.2, command_timeout_s=0.3)
     )
     try:
         assert await answers(pool)
-        first.fall_silent()
+        first.stop_passing()
         assert [await answers(pool) for _ in range(4)] == [False, False, True, True]
-        await second.go_down()
-        first.speak_again()
+        await second.close()
+        first.resume_passing()
         assert await answers(pool) or await answers(pool)
     finally:
         await pool.close()
-        await first.go_down()
-        await second.go_down()
+        await first.close()
+        await second.close()
 
 
 async def test_a_refused_user_or_password_is_read_again(database_url: str, tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ async def test_a_refused_user_or_password_is_read_again(database_url: str, tmp_p
 
 async def test_a_host_that_refuses_connections_delays_no_call(database_url: str) -> None:
     there = Proxy(database_url)
-    await there.come_up()
+    await there.listen()
     parts = urlsplit(there.url)
     pool = await create_pool(f"postgresql://{parts.username}@127.0.0.1:1,127.0.0.1:{parts.port}{parts.path}")
     try:
         assert await answers(pool)
     finally:
         await pool.close()
-        await there.go_down()
+        await there.close()
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("", True), ("primary", True), ("read-write", False)])

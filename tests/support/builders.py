@@ -89,7 +89,7 @@ def actor_of(user: User) -> Actor:
 
 
 def caller_of(user: User, session_id: UUID | None = None) -> Caller:
-    """The user as a caller, signed in with this session."""
+    """Return the user as a caller, signed in with this session."""
     return Caller.of_session(UserView.of(user), session_id or IDS.new())
 
 
@@ -122,12 +122,12 @@ def an_api_key(name: str = "shop", secret: str = "a secret", at: datetime = NOW)
 def a_key(
     key: str = "a key", fingerprint: bytes = b"a fingerprint", caller: str = "user:ann", at: datetime = NOW
 ) -> IdempotencyKey:
-    """The key of an idempotent request."""
+    """Return the key of an idempotent request."""
     return IdempotencyKey(caller, key, fingerprint, at)
 
 
 def an_outcome(user: User | None = None) -> UserOutcome:
-    """The outcome of a request that registered the user."""
+    """Return the outcome of a request that registered the user."""
     return UserOutcome(UserView.of(user or a_user()), created=True)
 
 

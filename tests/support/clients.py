@@ -18,7 +18,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the API answered; the names of headers are in lower case."""
+    """A response; the names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,24 +26,24 @@ class Reply:
 
     @property
     def document(self) -> Any:  # noqa: ANN401 - whatever JSON holds
-        """The JSON document in the body."""
+        """Return the JSON document in the body."""
         return json.loads(self.body)
 
     @property
     def slug(self) -> str | None:
-        """The name of the problem, where it is one."""
+        """Return the slug of the problem, if the response is one."""
         if self.headers.get("content-type") != "application/problem+json":
             return None
         return str(self.document["type"]).removeprefix("/problems/")
 
     @property
     def is_replayed(self) -> bool:
-        """Whether it was given before."""
+        """Return whether the response is a replay."""
         return self.headers.get("idempotency-replayed") == "true"
 
 
 class Browser:
-    """One caller with one connection; after one was lost the next request opens another."""
+    """A caller with one connection; a lost one is replaced with the next request."""
 
     def __init__(self, port: int, token: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self.token = token
@@ -56,7 +56,7 @@ class Browser:
         self._connection.close()
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
-        """One request and its answer. Raises OSError, also for an answer that was cut off."""
+        """Send one request and return its response. Raises OSError, also for an incomplete response."""
         content = None if body is None else json.dumps(body).encode()
         try:
             self._connection.request(method, path, content, _headers(self.token, content, headers))
@@ -80,7 +80,7 @@ class Browser:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, yet to be sent, to the service at ``port``."""
+    """A request to the service at ``port`` that is not sent yet."""
 
     port: int
     method: str
@@ -90,7 +90,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """As HTTP/1.1 has it, on a connection that is closed after the answer."""
+        """Return the request as HTTP/1.1, on a connection that closes after the response."""
         content = None if self.body is None else json.dumps(self.body).encode()
         headers = _headers(self.token, content, self.headers)
         lines = [f"{self.method} {self.path} HTTP/1.1", f"host: 127.0.0.1:{self.port}", "connection: close"]
@@ -100,7 +100,7 @@ class Call:
 
 
 async def send(call: Call, timeout_s: float = TIMEOUT_S) -> Reply:
-    """One request on a connection of its own. Raises OSError, also for an answer that was cut off."""
+    """Send one request on a new connection. Raises OSError, also for an incomplete response."""
     (reply,) = await send_all([call], timeout_s)
     if isinstance(reply, OSError):
         raise reply
@@ -108,9 +108,9 @@ async def send(call: Call, timeout_s: float = TIMEOUT_S) -> Reply:
 
 
 async def send_all(calls: Sequence[Call], timeout_s: float = TIMEOUT_S) -> list[Reply | OSError]:
-    """All requests at the same instant: every connection is open before the first request is written.
+    """Send all requests at the same instant: every connection is open before the first request is written.
 
-    For each its answer, or why there was none.
+    Returns the response to each request, or the error.
     """
     opened = await asyncio.gather(*(_open(call) for call in calls), return_exceptions=True)
     for call, connection in zip(calls, opened, strict=True):
@@ -143,7 +143,7 @@ async def _answer(connection: _Connection | BaseException, timeout_s: float) -> 
 
 
 class _Received:
-    """Bytes in the place of a socket."""
+    """Received bytes with the interface of a socket."""
 
     def __init__(self, received: bytes) -> None:
         self._received = received

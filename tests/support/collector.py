@@ -1,4 +1,4 @@
-"""A collector of traces: it takes OTLP over HTTP on this machine and keeps the spans, or is as slow as it is told."""
+"""A collector of traces, which receives OTLP over HTTP on this machine and stores the spans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span as it came over the wire; ``parent`` is empty for the first of a trace."""
+    """One received span; ``parent`` is empty for the first one of a trace."""
 
     name: str
     kind: int
@@ -24,33 +24,33 @@ class Span:
     parent: str
     is_error: bool
     text: str
-    """All that was sent of it, for people."""
+    """The span as text."""
     attributes: Mapping[str, Any]
     resource: Mapping[str, Any]
 
 
 class Collector:
-    """What was sent."""
+    """The received spans."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.asked = 0
         self.port = 0
         self.answers = Event()
-        """Set while it answers; clear, it takes connections and says nothing."""
+        """Set while the collector answers; if clear, it accepts connections and does not respond."""
         self.answers.set()
 
     @property
     def endpoint(self) -> str:
-        """What OTEL_EXPORTER_OTLP_ENDPOINT has to be."""
+        """Return the value of OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self.port}"
 
     def named(self, name: str) -> Sequence[Span]:
-        """The spans of this name."""
+        """Return the spans of this name."""
         return [span for span in self.spans if span.name == name]
 
     def take(self, path: str, body: bytes) -> None:
-        """Keep what is in a request."""
+        """Store the spans of a request."""
         self.asked += 1
         self.answers.wait(60)
         assert path == "/v1/traces", path
@@ -80,7 +80,7 @@ def _values(pairs: Any) -> Mapping[str, Any]:  # noqa: ANN401 - …
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector on a free port of this machine, while the block lasts."""
+    """Run a collector on a free port of this machine during the block."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Tell nobody."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -108,7 +108,7 @@ def collecting() -> Iterator[Collector]:
 
 
 def wait_for(collector: Collector, name: str, limit_s: float = 20.0) -> Span:
-    """The first span of this name, when it has come."""
+    """Wait for the first span of this name, and return it."""
     deadline = time.monotonic() + limit_s
     while not (found := collector.named(name)):
         assert time.monotonic() < deadline, (

@@ -1,4 +1,4 @@
-"""Containers of the image that `make image` has built, run as production runs them: read-only, with no privilege."""
+"""Containers of the image that `make image` has built, run as in production: read-only, without privileges."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _names: Final = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A container that has run to its end; ``output`` is all its words."""
+    """A container that has ended; ``output`` is all of its output."""
 
     exit_code: int
     output: str
@@ -36,7 +36,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image, by its id, and the engine that has it: ``docker`` or ``podman``."""
+    """An image, by its id, and its engine: ``docker`` or ``podman``."""
 
     engine: str
     id: str
@@ -44,13 +44,13 @@ class Image:
 
     @staticmethod
     def of(engine: str, id_: str) -> Image:
-        """The image of this id."""
+        """Return the image of this id."""
         (found,) = json.loads(_answer(engine, "image", "inspect", id_))
         # podman has the health check beside the rest where Docker has it within.
         return Image(engine, id_, {"Healthcheck": found.get("Healthcheck"), **found["Config"]})
 
     def run(self, *arguments: str, options: Sequence[str] = _CONFINED, **environ: str) -> Ended:
-        """Run the entry point with these arguments; ``options`` instead of the usual confinement."""
+        """Run the entry point with these arguments; ``options`` replace the usual confinement."""
         done = subprocess.run(
             [*self._command(_name(), options, environ), *arguments],
             stdout=subprocess.PIPE,
@@ -63,12 +63,12 @@ class Image:
         return Ended(done.returncode, done.stdout)
 
     def python(self, program: str, *options: str) -> Ended:
-        """Run a program for the interpreter inside."""
+        """Run a program with the interpreter of the image."""
         return self.run("-c", program, options=(*options, "--entrypoint=python"))
 
     @contextmanager
     def serving(self, folder: Path, *options: str, **environ: str) -> Iterator[Service]:
-        """``smp serve`` on loopback, ready, and gone after the block, however that ends."""
+        """Run ``smp serve`` on loopback during the block."""
         name, port, log = _name(), free_port(), folder / "service.log"
         # The machine's own network, of which it may have loopback only.
         settings = {"SMP_HOST": "127.0.0.1", "SMP_PORT": str(port), **environ}
@@ -93,7 +93,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``smp serve`` in a container; ``log`` is where all its words go."""
+    """``smp serve`` in a container; ``log`` is the file of its output."""
 
     engine: str
     name: str
@@ -102,7 +102,7 @@ class Service:
     process: subprocess.Popen[bytes]
 
     def is_ready(self) -> bool:
-        """Whether it says that it is."""
+        """Return whether the service is ready."""
         try:
             with Browser(self.port, timeout_s=5) as browser:
                 return browser.ask("GET", "/health/ready").status == 200
@@ -110,7 +110,7 @@ class Service:
             return False
 
     def execute(self, *command: str) -> Ended:
-        """Run a command inside, beside the service."""
+        """Run a command in the container."""
         done = subprocess.run(
             [self.engine, "exec", self.name, *command],
             stdout=subprocess.PIPE,
@@ -121,12 +121,12 @@ class Service:
         )
         return Ended(done.returncode, done.stdout)
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send a signal to the first process inside."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the first process of the container."""
         _answer(self.engine, "kill", f"--signal={number.name}", self.name)
 
     def wait(self) -> int:
-        """Wait for the end; its exit code."""
+        """Wait for the end, and return the exit code."""
         return self.process.wait(STOP_S)
 
 

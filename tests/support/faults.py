@@ -1,4 +1,4 @@
-"""What can happen to a database under a program that uses it."""
+"""Faults of a database that a program uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.proxies import Proxy
 
 @contextmanager
 def frozen(postmaster: int) -> Iterator[None]:
-    """PostgreSQL without any sign of life in the block: its processes stand still, its socket takes connections."""
+    """Stop all processes of PostgreSQL during the block; its socket still accepts connections."""
     pids = [postmaster, *children(postmaster)]
     try:
         for pid in pids:
@@ -27,7 +27,7 @@ def frozen(postmaster: int) -> Iterator[None]:
 
 @contextmanager
 def cut_at_commit(proxy: Proxy, *, arrives: bool) -> Iterator[None]:
-    """Every connection over which COMMIT is sent in the block is lost then: after it arrived, or before."""
+    """Cut every connection over which COMMIT is sent during the block, before or after it has arrived."""
 
     def is_commit(data: bytes) -> bool:
         return b"COMMIT" in data

@@ -1,4 +1,4 @@
-"""Password hashers that take no time: where hashing is not the point, and all must arrive at the storage at once."""
+"""Password hashers without cost, for tests in which hashing is not the subject."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smp.application.ports.password_hasher import PasswordHasher, Verification
 
 
 class InstantHasher(PasswordHasher):
-    """Hashes by one SHA-256."""
+    """A hasher that uses one SHA-256."""
 
     async def hash(self, password: str) -> str:
         """The digest of the password."""
@@ -26,7 +26,7 @@ class InstantHasher(PasswordHasher):
 
 
 class BusyHasher(InstantHasher):
-    """Has no room in its queue."""
+    """A hasher whose queue is full."""
 
     async def hash(self, password: str) -> str:
         """Never."""
@@ -38,11 +38,11 @@ class BusyHasher(InstantHasher):
 
 
 class WatchedHasher(InstantHasher):
-    """Keeps what it was asked to verify; ``meanwhile`` is done while it does, and every hash is outdated if so set."""
+    """A hasher that records what it verifies, and runs ``during`` in that time; ``outdated`` reports all hashes as outdated."""
 
-    def __init__(self, meanwhile: Callable[[], Awaitable[None]] | None = None, *, outdated: bool = False) -> None:
+    def __init__(self, during: Callable[[], Awaitable[None]] | None = None, *, outdated: bool = False) -> None:
         self.verified: list[tuple[str | None, str]] = []
-        self._meanwhile = meanwhile
+        self._during = during
         self._outdated = outdated
 
     async def hash(self, password: str) -> str:
@@ -52,8 +52,8 @@ class WatchedHasher(InstantHasher):
     async def verify(self, password_hash: str | None, password: str) -> Verification:
         """Whether the digest is that of the password."""
         self.verified.append((password_hash, password))
-        if self._meanwhile is not None:
-            await self._meanwhile()
+        if self._during is not None:
+            await self._during()
         known = None if password_hash is None else password_hash.removeprefix("new ")
         verification = await super().verify(known, password)
         return Verification(verification.matches, verification.matches and self._outdated)

@@ -1,4 +1,4 @@
-"""The whole HTTP service in this process, on a PostgreSQL database of the test's own, and callers of it."""
+"""The whole HTTP service in this process on a new PostgreSQL database, and its callers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A service; callers come in by their own clients, each with its own cookies."""
+    """A service whose callers have separate clients, each with its own cookies."""
 
     container: AsyncContainer
     transport: httpx.ASGITransport
@@ -48,18 +48,18 @@ class Platform:
     cookie: str
 
     async def visitor(self) -> httpx.AsyncClient:
-        """Somebody whom nobody knows."""
+        """Return a client that is not signed in."""
         return await self.clients.enter_async_context(httpx.AsyncClient(transport=self.transport, base_url=ORIGIN))
 
     async def registered(self, email: str) -> httpx.AsyncClient:
-        """A new user, signed in."""
+        """Return a client of a new user, signed in."""
         client = await self.visitor()
         answer = await client.post("/v1/auth/register", json={"email": email, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
         return await self.signed_in(email)
 
     async def signed_in(self, email: str = ADMIN) -> httpx.AsyncClient:
-        """A browser in which this user has just signed in."""
+        """Return a new client of this user, signed in."""
         client = await self.visitor()
         answer = await client.post("/v1/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
@@ -68,24 +68,24 @@ class Platform:
         return client
 
     async def service(self) -> httpx.AsyncClient:
-        """A service with a key."""
+        """Return a client with an API key."""
         made = await (await self.container.get(Handler[CreateApiKey, NewApiKey]))(CreateApiKey("product"), OPERATOR)
         client = await self.visitor()
         client.headers["authorization"] = f"Bearer {made.secret}"
         return client
 
     async def set_clock(self, now: datetime) -> None:
-        """Move the platform's clock; the expiry job does not run."""
+        """Set the clock of the platform; the expiry job does not run."""
         await set_clock(await self.container.get(UnitOfWorkFactory), now)
 
     async def run_expiry_job(self) -> None:
-        """What `smp expire` does."""
+        """Run the expiry job as `smp expire` does."""
         await (await self.container.get(Handler[ExpireDueSubscriptions, ExpiryOutcome]))(
             ExpireDueSubscriptions(), OPERATOR
         )
 
     async def offer(self, code: str = "pro", **terms: object) -> Json:
-        """A plan, made by the administrator: 19.90 USD a month, two weeks to try, unless told otherwise."""
+        """Create a plan as the administrator: 19.90 USD a month with a trial of two weeks, unless ``terms`` differ."""
         plan = {
             "code": code,
             "name": code.title(),
@@ -101,7 +101,7 @@ class Platform:
 
 @asynccontextmanager
 async def serving(database_url: str, *overrides: Provider, **settings: str) -> AsyncIterator[Platform]:
-    """The service with an administrator, its clock standing at :data:`START` (not in production)."""
+    """Run the service with an administrator; its test clock is at :data:`START`, except in production."""
     environ: Mapping[str, str] = {
         "SMP_DATABASE_URL": database_url,
         "SMP_SWEEP_INTERVAL_S": "0",
@@ -130,7 +130,7 @@ async def serving(database_url: str, *overrides: Provider, **settings: str) -> A
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:
-    """The status and slug of a refusal, which must be a well-formed problem."""
+    """Return the status and the slug of an error response, which must be a well-formed problem."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     document = answer.json()
     assert document["status"] == answer.status_code
@@ -140,11 +140,11 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 
 
 def pointers(answer: httpx.Response) -> set[str]:
-    """Where the bad fields are."""
+    """Return the pointers of the bad fields."""
     return {error["pointer"] for error in answer.json()["errors"]}
 
 
 def captured_log() -> tuple[logging.Handler, io.StringIO]:
-    """A handler that keeps every line, and what it keeps them in."""
+    """Return a log handler and the text that it writes."""
     kept = io.StringIO()
     return logging.StreamHandler(kept), kept

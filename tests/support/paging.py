@@ -1,4 +1,4 @@
-"""Reading a list to its end, page by page."""
+"""Reading a list page by page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ async def read_all(
     limit: int,
     between: Callable[[], Awaitable[None]] | None = None,
 ) -> list[Item]:
-    """All items of all pages of ``limit``; ``between`` is done after each page but the last.
+    """Return all items of all pages of ``limit``; ``between`` runs after each page but the last.
 
-    Every page but the last must be full, and the last not empty unless it is the only one.
+    Every page but the last must be full, and the last one not empty unless it is the only one.
     """
     items: list[Item] = []
     after: Position | None = None

@@ -1,6 +1,6 @@
-"""The platform in plain Python, by the product's description and none of its code: what each answer is held against.
+"""The product in plain Python, by its description and without its code: the expected value of each response.
 
-A refusal is a set of answers any of which is right, for where several reasons to refuse hold, any may be told.
+The expected errors are a set, because any of them is right if there are several reasons.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNITS: Final[Mapping[str, timedelta]] = {"D": timedelta(days=1), "W": timedelta(
 
 
 def end_of(period: str, anchor: datetime, number: int) -> datetime:
-    """Where the ``number``-th period from the anchor ends; a day that the month lacks is its last."""
+    """Return the end of the ``number``-th period from the anchor; a missing day becomes the last of the month."""
     count, unit = int(period.strip("PTDWMYH")) * number, period[-1]
     if unit in UNITS:
         return anchor + count * UNITS[unit]
@@ -34,7 +34,7 @@ def end_of(period: str, anchor: datetime, number: int) -> datetime:
 
 
 def months_in(period: str) -> Fraction:
-    """Its length in months of 30.4375 days."""
+    """Return the length in months of 30.4375 days."""
     if period[-1] in "MY":
         return Fraction(int(period[1:-1]) * (12 if period[-1] == "Y" else 1))
     hours = int(period.strip("PTDWH")) * UNITS[period[-1]] / UNITS["H"]
@@ -54,7 +54,7 @@ class Terms:
 
 @dataclass
 class Plan:
-    """A plan with all its revisions; one event, one version."""
+    """A plan with all its revisions; each event is one version."""
 
     code: str
     revisions: list[Terms]
@@ -82,7 +82,7 @@ class Plan:
 
 @dataclass
 class Subscription:
-    """One user's subscription to one revision: when it began, how many periods were paid since when, how it stopped."""
+    """One user's subscription to one revision: its start, its anchor and paid periods, and its cancellation."""
 
     user: int
     plan: Plan
@@ -108,11 +108,11 @@ class Subscription:
 
     @property
     def can_be_renewed(self) -> bool:
-        """Whether it is one that can, while it is live."""
+        """Whether the subscription can be renewed while it is live."""
         return self.anchor is not None and self.ends_at is not None and not self.scheduled
 
     def ended_at(self, now: datetime) -> datetime | None:
-        """When it was over, if it is."""
+        """Return the end of the subscription if it is over."""
         over = self.ends_at if self.stopped_at is None else self.stopped_at
         return over if over is not None and over <= now else None
 
@@ -122,7 +122,7 @@ class Subscription:
         return "cancelled" if self.scheduled or self.stopped_at is not None else "expired"
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether it is over and the expiry job has not recorded it yet."""
+        """Return whether it is over and the expiry job has not stored its end yet."""
         return self.ended_at(now) is not None and self.events[-1][0] not in ENDS
 
     def apply_expiry(self, now: datetime) -> bool:
@@ -134,11 +134,11 @@ class Subscription:
         return True
 
     def version(self, now: datetime) -> int:
-        """One for each event, and for the one to come that every reader already reckons with."""
+        """Return the number of events, including the expected event of an overdue subscription."""
         return len(self.events) + self.is_overdue(now)
 
     def document(self, now: datetime) -> dict[str, Any]:
-        """What a reader sees now, instants as instants, but for the ids that only the platform knows."""
+        """Return the expected view, with instants instead of texts and without the ids that the platform chooses."""
         status, ended_at = self.status(now), self.ended_at(now)
         return {
             "plan": (self.plan.code, self.plan.name, self.revision),
@@ -158,7 +158,7 @@ class Subscription:
 
 @dataclass
 class Platform:
-    """Plans, the subscriptions of some users in the order of their making, and the clock."""
+    """The plans, the subscriptions of all users in the order of their creation, and the clock."""
 
     users: int
     now: datetime
@@ -180,7 +180,7 @@ class Platform:
     def can_try(self, user: int, plan: Plan) -> bool:
         return plan.terms.trial_period is not None and not plan.archived and (user, plan.code) not in self.tried
 
-    # What may be asked for: the refusals that are right, or the status of success, and then it has been done.
+    # Actions return the expected errors, or the status of the success; then the model has changed.
 
     def start_trial(self, user: int, plan: Plan, by: str) -> int | Refusals:
         refusals: Refusals = set()
@@ -269,10 +269,10 @@ class Platform:
 
     @staticmethod
     def _charge(terms: Terms, method: str | None) -> Refusals:
-        told = {"sim_declined": (402, "payment-declined"), "sim_down": (503, "payment-unavailable")}
-        return {told[method]} if terms.amount and method in told else set()
+        errors = {"sim_declined": (402, "payment-declined"), "sim_down": (503, "payment-unavailable")}
+        return {errors[method]} if terms.amount and method in errors else set()
 
-    # What may be looked at.
+    # Queries return the expected responses.
 
     def access(self, user: int, feature: str) -> dict[str, Any]:
         newest, live = self.newest(user), self.live(user)
@@ -298,7 +298,7 @@ class Platform:
         ends_after: datetime | None = None,
         ends_before: datetime | None = None,
     ) -> list[Subscription]:
-        """The administrators' list: newest first, or soonest end first where the ends are asked about."""
+        """Return the administrators' list: newest first, or soonest end first with a filter by end."""
         found = [
             one
             for one in reversed(self.subscriptions)
@@ -317,7 +317,7 @@ class Platform:
         return [one for _, _, one in sorted(within, key=lambda found: found[:2])]
 
     def statistics(self) -> dict[str, Any]:
-        """Without ``as_of``; plans and currencies of nothing are left out."""
+        """Return the statistics without ``as_of``, and without plans and currencies that have no values."""
         statuses = Counter(one.status(self.now) for one in self.subscriptions)
         live = [one for one in self.subscriptions if one.status(self.now) in LIVE]
         by_plan: Counter[tuple[str, str]] = Counter((one.plan.code, one.status(self.now)) for one in live)
@@ -352,7 +352,7 @@ class Platform:
 
 
 def replayed(events: Sequence[Mapping[str, Any]], instant: datetime) -> str:
-    """The status at the instant by the events until then alone: the data of the last one, and the calendar."""
+    """Return the status at the instant, from the data of the last event until then and the calendar."""
     data = [event for event in events if datetime.fromisoformat(event["occurred_at"]) <= instant][-1]["data"]
     if data["status"] in LIVE and data["ends_at"] is not None and instant >= datetime.fromisoformat(data["ends_at"]):
         return "expired" if data["cancel_at"] is None else "cancelled"

@@ -1,4 +1,4 @@
-"""Users, plans and subscriptions put straight into a database, for tests that are about what comes after."""
+"""Users, plans and subscriptions that are written directly into a database."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _numbers: Final = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user that is signed in by ``token``."""
+    """A user who is signed in with ``token``."""
 
     id: UUID
     email: str
     token: str
 
     def call(self, port: int, method: str, path: str, body: object = None, **headers: str) -> Call:
-        """A request of this user; ``if_match`` and the like are headers."""
+        """Return a request of this user; keyword arguments such as ``if_match`` are headers."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return Call(port, method, path, body, self.token, named)
 
 
 class Population:
-    """What is in the database at ``url``; everything that is added has a name of its own."""
+    """The content of the database at ``url``; all added rows have unique names."""
 
     def __init__(self, pool: PostgresPool, url: str) -> None:
         self.url = url
@@ -50,7 +50,7 @@ class Population:
         self._storage = postgres_storage(pool)
 
     async def account(self, role: Role = Role.USER, password_hash: str = "a hash") -> Account:  # noqa: S107
-        """A new user, signed in."""
+        """Add a user, signed in."""
         number = next(_numbers)
         at, secret = right_now(), f"token-{number}"
         user = a_user(f"user-{number}@example.com", role, password_hash, at)
@@ -59,35 +59,35 @@ class Population:
         return Account(user.id, user.email.text, a_token(user, secret))
 
     async def admin(self) -> Account:
-        """A new administrator, signed in."""
+        """Add an administrator, signed in."""
         return await self.account(Role.ADMIN)
 
     async def plan(self, terms: Terms | None = None) -> Plan:
-        """A new plan, of 19.90 USD a month with a trial of two weeks unless ``terms`` says otherwise."""
+        """Add a plan at 19.90 USD a month with a trial of two weeks, unless ``terms`` differ."""
         plan = a_plan(f"plan-{next(_numbers)}", terms or some_terms(), right_now())
         await self._storage.keep(plan)
         return plan
 
     async def trials(self, plan: Plan, number: int, started: timedelta) -> Sequence[Subscription]:
-        """That many users who each started a trial of the plan so long ago."""
+        """Add that many users who each started a trial of the plan so long ago."""
         users = [a_user(f"user-{next(_numbers)}@example.com") for _ in range(number)]
         trials = [a_trial(user, plan, right_now() - started) for user in users]
         await PostgresBulkLoader(self._pool).load(users, trials)
         return trials
 
     async def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - what PostgreSQL answers
-        """The first value that the statement gives, asked past the program."""
+        """Return the first value of the statement."""
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(statement, *values)
             return None if row is None else row[0]
 
     async def rows(self, statement: str, *values: object) -> list[asyncpg.Record]:
-        """What the statement gives, asked past the program."""
+        """Return the rows of the statement."""
         async with self._pool.connection() as connection:
             return await connection.fetch(statement, *values)
 
     async def execute(self, *statements: str) -> None:
-        """Run the statements, past the program."""
+        """Run the statements."""
         async with self._pool.connection() as connection:
             for statement in statements:
                 await connection.execute(statement)
@@ -95,9 +95,9 @@ class Population:
 
 @asynccontextmanager
 async def population(url: str) -> AsyncIterator[Population]:
-    """What is in the database at ``url``, while the block lasts: its own tables, whatever stands before them."""
+    """Open the database at ``url`` during the block; names mean its public tables, whatever the search path is."""
     pool = await create_pool(
-        looking_into(url, "public"),
+        with_search_path(url, "public"),
         PoolSettings(size=4, application_name="smp tests", command_timeout_s=30.0, statement_timeout_s=60.0),
     )
     try:
@@ -106,17 +106,17 @@ async def population(url: str) -> AsyncIterator[Population]:
         await pool.close()
 
 
-def looking_into(url: str, search_path: str) -> str:
-    """The URL of the same database, in which names without a schema are looked for in these."""
+def with_search_path(url: str, search_path: str) -> str:
+    """Return the URL of the same database with this search path."""
     return f"{url}{'&' if '?' in url else '?'}search_path={search_path.replace(' ', '')}"
 
 
 def right_now() -> datetime:
-    """The present instant by the real clock, which servers without a test clock go by."""
+    """Return the present instant, as servers without a test clock use it."""
     return datetime.now(UTC)
 
 
 def wait_for(work: Coroutine[Any, Any, Value]) -> Value:
-    """Run it to its end, from code that is not asynchronous."""
+    """Run the coroutine to its end, in a thread."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()

@@ -1,9 +1,8 @@
-"""The PostgreSQL that the tests run on, and a database of its own for each test.
+"""The PostgreSQL server of the tests, and a database for each test.
 
-The server is, in this order: the one at ``SMP_TEST_DATABASE_URL``; one in Docker, where ``SMP_TEST_DOCKER=1`` asks for
-it or the embedded one is not installed; the embedded one. The schema is migrated once in a run, into a template that
-every test's database is a copy of. The processes of one run (pytest-xdist) share server and template; the last one out
-clears both away.
+The server is, in this order: the one at ``SMP_TEST_DATABASE_URL``; one in Docker, if ``SMP_TEST_DOCKER=1`` is set or the
+embedded one is not installed; the embedded one. Each run migrates the schema once, into a template that every database
+is a copy of. All processes of a run (pytest-xdist) share the server and the template; the last one removes both.
 """
 
 from __future__ import annotations
@@ -59,35 +58,35 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server on which databases can be made; ``admin_url`` is of one that is always there."""
+    """A server on which databases can be created; ``admin_url`` is the URL of a database that always exists."""
 
     admin_url: str
     template: str
 
     def url(self, database: str) -> str:
-        """The URL of the database of this name."""
+        """Return the URL of the database with this name."""
         return urlunsplit(urlsplit(self.admin_url)._replace(path=f"/{database}"))
 
     def execute(self, *statements: str) -> None:
-        """Run the statements as the administrator, each in a transaction of its own."""
+        """Run the statements as the administrator, each in a separate transaction."""
         wait_for(execute(self.admin_url, *statements))
 
     def has(self, database: str) -> bool:
-        """Whether there is a database of this name."""
+        """Return whether there is a database with this name."""
         found = wait_for(fetch_value(self.admin_url, "SELECT count(*) FROM pg_database WHERE datname = $1", database))
         return found == 1
 
 
 def pytest_report_header() -> str:
-    """Say which server the tests would run on."""
+    """Report the server of the tests."""
     return f"PostgreSQL for tests: {_SOURCES[_source()]}"
 
 
 @pytest.fixture(scope="session")
 def postgres_server(testrun_uid: str) -> Iterator[Server]:
-    """The server, with the migrated template on it."""
+    """Return the server, with the migrated template on it."""
     run = _folder() / f"{RUNS}{testrun_uid[:8]}"
-    _clear_away_the_dead(run)
+    _remove_killed_runs(run)
     template = f"smp_template_{testrun_uid[:8]}"
     with _shared(run) as others, _server_of(run) as admin_url:
         server = Server(admin_url, template)
@@ -103,28 +102,28 @@ def postgres_server(testrun_uid: str) -> Iterator[Server]:
 
 @pytest.fixture
 def database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
-    """The URL of an empty, migrated database that is this test's own."""
+    """Return the URL of a new, migrated database."""
     with own_database(postgres_server, worker_id, postgres_server.template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def untouched_database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
-    """The URL of an empty, migrated database for all tests of a module: none of them may commit anything."""
+    """Return the URL of a migrated database for all tests of a module, which must not commit anything."""
     with own_database(postgres_server, worker_id, postgres_server.template) as url:
         yield url
 
 
 @pytest.fixture
 def unmigrated_database_url(postgres_server: Server, worker_id: str) -> Iterator[str]:
-    """The URL of a database with nothing in it."""
+    """Return the URL of an empty database."""
     with own_database(postgres_server, worker_id, "template0") as url:
         yield url
 
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    """A pool of connections to the test's database."""
+    """Return a pool of connections to the test's database."""
     pool = await create_pool(database_url, PATIENT)
     yield pool
     await pool.close()
@@ -132,7 +131,7 @@ async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
 
 @contextmanager
 def own_database(server: Server, worker_id: str, template: str) -> Iterator[str]:
-    """A copy of the template, for as long as the block lasts."""
+    """Create a copy of the template for the block."""
     name = f"{server.template}_{worker_id}_{next(_numbers)}"
     server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
@@ -158,9 +157,9 @@ def _source() -> str:
 
 
 def _folder() -> Path:
-    """Where the run keeps what its processes share: in memory where there is room, a database is made ten times faster.
+    """Return the folder shared by the processes of the run, in memory if possible, which is ten times faster.
 
-    Not pytest's own folder: a Unix socket's path must be short, and the embedded server's account must reach it.
+    It is not pytest's folder: a Unix socket's path must be short, and the account of the embedded server needs access.
     """
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_WANTED_BYTES:
         return MEMORY
@@ -169,7 +168,7 @@ def _folder() -> Path:
 
 @contextmanager
 def _server_of(run: Path) -> Iterator[str]:
-    """The administrator's URL of the server, which is there for as long as the block lasts."""
+    """Run the server during the block, and return its administrator's URL."""
     source = _source()
     if source == "given":
         yield driver_url(os.environ["SMP_TEST_DATABASE_URL"])
@@ -193,7 +192,7 @@ def _server_of(run: Path) -> Iterator[str]:
 
 @contextmanager
 def _docker() -> Iterator[str]:
-    """A server in a container of this process's own."""
+    """Run a server in a container."""
     # Imported here: most runs need no Docker, and have no client for it.
     from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
 
@@ -204,7 +203,7 @@ def _docker() -> Iterator[str]:
 
 @contextmanager
 def _shared(run: Path) -> Iterator[Any]:
-    """Says, when asked at the end, whether other processes of the run still use what is shared."""
+    """Register this process; return a function that removes it and reports whether other processes remain."""
     users = run / "users"
     with _locked(run):
         users.mkdir(exist_ok=True)
@@ -221,24 +220,24 @@ def _shared(run: Path) -> Iterator[Any]:
 
 @contextmanager
 def _locked(run: Path) -> Iterator[None]:
-    """One process of the run at a time."""
+    """Hold the lock of the run during the block."""
     run.mkdir(exist_ok=True)
     with (run / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _clear_away_the_dead(run: Path) -> None:
-    """Remove what runs have left behind whose processes were all killed: their servers, and the memory they take."""
+def _remove_killed_runs(run: Path) -> None:
+    """Remove the servers and files of earlier runs whose processes were all killed."""
     for other in run.parent.glob(f"{RUNS}*"):
         if other == run or not (other / "users").is_dir():
-            continue  # ours, or one that is about to begin
+            continue  # this run, or one that is about to begin
         with suppress(FileNotFoundError):  # another process of this run was first
-            _clear_away(other)
+            _remove_run(other)
 
 
-def _clear_away(other: Path) -> None:
-    """Remove it unless somebody uses it. Raises FileNotFoundError where it is being removed."""
+def _remove_run(other: Path) -> None:
+    """Remove the run unless a process uses it. Raises FileNotFoundError if another process removes it."""
     with (other / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if any(_is_alive(int(file.name)) for file in (other / "users").iterdir()):
@@ -258,7 +257,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _make_template(server: Server) -> None:
-    """Make it under another name first: a template that is there is a whole one."""
+    """Create the template under another name first, so that a template with its final name is complete."""
     draft = f"{server.template}_draft"
     server.execute(f"DROP DATABASE IF EXISTS {draft}", f"CREATE DATABASE {draft} TEMPLATE template0 STRATEGY file_copy")
     wait_for(migrate(server.url(draft)))
@@ -266,7 +265,7 @@ def _make_template(server: Server) -> None:
 
 
 async def execute(url: str, *statements: str) -> None:
-    """Run the statements, each in a transaction of its own."""
+    """Run the statements, each in a separate transaction."""
     connection = await asyncpg.connect(url, timeout=ADMIN_TIMEOUT_S, command_timeout=ADMIN_TIMEOUT_S)
     try:
         for statement in statements:
@@ -276,7 +275,7 @@ async def execute(url: str, *statements: str) -> None:
 
 
 async def fetch_value(url: str, query: str, *values: object) -> object:
-    """The first value that the query gives."""
+    """Return the first value of the query."""
     connection = await asyncpg.connect(url, timeout=ADMIN_TIMEOUT_S, command_timeout=ADMIN_TIMEOUT_S)
     try:
         value: object = await connection.fetchval(query, *values)
@@ -286,6 +285,6 @@ async def fetch_value(url: str, query: str, *values: object) -> object:
 
 
 def wait_for(work: Coroutine[Any, Any, Value]) -> Value:
-    """Run it to its end, in a thread of its own: the test's event loop may be running in this one."""
+    """Run the coroutine in a thread, because the event loop of the test may be running in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()

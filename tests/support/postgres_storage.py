@@ -1,4 +1,4 @@
-"""All PostgreSQL adapters over one pool, with a clock that stands until it is set."""
+"""All PostgreSQL adapters over one pool, with a clock that stands still until it is set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EVENT_TYPES: Final = "SELECT type FROM event_log ORDER BY id"
 
 
 def postgres_storage(pool: PostgresPool) -> Storage:
-    """A storage in the pool's database; ``break_next_commit`` ends every transaction that is open there."""
+    """Return a storage in the pool's database; ``break_next_commit`` cuts every open transaction."""
 
     async def break_next_commit() -> None:
         async with pool.connection() as connection:

@@ -1,4 +1,4 @@
-"""Real processes of the program: started at free ports, waited for, and ended by their own numbers, come what may."""
+"""Real processes of the program: started at free ports, and always ended by their process ids."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ports_tried: Final = count(os.getpid() * 89)
 
 
 def environment(bytecode: Path, **settings: str) -> dict[str, str]:
-    """This process's environment with no settings but these; compiled modules are kept in ``bytecode``."""
+    """Return the environment of this process with these settings only; compiled modules are kept in ``bytecode``."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -45,7 +45,7 @@ def environment(bytecode: Path, **settings: str) -> dict[str, str]:
 
 
 def run(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command of the program, run to its end."""
+    """Run a command of the program to its end."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environ,
@@ -58,7 +58,7 @@ def run(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProc
 
 
 def begin(environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """A command of the program, started; whoever starts it ends it."""
+    """Start a command of the program; the caller must end it."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         env=environ,
@@ -70,7 +70,7 @@ def begin(environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
 
 
 class Service:
-    """``smp serve`` at a free port of this machine; ``log`` is where all its words go."""
+    """``smp serve`` at a free port of this machine; ``log`` is the file of its output."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self.port = free_port()
@@ -79,11 +79,11 @@ class Service:
         self.process = self._launch()
 
     def start_again(self) -> None:
-        """Once more, at the same port, after it has ended."""
+        """Start the service again at the same port."""
         self.process = self._launch()
 
     def is_ready(self) -> bool:
-        """Whether it says that it is."""
+        """Return whether the service is ready."""
         try:
             with Browser(self.port, timeout_s=5) as browser:
                 return browser.ask("GET", "/health/ready").status == 200
@@ -91,21 +91,21 @@ class Service:
             return False
 
     def wait_until_ready(self) -> None:
-        """Until then; fails where it ended instead."""
+        """Wait until the service is ready; fail if it has ended."""
         wait_until(lambda: self.is_ready() or self.process.poll() is not None, START_S)
         assert self.process.poll() is None, self.log.read_text()
 
     def stop(self, signal_: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end, and wait for that; its exit code."""
+        """Send the signal, wait for the end, and return the exit code."""
         self.process.send_signal(signal_)
         return self.process.wait(STOP_S)
 
     def workers(self) -> Sequence[int]:
-        """The processes that answer requests."""
+        """Return the processes that answer requests."""
         return children(self.process.pid)
 
     def kill(self) -> None:
-        """``kill -9`` of all its processes, at once."""
+        """Kill all processes of the service with ``kill -9``."""
         workers = self.workers()
         self.process.kill()
         for worker in workers:
@@ -122,15 +122,15 @@ class Service:
 
 @contextmanager
 def serving(environ: Mapping[str, str], folder: Path) -> Iterator[Service]:
-    """A service that is ready, and gone after the block, however that ends."""
+    """Run a ready service during the block."""
     with starting(environ, folder) as service:
         service.wait_until_ready()
         yield service
 
 
 @asynccontextmanager
-async def serving_beside(environ: Mapping[str, str], folder: Path) -> AsyncIterator[Service]:
-    """The same for a test whose own event loop has to run on meanwhile, because the service's database is behind it."""
+async def serving_async(environ: Mapping[str, str], folder: Path) -> AsyncIterator[Service]:
+    """Run a ready service during the block, for a test whose event loop must run while the service starts."""
     with starting(environ, folder) as service:
         await asyncio.to_thread(service.wait_until_ready)
         yield service
@@ -138,7 +138,7 @@ async def serving_beside(environ: Mapping[str, str], folder: Path) -> AsyncItera
 
 @contextmanager
 def starting(environ: Mapping[str, str], folder: Path) -> Iterator[Service]:
-    """A service that was told to start, and is gone after the block, however that ends."""
+    """Start a service, and end it after the block."""
     service = Service(environ, folder)
     try:
         yield service
@@ -149,7 +149,7 @@ def starting(environ: Mapping[str, str], folder: Path) -> Iterator[Service]:
 
 @contextmanager
 def serving_each(environs: Sequence[Mapping[str, str]], folder: Path) -> Iterator[Sequence[Service]]:
-    """A service for each environment, started side by side, all ready."""
+    """Start a service for each environment; all are ready in the block."""
     with ExitStack() as stack:
         services = [stack.enter_context(starting(environ, folder)) for environ in environs]
         for service in services:
@@ -159,7 +159,7 @@ def serving_each(environs: Sequence[Mapping[str, str]], folder: Path) -> Iterato
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder with a short path, for that of the embedded server's socket; an embedded server in it is ended."""
+    """Return a folder with a short path, because of the server's socket; an embedded server in it is stopped."""
     folder = Path(tempfile.mkdtemp(prefix="smp-", dir="/tmp"))
     try:
         yield folder
@@ -172,7 +172,7 @@ def short_folder() -> Iterator[Path]:
 
 
 def postmaster(data_dir: Path) -> int | None:
-    """The embedded server's first process, where ``data_dir`` is ``SMP_DATA_DIR``."""
+    """Return the first process of the embedded server, if ``data_dir`` is ``SMP_DATA_DIR``."""
     try:
         return int((data_dir / "postgres" / "db" / "postmaster.pid").read_text().split()[0])
     except (FileNotFoundError, IndexError):
@@ -180,7 +180,7 @@ def postmaster(data_dir: Path) -> int | None:
 
 
 def children(pid: int) -> Sequence[int]:
-    """The processes that this one started."""
+    """Return the children of this process."""
     try:
         return [child.pid for child in psutil.Process(pid).children()]
     except psutil.NoSuchProcess:
@@ -188,7 +188,7 @@ def children(pid: int) -> Sequence[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process that is not merely waiting to be buried."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return str(psutil.Process(pid).status()) != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -196,13 +196,13 @@ def is_alive(pid: int) -> bool:
 
 
 def kill(pid: int) -> None:
-    """``kill -9``, where it still runs."""
+    """Kill the process with ``kill -9`` if it still runs."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def wait_until(happened: Callable[[], bool], limit_s: float = SOON_S) -> None:
-    """Until it happened; fails where it does not in time."""
+    """Wait until the condition is true; fail if it takes too long."""
     deadline = time.monotonic() + limit_s
     while not happened():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -210,7 +210,7 @@ def wait_until(happened: Callable[[], bool], limit_s: float = SOON_S) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens at, and that this process gave to nobody yet."""
+    """Return a port at which no program listens and which this process has not returned before."""
     for tried in _ports_tried:
         port = _PORTS[tried % len(_PORTS)]
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

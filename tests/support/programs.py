@@ -1,4 +1,4 @@
-"""Stand-ins for programs that talk to the outside: each writes down how it was called and says what it was told to."""
+"""Stand-ins for external programs: each records its calls and prints a given output."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ sys.exit(found[0]["code"])
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The stand-ins in ``folder``, which is to be put on the PATH."""
+    """The stand-ins in ``folder``, which must be on the PATH."""
 
     folder: Path
 
     def answer(self, name: str, *to: str, output: str = "", code: int = 0) -> None:
-        """``name`` says ``output`` to a call that has all words of ``to``; of several answers the first one fits."""
+        """Let ``name`` print ``output`` for a call that contains all words of ``to``; the first match is used."""
         table = self.folder / f"{name}.json"
         known = json.loads(table.read_text()) if table.exists() else []
         table.write_text(json.dumps([*known, {"to": to, "output": output, "code": code}]))
@@ -41,6 +41,6 @@ class Programs:
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
     def calls(self) -> list[Sequence[str]]:
-        """All calls so far, in their order: the program's name and its arguments."""
+        """Return all calls so far in their order: the name of the program and its arguments."""
         log = self.folder / "calls.jsonl"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []

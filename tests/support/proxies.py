@@ -16,14 +16,14 @@ Ends = tuple[asyncio.StreamWriter, ...]
 """The client's and the server's end of one connection."""
 
 Interception = Callable[[bytes], bool]
-"""Scrape of what the client sends; whether the connection is to be cut there."""
+"""Called with a piece of what the client sends; returns whether to cut the connection there."""
 
 
 class Proxy:
-    """Passes bytes between clients and the server of ``url``, unless told otherwise.
+    """A proxy between clients and the server of ``url``.
 
-    ``cut_before`` is asked of each piece before it is passed on, ``cut_after`` after: then the server has it, and the
-    client never hears what became of it.
+    ``cut_before`` is called for each piece before it is passed on, ``cut_after`` afterwards: the server has the piece
+    then, and the client gets no response.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,26 +39,26 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The database's URL by way of the proxy."""
+        """Return the URL of the database through the proxy."""
         parts = urlsplit(self._target)
         user = f"{parts.username or 'postgres'}{f':{parts.password}' if parts.password else ''}"
         return urlunsplit(("postgresql", f"{user}@127.0.0.1:{self._port}", parts.path, "", ""))
 
-    def fall_silent(self) -> None:
-        """Take everything and pass nothing on, as a network that lost its way does: nobody is told."""
+    def stop_passing(self) -> None:
+        """Receive everything and pass nothing on, like a network that loses all packets."""
         self._open.clear()
 
-    def speak_again(self) -> None:
-        """Pass on again, also what came meanwhile."""
+    def resume_passing(self) -> None:
+        """Pass data on again, including those received in between."""
         self._open.set()
 
-    async def come_up(self) -> None:
-        """Listen, at the same port as before where there was one."""
+    async def listen(self) -> None:
+        """Listen, at the same port as before if there was one."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
-    async def go_down(self) -> None:
-        """Cut all connections and take no new ones, as a server that is restarted does."""
+    async def close(self) -> None:
+        """Cut all connections and accept no new ones, like a server that is restarted."""
         if self._server is not None:
             self._server.close()
         self.cut()
@@ -120,10 +120,10 @@ class Proxy:
 
 @asynccontextmanager
 async def proxy_to(url: str) -> AsyncIterator[Proxy]:
-    """A proxy that is up until the block ends."""
+    """Run a proxy during the block."""
     proxy = Proxy(url)
-    await proxy.come_up()
+    await proxy.listen()
     try:
         yield proxy
     finally:
-        await proxy.go_down()
+        await proxy.close()

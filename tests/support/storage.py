@@ -1,4 +1,4 @@
-"""One storage with all adapters over it: what the contract suite is run on."""
+"""A storage with all adapters over it, for the contract tests."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ Thing = User | Plan | Subscription | Session | ApiKey
 
 
 class RecordedChanges(EntitlementChanges):
-    """A listener that keeps what it was notified of."""
+    """A listener that records its notifications."""
 
     def __init__(self) -> None:
         self.changes: list[EntitlementChange] = []
 
     def notify(self, change: EntitlementChange) -> None:
-        """Keep it."""
+        """Record the notification."""
         self.changes.append(change)
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Every port that a storage serves, by one technology.
+    """All ports of a storage, implemented with one technology.
 
     ``break_next_commit``, called inside a unit of work, lets its commit fail as a lost database would. ``event_types``
-    gives the types of all events that are kept. ``notified`` are the changes of access that were announced.
+    returns the types of all stored events. ``notified`` are the reported changes of access.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -82,7 +82,7 @@ class Storage:
     notified: list[EntitlementChange]
 
     async def keep(self, *things: Thing) -> None:
-        """Add each of them, in one transaction."""
+        """Add all values in one transaction."""
         async with self.unit_of_work() as work:
             for thing in things:
                 await add(work, thing)
@@ -93,7 +93,7 @@ class Storage:
         await set_clock(self.unit_of_work, now)
 
     async def keep_trial(self, trial: Subscription) -> None:
-        """Add the trial as a use case does: with its place in the ledger."""
+        """Add the trial as a use case does, with its row in the trial ledger."""
         async with self.unit_of_work() as work:
             await work.subscriptions.claim_trial(trial, once_per_user=False)
             await work.subscriptions.add(trial)
@@ -108,7 +108,7 @@ async def set_clock(unit_of_work: UnitOfWorkFactory, now: datetime) -> None:
 
 
 async def add(work: UnitOfWork, thing: Thing) -> None:
-    """Add the thing to the repository of its kind."""
+    """Add the value to the repository of its type."""
     match thing:
         case User():
             await work.users.add(thing)
@@ -123,7 +123,7 @@ async def add(work: UnitOfWork, thing: Thing) -> None:
 
 
 def memory_storage(store: MemoryStore | None = None) -> Storage:
-    """All memory adapters over one store."""
+    """Return all memory adapters over one store."""
     store = MemoryStore() if store is None else store
 
     async def break_next_commit() -> None:

@@ -1,7 +1,7 @@
-"""Databases in which a guard is missing, to show that a test of it would notice.
+"""Databases without a guard, to show that a test of the guard would fail.
 
-The program asks for its locks and reads its tables by names without a schema. A schema that is looked into first gives
-it views and functions of the same names that do all the same, but lock nothing.
+The program calls lock functions and reads tables by names without a schema. A schema at the front of the search path
+provides views and functions of the same names that do the same without locks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SEARCH_PATH: Final = f"{SCHEMA}, pg_catalog, public"
 
 
 def prepared() -> Sequence[str]:
-    """The schema, and that it is looked into first, by every connection from now on."""
+    """Return statements that create the schema and put it first in the search path of later connections."""
     return (
         f"CREATE SCHEMA {SCHEMA}",
         f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = {SEARCH_PATH}', current_database()); END $$",
@@ -24,9 +24,9 @@ def prepared() -> Sequence[str]:
 
 
 def without_row_locks(table_name: str) -> Sequence[str]:
-    """A view in the place of the table: ``FOR UPDATE`` and the like do not reach through it.
+    """Return statements that replace the table by a view, through which ``FOR UPDATE`` locks nothing.
 
-    What is changed is found as it was when the statement began, and written over whatever it has become since.
+    A change reads the row as of the start of the statement, and overwrites later changes.
     """
     table = METADATA.tables[table_name]
     columns = ", ".join(column.name for column in table.columns)
@@ -57,15 +57,15 @@ def without_row_locks(table_name: str) -> Sequence[str]:
 
 
 def without_advisory_locks() -> Sequence[str]:
-    """Functions that say that the lock is held, and hold none."""
+    """Return statements that replace the lock functions by functions that lock nothing."""
     return (
         f"CREATE FUNCTION {SCHEMA}.pg_advisory_xact_lock(integer, integer) RETURNS void LANGUAGE sql AS ''",
         f"CREATE FUNCTION {SCHEMA}.pg_try_advisory_xact_lock(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
     )
 
 
-def with_keys_that_never_meet() -> Sequence[str]:
-    """Every kept answer under a key that is never asked for again."""
+def with_unfindable_keys() -> Sequence[str]:
+    """Return statements that store every outcome under a key that no request has."""
     return (
         f"""
         CREATE FUNCTION {SCHEMA}.hide_key() RETURNS trigger LANGUAGE plpgsql AS
@@ -78,8 +78,8 @@ def with_keys_that_never_meet() -> Sequence[str]:
     )
 
 
-def with_own_table(schema: str, table_name: str) -> Sequence[str]:
-    """A second table of the same kind, for the process that looks into this schema first."""
+def with_separate_table(schema: str, table_name: str) -> Sequence[str]:
+    """Return statements that create a second table for the process with this schema first in its search path."""
     return (
         f"CREATE SCHEMA {schema}",
         f"CREATE TABLE {schema}.{table_name} (LIKE public.{table_name} INCLUDING ALL)",

@@ -1,4 +1,4 @@
-"""The container of the program over one storage: every use case on the execution path, as drivers are given it."""
+"""The container of the program over one storage: every use case with its decorators, as drivers get it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """Runs commands and queries on the program's own container, with the storage and some ports replaced."""
+    """The use cases of the program's container, with the storage and some ports replaced."""
 
     storage: Storage
     failures: MemoryErrorReporter
@@ -90,7 +90,7 @@ class UseCases:
 
     @property
     def clock(self) -> Clock:
-        """The clock of the storage."""
+        """Return the clock of the storage."""
         return self.storage.clock
 
     async def set_clock(self, now: datetime) -> None:

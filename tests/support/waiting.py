@@ -1,4 +1,4 @@
-"""Showing that one task waits for another."""
+"""Checks that one task waits for another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOO_LONG_S: Final = 5.0
 
 @asynccontextmanager
 async def made_to_wait(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Runs ``work`` beside the block: it must not end before the block does, and must end after it."""
+    """Run ``work`` during the block: it must not end before the block ends, and must end afterwards."""
     task = asyncio.create_task(work)
     try:
         await asyncio.sleep(LONG_ENOUGH_S)
@@ -27,5 +27,5 @@ async def made_to_wait(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]
 
 
 async def all_at_once(*works: Coroutine[Any, Any, object]) -> list[object]:
-    """Run all of them at the same time: their results, or what they raised."""
+    """Run all coroutines at the same time; return their results, or the exceptions that they raised."""
     return list(await asyncio.gather(*works, return_exceptions=True))
