@@ -38,7 +38,7 @@ class BusyHasher(InstantHasher):
 
 
 class WatchedHasher(InstantHasher):
-    """A hasher that records what it verifies, and runs ``during`` in that time; ``outdated`` reports all hashes as outdated."""
+    """A hasher that records what it verifies, and runs ``during`` in between; with ``outdated``, all hashes are."""
 
     def __init__(self, during: Callable[[], Awaitable[None]] | None = None, *, outdated: bool = False) -> None:
         self.verified: list[tuple[str | None, str]] = []

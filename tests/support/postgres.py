@@ -1,8 +1,8 @@
 """The PostgreSQL server of the tests, and a database for each test.
 
-The server is, in this order: the one at ``SMP_TEST_DATABASE_URL``; one in Docker, if ``SMP_TEST_DOCKER=1`` is set or the
-embedded one is not installed; the embedded one. Each run migrates the schema once, into a template that every database
-is a copy of. All processes of a run (pytest-xdist) share the server and the template; the last one removes both.
+The server is, in this order: the one at ``SMP_TEST_DATABASE_URL``; one in Docker, if ``SMP_TEST_DOCKER=1`` is set or
+the embedded one is not installed; the embedded one. Each run migrates the schema once, into a template from which every
+database is copied. All processes of a run (pytest-xdist) share server and template; the last one removes both.
 """
 
 from __future__ import annotations
