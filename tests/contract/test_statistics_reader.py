@@ -123,6 +123,20 @@ async def test_a_trial_that_is_converted_to_another_plan_counts_for_that_plan(st
     assert read.trials == TrialCounts(started=1, running=0, converted=1)
 
 
+async def test_only_an_activation_with_a_price_converts_a_trial(storage: Storage) -> None:
+    """A trial that becomes a free subscription is lost, although that subscription is active."""
+    pro, free, ann, ben = a_plan("pro"), a_plan("free", some_terms(0)), a_user(), a_user("ben@example.com")
+    await storage.keep(pro, free, ann, ben)
+    to_free = await add_trial(storage, begun_trial(ann, pro))
+    paid = await add_trial(storage, begun_trial(ben, pro))
+    await save(storage, to_free.convert(free.revision, some_metadata(NOW + DAY)))
+    await save(storage, paid.convert(pro.revision, some_metadata(NOW + DAY)))
+    read = await statistics(storage, NOW + DAY)
+    assert read.subscriptions == statuses(active=2)
+    assert read.trials == TrialCounts(started=2, running=0, converted=1)
+    assert (read.trials.lost, read.trials.conversion_rate) == (1, 0.5)
+
+
 async def test_revenue_uses_the_price_that_each_subscriber_pays(storage: Storage) -> None:
     """Free, lifetime and trial subscriptions have no revenue."""
     pro, free, life = a_plan("pro"), a_plan("free", some_terms(0)), a_plan("life", some_terms(period=None))

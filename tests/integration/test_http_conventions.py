@@ -314,6 +314,23 @@ async def test_an_idempotency_key_belongs_to_one_request_of_one_caller(platform:
     assert (await ben.post("/v1/me/subscription/trial", json={"plan": "pro"}, headers=key)).status_code == 201
 
 
+async def test_the_key_of_a_registration_belongs_to_the_email(platform: Platform) -> None:
+    """Anonymous callers choose keys that others choose, too: a counter, a fixed text of a client library."""
+    visitor, key = await platform.visitor(), {"idempotency-key": "1"}
+    bodies = [{"email": f"{name}@example.com", "password": PASSWORD} for name in ("ada", "ben", "cy")]
+    first = [await visitor.post("/v1/auth/register", json=body, headers=key) for body in bodies]
+    assert [answer.status_code for answer in first] == [201] * 3
+    for body, answer in zip(bodies, first, strict=True):
+        spelled = body | {"email": body["email"].upper()}
+        assert problem(await visitor.post("/v1/auth/register", json=spelled, headers=key))[0] == 422
+        again = [visitor.post("/v1/auth/register", json=body, headers=key) for _ in range(5)]
+        for repeated in await asyncio.gather(*again):
+            assert response_of(repeated) == response_of(answer)
+            assert repeated.headers["idempotency-replayed"] == "true"
+    other = {"email": "ada@example.com", "password": f"{PASSWORD}!"}
+    assert problem(await visitor.post("/v1/auth/register", json=other, headers=key)) == (422, "idempotency-key-reused")
+
+
 async def test_a_repeated_request_gets_a_declined_payment_again_but_other_refusals_are_decided_again(
     platform: Platform,
 ) -> None:

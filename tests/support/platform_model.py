@@ -327,7 +327,7 @@ class Platform:
                 revenue[one.terms.currency] += one.terms.amount / months_in(one.terms.period)
         trials = [one for one in self.subscriptions if one.events[0][0] == "subscription.trial_started"]
         running = sum(one.status(self.now) == "trial" for one in trials)
-        converted = sum(one.anchor is not None for one in trials)
+        converted = sum(one.anchor is not None and one.terms.amount > 0 for one in trials)
         lost = len(trials) - running - converted
         week = self.now + timedelta(days=7)
         return {

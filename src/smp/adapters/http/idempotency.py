@@ -17,6 +17,7 @@ from smp.application.caller import Caller
 from smp.application.idempotency import KEY_LENGTH_MAX, IdempotencyKey
 from smp.application.ports.clock import Clock
 from smp.application.ports.password_hasher import PasswordHasher
+from smp.domain.user.user import email_key
 
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH_MAX}}}")
 _SECRETS: Final = frozenset({"password"})
@@ -29,8 +30,10 @@ class IdempotencyKeys:
     clock: Clock
     hasher: PasswordHasher
 
-    async def of(self, request: Request[Any, Any, Any], caller: Caller) -> IdempotencyKey | None:
-        """The caller's key; ``None`` without the header.
+    async def of(self, request: Request[Any, Any, Any], caller: Caller, email: str = "") -> IdempotencyKey | None:
+        """Return the key of the request; ``None`` without the header.
+
+        All anonymous callers have one name, so the ``email`` of their request separates their keys.
 
         Raises:
             RequestRejected: where the header is not a key.
@@ -45,8 +48,9 @@ class IdempotencyKeys:
             )
         document = request.scope["state"].get(BODY)
         target = f"{request.method} {request.url.path}"
-        fingerprint = await self._fingerprint(target, document, f"{caller.name} {key}")
-        return IdempotencyKey(caller.name, key, fingerprint, await self.clock.now())
+        name = caller.name if caller.identity else f"{caller.name}:{_digest(email_key(email))}"
+        fingerprint = await self._fingerprint(target, document, f"{name} {key}")
+        return IdempotencyKey(name, key, fingerprint, await self.clock.now())
 
     async def _fingerprint(self, target: str, document: object, salt: str) -> bytes:
         """Identify the request. A secret of the body enters by a slow digest, because a fast one could be guessed."""
@@ -58,3 +62,8 @@ class IdempotencyKeys:
             document = {name: value for name, value in document.items() if name not in _SECRETS}
         digest.update(msgspec.json.encode(document, order="deterministic"))
         return digest.digest()
+
+
+def _digest(text: str) -> str:
+    """Return a digest of the text: keys are stored, and the emails of refused registrations are not."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

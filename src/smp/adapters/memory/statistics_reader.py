@@ -30,7 +30,7 @@ class MemoryStatisticsReader(StatisticsReader):
             subscriptions={status: statuses[status] for status in Status},
             by_plan=_by_plan(state, live),
             revenue=_revenue(state, live),
-            trials=_trials(rows),
+            trials=_trials(state, rows),
             ending=sum(row.ends_at is not None and row.ends_at < ending_before for row in live),
         )
 
@@ -51,10 +51,13 @@ def _revenue(state: State, live: Sequence[Subscription]) -> Sequence[RevisionRev
     ]
 
 
-def _trials(rows: Sequence[Subscription]) -> TrialCounts:
+def _trials(state: State, rows: Sequence[Subscription]) -> TrialCounts:
     trials = [row for row in rows if row.trial_ends_at is not None]
     return TrialCounts(
         started=len(trials),
         running=sum(row.status is Status.TRIAL for row in trials),
-        converted=sum(row.converted_at is not None for row in trials),
+        converted=sum(
+            row.converted_at is not None and not state.revisions[row.plan_id, row.revision].terms.price.is_free
+            for row in trials
+        ),
     )

@@ -128,5 +128,5 @@ def _trials(rows: Iterable[Row]) -> TrialCounts:
             continue
         started += row["n"]
         running += row["n"] if status_of(row["status"]) is Status.TRIAL else 0
-        converted += row["n"] if row["origin"] == "converted" else 0
+        converted += row["n"] if row["origin"] == "converted" and row["amount"] > 0 else 0
     return TrialCounts(started, running, converted)

@@ -212,7 +212,10 @@ class Revenue:
 
 @dataclass(frozen=True, slots=True)
 class TrialCounts:
-    """The numbers of trials: all that were started, and those that are running or were converted."""
+    """The numbers of trials: all that were started, and those that are running or were converted.
+
+    A trial is converted by an activation with a price; one that became a free subscription is lost.
+    """
 
     started: int
     running: int

@@ -72,7 +72,7 @@ class AuthController(Controller):
     ) -> Response[bytes]:
         """Make an account; it does not sign in."""
         body = body_of(request, RegisterIn)
-        key = await keys.of(request, ANONYMOUS)
+        key = await keys.of(request, ANONYMOUS, body.email)
         return respond(user_answer(await handler(RegisterUser(body.email, body.password, key), ANONYMOUS)))
 
     @post(
