@@ -52,6 +52,22 @@ def reads_clock_or_randomness(of: Module) -> Iterable[str]:
             yield f"{of.at(node)} reads clock or randomness: {name}"
 
 
+def starts_program_with_whole_environment(of: Module) -> Iterable[str]:
+    """The environment has secrets: a program is given the variables that it needs."""
+    for node in ast.walk(of.tree):
+        if isinstance(node, ast.Call) and not any(keyword.arg == "env" for keyword in node.keywords):
+            name = ast.unparse(node.func)
+            if name.startswith(("subprocess.", "asyncio.create_subprocess_")) and name != "subprocess.TimeoutExpired":
+                yield f"{of.at(node)} starts a program with all variables"
+
+
+def follows_links_as_root(of: Module) -> Iterable[str]:
+    """A path can be replaced by a link; owners and modes are changed through the descriptor of an opened file."""
+    for node, name in uses(of):
+        if name in {"os.chown", "os.chmod", "shutil.chown"}:
+            yield f"{of.at(node)} changes the owner or mode of what a path names at that moment: {name}"
+
+
 def hides_imports(of: Module) -> Iterable[str]:
     """An import that exists only for the type checker is missing when dishka resolves type hints."""
     for node, name in [*uses(of), *imports(of)]:
@@ -109,6 +125,8 @@ def is_long(of: Module) -> Iterable[str]:
 
 RULES: Final = (
     reads_clock_or_randomness,
+    starts_program_with_whole_environment,
+    follows_links_as_root,
     hides_imports,
     leaves_work,
     runs_sqlalchemy,
@@ -141,6 +159,9 @@ def test_the_rules_see_the_modules_of_the_source() -> None:
         (reads_clock_or_randomness, "def f():\n    import random\n    return random.random()"),
         (reads_clock_or_randomness, "from secrets import token_hex"),
         (reads_clock_or_randomness, "import os\nx = os.urandom(3)"),
+        (starts_program_with_whole_environment, "import subprocess\nsubprocess.run(['ls'])"),
+        (starts_program_with_whole_environment, "import asyncio\nx = asyncio.create_subprocess_exec('ls')"),
+        (follows_links_as_root, "import os\nos.chown('a', 1, 1)"),
         (hides_imports, "from typing import TYPE_CHECKING"),
         (hides_imports, "import typing\nif typing.TYPE_CHECKING:\n    import x"),
         (leaves_work, "x = 1  # TODO: more"),
@@ -167,6 +188,8 @@ def test_each_rule_finds_a_breach(rule: Rule, text: str) -> None:
         (reads_clock_or_randomness, "def f(now):\n    return now.now()"),
         (reads_clock_or_randomness, "import time\nx = time.monotonic()"),
         (reads_clock_or_randomness, "from datetime import datetime\nx = datetime.fromisoformat"),
+        (starts_program_with_whole_environment, "import subprocess\nsubprocess.run(['ls'], env={})"),
+        (follows_links_as_root, "import os\nos.fchown(3, 1, 1)"),
         (leaves_work, 'def f():\n    """It does nothing, and says so."""'),
         (runs_sqlalchemy, "from sqlalchemy import Table, select"),
         (has_long_function, "def f():\n" + "    x = 1\n" * 49),

@@ -18,6 +18,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from smp.adapters.embedded_postgres.account import account_for, opened
 from smp.adapters.embedded_postgres.errors import (
     BinariesMissing,
     DataDirectoryUnusable,
@@ -138,6 +139,34 @@ def test_only_the_owner_can_connect_and_all_durability_settings_are_on(data_dir:
     assert query(url, "SELECT lower('ÄΩ')") == "äω"
     assert (server.root_notice() is None) == (os.geteuid() != 0)
     server.stop()
+
+
+def test_the_server_gets_no_secret_of_the_environment(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where to find programs and temporary files, and the language; PostgreSQL's own variables come on top."""
+    monkeypatch.setenv("SMP_ADMIN_PASSWORD", "a secret of the administrator")
+    monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
+    server = EmbeddedPostgres(data_dir)
+    server.start()
+    variables = Path(f"/proc/{postmaster(data_dir)}/environ").read_bytes().decode().split("\0")
+    server.stop()
+    given = {name for name, _, _ in (each.partition("=") for each in variables) if name}
+    own = {"PGSYSCONFDIR", "PGLOCALEDIR", "PG_GRANDPARENT_PID", "PWD", "SHLVL", "OLDPWD", "_", "PGDATA"}
+    assert {"LANG"} <= given - own <= {"PATH", "LANG", "TMPDIR"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes owners")
+def test_root_gives_nothing_away_through_a_link(data_dir: Path, tmp_path: Path) -> None:
+    """The folder of the data directory may belong to somebody who puts links in its place."""
+    precious = tmp_path / "precious"
+    precious.mkdir(mode=0o711)
+    before = precious.stat()
+    data_dir.symlink_to(precious)
+    with pytest.raises(DataDirectoryUnusable, match="it is a link, which root does not follow"):
+        EmbeddedPostgres(data_dir).start()
+    with pytest.raises(OSError), opened(data_dir) as folder:  # noqa: PT011 - its kind differs between systems
+        account_for(folder)
+    assert (precious.stat().st_uid, precious.stat().st_mode) == (before.st_uid, before.st_mode)
+    assert list(precious.iterdir()) == []
 
 
 def test_environment_variables_and_special_characters_in_the_path_have_no_effect(

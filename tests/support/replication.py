@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from smp.adapters.embedded_postgres.account import account_for
+from smp.adapters.embedded_postgres.account import account_for, opened
 from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 from smp.adapters.postgres.migrator import migrate
@@ -106,7 +106,8 @@ def running_cluster() -> Iterator[Cluster]:
         faster = [f"ALTER SYSTEM SET {name} = off" for name in FASTER_THAN_SAFE if name != "synchronous_commit"]
         wait_for(execute(url, *faster, "SELECT pg_reload_conf()"))
         wait_for(migrate(url))
-        account = account_for(folder / "one")
+        with opened(folder / "one") as opened_folder:
+            account = account_for(opened_folder)
         (folder / "two").mkdir(mode=0o700)
         if account is not None:
             shutil.chown(folder / "two", account.uid, account.gid)

@@ -96,7 +96,7 @@ def _installed(environ: Mapping[str, str]) -> Sequence[ClientPrograms]:
         embedded = [find_binaries(None)[0].folder]
     except BinariesMissing:
         embedded = []
-    return find_programs(embedded, environ.get("PATH"))
+    return find_programs(embedded, _variables(None, environ))
 
 
 def _variables(opened: Settings | None, environ: Mapping[str, str]) -> Mapping[str, str]:

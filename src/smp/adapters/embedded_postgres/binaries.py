@@ -7,14 +7,13 @@ the path is long. To use another package with the same programs, change only thi
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from smp.adapters.embedded_postgres.account import Account, grant_traverse, open_tree
+from smp.adapters.embedded_postgres.account import Account, grant_traverse, open_tree, program_environment
 from smp.adapters.embedded_postgres.errors import BinariesMissing
 
 _PACKAGE = "embedded_postgres"
@@ -38,7 +37,7 @@ class Binaries:
             [str(self.folder / program), *arguments],
             check=False,
             cwd=cwd,
-            env=_environment(),
+            env=program_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -96,8 +95,3 @@ def find_binaries(account: Account | None) -> tuple[Binaries, list[Path]]:
             if tree.is_dir():
                 open_tree(tree)
     return binaries, opened
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of this process without libpq's variables, which would change the server's settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}

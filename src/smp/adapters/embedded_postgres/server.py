@@ -15,25 +15,19 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from smp.adapters.embedded_postgres.account import Account, account_for, grant_traverse
+from smp.adapters.embedded_postgres.account import Account, grant_traverse, program_environment
 from smp.adapters.embedded_postgres.binaries import Binaries, find_binaries
+from smp.adapters.embedded_postgres.data_directory import PORT, SOCKET_NAME, check_path, make_data_dir, unusable
 from smp.adapters.embedded_postgres.errors import (
-    DataDirectoryUnusable,
     DataVersionMismatch,
     EmbeddedPostgresError,
     StartFailed,
     StopFailed,
 )
 from smp.adapters.embedded_postgres.locks import Lease, exclusive
-
-_PORT = 5432
-_SOCKET_NAME = f".s.PGSQL.{_PORT}"
-# The longest path of a Unix socket, without the closing NUL: `sun_path` has 108 bytes on Linux and 104 elsewhere.
-_SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
 
 _LOCK_TIMEOUT_S = 120.0  # longer than one initdb and one start on a slow disk
 _INITDB_TIMEOUT_S = 60.0
@@ -56,7 +50,7 @@ _SETTINGS = {
     # delete the socket of the new one when it ends.
     "unix_socket_directories": ".",
     "unix_socket_permissions": "0700",
-    "port": str(_PORT),
+    "port": str(PORT),
     "timezone": "UTC",
     "log_timezone": "UTC",
     # The application reports refused statements; here they would put personal data into a file that grows.
@@ -91,9 +85,9 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedPostgresError: if the server cannot run; the message says what to do.
         """
-        self._check_path()
+        check_path(self._data_dir, self._cluster / SOCKET_NAME)
         try:
-            self._make_data_dir()
+            self._account = make_data_dir(self._data_dir)
             with exclusive(self._data_dir / "start.lock", timeout_s=_LOCK_TIMEOUT_S):
                 self._ensure_running(self._binaries())
                 if self._lease is None:
@@ -101,8 +95,8 @@ class EmbeddedPostgres:
                     self._owner_pid = os.getpid()
                     atexit.register(self.stop)
         except OSError as error:
-            raise self._unusable(str(error)) from error
-        return f"postgresql://postgres@/postgres?host={quote(os.fsencode(self._cluster))}&port={_PORT}"
+            raise unusable(self._data_dir, str(error)) from error
+        return f"postgresql://postgres@/postgres?host={quote(os.fsencode(self._cluster))}&port={PORT}"
 
     def stop(self) -> None:
         """Release the share, and stop the server if it was the last one. Without a start it has no effect.
@@ -134,31 +128,10 @@ class EmbeddedPostgres:
             notice += "; other accounts may now pass through " + ", ".join(map(str, self._opened))
         return notice
 
-    def _check_path(self) -> None:
-        path = str(self._cluster / _SOCKET_NAME)
-        spare = _SOCKET_PATH_MAX_BYTES - len(os.fsencode(path))
-        if spare < 0:
-            raise self._unusable(
-                f"its path is {-spare} bytes too long for a Unix socket, and a shorter one would be open to others"
-            )
-        if "," in path or not path.isprintable():
-            raise self._unusable("its path has a comma or a control character, which a connection URL cannot contain")
-
-    def _make_data_dir(self) -> None:
-        self._data_dir.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            self._data_dir.mkdir(mode=0o700)
-        if not self._data_dir.is_dir():
-            raise self._unusable("it is not a folder")
-        if any(self._data_dir.iterdir()) and not (self._data_dir / "start.lock").exists():
-            raise self._unusable("it contains files that were not made by SMP")
-        self._data_dir.chmod(0o700)
-
     def _binaries(self) -> Binaries:
-        self._account = account_for(self._data_dir)
-        opened = grant_traverse(self._data_dir) if self._account else []
-        binaries, also_opened = find_binaries(self._account)
-        self._opened += opened + also_opened
+        granted = grant_traverse(self._data_dir) if self._account else []
+        binaries, also_granted = find_binaries(self._account)
+        self._opened += granted + also_granted
         return binaries
 
     def _ensure_running(self, binaries: Binaries) -> None:
@@ -177,7 +150,7 @@ class EmbeddedPostgres:
             if not self._is_alive():
                 # The process id belongs to a zombie or another program, which PostgreSQL would mistake for a server.
                 # The data stay safe: a new server does not start while the old one's processes use the shared memory.
-                for stale in ("postmaster.pid", f"{_SOCKET_NAME}.lock"):
+                for stale in ("postmaster.pid", f"{SOCKET_NAME}.lock"):
                     (self._cluster / stale).unlink(missing_ok=True)
                 failure = self._start_server(binaries)
                 if failure and not any(sign in failure for sign in _TRANSIENT):
@@ -202,14 +175,14 @@ class EmbeddedPostgres:
         for leftover in self._data_dir.glob("db.new.*"):
             shutil.rmtree(leftover, ignore_errors=True)
         draft = self._data_dir / f"db.new.{os.getpid()}"
-        draft.mkdir(mode=0o700)
-        if self._account:
-            os.chown(draft, self._account.uid, self._account.gid)
+        # initdb creates the folder, so that root need not give it to the account.
         # The same locale on every machine, regardless of its settings and installed locales.
         locale = ("--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         access = ("--username=postgres", "--auth-local=trust", "--auth-host=reject")
         try:
-            done = binaries.run("initdb", "-D", ".", *locale, *access, cwd=draft, timeout_s=_INITDB_TIMEOUT_S)
+            done = binaries.run(
+                "initdb", "-D", draft.name, *locale, *access, cwd=self._data_dir, timeout_s=_INITDB_TIMEOUT_S
+            )
         except subprocess.TimeoutExpired as error:
             raise self._start_failed(str(error)) from error
         if done.returncode != 0:
@@ -258,7 +231,7 @@ class EmbeddedPostgres:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(_ANSWER_TIMEOUT_S)
             try:
-                client.connect(str(self._cluster / _SOCKET_NAME))
+                client.connect(str(self._cluster / SOCKET_NAME))
                 client.sendall(_SSL_REQUEST)
                 return client.recv(1) == b"N"
             except OSError:
@@ -279,7 +252,8 @@ class EmbeddedPostgres:
             except PermissionError:
                 return True
         else:
-            done = subprocess.run(["ps", "-o", "stat=,comm=", "-p", pid], check=False, capture_output=True, text=True)
+            command = ["ps", "-o", "stat=,comm=", "-p", pid]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, env=program_environment())
             state, _, name = done.stdout.strip().partition(" ")
             return not state.startswith("Z") and "postgres" in name
 
@@ -288,11 +262,6 @@ class EmbeddedPostgres:
             return (self._cluster / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
-
-    def _unusable(self, reason: str) -> DataDirectoryUnusable:
-        return DataDirectoryUnusable(
-            f"{self._data_dir} cannot hold the embedded PostgreSQL: {reason}; set SMP_DATA_DIR to another folder"
-        )
 
     def _start_failed(self, reason: str) -> EmbeddedPostgresError:
         return StartFailed(

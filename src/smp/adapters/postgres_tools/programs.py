@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,11 +23,15 @@ class ClientPrograms:
     major: int
 
 
-def find_programs(folders: Iterable[Path], path: str | None) -> Sequence[ClientPrograms]:
-    """Return the programs in the folders and the first ones on ``path`` (a value of ``PATH``), oldest first."""
-    on_path = shutil.which("pg_dump", path=path)
+def find_programs(folders: Iterable[Path], environ: Mapping[str, str]) -> Sequence[ClientPrograms]:
+    """Return the programs in the folders and the first ones on the ``PATH`` of ``environ``, oldest first.
+
+    ``environ`` is all that the programs are given.
+    """
+    on_path = shutil.which("pg_dump", path=environ.get("PATH"))
     found = [
-        ClientPrograms(folder, _major(folder)) for folder in (*folders, *([Path(on_path).parent] if on_path else []))
+        ClientPrograms(folder, _major(folder, environ))
+        for folder in (*folders, *([Path(on_path).parent] if on_path else []))
     ]
     return sorted((programs for programs in found if programs.major), key=lambda programs: programs.major)
 
@@ -49,7 +53,7 @@ def choose_programs(found: Sequence[ClientPrograms], needed: int) -> ClientProgr
     )
 
 
-def _major(folder: Path) -> int:
+def _major(folder: Path, environ: Mapping[str, str]) -> int:
     """Return the major version of ``pg_dump`` in the folder; 0 if it does not run."""
     try:
         done = subprocess.run(
@@ -59,6 +63,7 @@ def _major(folder: Path) -> int:
             text=True,
             stdin=subprocess.DEVNULL,
             timeout=_TIMEOUT_S,
+            env=environ,
         )
     except (OSError, subprocess.TimeoutExpired):
         return 0

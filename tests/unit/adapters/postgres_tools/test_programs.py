@@ -12,15 +12,15 @@ from smp.adapters.postgres_tools.programs import choose_programs, find_programs
 from tests.support.programs import Programs
 
 
-def installed(tmp_path: Path, versions: Sequence[str]) -> tuple[list[Path], str]:
-    """Create stand-ins in folders and return the folders; the last one is returned as the PATH."""
+def installed(tmp_path: Path, versions: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+    """Create stand-ins in folders and return the folders; the last one is the PATH of the variables."""
     folders = []
     for version in versions:
         folder = tmp_path / version
         folder.mkdir()
         Programs(folder).answer("pg_dump", "--version", output=f"pg_dump (PostgreSQL) {version}\n")
         folders.append(folder)
-    return folders[:-1], str(folders[-1])
+    return folders[:-1], {"PATH": f"{folders[-1]}:/usr/bin:/bin"}
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_the_oldest_programs_that_can_read_the_server_are_used(
 
 def test_programs_that_are_older_than_the_server_are_refused(tmp_path: Path) -> None:
     """The message says what was found, what is needed, and what to do."""
-    folders, path = installed(tmp_path, ["15.20", "16.2", "nonsense"])
+    folders, environ = installed(tmp_path, ["15.20", "16.2", "nonsense"])
     with pytest.raises(BackupError) as refused:
-        choose_programs(find_programs(folders, path), 18)
+        choose_programs(find_programs(folders, environ), 18)
     assert str(refused.value) == (
         "PostgreSQL's client programs of version 18 or newer are needed, and found were only"
         f" 15 in {folders[0]}, 16 in {folders[1]}; install postgresql-client-18 and put it on the PATH,"
@@ -55,4 +55,4 @@ def test_a_machine_without_client_programs_is_an_error(tmp_path: Path) -> None:
     """This includes a machine whose programs do not run."""
     (tmp_path / "pg_dump").write_text("not a program")
     with pytest.raises(BackupError, match="found were none"):
-        choose_programs(find_programs([tmp_path, tmp_path / "missing"], str(tmp_path)), 15)
+        choose_programs(find_programs([tmp_path, tmp_path / "missing"], {"PATH": str(tmp_path)}), 15)
