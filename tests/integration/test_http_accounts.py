@@ -255,3 +255,21 @@ async def test_the_log_has_no_secrets(platform: Platform) -> None:
     secrets = [PASSWORD, NEW_PASSWORD, "canary-wrong-password", "canary-broken"]
     secrets += [ada.headers["cookie"].partition("=")[2], service.headers["authorization"].removeprefix("Bearer ")]
     assert not [secret for secret in secrets if secret in kept.getvalue()]
+
+
+async def test_of_several_session_cookies_the_valid_one_counts(platform: Platform) -> None:
+    """Whatever their order, and if they come in several headers; a sign-in ends the sessions of all of them."""
+    ada = await platform.registered("ada@example.com")
+    valid = ada.headers["cookie"]
+    token = valid.partition("=")[2]
+    planted = f"{platform.cookie}={token[:32]}planted"
+    visitor = await platform.visitor()
+    for cookies in ([valid, planted], [planted, valid], [f"{planted}; a=b;{valid}"], [*[planted] * 9, valid]):
+        headers = [("cookie", cookie) for cookie in cookies]
+        answers = [await visitor.get(path, headers=headers) for path in ("/v1/me", "/v1/me/access")]
+        assert [answer.status_code for answer in answers] == [200, 200]
+    many = "; ".join(f"{platform.cookie}={token[:32]}{number}" for number in range(5))
+    assert (await visitor.get("/v1/me", headers={"cookie": f"{many}; {valid}"})).status_code == 401
+    login = {"email": "ada@example.com", "password": PASSWORD}
+    assert (await visitor.post("/v1/auth/login", json=login, headers={"cookie": f"{planted}; {valid}"})).is_success
+    assert (await ada.get("/v1/me")).status_code == 401

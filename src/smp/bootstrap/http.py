@@ -29,6 +29,7 @@ from smp.application.queries.authenticate import Authenticate
 from smp.bootstrap.container import build_container
 from smp.bootstrap.database import EmbeddedDatabase
 from smp.bootstrap.heap import freeze_startup_objects
+from smp.bootstrap.listening_sockets import closing_unread_connections
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.metrics import MetricsProvider, Sampler
 from smp.bootstrap.periodic_jobs import periodic_jobs
@@ -113,11 +114,12 @@ def create_app() -> App:
     settings = load_settings(os.environ)
     configure_logging(settings.log_format, settings.log_level)
     if settings.database_url is not None:
-        app = _app(settings, watch_parent())
+        app = _app(settings, closing_unread_connections(settings.port), watch_parent())
     else:
         database = EmbeddedDatabase(settings.data_dir)
         opened = database.hold(settings)
-        app = _app(opened, embedded_database_kept_running(database, opened), watch_parent())
+        database_kept = embedded_database_kept_running(database, opened)
+        app = _app(opened, database_kept, closing_unread_connections(settings.port), watch_parent())
     freeze_startup_objects()
     return app
 

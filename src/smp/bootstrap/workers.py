@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -18,17 +19,18 @@ from smp.bootstrap.port_check import reserve_port, resolved
 from smp.bootstrap.settings import Settings
 from smp.bootstrap.signals import reset_stops_in_children
 
-REQUESTS_AT_ONCE_MAX: Final = 256
-"""Requests that a worker works on at once; the others wait in the kernel's queue."""
+CONNECTIONS_MAX: Final = 4_096
+"""Connections that a worker has at once, most of them idle; further ones wait in the kernel's queue."""
 
-CONNECTIONS_WAITING_MAX: Final = 1_024
+CONNECTIONS_WAITING_MAX: Final = 4_096
+FILES_RESERVED: Final = 512
+"""File descriptors of a worker that are not for connections of clients: its database, its log, its modules."""
+
 HEAD_BYTES_MAX: Final = 32 * 1024
 """The most bytes before a body: more than the application accepts, so that it answers with a problem.
 
 Beyond, Granian answers 431 without a body.
 """
-
-HEADERS_DEADLINE_MS: Final = 10_000
 
 METRICS_FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -66,6 +68,19 @@ def _serve_metrics(stack: ExitStack, host: str, port: int, folder: Path) -> None
     stack.callback(server.shutdown)
 
 
+def connections_max() -> int:
+    """Raise the limit of open files as far as allowed and needed; return how many connections a worker can have."""
+    wanted = CONNECTIONS_MAX + FILES_RESERVED
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
+    if allowed < wanted:
+        _log.warning("the limit of open files is low (ulimit -n)", limit=allowed, needed=wanted)
+    return max(allowed - FILES_RESERVED, allowed // 2)
+
+
 def run_workers(settings: Settings) -> None:
     """Run the workers until SIGTERM or SIGINT; then let them finish their requests. Raises WorkersFailed."""
     from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes  # noqa: PLC0415 - needed here only
@@ -89,8 +104,10 @@ def run_workers(settings: Settings) -> None:
         http=HTTPModes.http1,
         websockets=False,
         backlog=CONNECTIONS_WAITING_MAX,
-        backpressure=REQUESTS_AT_ONCE_MAX,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_DEADLINE_MS, max_buffer_size=HEAD_BYTES_MAX),
+        # Granian counts connections. Requests are limited by the areas of the application.
+        backpressure=connections_max(),
+        # One timer: from the last response to the end of the next request's headers.
+        http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive_s * 1_000, max_buffer_size=HEAD_BYTES_MAX),
         log_level=LogLevels.warning,
         log_dictconfig=logging_config(settings.log_format, settings.log_level),
         log_access=False,

@@ -88,12 +88,12 @@ async def test_a_login_ends_the_session_that_the_client_sent(
     await ann_with_password(storage)
     bob = a_user("bob@example.com")
     await storage.keep(bob, a_session(bob, "planted"))
-    await use_cases(LogIn("ann@example.com", PASSWORD, presented_token=a_token(bob, "planted")), ANONYMOUS)
+    await use_cases(LogIn("ann@example.com", PASSWORD, presented_tokens=[a_token(bob, "planted")]), ANONYMOUS)
     assert len(store.state.sessions) == 1
     with pytest.raises(NotAuthenticated):
         await use_cases(Authenticate(session_token=a_token(bob, "planted")), ANONYMOUS)
     for unknown in ("unknown", a_token(bob, "unknown"), a_token(a_user("eve@example.com"), "planted")):
-        await use_cases(LogIn("ann@example.com", PASSWORD, presented_token=unknown), ANONYMOUS)
+        await use_cases(LogIn("ann@example.com", PASSWORD, presented_tokens=[unknown]), ANONYMOUS)
 
 
 async def test_every_failed_login_gives_the_same_error(store: MemoryStore, storage: Storage) -> None:
@@ -111,7 +111,7 @@ async def test_every_failed_login_gives_the_same_error(store: MemoryStore, stora
         ("", ""),
     ):
         with refused(store, InvalidCredentials, counts_attempt=True):
-            await cases(LogIn(email, password, presented_token=a_token(ann, "brought")), ANONYMOUS)
+            await cases(LogIn(email, password, presented_tokens=[a_token(ann, "brought")]), ANONYMOUS)
     assert [password_hash for password_hash, _ in hasher.verified] == [
         None,
         ann.password_hash,
@@ -413,7 +413,7 @@ async def test_an_api_key_needs_a_name(store: MemoryStore, use_cases: UseCases, 
 async def test_the_representation_of_a_command_has_no_secret() -> None:
     """A command that is logged by mistake reveals nothing."""
     for command in (
-        LogIn("ann@example.com", PASSWORD, presented_token=PASSWORD),
+        LogIn("ann@example.com", PASSWORD, presented_tokens=[PASSWORD]),
         ChangePassword(PASSWORD, PASSWORD),
     ):
         assert PASSWORD not in repr(command)

@@ -34,6 +34,7 @@ from smp.adapters.http.health import controllers as health
 from smp.adapters.http.health.metrics import metrics
 from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
 from smp.adapters.http.middleware.body import BodyParser
+from smp.adapters.http.middleware.concurrency import ConcurrencyLimit
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
 from smp.adapters.http.middleware.json_body import JSON
 from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_headers, limit_target
@@ -57,6 +58,9 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     413: "content-too-large",
 }
 _HEALTH_PATHS: Final = ("/health/", "/metrics")
+
+REQUESTS_AT_ONCE_MAX: Final = 256
+"""Requests that each area of a worker works on at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,16 @@ def create_app(dependencies: HttpDependencies) -> App:
         given: RequestObserver = await container.get(RequestObserver)
         return given
 
+    def limit() -> ConcurrencyLimit:
+        return ConcurrencyLimit(REQUESTS_AT_ONCE_MAX)
+
     body = BodyParser(JSON)
     checks = (limit_target, limit_headers, body.check_media_type, refuse_cross_origin)
     headers = security_headers(strict_transport=dependencies.settings.secure)
     areas = (
-        Area(access.holds, access.AccessApp(access_endpoint), checks, body, headers, errors_only=True),
-        Area(lambda path: path.startswith(_HEALTH_PATHS), litestar, checks, body, headers, errors_only=True),
-        Area(lambda _path: True, litestar, checks, body, headers),
+        Area(access.holds, access.AccessApp(access_endpoint), checks, body, headers, limit(), errors_only=True),
+        Area(lambda path: path.startswith(_HEALTH_PATHS), litestar, checks, body, headers, limit(), errors_only=True),
+        Area(lambda _path: True, litestar, checks, body, headers, limit()),
     )
     return MiddlewareStack(areas, litestar, dependencies.ids, AccessLog(observer))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
+from smp.adapters.http.cookies import cookie_values
 from smp.adapters.http.operation import OPERATION, Operation
 from smp.adapters.http.problems.rejection import FieldError, RequestRejected
 from smp.adapters.http.request_body import decode_body
@@ -29,32 +30,31 @@ class RequestAuthenticator:
     authenticate: Handler[Authenticate, Caller]
     cookie_name: str
 
-    async def caller(self, headers: Iterable[tuple[bytes, bytes]], operation: Operation) -> Caller:
+    async def caller(self, headers: Sequence[tuple[bytes, bytes]], operation: Operation) -> Caller:
         """Return the caller, who may use the operation; an anonymous one if anyone may.
 
         Raises:
             NotAuthenticated, Forbidden: for every other caller.
         """
-        try:
-            caller = await self.authenticate(self._credentials(headers), ANONYMOUS)
-        except NotAuthenticated:
-            if operation.permission.audience is not Audience.ANYONE:
-                raise
-            return ANONYMOUS
-        operation.authorize(caller)
-        return caller
+        for credentials in self._credentials(headers):
+            try:
+                caller = await self.authenticate(credentials, ANONYMOUS)
+            except NotAuthenticated:
+                continue
+            operation.authorize(caller)
+            return caller
+        if operation.permission.audience is not Audience.ANYONE:
+            raise NotAuthenticated
+        return ANONYMOUS
 
-    def _credentials(self, headers: Iterable[tuple[bytes, bytes]]) -> Authenticate:
-        """Return the API key of the request, or the token of its session if it has no key."""
-        token = None
+    def _credentials(self, headers: Sequence[tuple[bytes, bytes]]) -> Sequence[Authenticate]:
+        """Return the API key of the request; if it has none, the tokens of its session cookies."""
         for name, value in headers:
             if name == b"authorization":
                 scheme, _, secret = value.decode("latin-1").partition(" ")
                 if scheme.lower() == "bearer":
-                    return Authenticate(api_key=secret.strip())
-            elif name == b"cookie":
-                token = cookie_value(value.decode("latin-1"), self.cookie_name) or token
-        return Authenticate(session_token=token)
+                    return [Authenticate(api_key=secret.strip())]
+        return [Authenticate(session_token=token) for token in cookie_values(headers, self.cookie_name)]
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -75,15 +75,6 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         state["caller"] = await request_authenticator.caller(connection.scope["headers"], operation)
     check_query(connection.scope["query_string"], operation.query, operation.repeatable)
     decode_body(operation, state)
-
-
-def cookie_value(header: str, name: str) -> str | None:
-    """The value of this cookie in a ``Cookie`` header; the first where there are several."""
-    for pair in header.split(";"):
-        found, _, value = pair.partition("=")
-        if found.strip() == name:
-            return value.strip() or None
-    return None
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

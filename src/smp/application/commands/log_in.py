@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,14 +27,14 @@ from smp.domain.user.user import Role, User, email_key
 class LogIn:
     """The command to sign in.
 
-    ``presented_token`` is the session token that the client sent, if any. A successful sign-in ends that session.
+    ``presented_tokens`` are the session tokens that the client sent. A successful sign-in ends those sessions.
     """
 
     email: str
     password: str = field(repr=False)
     source: str = ""
     user_agent: str = ""
-    presented_token: str | None = field(default=None, repr=False)
+    presented_tokens: Sequence[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ class LogInHandler:
             self.ids.new(), user.id, self.tokens.digest(token), now, now, command.source, command.user_agent
         )
         async with self.unit_of_work() as work:
-            if command.presented_token is not None:
-                await self._end(work, command.presented_token, _metadata_of(self.ids, user, now))
+            for presented in command.presented_tokens:
+                await self._end(work, presented, _metadata_of(self.ids, user, now))
             current = await work.users.get(user.id, for_change=True)
             if current.disabled or current.password_hash != user.password_hash:
                 raise InvalidCredentials

@@ -66,6 +66,7 @@ class Settings:
     database_pool_size: int
     hash_concurrency: int
     trusted_proxies: int
+    keep_alive_s: int
     shutdown_grace_s: int
     password_blocklist: Path | None = None
     metrics_port: int | None = None

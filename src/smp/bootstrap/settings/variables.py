@@ -237,6 +237,14 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "A separate port for `/metrics`, on `SMP_HOST`. If not set, `/metrics` is on `SMP_PORT`.",
     ),
     Variable(
+        "SMP_KEEP_ALIVE_S",
+        "keep_alive_s",
+        kinds.seconds(5, 3_600),
+        75,
+        "How long a connection may be without a request, and how long its headers may take. It must be longer than the"
+        " idle time-out of a load balancer in front, which is 60 for many of them.",
+    ),
+    Variable(
         "SMP_SHUTDOWN_GRACE_S",
         "shutdown_grace_s",
         kinds.seconds(1, 3_600),

@@ -14,6 +14,7 @@ import pytest
 from smp.adapters.http.asgi import App, Receive, Scope, Send, send_response
 from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
 from smp.adapters.http.middleware.body import BODY, BodyParser
+from smp.adapters.http.middleware.concurrency import ConcurrencyLimit
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
 from smp.adapters.http.middleware.form_body import FIELDS_MAX, FORM
 from smp.adapters.http.middleware.json_body import JSON, JSON_DEPTH_MAX, parse_json
@@ -32,6 +33,7 @@ from smp.adapters.system.id_generator import Uuid7IdGenerator
 
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+AT_ONCE: Final = 2
 
 
 class Recorded(RequestObserver):
@@ -53,14 +55,18 @@ async def show_body(scope: Scope, _receive: Receive, send: Send) -> None:
 
 def area(prefix: str, body: BodyParser, app: App = show_body) -> Area:
     checks = (limit_target, limit_headers, body.check_media_type, refuse_cross_origin)
-    return Area(lambda path: path.startswith(prefix), app, checks, body, security_headers(strict_transport=False))
+    headers = security_headers(strict_transport=False)
+    return Area(lambda path: path.startswith(prefix), app, checks, body, headers, ConcurrencyLimit(AT_ONCE))
 
 
 def callbacks() -> Area:
     """Return an area for payment providers, whose servers send no Origin and sign the bytes of the body."""
     body = BodyParser(RAW)
     headers = security_headers(strict_transport=False)
-    return Area(lambda path: path.startswith("/callbacks"), show_body, (limit_target,), body, headers, errors_only=True)
+    limit = ConcurrencyLimit(AT_ONCE)
+    return Area(
+        lambda path: path.startswith("/callbacks"), show_body, (limit_target,), body, headers, limit, errors_only=True
+    )
 
 
 @pytest.fixture
@@ -125,6 +131,21 @@ async def test_a_page_area_answers_415_to_json(client: httpx.AsyncClient) -> Non
     answer = await post(client, "/pages/login", b"{}", JSON_TYPE)
     assert answer.status_code == 415
     assert FORM_TYPE in answer.json()["detail"]
+
+
+async def test_a_body_without_bytes_needs_no_media_type(client: httpx.AsyncClient) -> None:
+    """Whether its length is declared, or it is sent in chunks of which none has bytes."""
+
+    async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+
+    for path in ("/v1/plans", "/pages/login", "/reading"):
+        for media_type in ({}, {"content-type": "text/plain"}):
+            for content in (b"", chunks(), chunks(b"", b"")):
+                answer = await client.post(path, content=content, headers=media_type)
+                assert (answer.status_code, answer.text) == (200, "None")
+            assert (await client.post(path, content=chunks(b"", b"{"), headers=media_type)).status_code == 415
 
 
 async def test_an_area_may_take_several_kinds_of_body(client: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from litestar import get
 from litestar.connection import Request
+from litestar.datastructures.headers import Accept
 from litestar.response import Response
 
 from smp import __version__
@@ -14,6 +15,9 @@ from smp.adapters.http.operation import NO_USE_CASE, OPERATION, Operation
 
 PAGE_OPERATION: Final = Operation(id="page", tag="documentation", summary="A page", use_case=NO_USE_CASE)
 """The operation of everything that is documentation and no part of the API."""
+
+ACCEPT_LENGTH_MAX: Final = 1_000
+"""How much of an ``Accept`` header is read; each media range takes a few microseconds."""
 
 _NAME: Final = "Subscription Management Platform"
 _LINKS: Final = {
@@ -38,7 +42,8 @@ _HTML: Final = (
 @get("/", include_in_schema=False, opt={OPERATION: PAGE_OPERATION})
 async def index(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer with a page if the client prefers HTML, as a browser does, and with JSON otherwise."""
-    wants_html = request.accept.best_match(["application/json", "text/html"]) == "text/html"
+    accept = Accept(request.headers.get("accept", "*/*")[:ACCEPT_LENGTH_MAX])
+    wants_html = accept.best_match(["application/json", "text/html"]) == "text/html"
     content, media_type = (_HTML, "text/html") if wants_html else (_JSON, "application/json")
     return Response(content=content, media_type=media_type, headers={"vary": "accept", "cache-control": "no-cache"})
 

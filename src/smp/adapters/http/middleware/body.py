@@ -39,12 +39,14 @@ class BodyParser:
         self._kinds = kinds
 
     def check_media_type(self, context: RequestContext) -> None:
-        """Accept a request without a body, or with a body of one of the kinds.
+        """Accept a request unless it declares a body of another kind. Only a body that has bytes needs a type.
+
+        Whether a body without a declared length has bytes is known when it has arrived: :meth:`read` checks its type.
 
         Raises:
             RequestRejected: ``unsupported-media-type``.
         """
-        if context.has_body:
+        if context.declares_bytes:
             self._kind_of(context)
 
     async def read(self, context: RequestContext, receive: Receive) -> Receive:
@@ -53,10 +55,10 @@ class BodyParser:
         Raises:
             RequestRejected: where it is of another kind, breaks a limit, or is malformed.
         """
-        kind = self._kind_of(context)
         body = await read_body(context.headers, receive)
+        context.is_body_read = True
         if body:
-            context.scope["state"][BODY] = kind.parse(body)
+            context.scope["state"][BODY] = self._kind_of(context).parse(body)
         delivered = False
 
         async def replay() -> Message:

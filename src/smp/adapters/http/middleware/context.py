@@ -24,16 +24,21 @@ class RequestContext:
     """Whether the method may change something."""
 
     has_body: bool
-    """Whether the client announces a body, with a method that may have one."""
+    """Whether the client announces a body, with a method that may have one. It may turn out to have no bytes."""
+
+    declares_bytes: bool
+    """Whether ``Content-Length`` announces at least one byte of it."""
 
     started_s: float
     status: int = 0
+    is_body_read: bool = False
+    has_place: bool = False
+    """Whether the request counts among those that are worked on."""
 
     @classmethod
     def of(cls, scope: Scope, headers: Mapping[bytes, bytes], request_id: bytes, *, is_head: bool) -> RequestContext:
         """Begin a request."""
         is_unsafe = scope["method"] in UNSAFE_METHODS
-        has_body = is_unsafe and (
-            headers.get(b"content-length", b"0").strip() != b"0" or b"transfer-encoding" in headers
-        )
-        return cls(scope, headers, request_id, is_head, is_unsafe, has_body, perf_counter())
+        declares_bytes = is_unsafe and headers.get(b"content-length", b"").strip(b"0 ") != b""
+        has_body = declares_bytes or (is_unsafe and b"transfer-encoding" in headers)
+        return cls(scope, headers, request_id, is_head, is_unsafe, has_body, declares_bytes, perf_counter())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from smp.adapters.http.asgi import Receive
@@ -14,6 +15,8 @@ TARGET_BYTES_MAX: Final = 8 * 1024
 HEADERS_BYTES_MAX: Final = 16 * 1024
 BODY_BYTES_MAX: Final = 64 * 1024
 BODY_DEADLINE_S: Final = 10.0
+DISCARDED_BYTES_MAX: Final = 16 * 1024 * 1024
+DISCARD_DEADLINE_S: Final = 5.0
 
 
 def limit_target(context: RequestContext) -> None:
@@ -66,6 +69,21 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
                     return bytes(chunks)
     except TimeoutError:
         raise RequestRejected("request-timeout", f"the body did not arrive within {BODY_DEADLINE_S:.0f} s") from None
+
+
+async def discard_body(receive: Receive) -> None:
+    """Read the rest of a body after its request was refused, within limits, and drop it.
+
+    A connection that is closed while data arrive is reset, and then the client cannot read the response.
+    """
+    discarded = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_DEADLINE_S):
+            while discarded <= DISCARDED_BYTES_MAX:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _too_large() -> RequestRejected:

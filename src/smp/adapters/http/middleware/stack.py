@@ -11,8 +11,11 @@ import structlog
 from smp.adapters.http.asgi import App, Header, Message, Receive, Scope, Send, send_response
 from smp.adapters.http.middleware.access_log import AccessLog
 from smp.adapters.http.middleware.body import BodyParser
+from smp.adapters.http.middleware.concurrency import ConcurrencyLimit
 from smp.adapters.http.middleware.context import RequestContext
 from smp.adapters.http.middleware.head import allow_head, treat_as_get, without_body
+from smp.adapters.http.middleware.limits import discard_body
+from smp.adapters.http.middleware.pieces import WHOLE_BYTES_MAX, send_in_pieces
 from smp.adapters.http.middleware.request_id import request_id
 from smp.adapters.http.problems.details import details, unexpected
 from smp.application.ports.id_generator import IdGenerator
@@ -40,6 +43,8 @@ class Area:
     body: BodyParser
     headers: Sequence[Header]
     """Added to every response that does not have them."""
+
+    limit: ConcurrencyLimit
 
     errors_only: bool = False
     """Log only requests that failed, because successful ones are too many."""
@@ -69,13 +74,14 @@ class MiddlewareStack:
         observe = self._access_log.observer or await self._access_log.connect()
         context = self._open(scope)
         area = self._area_of(scope["path"])
-        send = _sender(context, area.headers, send)
+        send = _sender(context, area, send)
         structlog.contextvars.bind_contextvars(request_id=scope[REQUEST_ID])
         try:
             for check in area.checks:
                 check(context)
             if context.has_body:
                 receive = await area.body.read(context, receive)
+            area.limit.enter(context)
             await area.app(scope, receive, send)
         except Exception as error:
             problem = details(error)
@@ -86,8 +92,11 @@ class MiddlewareStack:
             response = (problem or unexpected()).answer(scope[REQUEST_ID])
             await send_response(send, response.status, _encoded(response.headers), response.body)
         finally:
+            area.limit.leave(context)
             self._access_log.record(context, observe, errors_only=area.errors_only)
             structlog.contextvars.unbind_contextvars("request_id")
+        if context.has_body and not context.is_body_read:
+            await discard_body(receive)
 
     def _open(self, scope: Scope) -> RequestContext:
         headers = dict(scope["headers"])
@@ -103,19 +112,23 @@ class MiddlewareStack:
         raise LookupError(path)
 
 
-def _sender(context: RequestContext, defaults: Sequence[Header], send: Send) -> Send:
+def _sender(context: RequestContext, area: Area, send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
+            area.limit.leave(context)
             context.status = message["status"]
             headers = list(message["headers"])
             present = {name for name, _ in headers}
             headers.append((b"x-request-id", context.request_id))
-            headers.extend(header for header in defaults if header[0] not in present)
+            headers.extend(header for header in area.headers if header[0] not in present)
             if b"allow" in present:
                 headers = [allow_head(header) for header in headers]
             message = {**message, "headers": headers}
         elif context.is_head:
             message = without_body(message)
+        elif len(message.get("body", b"")) > WHOLE_BYTES_MAX and not message.get("more_body"):
+            await send_in_pieces(send, message["body"])
+            return
         await send(message)
 
     return send_with_headers

@@ -22,6 +22,7 @@ from smp.adapters.http.api.auth.schemas import (
 )
 from smp.adapters.http.authentication import caller_of, user_agent_of
 from smp.adapters.http.client_source import ClientSources
+from smp.adapters.http.cookies import cookie_values
 from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, session_id_of
@@ -94,14 +95,14 @@ class AuthController(Controller):
         settings: FromDishka[HttpSettings],
         sources: FromDishka[ClientSources],
     ) -> Response[UserOut]:
-        """Start a session; the token is in the cookie and nowhere else. A session that the client brought ends."""
+        """Start a session; the token is in the cookie and nowhere else. Sessions that the client brought end."""
         body = body_of(request, LoginIn)
         command = LogIn(
             body.email,
             body.password,
             sources.of(request),
             user_agent_of(request),
-            request.cookies.get(settings.cookie_name),
+            cookie_values(request.scope["headers"], settings.cookie_name),
         )
         logged_in = await handler(command, ANONYMOUS)
         max_age_s = int((logged_in.expires_at - logged_in.started_at).total_seconds())
