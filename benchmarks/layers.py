@@ -84,7 +84,7 @@ async def _layers(settings: Settings, example: SignedIn, stack: AsyncExitStack) 
 
     async def readers(one: SignedIn) -> None:
         await sessions.find(one.user_id, tokens.digest(one.token))
-        await access.snapshot(one.user_id)
+        await access.entitlement(one.user_id)
 
     async def use_cases(one: SignedIn) -> None:
         caller = await authenticate(Authenticate(session_token=one.token), ANONYMOUS)

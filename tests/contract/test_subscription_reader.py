@@ -6,7 +6,8 @@ import pytest
 
 from smp.application.paging import PageRequest
 from smp.application.queries.views import EventView, PlanReference, SubscriptionView
-from smp.domain.access import EntitlementSnapshot
+from smp.domain.access import EntitlementSnapshot, UserEntitlement
+from smp.domain.errors import UserNotFound
 from smp.domain.plan.plan import Plan
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
@@ -125,7 +126,7 @@ async def test_a_new_revision_of_the_plan_does_not_change_an_existing_subscripti
     assert view is not None
     assert view.plan == PlanReference(PRO.id, "pro", "Pro Plus", 1)
     assert (view.price, view.features) == (PRO.revision.terms.price, PRO.revision.terms.features)
-    assert (await storage.access.snapshot(ANN.id)) == EntitlementSnapshot(
+    assert await snapshot_of(storage) == EntitlementSnapshot(
         Status.ACTIVE, active.ends_at, None, "pro", PRO.revision.terms.features
     )
 
@@ -182,22 +183,41 @@ async def test_the_events_of_a_subscription_are_listed_oldest_first(storage: Sto
         assert await read_all(lambda page: storage.subscriptions.events(active.id, page), limit) == expected
 
 
+async def snapshot_of(storage: Storage) -> EntitlementSnapshot | None:
+    """Return the snapshot of Ann's entitlement."""
+    return (await storage.access.entitlement(ANN.id)).snapshot
+
+
+async def test_an_entitlement_has_the_switch_of_the_account(storage: Storage) -> None:
+    """Disabling touches no subscription."""
+    active = an_active(ANN, PRO)
+    await storage.keep(active)
+    before = await storage.access.entitlement(ANN.id)
+    assert not before.disabled
+    for disabled in (True, False):
+        async with storage.unit_of_work() as work:
+            user = await work.users.get(ANN.id, for_change=True)
+            await work.users.save(user.change_access(user.role, disabled=disabled, new_metadata=some_metadata))
+            await work.commit()
+        assert await storage.access.entitlement(ANN.id) == replace(before, disabled=disabled)
+    assert await storage.access.entitlement(BOB.id) == UserEntitlement(disabled=False, snapshot=None)
+
+
 async def test_the_entitlement_snapshot_is_that_of_the_newest_subscription(storage: Storage) -> None:
     """It has the stored status. There is none if the user never had a subscription."""
-    assert await storage.access.snapshot(ANN.id) is None
-    assert await storage.access.snapshot(IDS.new()) is None
+    assert await snapshot_of(storage) is None
+    with pytest.raises(UserNotFound):
+        await storage.access.entitlement(IDS.new())
     trial = a_trial(ANN, PRO).cancel_at_period_end(some_metadata())
     await storage.keep(trial, an_active(BOB, LIFE))
     features = PRO.revision.terms.features
-    assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
-        Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features
-    )
+    assert await snapshot_of(storage) == EntitlementSnapshot(Status.TRIAL, TRIAL_END, TRIAL_END, "pro", features)
     await save(storage, as_stored(trial).cancel_now(some_metadata(NOW + DAY)))
-    snapshot = await storage.access.snapshot(ANN.id)
+    snapshot = await snapshot_of(storage)
     assert snapshot == EntitlementSnapshot(Status.CANCELLED, TRIAL_END, None, "pro", features)
     new = an_active(ANN, LIFE, NOW + DAY)
     await storage.keep(new)
-    assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
+    assert await snapshot_of(storage) == EntitlementSnapshot(
         Status.ACTIVE, None, None, "life", LIFE.revision.terms.features
     )
 
@@ -207,11 +227,11 @@ async def test_the_live_subscription_decides_access_whatever_the_order_of_the_st
     ended = as_stored(an_active(ANN, PRO, NOW + DAY)).cancel_now(some_metadata(NOW + DAY))
     live = an_active(ANN, LIFE, NOW)
     await storage.keep(ended, live)
-    assert await storage.access.snapshot(ANN.id) == EntitlementSnapshot(
+    assert await snapshot_of(storage) == EntitlementSnapshot(
         Status.ACTIVE, None, None, "life", LIFE.revision.terms.features
     )
     await save(storage, as_stored(live).cancel_now(some_metadata(NOW)))
-    snapshot = await storage.access.snapshot(ANN.id)
+    snapshot = await snapshot_of(storage)
     assert snapshot is not None
     assert (snapshot.status, snapshot.plan) == (Status.CANCELLED, "pro")
 
@@ -220,7 +240,7 @@ async def test_true_and_1_are_different_values_of_a_feature(storage: Storage) ->
     terms = some_terms(yes=True, no=False, one=1, none=0, word="true", largest=2**53 - 1)
     typed = a_plan("typed", terms)
     await storage.keep(typed, an_active(ANN, typed))
-    snapshot = await storage.access.snapshot(ANN.id)
+    snapshot = await snapshot_of(storage)
     view = await storage.subscriptions.current(ANN.id, NOW)
     assert snapshot is not None
     assert view is not None

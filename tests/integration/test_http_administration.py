@@ -38,6 +38,33 @@ async def test_a_new_role_or_disabling_a_user_applies_to_the_next_request(platfo
     assert (await (await platform.signed_in("ada@example.com")).get("/v1/me")).status_code == 200
 
 
+async def test_a_disabled_user_has_no_access_until_enabled_again(platform: Platform) -> None:
+    """At once, whoever asks; the subscription continues. The user's own requests are not authenticated."""
+    await platform.offer()
+    ada, admin, service = (
+        await platform.registered("ada@example.com"),
+        await platform.signed_in(),
+        await platform.service(),
+    )
+    assert (await ada.post("/v1/me/subscription/activate", json={"plan": "pro"})).status_code == 201
+    path = f"/v1/users/{await user_id(ada)}"
+    version = (await admin.get(f"{path}/subscription")).json()["version"]
+    before = [(await service.get(f"{path}/access{rest}")).json() for rest in ("", "/export", "/absent")]
+    assert (before[0]["disabled"], before[1]["allowed"]) == (False, True)
+    assert (await admin.patch(path, json={"disabled": True})).status_code == 200
+    for asking in (admin, service):
+        for feature in ("export", "absent"):
+            answer = (await asking.get(f"{path}/access/{feature}")).json()
+            assert (answer["allowed"], answer["reason"], answer["value"]) == (False, "user_disabled", None)
+            assert (answer["status"], answer["plan"], answer["until"]) == ("active", "pro", None)
+        everything = (await asking.get(f"{path}/access")).json()
+        assert (everything["disabled"], everything["features"], everything["until"]) == (True, {}, None)
+    assert problem(await ada.get("/v1/me/access/export")) == (401, "not-authenticated")
+    assert (await admin.get(f"{path}/subscription")).json()["version"] == version
+    assert (await admin.patch(path, json={"disabled": False})).status_code == 200
+    assert [(await service.get(f"{path}/access{rest}")).json() for rest in ("", "/export", "/absent")] == before
+
+
 async def test_an_administrator_can_sign_a_user_out(platform: Platform) -> None:
     ada, again = await platform.registered("ada@example.com"), await platform.signed_in("ada@example.com")
     admin = await platform.signed_in()

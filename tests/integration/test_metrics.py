@@ -89,11 +89,15 @@ async def test_access_decisions_are_counted_by_their_reason(platform: Platform) 
     await platform.set_clock(START + timedelta(days=14))
     over = await platform.signed_in("over@example.com")
     assert (await over.get("/v1/me/access/export")).json()["reason"] == "subscription_expired"
+    disabled = f"/v1/users/{(await over.get('/v1/me')).json()['id']}"
+    assert (await (await platform.signed_in()).patch(disabled, json={"disabled": True})).status_code == 200
+    assert (await (await platform.service()).get(f"{disabled}/access/export")).status_code == 200
     samples = await scraped(platform)
     assert {labels["reason"] for labels in samples.labels("smp_access_decisions_total")} == {
         "granted", "feature_not_in_plan", "no_subscription", "subscription_expired", "subscription_cancelled",
+        "user_disabled",
     }  # fmt: skip
-    assert samples.total("smp_access_decisions_total") == 5
+    assert samples.total("smp_access_decisions_total") == 6
     assert all(value == 1 for (name, _), value in samples.values.items() if name == "smp_access_decisions_total")
 
 

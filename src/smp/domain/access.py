@@ -18,6 +18,7 @@ class Reason(StrEnum):
     NO_SUBSCRIPTION = "no_subscription"
     SUBSCRIPTION_EXPIRED = "subscription_expired"
     SUBSCRIPTION_CANCELLED = "subscription_cancelled"
+    USER_DISABLED = "user_disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,19 @@ class EntitlementSnapshot:
     def access_ends_at(self) -> datetime | None:
         """The instant at which access ends by time alone."""
         return access_ends_at(self)
+
+
+@dataclass(frozen=True, slots=True)
+class UserEntitlement:
+    """An account's switch, and the snapshot of its subscription; ``None`` for a user who never subscribed."""
+
+    disabled: bool
+    snapshot: EntitlementSnapshot | None
+
+    def decide(self, feature: str, now: datetime) -> AccessDecision:
+        """Decide whether the user may use ``feature`` at ``now``; a disabled user may use nothing."""
+        decision = decide(self.snapshot, feature, now)
+        return _denied(Reason.USER_DISABLED, decision.status, decision.plan) if self.disabled else decision
 
 
 @dataclass(frozen=True, slots=True)

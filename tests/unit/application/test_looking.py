@@ -125,7 +125,9 @@ async def test_the_history_of_a_user_is_newest_first_as_of_now(
 async def test_a_user_without_a_subscription_has_no_access(use_cases: UseCases, ann: User) -> None:
     for caller in (caller_of(ann), OPERATOR):
         assert await use_cases(CheckAccess(ann.id, "export"), caller) == NOTHING
-        assert await use_cases(ListAccess(ann.id), caller) == AccessView(ann.id, None, None, features({}), None)
+        assert await use_cases(ListAccess(ann.id), caller) == AccessView(
+            ann.id, None, None, features({}), None, disabled=False
+        )
 
 
 async def test_access_of_an_unknown_user_is_not_found(store: MemoryStore, use_cases: UseCases) -> None:
@@ -178,7 +180,7 @@ async def test_access_ends_with_a_cancellation(use_cases: UseCases, ann: User, a
     decision = await use_cases(CheckAccess(ann.id, "export"), OPERATOR)
     assert decision == AccessDecision(False, None, reason, Status.CANCELLED, "pro", None)  # noqa: FBT003
     assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
-        ann.id, Status.CANCELLED, "pro", features({}), None
+        ann.id, Status.CANCELLED, "pro", features({}), None, disabled=False
     )
 
 
@@ -187,7 +189,7 @@ async def test_access_to_all_features_stops_exactly_at_the_end(use_cases: UseCas
     await start(use_cases, ann)
     await use_cases.set_clock(TRIAL_END - TICK)
     assert await use_cases(ListAccess(ann.id), OPERATOR) == AccessView(
-        ann.id, Status.TRIAL, "pro", TERMS.features, TRIAL_END
+        ann.id, Status.TRIAL, "pro", TERMS.features, TRIAL_END, disabled=False
     )
     await use_cases.set_clock(TRIAL_END)
     decision = await use_cases(CheckAccess(ann.id, "export"), OPERATOR)

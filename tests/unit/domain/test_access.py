@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from smp.domain.access import AccessDecision, EntitlementSnapshot, Reason, decide
+from smp.domain.access import AccessDecision, EntitlementSnapshot, Reason, UserEntitlement, decide
 from smp.domain.features import FeatureValue, features
 from smp.domain.subscription.lifecycle import Status
 from tests.support.builders import DURING, FIRST_END, LATER, TICK
@@ -92,3 +92,18 @@ def test_an_ended_subscription_never_gives_access(now: datetime, written: Status
 def test_a_lifetime_subscription_gives_access_without_end() -> None:
     decision = decide(snapshot(Status.ACTIVE, None), "export", LATER)
     assert (decision.allowed, decision.until) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "status"),
+    [(None, None), *((snapshot(status), status) for status in Status)],
+)
+def test_a_disabled_user_may_use_nothing_and_the_decision_shows_the_subscription(
+    stored: EntitlementSnapshot | None, status: Status | None
+) -> None:
+    """Time alone cannot change it, and enabling the account gives back what the subscription gives."""
+    plan = None if stored is None else "pro"
+    assert UserEntitlement(disabled=True, snapshot=stored).decide("export", DURING) == AccessDecision(
+        allowed=False, value=None, reason=Reason.USER_DISABLED, status=status, plan=plan, until=None
+    )
+    assert UserEntitlement(disabled=False, snapshot=stored).decide("export", DURING) == decide(stored, "export", DURING)

@@ -1,4 +1,4 @@
-"""The reader of entitlement snapshots in memory."""
+"""The reader of entitlements in memory."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from uuid import UUID
 
 from smp.adapters.memory.store import MemoryStore
 from smp.application.ports.access_reader import AccessReader
-from smp.domain.access import EntitlementSnapshot
+from smp.domain.access import EntitlementSnapshot, UserEntitlement
+from smp.domain.errors import UserNotFound
 
 
 class MemoryAccessReader(AccessReader):
-    """A reader of the entitlement snapshots of a store's users."""
+    """A reader of the entitlements of a store's users."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """Return the snapshot of the subscription that decides the user's access, or ``None`` if there is none."""
+    async def entitlement(self, user_id: UUID) -> UserEntitlement:
+        """Return the user's switch, and the snapshot of the subscription that decides access. Raises UserNotFound."""
+        user = self._store.state.users.get(user_id)
+        if user is None:
+            raise UserNotFound(user_id)
+        return UserEntitlement(user.disabled, self._snapshot(user_id))
+
+    def _snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
         state = self._store.state
         rows = (row for row in state.subscriptions.values() if row.user_id == user_id)
         decisive = max(rows, key=lambda row: (row.is_live, row.starts_at, row.id), default=None)

@@ -10,15 +10,17 @@ from smp.adapters.postgres.mapping import features_of, instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.ports.access_reader import AccessReader
-from smp.domain.access import EntitlementSnapshot
+from smp.domain.access import EntitlementSnapshot, UserEntitlement
+from smp.domain.errors import UserNotFound
 
-_SNAPSHOT: Final = sql(
+_ENTITLEMENT: Final = sql(
     f"""
-    SELECT s.status, s.ends_at, s.cancel_at, p.code, r.features
-    FROM subscriptions AS s
-    JOIN plans AS p ON p.id = s.plan_id
-    JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision
-    WHERE s.user_id = :user_id AND s.id = {DECISIVE_ID_SQL.format(user_id=":user_id")}
+    SELECT u.disabled, s.status, s.ends_at, s.cancel_at, p.code, r.features
+    FROM users AS u
+    LEFT JOIN subscriptions AS s ON s.user_id = :user_id AND s.id = {DECISIVE_ID_SQL.format(user_id=":user_id")}
+    LEFT JOIN plans AS p ON p.id = s.plan_id
+    LEFT JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision
+    WHERE u.id = :user_id
     """,  # noqa: S608 - constants
     is_urgent=True,
 )
@@ -30,12 +32,15 @@ class PostgresAccessReader(AccessReader):
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """Return the subscription that decides the user's access; ``None`` if there never was one."""
-        row = await self._pool.row(_SNAPSHOT, user_id=user_id)
+    async def entitlement(self, user_id: UUID) -> UserEntitlement:
+        """Return the user's switch, and the subscription that decides access. Raises UserNotFound."""
+        row = await self._pool.row(_ENTITLEMENT, user_id=user_id)
         if row is None:
-            return None
-        status, ends_at, cancel_at, code, features = row
-        return EntitlementSnapshot(
+            raise UserNotFound(user_id)
+        disabled, status, ends_at, cancel_at, code, features = row
+        if status is None:
+            return UserEntitlement(disabled, None)
+        snapshot = EntitlementSnapshot(
             status_of(status), instant_if_any(ends_at), instant_if_any(cancel_at), code, features_of(features)
         )
+        return UserEntitlement(disabled, snapshot)

@@ -1,4 +1,4 @@
-"""The reader port for entitlement snapshots."""
+"""The reader port for entitlements."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from abc import abstractmethod
 from typing import Protocol
 from uuid import UUID
 
-from smp.domain.access import EntitlementSnapshot
+from smp.domain.access import UserEntitlement
 
 
 class AccessReader(Protocol):
-    """The reader of entitlement snapshots. It never reads from a replica."""
+    """The reader of entitlements. It never reads from a replica."""
 
     @abstractmethod
-    async def snapshot(self, user_id: UUID) -> EntitlementSnapshot | None:
-        """Return the snapshot of the subscription that decides the user's access, in one round trip.
+    async def entitlement(self, user_id: UUID) -> UserEntitlement:
+        """Return the user's switch, and the snapshot of the subscription that decides access, in one round trip.
 
-        It is the one whose stored status is live, else the newest one; ``None`` if there never was one.
+        It is the one whose stored status is live, else the newest one.
+
+        Raises:
+            UserNotFound: if there is no such user.
         """

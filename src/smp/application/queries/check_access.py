@@ -8,8 +8,7 @@ from uuid import UUID
 from smp.application.caller import Caller
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.clock import Clock
-from smp.application.ports.user_reader import UserReader
-from smp.domain.access import AccessDecision, decide
+from smp.domain.access import AccessDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +21,12 @@ class CheckAccess:
 
 @dataclass(frozen=True, slots=True)
 class CheckAccessHandler:
-    """The handler of :class:`CheckAccess`. It decides from the live or the newest subscription and the clock."""
+    """The handler of :class:`CheckAccess`. It decides from the account, its subscription and the clock."""
 
     access: AccessReader
-    users: UserReader
     clock: Clock
 
     async def __call__(self, query: CheckAccess, caller: Caller) -> AccessDecision:
         """Decide whether the user may use the feature now. Raises UserNotFound."""
-        snapshot = await self.access.snapshot(query.user_id)
-        if snapshot is None and not caller.is_user(query.user_id):
-            await self.users.get(query.user_id)
-        return decide(snapshot, query.feature, await self.clock.now())
+        entitlement = await self.access.entitlement(query.user_id)
+        return entitlement.decide(query.feature, await self.clock.now())

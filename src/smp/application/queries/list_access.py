@@ -8,7 +8,6 @@ from uuid import UUID
 from smp.application.caller import Caller
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.clock import Clock
-from smp.application.ports.user_reader import UserReader
 from smp.application.queries.views import AccessView
 from smp.domain.features import features
 from smp.domain.subscription.lifecycle import LIVE
@@ -26,17 +25,15 @@ class ListAccessHandler:
     """The handler of :class:`ListAccess`. The features are those of the live subscription's revision."""
 
     access: AccessReader
-    users: UserReader
     clock: Clock
 
     async def __call__(self, query: ListAccess, caller: Caller) -> AccessView:
-        """Return the user's features; none without a live subscription. Raises UserNotFound."""
-        snapshot = await self.access.snapshot(query.user_id)
-        if snapshot is None and not caller.is_user(query.user_id):
-            await self.users.get(query.user_id)
+        """Return the user's features; none for a disabled user, or without a live subscription. Raises UserNotFound."""
+        entitlement = await self.access.entitlement(query.user_id)
+        snapshot, disabled = entitlement.snapshot, entitlement.disabled
         if snapshot is None:
-            return AccessView(query.user_id, None, None, features({}), None)
+            return AccessView(query.user_id, None, None, features({}), None, disabled)
         status = snapshot.status_at(await self.clock.now())
-        if status not in LIVE:
-            return AccessView(query.user_id, status, snapshot.plan, features({}), None)
-        return AccessView(query.user_id, status, snapshot.plan, snapshot.features, snapshot.access_ends_at)
+        if disabled or status not in LIVE:
+            return AccessView(query.user_id, status, snapshot.plan, features({}), None, disabled)
+        return AccessView(query.user_id, status, snapshot.plan, snapshot.features, snapshot.access_ends_at, disabled)

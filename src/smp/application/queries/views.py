@@ -170,13 +170,14 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
-    """All features that a user has at one instant; none without a live subscription."""
+    """All features that a user has at one instant; none for a disabled user, or without a live subscription."""
 
     user_id: UUID
     status: Status | None
     plan: str | None
     features: Features
     until: datetime | None
+    disabled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,16 +38,17 @@ class AccessOut(ResponseModel, frozen=True):
 
 
 class AllAccessOut(ResponseModel, frozen=True):
-    """Everything that may be used; empty where nothing is live."""
+    """Everything that may be used; empty for a disabled user, and where nothing is live."""
 
     user_id: UUID
     status: str | None
     plan: str | None
     features: Mapping[str, FeatureValue]
     until: datetime | None
+    disabled: bool
 
     @classmethod
     def of(cls, view: AccessView) -> AllAccessOut:
         """The access as it is written."""
         status = None if view.status is None else view.status.value
-        return cls(view.user_id, status, view.plan, dict(view.features), view.until)
+        return cls(view.user_id, status, view.plan, dict(view.features), view.until, view.disabled)
