@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from smp.application.ports.statistics_reader import StatisticsSnapshot
 from smp.application.queries.views import PlanCount, RevisionRevenue, TrialCounts
@@ -173,3 +173,22 @@ async def test_a_transaction_that_was_rolled_back_is_not_counted(storage: Storag
         await work.users.add(ann)
         await work.subscriptions.add(an_active(ann, pro))
     assert await statistics(storage, NOW) == StatisticsSnapshot(0, statuses(), [], [], TrialCounts(0, 0, 0), 0)
+
+
+async def test_every_subscription_counts_as_ended_from_the_instant_of_its_end(storage: Storage) -> None:
+    """At any time of the day, and also if the expiry job has not run for days."""
+    pro, midnight = a_plan("pro"), datetime(2026, 3, 1, tzinfo=UTC)
+    ends = [midnight + days * DAY + rest for days in (0, 1, 6, 7, 8) for rest in (-TICK, TICK * 0, TICK, DAY / 2)]
+    users = [a_user(f"user-{number}@example.com") for number, _ in enumerate(ends)]
+    await storage.keep(pro, *users)
+    for number, (user, end) in enumerate(zip(users, ends, strict=True)):
+        trial = begun_trial(user, pro, end - 14 * DAY)
+        await add_trial(storage, trial.cancel_at_period_end(some_metadata(trial.starts_at)) if number % 2 else trial)
+    instants = [end + rest for end in ends for rest in (-TICK, TICK * 0, DAY / 3)]
+    for now in instants:
+        read = await statistics(storage, now)
+        live = [end for end in ends if now < end]
+        ended = [number % 2 for number, end in enumerate(ends) if end <= now]
+        assert read.subscriptions == statuses(trial=len(live), expired=ended.count(0), cancelled=ended.count(1)), now
+        assert read.ending == len([end for end in live if end < now + 7 * DAY]), now
+        assert read.trials.running == len(live)

@@ -182,7 +182,7 @@ async def clear(url: str, sessions_from: datetime) -> None:
     async with population(url) as database:
         await database.execute(
             "SET session_replication_role = replica",  # what is written once may not be removed otherwise
-            "TRUNCATE subscriptions, subscription_spans, subscription_counts, trials, idempotency_keys,"
+            "TRUNCATE subscriptions, subscription_spans, subscription_count_changes, trials, idempotency_keys,"
             " plans, plan_revisions, test_clock, login_throttle",
             "DELETE FROM event_log WHERE type LIKE ANY ('{subscription.%,plan.%,test_clock.%}')",
             "RESET session_replication_role",

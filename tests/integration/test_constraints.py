@@ -432,7 +432,7 @@ async def test_legal_writes_are_accepted(untouched_database_url: str) -> None:
 def test_every_constraint_has_an_illegal_write() -> None:
     """Except the primary keys of counts, which only triggers write."""
     tried = {constraint for constraint, _ in REFUSED}
-    written_by_triggers = {"subscription_counts", "user_counts"}
+    written_by_triggers = {"subscription_count_changes", "user_count_changes"}
     named = {
         str(constraint.name)
         for table in METADATA.tables.values()
@@ -490,7 +490,7 @@ async def test_a_subscription_may_start_when_the_last_one_ends(untouched_databas
 
 async def counts(connection: asyncpg.Connection[asyncpg.Record]) -> dict[tuple[str, str], int]:
     rows = await connection.fetch(
-        "SELECT status, origin, sum(n) FROM subscription_counts GROUP BY 1, 2 HAVING sum(n) <> 0"
+        "SELECT status, origin, sum(n) FROM subscription_count_changes GROUP BY 1, 2 HAVING sum(n) <> 0"
     )
     return {(row[0], row[1]): int(row[2]) for row in rows}
 
@@ -505,13 +505,13 @@ async def test_the_counts_of_triggers_are_right_after_every_write(untouched_data
         assert await counts(connection) == ended
         await connection.execute("UPDATE subscriptions SET plan_id = $1", OTHER_PLAN)
         assert await counts(connection) == ended
-        of_first = "SELECT coalesce(sum(n), 0) FROM subscription_counts WHERE plan_id = $1"
+        of_first = "SELECT coalesce(sum(n), 0) FROM subscription_count_changes WHERE plan_id = $1"
         assert await connection.fetchval(of_first, PLAN) == 0
         await connection.execute("UPDATE subscriptions SET version = version + 1")
         assert await counts(connection) == ended
         await connection.execute("DELETE FROM subscription_spans")
         await connection.execute("DELETE FROM subscriptions")
         assert await counts(connection) == {}
-        assert await connection.fetchval("SELECT sum(n) FROM user_counts") == 3
+        assert await connection.fetchval("SELECT sum(n) FROM user_count_changes") == 3
         await connection.execute("DELETE FROM users WHERE id = $1", NOBODY)
-        assert await connection.fetchval("SELECT sum(n) FROM user_counts") == 2
+        assert await connection.fetchval("SELECT sum(n) FROM user_count_changes") == 2

@@ -81,7 +81,7 @@ async def test_the_sql_for_wrong_counts_corrects_them_and_triggers_continue_from
         an_active(three, plan),
     ]
     await PostgresBulkLoader(pool).load(users, trials)
-    await execute(database_url, "UPDATE subscription_counts SET n = n + 3;\nDELETE FROM user_counts;\n")
+    await execute(database_url, "UPDATE subscription_count_changes SET n = n + 3;\nDELETE FROM user_count_changes;\n")
     assert await findings(pool) == {"counts_of_subscriptions", "counts_of_users"}
     await execute(database_url, statements("BEGIN;\nLOCK TABLE users"))
     assert await findings(pool) == set()

@@ -164,8 +164,8 @@ DAMAGE: Final = {
         + "FROM api_keys"
     ),
     "no_sessions_of_disabled_users": "UPDATE users SET disabled = true",
-    "counts_of_subscriptions": "UPDATE subscription_counts SET n = n + 1",
-    "counts_of_users": "DELETE FROM user_counts",
+    "counts_of_subscriptions": "UPDATE subscription_count_changes SET n = n + 1",
+    "counts_of_users": "DELETE FROM user_count_changes",
     "test_clock_has_one_row": (
         f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - constant names
         "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"

@@ -9,6 +9,7 @@ from smp.adapters.memory.clock import MemoryClock
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
+from smp.adapters.postgres.count_folder import PostgresCountFolder
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
@@ -59,6 +60,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         throttle=PostgresLoginThrottle(pool),
         clock=PostgresTestClock(pool, MemoryClock(MemoryStore(), NOW)),
         retention_cleanup=PostgresRetentionCleanup(pool),
+        count_folder=PostgresCountFolder(pool),
         integrity=PostgresIntegrityChecker(pool),
         break_next_commit=break_next_commit,
         event_types=event_types,

@@ -9,6 +9,7 @@ from datetime import datetime
 from smp.adapters.memory.access_reader import MemoryAccessReader
 from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
 from smp.adapters.memory.clock import MemoryClock
+from smp.adapters.memory.count_folder import MemoryCountFolder
 from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
@@ -24,6 +25,7 @@ from smp.application.errors import StorageUnavailable
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.clock import Clock
+from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.entitlement_changes import EntitlementChange, EntitlementChanges
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
@@ -76,6 +78,7 @@ class Storage:
     throttle: LoginThrottle
     clock: Clock
     retention_cleanup: RetentionCleanup
+    count_folder: CountFolder
     integrity: IntegrityChecker
     break_next_commit: Callable[[], Awaitable[None]]
     event_types: Callable[[], Awaitable[Sequence[str]]]
@@ -146,6 +149,7 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         throttle=MemoryLoginThrottle(store),
         clock=MemoryClock(store, NOW),
         retention_cleanup=MemoryRetentionCleanup(store),
+        count_folder=MemoryCountFolder(),
         integrity=MemoryIntegrityChecker(store),
         break_next_commit=break_next_commit,
         event_types=event_types,

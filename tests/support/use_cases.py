@@ -17,6 +17,7 @@ from smp.application.commands.start_trial import TrialScope
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.clock import Clock
+from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
@@ -79,6 +80,7 @@ class UseCases:
             (IntegrityChecker, storage.integrity),
             (LoginThrottle, storage.throttle),
             (RetentionCleanup, storage.retention_cleanup),
+            (CountFolder, storage.count_folder),
             (Clock, storage.clock),
             (AnyOf[Argon2PasswordHasher, PasswordHasher], hasher or HASHER),
             (PaymentGateway, payments or SimulatedPayments()),

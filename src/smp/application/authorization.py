@@ -36,6 +36,7 @@ from smp.application.commands.update_plan import UpdatePlan
 from smp.application.commands.update_user_access import UpdateUserAccess
 from smp.application.errors import Forbidden, NotAuthenticated
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.jobs.fold_counts import FoldCounts
 from smp.application.jobs.purge_expired import PurgeExpired
 from smp.application.queries.authenticate import Authenticate
 from smp.application.queries.check_access import CheckAccess
@@ -152,6 +153,7 @@ PERMISSIONS: Final[Mapping[type[Any], Permission]] = MappingProxyType(
         SetTestClock: only(Scope.ADMIN),
         ExpireDueSubscriptions: only(Scope.ADMIN),
         PurgeExpired: only(Scope.ADMIN),
+        FoldCounts: only(Scope.ADMIN),
         RunDiagnostics: only(Scope.ADMIN),
     }
 )

@@ -9,6 +9,7 @@ from dishka import Provider, Scope
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.memory.access_reader import MemoryAccessReader
 from smp.adapters.memory.api_key_reader import MemoryApiKeyReader
+from smp.adapters.memory.count_folder import MemoryCountFolder
 from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
@@ -23,6 +24,7 @@ from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
 from smp.application.ports.clock import Clock
+from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.plan_reader import PlanReader
@@ -53,6 +55,7 @@ def memory_provider(store: MemoryStore, clock: Clock) -> Provider:
         (MemoryIntegrityChecker, IntegrityChecker),
         (MemoryLoginThrottle, LoginThrottle),
         (MemoryRetentionCleanup, RetentionCleanup),
+        (MemoryCountFolder, CountFolder),
     ):
         provider.provide(adapter, provides=port, override=True)
     provider.provide(lambda: clock, provides=Clock, override=True)

@@ -17,6 +17,7 @@ from smp.application.caller import OPERATOR
 from smp.application.execution import Handler
 from smp.application.expiry import ExpiryOutcome
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
+from smp.application.jobs.fold_counts import FoldCounts, FoldedCounts
 from smp.application.jobs.outcome import JobOutcome
 from smp.application.jobs.purge_expired import PurgeExpired
 from smp.application.ports.retention_cleanup import PurgedRows
@@ -49,6 +50,8 @@ class JobDefinition:
 JOBS: Final = (
     JobDefinition("expire", ExpireDueSubscriptions(), ExpiryOutcome(), lambda settings: settings.sweep_interval_s),
     JobDefinition("purge", PurgeExpired(), PurgedRows(), lambda settings: settings.purge_interval_s),
+    # In every installation: it belongs to the database's way of counting, and finds little to do in most runs.
+    JobDefinition("fold_counts", FoldCounts(), FoldedCounts(), lambda _: 30),
 )
 """Every job. A new one is one entry here and has its metrics with it."""
 

@@ -10,6 +10,7 @@ from dishka import Provider, Scope, provide
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
 from smp.adapters.postgres.connecting import PLAIN_CONNECTIONS, ConnectionClass
+from smp.adapters.postgres.count_folder import PostgresCountFolder
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
@@ -25,6 +26,7 @@ from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.postgres.user_reader import PostgresUserReader
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
+from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.plan_reader import PlanReader
@@ -54,6 +56,7 @@ class PostgresProvider(Provider):
     integrity = provide(PostgresIntegrityChecker, provides=IntegrityChecker)
     throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
     housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
+    count_folder = provide(PostgresCountFolder, provides=CountFolder)
 
     pool_observer = provide(SilentPoolObserver, provides=PoolObserver)
     replica_observer = provide(SilentReplicaReadsObserver, provides=ReplicaReadsObserver)

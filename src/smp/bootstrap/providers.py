@@ -44,6 +44,7 @@ from smp.application.commands.update_user_access import UpdateUserAccessHandler
 from smp.application.execution import Handler
 from smp.application.expiry import ExpiryRun
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptionsHandler
+from smp.application.jobs.fold_counts import FoldCountsHandler
 from smp.application.jobs.purge_expired import PurgeExpiredHandler
 from smp.application.password_policy import PasswordPolicy
 from smp.application.ports.backoff import Backoff
@@ -175,6 +176,7 @@ HANDLERS: Final[tuple[type[Any], ...]] = (
     RevokeSessionHandler,
     ExpireDueSubscriptionsHandler,
     PurgeExpiredHandler,
+    FoldCountsHandler,
     LogInHandler,
     LogOutHandler,
     RegisterUserHandler,

@@ -22,8 +22,8 @@ _A_TABLE: Final = sql(
 )
 _COUNTS: Final = sql(
     """
-    SELECT (SELECT coalesce(sum(n), 0)::bigint FROM user_counts),
-           (SELECT coalesce(sum(n), 0)::bigint FROM subscription_counts)
+    SELECT (SELECT coalesce(sum(n), 0)::bigint FROM user_count_changes),
+           (SELECT coalesce(sum(n), 0)::bigint FROM subscription_count_changes)
     """
 )
 

@@ -162,24 +162,28 @@ INVARIANTS: Final = (
         """
         SELECT coalesce(k.status, c.status) || ' of plan ' || coalesce(k.plan_id, c.plan_id)
         FROM (
-            SELECT plan_id, revision, status, origin, sum(n) AS n FROM subscription_counts
-            GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+            SELECT plan_id, revision, status, origin, ends_by, status_after, sum(n) AS n
+            FROM subscription_count_changes GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0
         ) AS k FULL JOIN (
-            SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at) AS origin, count(*) AS n
-            FROM subscriptions GROUP BY 1, 2, 3, 4
-        ) AS c ON c.plan_id = k.plan_id AND c.revision = k.revision AND c.status = k.status AND c.origin = k.origin
+            SELECT plan_id, revision, status, subscription_origin(trial_ends_at, converted_at) AS origin,
+                   subscription_ends_by(status, ends_at) AS ends_by,
+                   subscription_status_after(status, ends_at, cancel_at) AS status_after, count(*) AS n
+            FROM subscriptions GROUP BY 1, 2, 3, 4, 5, 6
+        ) AS c ON (c.plan_id, c.revision, c.status, c.origin, c.ends_by, c.status_after)
+                = (k.plan_id, k.revision, k.status, k.origin, k.ends_by, k.status_after)
         WHERE k.n IS DISTINCT FROM c.n
         """,
-        "statistics are wrong; set subscription_counts to what the table subscriptions says",
+        "statistics are wrong; correct them with the SQL in docs/operations/incidents.md",
     ),
     Invariant(
         "counts_of_users",
         """
         SELECT 'counted ' || counted || ' of ' || present
-        FROM (SELECT coalesce(sum(n), 0) AS counted FROM user_counts) AS c, (SELECT count(*) AS present FROM users) AS u
+        FROM (SELECT coalesce(sum(n), 0) AS counted FROM user_count_changes) AS c,
+             (SELECT count(*) AS present FROM users) AS u
         WHERE counted <> present
         """,
-        "statistics are wrong; set user_counts to the number of users",
+        "statistics are wrong; correct them with the SQL in docs/operations/incidents.md",
     ),
     Invariant(
         "test_clock_has_one_row",

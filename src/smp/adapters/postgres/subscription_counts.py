@@ -31,7 +31,7 @@ _COUNTS: Final = sql(
         SELECT status, {ACCESS_ENDS_AT_SQL} AS over_since, {STATUS_BY_TIME_SQL} AS status_now
         FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} LIMIT {OVERDUE_MAX}
     ), adjusted AS (
-        SELECT status, n FROM subscription_counts
+        SELECT status, n FROM subscription_count_changes
         UNION ALL SELECT status, -1 FROM overdue
         UNION ALL SELECT status_now, 1 FROM overdue
     )

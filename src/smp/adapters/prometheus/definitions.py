@@ -172,7 +172,8 @@ JOB_ITEMS: Final = Family(
     "smp_job_items_total",
     Kind.COUNTER,
     "Items that those runs handled. `expire`: subscriptions `expired` or `cancelled`, and `failed` ones that could not"
-    " be ended. `purge`: deleted rows by kind, `idempotency_keys`, `sessions` and `login_attempts`.",
+    " be ended. `purge`: deleted rows by kind, `idempotency_keys`, `sessions` and `login_attempts`. `fold_counts`:"
+    " `changes` of the counts that were added up.",
     {"job_name": (), "kind": ()},
 )
 JOB_SUCCEEDED_AT: Final = Family(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from smp.adapters.postgres.tables.accounts import api_keys, login_throttle, sessions, user_counts, user_emails, users
+from smp.adapters.postgres.tables.accounts import (
+    api_keys,
+    login_throttle,
+    sessions,
+    user_count_changes,
+    user_emails,
+    users,
+)
 from smp.adapters.postgres.tables.columns import METADATA
 from smp.adapters.postgres.tables.plans import plan_revisions, plans
 from smp.adapters.postgres.tables.platform import event_log, idempotency_keys, test_clock
-from smp.adapters.postgres.tables.subscriptions import subscription_counts, subscription_spans, subscriptions, trials
+from smp.adapters.postgres.tables.subscriptions import (
+    subscription_count_changes,
+    subscription_spans,
+    subscriptions,
+    trials,
+)
 
 __all__ = [
     "METADATA",
@@ -17,12 +29,12 @@ __all__ = [
     "plan_revisions",
     "plans",
     "sessions",
-    "subscription_counts",
+    "subscription_count_changes",
     "subscription_spans",
     "subscriptions",
     "test_clock",
     "trials",
-    "user_counts",
+    "user_count_changes",
     "user_emails",
     "users",
 ]

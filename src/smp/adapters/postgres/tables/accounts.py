@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     PrimaryKeyConstraint,
-    SmallInteger,
     Table,
     UniqueConstraint,
     text,
@@ -103,11 +102,5 @@ login_throttle: Final = Table(
     Index("login_throttle_last_attempt_at_idx", "last_attempt_at"),
 )
 
-user_counts: Final = Table(
-    "user_counts",
-    METADATA,
-    Column("shard", SmallInteger(), autoincrement=False, nullable=False),
-    number_column("n"),
-    PrimaryKeyConstraint("shard", name="user_counts_pkey"),
-    postgresql_with={"fillfactor": 50},
-)
+user_count_changes: Final = Table("user_count_changes", METADATA, number_column("n"))
+"""The number of users is the sum of ``n``. Triggers add rows, and a job adds rows up."""

@@ -8,10 +8,10 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
-    SmallInteger,
     Table,
     text,
 )
@@ -123,21 +123,15 @@ trials: Final = Table(
     Index("trials_once_per_user", "user_id", unique=True, postgresql_where=text("per_user")),
 )
 
-subscription_counts: Final = Table(
-    "subscription_counts",
+subscription_count_changes: Final = Table(
+    "subscription_count_changes",
     METADATA,
     id_column("plan_id"),
     number_column("revision"),
     text_column("status"),
     text_column("origin"),
-    Column("shard", SmallInteger(), autoincrement=False, nullable=False),
+    Column("ends_by", Date(), nullable=False),
+    text_column("status_after"),
     number_column("n"),
-    PrimaryKeyConstraint("plan_id", "revision", "status", "origin", "shard", name="subscription_counts_pkey"),
-    ForeignKeyConstraint(
-        ["plan_id", "revision"],
-        ["plan_revisions.plan_id", "plan_revisions.number"],
-        name="subscription_counts_revision_fkey",
-    ),
-    CheckConstraint("origin IN ('paid', 'trial', 'converted')", name="subscription_counts_origin"),
-    postgresql_with={"fillfactor": 50},
 )
+"""The number of subscriptions of each kind is the sum of ``n``. Triggers add rows, and a job adds rows up."""
