@@ -14,9 +14,9 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_least, at_most, middle, ratio_of_pairs
 from benchmarks.layers import Layer, measure
 from benchmarks.round_trips import RoundTrips, counted
+from benchmarks.scenarios import FEATURE
 from benchmarks.server import FOLDER
 from benchmarks.sessions import SignedIn, sign_in
-from benchmarks.stories import FEATURE
 
 NAME: Final = "access"
 PATH: Final = f"/v1/me/access/{FEATURE}"

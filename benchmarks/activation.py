@@ -15,7 +15,7 @@ from uuid import UUID
 
 from dishka import AsyncContainer, Provider, Scope, provide
 
-from benchmarks import replay, stories
+from benchmarks import replay, scenarios
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_least, middle, ratio_of_pairs
 from benchmarks.recording import Journal, RecordingPool, Sent
@@ -43,7 +43,7 @@ from smp.domain.events import Actor, ActorType
 NAME: Final = "activation"
 CLIENTS: Final = (1, 8)
 
-_PLAN: Final = stories.COMMON_PLAN
+_PLAN: Final = scenarios.COMMON_PLAN
 _TPS: Final = re.compile(r"^tps = ([0-9.]+) \(without", re.MULTILINE)
 _FAILED: Final = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
 _TIMEOUT_S: Final = 300.0
@@ -92,7 +92,7 @@ async def run(bench: Bench) -> Section:
         2 + len(CLIENTS) * (bench.scale.rounds * 2 * bench.scale.transactions + 2 * max(CLIENTS))
     )
     bench.progress.step(f"making {wanted:,} users")
-    people = list(stories.registered(range(1, wanted + 1), numbered_uuid))
+    people = list(scenarios.registered(range(1, wanted + 1), numbered_uuid))
     database = await bench.datasets.empty(NAME, people)
     figures: list[Figure] = []
     tables: list[Table] = []

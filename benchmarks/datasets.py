@@ -19,7 +19,7 @@ import asyncpg
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
-from benchmarks import processes, stories
+from benchmarks import processes, scenarios
 from benchmarks.progress import Progress
 from benchmarks.server import FOLDER, Server
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
@@ -64,16 +64,16 @@ class Kind:
     """A kind of data set; ``sample`` makes the part that is multiplied, for a number of users."""
 
     name: str
-    sample: Callable[[int], stories.Sample]
+    sample: Callable[[int], scenarios.Sample]
 
 
-PLATFORM: Final = Kind("platform", stories.platform)
+PLATFORM: Final = Kind("platform", scenarios.platform)
 """Subscriptions of all kinds; four of ten are live."""
 
-LIVE: Final = Kind("live", lambda size: stories.platform(size, only_live=True))
+LIVE: Final = Kind("live", lambda size: scenarios.platform(size, only_live=True))
 """The live subscriptions of :data:`PLATFORM`."""
 
-DUE: Final = Kind("due", stories.due)
+DUE: Final = Kind("due", scenarios.due)
 """Overdue subscriptions: they have ended, and no job has recorded it."""
 
 
@@ -99,7 +99,7 @@ class Datasets:
         """Create a database with the plans, and with users who never subscribed, and return its name."""
         database = f"{_PREFIX}{name}"
         await self._server.create(database)
-        await self._load(database, stories.Sample(stories.plans(), people, ()))
+        await self._load(database, scenarios.Sample(scenarios.plans(), people, ()))
         await self._server.execute("VACUUM ANALYZE", database=database)
         return database
 
@@ -125,7 +125,7 @@ class Datasets:
         await asyncio.to_thread(processes.run, processes.python("smp.bootstrap", "doctor"), settings, FOLDER / "log")
         await self._server.execute(f"ALTER DATABASE {draft} RENAME TO {name}")
 
-    async def _load(self, database: str, sample: stories.Sample) -> None:
+    async def _load(self, database: str, sample: scenarios.Sample) -> None:
         pool = await create_pool(self._server.url(database))
         try:
             await _keep_plans(PostgresUnitOfWorkFactory(pool), sample.plans)
@@ -193,5 +193,5 @@ async def _loosened(connection: asyncpg.Connection[Any]) -> AsyncIterator[None]:
 
 def _digest() -> str:
     """Return a digest of everything that determines a data set."""
-    files = [*sorted(Path(migrations_path()).rglob("*.py")), Path(__file__), Path(stories.__file__)]
+    files = [*sorted(Path(migrations_path()).rglob("*.py")), Path(__file__), Path(scenarios.__file__)]
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

@@ -16,8 +16,8 @@ from dishka import Provider, Scope, provide
 from benchmarks.figures import middle
 from benchmarks.load import CONNECTIONS
 from benchmarks.recording import Journal, RecordingPool, Sent
+from benchmarks.scenarios import FEATURE
 from benchmarks.sessions import SignedIn
-from benchmarks.stories import FEATURE
 from smp.adapters.http.access.app import AccessApp
 from smp.adapters.http.access.endpoint import AccessEndpoint
 from smp.adapters.postgres.access_reader import PostgresAccessReader

@@ -19,7 +19,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_most, middle
 from benchmarks.processes import Failed
 from benchmarks.recording import Journal, RecordingPool
-from benchmarks.stories import COMMON_PLAN, ENDLESS_PLAN, NOW, RARE_PLAN
+from benchmarks.scenarios import COMMON_PLAN, ENDLESS_PLAN, NOW, RARE_PLAN
 from smp.adapters.postgres.pool import PoolSettings, create_pool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader

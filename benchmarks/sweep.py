@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from benchmarks import datasets, processes, stories
+from benchmarks import datasets, processes, scenarios
 from benchmarks.bench import Bench
 from benchmarks.figures import MIB, Figure, Section, Table, Unit, at_least, at_most, middle, ratio_of_pairs
 from benchmarks.server import FOLDER
@@ -150,7 +150,7 @@ async def _one_statement(bench: Bench, sweeps: _Sweeps) -> int:
     """Run the statement, and return a digest of the rows."""
     async with bench.server.connection(_COPY) as connection:
         started = perf_counter()
-        await connection.execute(_ONE_STATEMENT, stories.DUE_SINCE)
+        await connection.execute(_ONE_STATEMENT, scenarios.DUE_SINCE)
         sweeps.theirs.append(sweeps.due / (perf_counter() - started))
     return await _left_behind(bench)
 
