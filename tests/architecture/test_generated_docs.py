@@ -31,16 +31,19 @@ def test_every_generated_page_begins_with_a_notice_and_ends_with_one_newline(tmp
 
 def test_the_diagram_has_one_arrow_for_each_transition_and_each_final_status() -> None:
     arrows = re.findall(r"^    (\S+) --> (\S+?)(?::|$)", lifecycle(), re.MULTILINE)
-    moves = [("[*]" if move.source is None else move.source.value, move.target.value) for move in TRANSITIONS]
-    assert arrows == [*moves, ("expired", "[*]"), ("cancelled", "[*]")]
+    transitions = [
+        ("[*]" if transition.source is None else transition.source.value, transition.target.value)
+        for transition in TRANSITIONS
+    ]
+    assert arrows == [*transitions, ("expired", "[*]"), ("cancelled", "[*]")]
 
 
 def test_the_tables_have_a_row_for_each_action_and_each_transition() -> None:
     text = lifecycle()
     for action in Action:
         (row,) = re.findall(rf"^\| `{action}` (\|(?: (?:refused|`\w+`) \|){{{len(Status) + 1}}})$", text, re.MULTILINE)
-        legal = [move.target.value for move in TRANSITIONS if move.action is action]
-        assert sorted(re.findall(r"`(\w+)`", row)) == sorted(legal)
-    for move in TRANSITIONS:
-        assert f"`{move.event}`" in text
-        assert all(guard.condition in text for guard in move.guards)
+        allowed = [transition.target.value for transition in TRANSITIONS if transition.action is action]
+        assert sorted(re.findall(r"`(\w+)`", row)) == sorted(allowed)
+    for transition in TRANSITIONS:
+        assert f"`{transition.event}`" in text
+        assert all(guard.condition in text for guard in transition.guards)

@@ -1,13 +1,9 @@
-"""The prose of source, documents and messages: some words are avoided because readers stumble over them.
-
-``avoided_words_left.txt`` lists the files that still have some, with how many; it may only become shorter.
-"""
+"""The prose of source, documents and messages: some words are avoided because readers stumble over them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -20,7 +16,6 @@ FILES: Final = sorted(
     for path in ROOT.glob(pattern)
     if path.is_file()
 )
-LEFT: Final = Path(__file__).with_name("avoided_words_left.txt")
 
 WORDS: Final = (
     "told",
@@ -54,21 +49,13 @@ def avoided_words(text: str) -> list[str]:
     return [" ".join(word.split()) for word in AVOIDED.findall("\n".join(lines))]
 
 
-def allowances() -> dict[str, int]:
-    """How many avoided words each file may still have."""
-    pairs = (line.split() for line in LEFT.read_text(encoding="utf-8").splitlines())
-    return {path: int(count) for count, path in pairs}
-
-
 def test_the_prose_has_no_avoided_words() -> None:
-    """No file has more of them than ``avoided_words_left.txt`` allows."""
-    allowed = allowances()
     found = {
         path.relative_to(ROOT).as_posix(): words
         for path in FILES
         if (words := avoided_words(path.read_text(encoding="utf-8")))
     }
-    assert {path: words for path, words in found.items() if len(words) > allowed.get(path, 0)} == {}
+    assert found == {}
 
 
 def test_every_exception_is_a_line_of_a_file() -> None:

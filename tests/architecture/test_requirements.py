@@ -74,13 +74,13 @@ def members(groups: Mapping[str, list[Any]], name: str) -> list[str]:
     return texts
 
 
-def complaints(text: str, wanted: Iterable[Requirement]) -> list[str]:
+def complaints(text: str, expected: Iterable[Requirement]) -> list[str]:
     """Return what is wrong with a file of this text, for these requirements and the installed distributions."""
     found = [f"names an address: {line.strip()}" for line in text.splitlines() if "://" in line]
     pinned = {pin.name: pin for pin in pins(text) if pin.applies}
     found += [f"{pin.name} has no hashes" for pin in pins(text) if pin.hashes == 0]
 
-    waiting = list(wanted)
+    waiting = list(expected)
     walked: set[tuple[NormalizedName, frozenset[str]]] = set()
     while waiting:
         requirement = waiting.pop()

@@ -205,7 +205,7 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
     Problem(
         "precondition-failed",
         412,
-        "It has changed meanwhile",
+        "The resource has changed",
         "The version in If-Match is not the current version.",
         "Fetch the current version, then decide again.",
     ),
