@@ -82,7 +82,7 @@ def changed_without_event(first: UpdateUserAccess, change: Callable[[User], User
         await storage.keep(ANN, an_admin())
         await use_cases(first, ADMIN_CALLER)
         async with storage.unit_of_work() as work:
-            await work.users.save(change(await work.users.get(ANN.id, for_change=True)))
+            await work.users.save(change(await work.users.get(ANN.id, for_update=True)))
             await work.commit()
 
     return damage

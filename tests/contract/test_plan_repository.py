@@ -70,7 +70,7 @@ async def test_an_unknown_plan_is_not_found(storage: Storage) -> None:
             with pytest.raises(PlanNotFound):
                 await work.plans.get(plan)
             with pytest.raises(PlanNotFound):
-                await work.plans.get(plan, for_change=True)
+                await work.plans.get(plan, for_update=True)
 
 
 async def test_two_plans_cannot_have_the_same_code(storage: Storage) -> None:
@@ -150,7 +150,7 @@ async def test_archiving_a_plan_waits_for_a_subscriber_in_progress(storage: Stor
 
     async def archive() -> None:
         async with storage.unit_of_work() as other:
-            found = await other.plans.get("pro", for_change=True)
+            found = await other.plans.get("pro", for_update=True)
             await other.plans.save(found.archive(some_metadata(NOW, ADMIN)))
             await other.commit()
 
@@ -177,7 +177,7 @@ async def test_subscribing_waits_for_a_change_of_the_plan_and_gets_the_new_state
             assert (await other.plans.get(str(plan.id))).revision.terms.price.amount == 200
 
     async with storage.unit_of_work() as work:
-        found = await work.plans.get("pro", for_change=True)
+        found = await work.plans.get("pro", for_update=True)
         async with made_to_wait(look()):
             await work.plans.save(with_price(found, 200))
             await work.commit()

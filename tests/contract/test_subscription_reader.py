@@ -196,7 +196,7 @@ async def test_an_entitlement_has_the_switch_of_the_account(storage: Storage) ->
     assert not before.disabled
     for disabled in (True, False):
         async with storage.unit_of_work() as work:
-            user = await work.users.get(ANN.id, for_change=True)
+            user = await work.users.get(ANN.id, for_update=True)
             await work.users.save(user.change_access(user.role, disabled=disabled, new_metadata=some_metadata))
             await work.commit()
         assert await storage.access.entitlement(ANN.id) == replace(before, disabled=disabled)

@@ -81,7 +81,7 @@ async def test_a_change_that_was_not_saved_is_not_committed(storage: Storage) ->
     ann = a_user()
     await storage.keep(ann)
     async with storage.unit_of_work() as work:
-        user = await work.users.get(ann.id, for_change=True)
+        user = await work.users.get(ann.id, for_update=True)
         user.change_access(Role.ADMIN, disabled=True, new_metadata=some_metadata)
         await work.commit()
     kept = await storage.users.get(ann.id)

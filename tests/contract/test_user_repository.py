@@ -21,7 +21,7 @@ async def fetch(storage: Storage, user_id: UUID) -> User:
 async def disable(storage: Storage, user_id: UUID) -> None:
     """Disable the user in a separate transaction."""
     async with storage.unit_of_work() as work:
-        user = await work.users.get(user_id, for_change=True)
+        user = await work.users.get(user_id, for_update=True)
         await work.users.save(user.change_access(user.role, disabled=True, new_metadata=some_metadata))
         await work.commit()
 
@@ -37,7 +37,7 @@ async def test_an_unknown_user_is_not_found(storage: Storage) -> None:
         with pytest.raises(UserNotFound):
             await work.users.get(IDS.new())
         with pytest.raises(UserNotFound):
-            await work.users.get(IDS.new(), for_change=True)
+            await work.users.get(IDS.new(), for_update=True)
         assert await work.users.find_by_email("nobody@example.com") is None
 
 
@@ -120,7 +120,7 @@ async def test_a_second_change_of_a_user_waits_for_the_first_and_sees_it(storage
     ann = a_user()
     await storage.keep(ann)
     async with storage.unit_of_work() as work:
-        user = await work.users.get(ann.id, for_change=True)
+        user = await work.users.get(ann.id, for_update=True)
         async with made_to_wait(disable(storage, ann.id)):
             await work.users.save(user.change_password("another hash", some_metadata()))
             await work.commit()

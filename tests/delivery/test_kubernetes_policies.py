@@ -55,8 +55,8 @@ def selected(case: str, selector: Mapping[str, Any]) -> Sequence[Pod]:
 
 def matches(selector: Mapping[str, Any], pod: Pod) -> bool:
     assert set(selector) <= {"matchLabels"}
-    wanted: Mapping[str, str] = selector.get("matchLabels", {})
-    return wanted.items() <= pod.labels.items()
+    expected: Mapping[str, str] = selector.get("matchLabels", {})
+    return expected.items() <= pod.labels.items()
 
 
 def workload(case: str, name: str) -> Workload:

@@ -19,7 +19,7 @@ from smp.bootstrap.failures import EXIT_ASKED_WRONGLY
 from smp.bootstrap.http import READINESS_LIMIT_S
 from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import Environment, Settings, load_settings
-from smp.bootstrap.tracing import are_traces_wanted
+from smp.bootstrap.tracing import are_traces_enabled
 from tests.support.manifests import K8S, OVERLAYS, Workload, overlay, traced
 
 DOCS: Final = K8S.parent / "docs"
@@ -164,8 +164,8 @@ def test_the_memory_limits_fit_the_measurements(name: str) -> None:
 
 def test_traces_are_sent_only_with_the_component(name: str) -> None:
     for kind, workload in OURS:
-        assert not are_traces_wanted(overlay(name).environment(overlay(name).workload(kind, workload)))
-        assert are_traces_wanted(traced().environment(traced().workload(kind, workload)))
+        assert not are_traces_enabled(overlay(name).environment(overlay(name).workload(kind, workload)))
+        assert are_traces_enabled(traced().environment(traced().workload(kind, workload)))
 
 
 # --- the databases ----------------------------------------------------------------------------------------------------

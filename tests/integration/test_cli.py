@@ -204,7 +204,7 @@ def test_every_setting_is_listed_with_its_default(run: Run) -> None:
     answer = run("settings", SMP_NONSENSE="1")
     listed = run("settings", "--json").document
     assert [setting["name"] for setting in listed] == [variable.name for variable in VARIABLES]
-    assert set(listed[0]) == {"name", "default", "wanted", "description"}
+    assert set(listed[0]) == {"name", "default", "expected", "description"}
     assert all(f"{setting['name']}={setting['default']}\n" in answer.out for setting in listed)
 
 
@@ -691,7 +691,7 @@ def test_a_process_with_an_unknown_variable_prints_one_line_and_ends_with_2(envi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "unwanted"),
+    ("arguments", "unexpected"),
     [
         ("--help", {"litestar", "granian", "sqlalchemy", "asyncpg", "dishka", "alembic", "structlog"}),
         ("version", {"litestar", "granian", "sqlalchemy", "asyncpg", "dishka", "alembic", "structlog", "rich.console"}),
@@ -699,14 +699,14 @@ def test_a_process_with_an_unknown_variable_prints_one_line_and_ends_with_2(envi
     ],
 )
 def test_a_command_imports_only_what_it_needs(
-    environ: dict[str, str], database_url: str, arguments: str, unwanted: set[str]
+    environ: dict[str, str], database_url: str, arguments: str, unexpected: set[str]
 ) -> None:
     """Otherwise it would start slowly."""
     code = (
         "import sys; from smp.adapters.cli.program import run_program;"
         "from smp.bootstrap.runtime import ProcessServices;"
         f"code = run_program(ProcessServices({{'SMP_DATABASE_URL': {database_url!r}}}), [{arguments!r}]);"
-        f"print(code, sorted({unwanted!r} & set(sys.modules)))"
+        f"print(code, sorted({unexpected!r} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=True

@@ -84,11 +84,11 @@ def pg_dump(url: str) -> str:
 
 def definitions(dump: str) -> set[str]:
     """Return the tables, constraints and indexes of the dump. The order of columns and statements has no meaning."""
-    wanted = re.compile(r"(CREATE TABLE|ALTER TABLE|CREATE( UNIQUE)? INDEX)")
+    definition = re.compile(r"(CREATE TABLE|ALTER TABLE|CREATE( UNIQUE)? INDEX)")
     found: set[str] = set()
     for statement in re.split(r";\n", re.sub(r"^--.*$", "", dump, flags=re.MULTILINE)):
         text = statement.strip()
-        if not wanted.match(text):
+        if not definition.match(text):
             continue
         if text.startswith("CREATE TABLE"):
             table, _, body = text.partition(" (\n")

@@ -42,9 +42,9 @@ async def storage(pool: PostgresPool) -> Storage:
 
 async def pages(storage: Storage, *statuses: Status, plan: str | None = None) -> Sequence[tuple[UUID, Status]]:
     """Return the first two pages of the list."""
-    wanted = SubscriptionFilter(statuses=frozenset(statuses), plan=plan)
-    first = await storage.subscriptions.list(wanted, PageRequest(100), LATER)
-    second = await storage.subscriptions.list(wanted, PageRequest(100, first.next), LATER)
+    expected = SubscriptionFilter(statuses=frozenset(statuses), plan=plan)
+    first = await storage.subscriptions.list(expected, PageRequest(100), LATER)
+    second = await storage.subscriptions.list(expected, PageRequest(100, first.next), LATER)
     return [(view.id, view.status) for page in (first, second) for view in page.items]
 
 

@@ -35,7 +35,7 @@ from smp.bootstrap.metrics import MetricsProvider, Sampler
 from smp.bootstrap.periodic_jobs import periodic_jobs
 from smp.bootstrap.settings import Settings, load_settings
 from smp.bootstrap.supervision import embedded_database_kept_running, first_admin_created, watch_parent
-from smp.bootstrap.tracing import are_traces_wanted, start_traces
+from smp.bootstrap.tracing import are_traces_enabled, start_traces
 
 READINESS_LIMIT_S: Final = 0.95
 
@@ -126,7 +126,7 @@ def create_app() -> App:
 
 def _app(settings: Settings, *lifespans: AbstractAsyncContextManager[None]) -> App:
     """The service, with traces where this process's environment asks for them."""
-    if not are_traces_wanted(os.environ):
+    if not are_traces_enabled(os.environ):
         return build_app(settings, build_container(settings, HttpProvider()), *lifespans)
     traces = start_traces(settings)
     container = build_container(settings, HttpProvider(), *traces.overrides)

@@ -18,7 +18,7 @@ from smp.bootstrap.first_admin import LogStartupReporter, create_first_admin
 from smp.bootstrap.port_check import reserve_port
 from smp.bootstrap.settings import Environment, Settings, SettingsInvalid
 from smp.bootstrap.signals import Terminated
-from smp.bootstrap.tracing import are_traces_wanted
+from smp.bootstrap.tracing import are_traces_enabled
 from smp.bootstrap.workers import run_workers, share_metrics
 
 _log = structlog.stdlib.get_logger("smp.serve")
@@ -34,7 +34,7 @@ def serve(settings: Settings, reporter: StartupReporter) -> None:
     """
     reporter = LogStartupReporter() if settings.environment is Environment.PRODUCTION else reporter
     _check_blocklist(settings)
-    are_traces_wanted(os.environ)
+    are_traces_enabled(os.environ)
     with ExitStack() as stack, suppress(Terminated, asyncio.CancelledError, KeyboardInterrupt):
         stack.enter_context(reserve_port(settings.host, settings.port, "SMP_PORT"))
         opened = stack.enter_context(open_database(settings, reporter.notice))

@@ -45,7 +45,7 @@ class Traces:
     lifespan: AbstractAsyncContextManager[None]
 
 
-def are_traces_wanted(environ: Mapping[str, str]) -> bool:
+def are_traces_enabled(environ: Mapping[str, str]) -> bool:
     """Whether the environment names a destination for traces, and does not switch them off.
 
     Raises:
@@ -68,7 +68,7 @@ def are_traces_wanted(environ: Mapping[str, str]) -> bool:
 
 
 def start_traces(settings: Settings) -> Traces:
-    """Start sending the spans of this process; only if :func:`are_traces_wanted`."""
+    """Start sending the spans of this process; only if :func:`are_traces_enabled`."""
     # The instrumentation reports the stable names of attributes only if asked.
     os.environ.setdefault(SEMANTIC_CONVENTIONS, "http")
     # Imported here, so that a process without traces neither needs nor imports the packages.

@@ -142,12 +142,12 @@ class IllegalTransition(Conflict):
 
     code = "illegal-transition"
 
-    def __init__(self, action: str, status: str, why: str = "") -> None:
-        reason = f": {why}" if why else ""
-        super().__init__(f"{action.replace('_', ' ')} is not possible from {status}{reason}")
+    def __init__(self, action: str, status: str, reason: str = "") -> None:
+        suffix = f": {reason}" if reason else ""
+        super().__init__(f"{action.replace('_', ' ')} is not possible from {status}{suffix}")
         self.action = action
         self.status = status
-        self.why = why
+        self.reason = reason
 
 
 class LiveSubscriptionExists(Conflict):

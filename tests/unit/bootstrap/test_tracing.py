@@ -9,13 +9,13 @@ import pytest
 
 from smp.bootstrap import tracing
 from smp.bootstrap.settings import SettingsInvalid
-from smp.bootstrap.tracing import are_traces_wanted
+from smp.bootstrap.tracing import are_traces_enabled
 
 HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
 
 @pytest.mark.parametrize(
-    ("environ", "wanted"),
+    ("environ", "enabled"),
     [
         ({}, False),
         ({"OTEL_SERVICE_NAME": "smp"}, False),
@@ -35,8 +35,8 @@ HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
         ),
     ],
 )
-def test_the_standard_variables_decide_whether_traces_are_sent(environ: dict[str, str], *, wanted: bool) -> None:
-    assert are_traces_wanted(environ) is wanted
+def test_the_standard_variables_decide_whether_traces_are_sent(environ: dict[str, str], *, enabled: bool) -> None:
+    assert are_traces_enabled(environ) is enabled
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_standard_variables_decide_whether_traces_are_sent(environ: dict[str
 def test_an_exporter_or_protocol_that_is_not_supported_is_refused(environ: dict[str, str], said: str) -> None:
     """Without an error, nothing would be sent."""
     with pytest.raises(SettingsInvalid) as refused:
-        are_traces_wanted(environ)
+        are_traces_enabled(environ)
     assert refused.value.problems == (said,)
 
 
@@ -68,6 +68,6 @@ def test_missing_packages_are_reported_with_the_extra_to_install(monkeypatch: py
         return None if name.startswith(missing) else importlib.util.find_spec(name)
 
     monkeypatch.setattr(tracing, "find_spec", find_spec)
-    assert are_traces_wanted({}) is False
+    assert are_traces_enabled({}) is False
     with pytest.raises(SettingsInvalid, match=r"install smp\[otel\]"):
-        are_traces_wanted(HERE)
+        are_traces_enabled(HERE)

@@ -76,11 +76,11 @@ def _settings_command(runtime: CliServices) -> click.Command:
         """List the environment variables that configure SMP, with their defaults and allowed values."""
         rows = runtime.settings_help()
         if as_json:
-            names = ("name", "default", "wanted", "description")
+            names = ("name", "default", "expected", "description")
             print_json([{name: getattr(row, name) for name in names} for row in rows])
             return
         for row in rows:
-            print_line(f"{row.name}={row.default}\n    {row.description}\n    It must be {row.wanted}.")
+            print_line(f"{row.name}={row.default}\n    {row.description}\n    It must be {row.expected}.")
 
     return settings
 

@@ -16,11 +16,11 @@ Handler = TypeVar("Handler")
 
 @dataclass(frozen=True, slots=True)
 class SettingHelp:
-    """The description of one environment variable; ``wanted`` reads on from "must be"."""
+    """The description of one environment variable; ``expected`` completes "It must be"."""
 
     name: str
     default: str
-    wanted: str
+    expected: str
     description: str
 
 

@@ -43,9 +43,9 @@ class MemorySessionRepository(SessionRepository):
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
         return await self._remove(user_id, lambda session: session.id != except_)
 
-    async def _remove(self, user_id: UUID, is_wanted: Callable[[Session], bool]) -> Sequence[UUID]:
+    async def _remove(self, user_id: UUID, matches: Callable[[Session], bool]) -> Sequence[UUID]:
         await self._transaction.round_trip()
-        found = [row.id for row in self._transaction.sessions.rows() if row.user_id == user_id and is_wanted(row)]
+        found = [row.id for row in self._transaction.sessions.rows() if row.user_id == user_id and matches(row)]
         return [session_id for session_id in found if await self.remove(user_id, session_id)]
 
     @staticmethod

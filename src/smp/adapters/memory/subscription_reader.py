@@ -49,12 +49,12 @@ class MemorySubscriptionReader(SubscriptionReader):
         return Page([_view(self._store.state, row, now) for row in rows.items], rows.next)
 
     async def list(
-        self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
+        self, expected: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
     ) -> Page[SubscriptionView, SubscriptionPosition]:
         """Return the subscriptions of all users that match the filter."""
         state = self._store.state
-        found = (row for row in state.subscriptions.values() if _is_wanted(state, wanted, row, now))
-        rows = page_of(found, page, _by_end if wanted.by_end else _by_id, descending=not wanted.by_end)
+        found = (row for row in state.subscriptions.values() if _matches(state, expected, row, now))
+        rows = page_of(found, page, _by_end if expected.by_end else _by_id, descending=not expected.by_end)
         return Page([_view(state, row, now) for row in rows.items], rows.next)
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
@@ -74,24 +74,24 @@ def _by_id(row: Subscription) -> SubscriptionPosition:
     return None, row.id
 
 
-def _is_wanted(state: State, wanted: SubscriptionFilter, row: Subscription, now: datetime) -> bool:
-    if wanted.statuses and row.status_at(now) not in wanted.statuses:
+def _matches(state: State, expected: SubscriptionFilter, row: Subscription, now: datetime) -> bool:
+    if expected.statuses and row.status_at(now) not in expected.statuses:
         return False
-    if wanted.user_id is not None and row.user_id != wanted.user_id:
+    if expected.user_id is not None and row.user_id != expected.user_id:
         return False
-    if wanted.plan is not None:
-        plan = find_plan(state.plans, wanted.plan)
+    if expected.plan is not None:
+        plan = find_plan(state.plans, expected.plan)
         if plan is None or row.plan_id != plan.id:
             return False
-    if wanted.email is not None and state.users[row.user_id].email.key != email_key(wanted.email):
+    if expected.email is not None and state.users[row.user_id].email.key != email_key(expected.email):
         return False
-    return not wanted.by_end or _ends_within(wanted, row.ends_at)
+    return not expected.by_end or _ends_within(expected, row.ends_at)
 
 
-def _ends_within(wanted: SubscriptionFilter, ends_at: datetime | None) -> bool:
-    if ends_at is None or (wanted.ends_after is not None and ends_at < wanted.ends_after):
+def _ends_within(expected: SubscriptionFilter, ends_at: datetime | None) -> bool:
+    if ends_at is None or (expected.ends_after is not None and ends_at < expected.ends_after):
         return False
-    return wanted.ends_before is None or ends_at < wanted.ends_before
+    return expected.ends_before is None or ends_at < expected.ends_before
 
 
 def _view(state: State, row: Subscription, now: datetime) -> SubscriptionView:

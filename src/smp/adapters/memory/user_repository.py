@@ -17,9 +17,9 @@ class MemoryUserRepository(UserRepository):
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
-        """Return the user; ``for_change`` also locks the row. Raises UserNotFound."""
-        if for_change:
+    async def get(self, user_id: UUID, *, for_update: bool = False) -> User:
+        """Return the user; ``for_update`` also locks the row. Raises UserNotFound."""
+        if for_update:
             await self._transaction.lock("user", user_id)
         else:
             await self._transaction.round_trip()

@@ -34,7 +34,7 @@ _GET: Final = """
 """
 # Archiving waits for transactions that hold this lock; subscribing does not.
 _GET_SHARED: Final = sql(_GET.format(lock="KEY SHARE", columns=PLAN_COLUMNS))
-_GET_FOR_CHANGE: Final = sql(_GET.format(lock="UPDATE", columns=PLAN_COLUMNS))
+_GET_FOR_UPDATE: Final = sql(_GET.format(lock="UPDATE", columns=PLAN_COLUMNS))
 
 _REVISION: Final = sql(
     f"""
@@ -82,11 +82,11 @@ class PostgresPlanRepository(PlanRepository):
         self._transaction = transaction
         self._events = events
 
-    async def get(self, plan: str, *, for_change: bool = False) -> Plan:
+    async def get(self, plan: str, *, for_update: bool = False) -> Plan:
         """Return the plan with this code or id, with a shared lock or one for a change. Raises PlanNotFound."""
         if not is_storable(plan):
             raise PlanNotFound(plan)
-        statement = _GET_FOR_CHANGE if for_change else _GET_SHARED
+        statement = _GET_FOR_UPDATE if for_update else _GET_SHARED
         row: Row | None = None
         # If the plan was revised while the statement waited for the lock, its snapshot lacks the revision and the join
         # is empty. A second statement sees it; the lock is held by then, so there is no third.

@@ -73,14 +73,14 @@ class FilterShape:
     has_backlog: bool = False
 
     @classmethod
-    def of(cls, wanted: SubscriptionFilter, *, has_backlog: bool = False) -> FilterShape:
+    def of(cls, expected: SubscriptionFilter, *, has_backlog: bool = False) -> FilterShape:
         """Return the shape of this filter; ``has_backlog`` allows any number of overdue subscriptions."""
         return cls(
-            frozenset() if wanted.statuses == frozenset(Status) else wanted.statuses,
-            wanted.plan is not None,
-            wanted.user_id is not None,
-            wanted.email is not None,
-            wanted.by_end,
+            frozenset() if expected.statuses == frozenset(Status) else expected.statuses,
+            expected.plan is not None,
+            expected.user_id is not None,
+            expected.email is not None,
+            expected.by_end,
             has_backlog,
         )
 
@@ -113,33 +113,33 @@ def list_statement(shape: FilterShape) -> Statement:
 
 
 def list_values(
-    statement: Statement, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
+    statement: Statement, expected: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
 ) -> dict[str, object]:
     """Return the values of the statement's parameters."""
-    begin = _position(wanted, page)
-    begin_of_running = max(begin, (now, _LAST_ID)) if wanted.by_end else begin
+    begin = _position(expected, page)
+    begin_of_running = max(begin, (now, _LAST_ID)) if expected.by_end else begin
     values: dict[str, object] = {
-        "statuses": [status.value for status in wanted.statuses],
-        "plan": wanted.plan,
-        "plan_id": None if wanted.plan is None else plan_id_of(wanted.plan),
-        "user_id": wanted.user_id,
-        "email_key": None if wanted.email is None else email_key(wanted.email),
+        "statuses": [status.value for status in expected.statuses],
+        "plan": expected.plan,
+        "plan_id": None if expected.plan is None else plan_id_of(expected.plan),
+        "user_id": expected.user_id,
+        "email_key": None if expected.email is None else email_key(expected.email),
         "after_end": begin[0],
         "after_id": begin[1],
         "running_after_end": begin_of_running[0],
         "running_after_id": begin_of_running[1],
-        "ends_before": wanted.ends_before or _LAST_END,
+        "ends_before": expected.ends_before or _LAST_END,
         "now": now,
         "limit": page.limit + 1,
     }
     return {name: values[name] for name in statement.names}
 
 
-def _position(wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition]) -> tuple[datetime, UUID]:
+def _position(expected: SubscriptionFilter, page: PageRequest[SubscriptionPosition]) -> tuple[datetime, UUID]:
     """Return the position before the page: that of the last row seen, but not before the filter's range."""
-    if not wanted.by_end:
+    if not expected.by_end:
         return _FIRST_END, _LAST_ID if page.after is None else page.after[1]
-    begin = (wanted.ends_after or _FIRST_END, _FIRST_ID)
+    begin = (expected.ends_after or _FIRST_END, _FIRST_ID)
     if page.after is None or page.after[0] is None:
         return begin
     return max(begin, (instant_of(page.after[0]), page.after[1]))

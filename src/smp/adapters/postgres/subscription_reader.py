@@ -104,25 +104,25 @@ class PostgresSubscriptionReader(SubscriptionReader):
         )
 
     async def list(
-        self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
+        self, expected: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
     ) -> Page[SubscriptionView, SubscriptionPosition]:
         """Return the subscriptions of all users that match the filter.
 
         Every page costs the same, unless thousands of subscriptions are overdue: then each page reads all of those.
         """
-        if not all(is_storable(text) for text in (wanted.plan, wanted.email) if text is not None):
+        if not all(is_storable(text) for text in (expected.plan, expected.email) if text is not None):
             return Page([], None)
-        shape = FilterShape.of(wanted)
+        shape = FilterShape.of(expected)
         if shape.depends_on_backlog:
             backlog = await self._lists.row(BACKLOG, now=now)
-            shape = FilterShape.of(wanted, has_backlog=backlog is not None and backlog[0] > BACKLOG_MAX)
+            shape = FilterShape.of(expected, has_backlog=backlog is not None and backlog[0] > BACKLOG_MAX)
         statement = list_statement(shape)
-        rows = await self._lists.rows(statement, **list_values(statement, wanted, page, now))
+        rows = await self._lists.rows(statement, **list_values(statement, expected, page, now))
         return page_of(
             rows,
             page.limit,
             lambda row: subscription_view_of(row, now),
-            lambda row: (instant_of(row["ends_at"]) if wanted.by_end else None, row["id"]),
+            lambda row: (instant_of(row["ends_at"]) if expected.by_end else None, row["id"]),
         )
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:

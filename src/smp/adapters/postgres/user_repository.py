@@ -22,7 +22,7 @@ _by_id = select(users).where(users.c.id == bindparam("user_id"))
 
 _GET: Final = Statement(_by_id)
 # FOR NO KEY UPDATE, because inserts of rows that refer to the user would wait for FOR UPDATE.
-_GET_FOR_CHANGE: Final = Statement(_by_id.with_for_update(key_share=True))
+_GET_FOR_UPDATE: Final = Statement(_by_id.with_for_update(key_share=True))
 # Two statements instead of a join, because in a distributed database the two rows are on different servers.
 _FIND_CLAIM: Final = Statement(select(user_emails.c.user_id).where(user_emails.c.email_key == bindparam("email_key")))
 _CLAIM: Final = Statement(insert(user_emails))
@@ -45,9 +45,9 @@ class PostgresUserRepository(UserRepository):
         self._transaction = transaction
         self._events = events
 
-    async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
-        """Return the user, locked if ``for_change``. Raises UserNotFound."""
-        row = await self._transaction.row(_GET_FOR_CHANGE if for_change else _GET, user_id=user_id)
+    async def get(self, user_id: UUID, *, for_update: bool = False) -> User:
+        """Return the user, locked if ``for_update``. Raises UserNotFound."""
+        row = await self._transaction.row(_GET_FOR_UPDATE if for_update else _GET, user_id=user_id)
         if row is None:
             raise UserNotFound(user_id)
         return user_of(row)

@@ -57,7 +57,7 @@ class ChangePasswordHandler:
         password_hash = await self.hasher.hash(command.new_password)
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
-            current = await work.users.get(user.id, for_change=True)
+            current = await work.users.get(user.id, for_update=True)
             if current.password_hash != user.password_hash:
                 raise InvalidCredentials
             await work.users.save(current.change_password(password_hash, new_metadata()))

@@ -98,7 +98,7 @@ class LogInHandler:
         async with self.unit_of_work() as work:
             for presented in command.presented_tokens:
                 await self._end(work, presented, _metadata_of(self.ids, user, now))
-            current = await work.users.get(user.id, for_change=True)
+            current = await work.users.get(user.id, for_update=True)
             if current.disabled or current.password_hash != user.password_hash:
                 raise InvalidCredentials
             if rehashed is not None:

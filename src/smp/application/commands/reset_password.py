@@ -51,7 +51,7 @@ class ResetPasswordHandler:
             found = await work.users.find_by_email(email_key(command.email))
             if found is None:
                 raise UserNotFound(command.email)
-            user = await work.users.get(found.id, for_change=True)
+            user = await work.users.get(found.id, for_update=True)
             changed = user.change_password(password_hash, new_metadata())
             await work.users.save(changed)
             revoked = await work.sessions.remove_all(user.id)

@@ -36,7 +36,7 @@ class RestorePlanHandler:
         """Restore the plan. Raises PlanNotFound or StaleVersion."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:
-            plan = await work.plans.get(command.plan, for_change=True)
+            plan = await work.plans.get(command.plan, for_update=True)
             require_version(command.expected, plan.version)
             restored = plan.restore(new_metadata())
             if restored.events:

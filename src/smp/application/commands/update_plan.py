@@ -100,7 +100,7 @@ class UpdatePlanHandler:
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
-            plan = await work.plans.get(command.plan, for_change=True)
+            plan = await work.plans.get(command.plan, for_update=True)
             require_version(command.expected, plan.version)
             changed = _apply(command.patch, plan, new_metadata)
             if changed.events:

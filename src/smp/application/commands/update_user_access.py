@@ -46,7 +46,7 @@ class UpdateUserAccessHandler:
         async with self.unit_of_work() as work:
             # The administrators are locked before the user: if two demote each other, one waits, without a deadlock.
             enabled_admins = await work.users.lock_enabled_admins()
-            user = await work.users.get(command.user_id, for_change=True)
+            user = await work.users.get(command.user_id, for_update=True)
             changed = user.change_access(
                 user.role if command.role is None else command.role,
                 disabled=user.disabled if command.disabled is None else command.disabled,

@@ -60,7 +60,7 @@ class SubscriptionReader(Protocol):
 
     @abstractmethod
     async def list(
-        self, wanted: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
+        self, expected: SubscriptionFilter, page: PageRequest[SubscriptionPosition], now: datetime
     ) -> Page[SubscriptionView, SubscriptionPosition]:
         """Return the subscriptions of all users that match the filter; every page has the same cost."""
 

@@ -15,7 +15,7 @@ from smp.application.queries.views import SubscriptionView
 class ListSubscriptions:
     """The query for the subscriptions that match the filter."""
 
-    wanted: SubscriptionFilter = field(default_factory=SubscriptionFilter)
+    expected: SubscriptionFilter = field(default_factory=SubscriptionFilter)
     page: PageRequest[SubscriptionPosition] = field(default_factory=PageRequest)
 
 
@@ -28,4 +28,4 @@ class ListSubscriptionsHandler:
 
     async def __call__(self, query: ListSubscriptions, caller: Caller) -> Page[SubscriptionView, SubscriptionPosition]:
         """Return a page of subscriptions, newest first; with a filter for ends, the soonest end first."""
-        return await self.subscriptions.list(query.wanted, query.page, await self.clock.now())
+        return await self.subscriptions.list(query.expected, query.page, await self.clock.now())

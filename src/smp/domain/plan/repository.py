@@ -13,11 +13,11 @@ class PlanRepository(Protocol):
     """The repository of plans inside one transaction. It stores a plan's new events with the plan."""
 
     @abstractmethod
-    async def get(self, plan: str, *, for_change: bool = False) -> Plan:
+    async def get(self, plan: str, *, for_update: bool = False) -> Plan:
         """Return the plan with this code or id, at its newest revision.
 
         The row is locked until the transaction ends: other transactions cannot archive the plan, and with
-        ``for_change`` they cannot change it at all.
+        ``for_update`` they cannot change it at all.
 
         Raises:
             PlanNotFound: if there is no such plan.

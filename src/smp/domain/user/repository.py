@@ -13,8 +13,8 @@ class UserRepository(Protocol):
     """The repository of users inside one transaction."""
 
     @abstractmethod
-    async def get(self, user_id: UUID, *, for_change: bool = False) -> User:
-        """Return the user; ``for_change`` also locks the row against changes until the transaction ends.
+    async def get(self, user_id: UUID, *, for_update: bool = False) -> User:
+        """Return the user; ``for_update`` also locks the row against changes until the transaction ends.
 
         Raises:
             UserNotFound: if there is no such user.

@@ -14,19 +14,19 @@ from smp.application.outcomes import PlanOutcome, SubscriptionOutcome, UserOutco
 
 
 def user_answer(outcome: UserOutcome) -> RenderedResponse:
-    """The user; 201 with its place where it is new."""
+    """Return the response with the user; 201 with its location if it was created."""
     place = f"/v1/users/{outcome.user.id}" if outcome.created else None
     return _answer(outcome, UserOut.of(outcome.user), place)
 
 
 def plan_answer(outcome: PlanOutcome) -> RenderedResponse:
-    """The plan with its ETag; 201 with its place where it is new."""
+    """Return the response with the plan and its ETag; 201 with its location if it was created."""
     place = f"/v1/plans/{outcome.plan.code}" if outcome.created else None
     return _answer(outcome, PlanOut.of(outcome.plan), place, version_tag(outcome.plan.version))
 
 
 def subscription_answer(outcome: SubscriptionOutcome) -> RenderedResponse:
-    """The subscription with its ETag; 201 with its place where it is new."""
+    """Return the response with the subscription and its ETag; 201 with its location if it was created."""
     place = f"/v1/subscriptions/{outcome.subscription.id}" if outcome.created else None
     document = SubscriptionOut.of(outcome.subscription)
     return _answer(outcome, document, place, body_tag(document.version, document))

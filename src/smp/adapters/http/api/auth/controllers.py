@@ -1,4 +1,4 @@
-"""Accounts of end users: register, sign in and out, who am I, passwords and sessions."""
+"""Accounts of end users: registration, login and logout, the own account, passwords and sessions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from smp.application.queries.views import SessionView
 
 
 class AuthController(Controller):
-    """Registration, sign-in and sign-out."""
+    """The controller of registration, login and logout."""
 
     path = "/v1/auth"
 
@@ -71,7 +71,7 @@ class AuthController(Controller):
         handler: FromDishka[Handler[RegisterUser, UserOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Make an account; it does not sign in."""
+        """Create an account, without signing in."""
         body = body_of(request, RegisterIn)
         key = await keys.of(request, ANONYMOUS, body.email)
         return respond(user_answer(await handler(RegisterUser(body.email, body.password, key), ANONYMOUS)))
@@ -95,7 +95,7 @@ class AuthController(Controller):
         settings: FromDishka[HttpSettings],
         sources: FromDishka[ClientSources],
     ) -> Response[UserOut]:
-        """Start a session; the token is in the cookie and nowhere else. Sessions that the client brought end."""
+        """Start a session, whose token is in the cookie only, and end the sessions that the client sent."""
         body = body_of(request, LoginIn)
         command = LogIn(
             body.email,
@@ -126,13 +126,13 @@ class AuthController(Controller):
         handler: FromDishka[Handler[LogOut, None]],
         settings: FromDishka[HttpSettings],
     ) -> Response[None]:
-        """End this session on the server and clear the cookie."""
+        """End this session and clear the cookie."""
         await handler(LogOut(), caller_of(request))
         return Response(None, headers={"set-cookie": _cookie(settings, "", 0)})
 
 
 class MeController(Controller):
-    """The signed-in user's account and sessions."""
+    """The controller of the account and sessions of the signed-in user."""
 
     path = "/v1/me"
 
@@ -148,7 +148,7 @@ class MeController(Controller):
         ),
     )
     async def get_me(self, request: Request[Any, Any, Any]) -> UserOut:
-        """The signed-in user."""
+        """Return the signed-in user."""
         return UserOut.of(caller_of(request).known_user)
 
     @put(
@@ -170,7 +170,7 @@ class MeController(Controller):
         handler: FromDishka[Handler[ChangePassword, None]],
         sources: FromDishka[ClientSources],
     ) -> None:
-        """Change it; every other session of the user ends."""
+        """Change the password and end every other session of the user."""
         body = body_of(request, ChangePasswordIn)
         command = ChangePassword(body.current_password, body.new_password, sources.of(request))
         await handler(command, caller_of(request))
@@ -194,7 +194,7 @@ class MeController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SessionsPage:
-        """The caller's sessions, newest first."""
+        """Return the sessions of the caller, newest first."""
         caller = caller_of(request)
         after = cursors.decode("sessions", cursor, tuple[AwareDatetime, UUID])
         page = await handler(ListSessions(caller.user_id, PageRequest(limit, after)), caller)
@@ -218,7 +218,7 @@ class MeController(Controller):
         session_id: FromPath[str],
         handler: FromDishka[Handler[RevokeSession, None]],
     ) -> None:
-        """End one of the caller's sessions."""
+        """End one session of the caller."""
         caller = caller_of(request)
         await handler(RevokeSession(caller.user_id, session_id_of(session_id)), caller)
 
@@ -236,7 +236,7 @@ class MeController(Controller):
     async def end_other_sessions(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[RevokeSessions, None]]
     ) -> None:
-        """End all of the caller's sessions but this one."""
+        """End all sessions of the caller except this one."""
         caller = caller_of(request)
         await handler(RevokeSessions(caller.user_id, keep_current=True), caller)
 

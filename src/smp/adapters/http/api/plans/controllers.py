@@ -1,4 +1,4 @@
-"""The price list, and what administrators do with it."""
+"""The list of plans, and its management by administrators."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _STATUSES = {"active": PlanStatus.ACTIVE, "archived": PlanStatus.ARCHIVED, "all"
 
 
 class PlanController(Controller):
-    """The price list, and what administrators do with it."""
+    """The controller of plans."""
 
     path = "/v1/plans"
 
@@ -66,7 +66,7 @@ class PlanController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> PlansPage:
-        """Active plans, cheapest first; administrators may ask for archived ones or all."""
+        """Return the active plans, cheapest first; administrators can request archived plans or all plans."""
         if status not in _STATUSES:
             raise bad_parameter("status", "must be `active`, `archived` or `all`")
         after = cursors.decode("plans", cursor, tuple[PositionInteger, str])
@@ -88,7 +88,7 @@ class PlanController(Controller):
     async def get_plan(
         self, request: Request[Any, Any, Any], plan: FromPath[str], handler: FromDishka[Handler[GetPlan, PlanView]]
     ) -> Response[bytes]:
-        """The plan with this code or id, at its newest revision."""
+        """Return the plan with this code or id, at its newest revision."""
         view = await handler(GetPlan(plan), caller_of(request))
         return one(request, PlanOut.of(view), version_tag(view.version))
 
@@ -113,7 +113,7 @@ class PlanController(Controller):
         handler: FromDishka[Handler[CreatePlan, PlanOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Make a plan at revision 1, open to new subscriptions at once."""
+        """Create a plan at revision 1, open to new subscriptions."""
         body, caller = body_of(request, PlanIn), caller_of(request)
         command = CreatePlan(body.code, body.name, body.description, body.terms(), await keys.of(request, caller))
         return respond(plan_answer(await handler(command, caller)))
@@ -139,7 +139,7 @@ class PlanController(Controller):
         plan: FromPath[str],
         handler: FromDishka[Handler[UpdatePlan, PlanOutcome]],
     ) -> Response[bytes]:
-        """Merge patch: a change of price, period, trial period or features makes a new revision."""
+        """Apply a merge patch; a change of price, period, trial period or features creates a revision."""
         command = UpdatePlan(plan, body_of(request, PlanPatchIn).patch(), if_match(request))
         return respond(plan_answer(await handler(command, caller_of(request))))
 
@@ -166,7 +166,7 @@ class PlanController(Controller):
         handler: FromDishka[Handler[ArchivePlan, PlanOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Running subscriptions are untouched."""
+        """Close the plan to new subscriptions; existing ones continue."""
         caller = caller_of(request)
         command = ArchivePlan(plan, if_match(request), await keys.of(request, caller))
         return respond(plan_answer(await handler(command, caller)))
@@ -194,7 +194,7 @@ class PlanController(Controller):
         handler: FromDishka[Handler[RestorePlan, PlanOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """New subscriptions are possible again."""
+        """Open the plan to new subscriptions again."""
         caller = caller_of(request)
         command = RestorePlan(plan, if_match(request), await keys.of(request, caller))
         return respond(plan_answer(await handler(command, caller)))
@@ -219,7 +219,7 @@ class PlanController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> RevisionsPage:
-        """All revisions, newest first."""
+        """Return all revisions, newest first."""
         after = cursors.decode("revisions", cursor, tuple[PositionInteger])
         page = await handler(ListPlanRevisions(plan, PageRequest(limit, after)), caller_of(request))
         return RevisionsPage([RevisionOut.of(item) for item in page.items], cursors.encode("revisions", page.next))

@@ -1,4 +1,4 @@
-"""The platform in figures, for administrators."""
+"""Statistics of the platform, for administrators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smp.application.queries.views import StatisticsView
 
 
 class StatisticsController(Controller):
-    """Statistics of the platform."""
+    """The controller of statistics."""
 
     path = "/v1/statistics"
 
@@ -34,7 +34,7 @@ class StatisticsController(Controller):
     async def get_statistics(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetStatistics, StatisticsView]]
     ) -> StatisticsOut:
-        """As of this instant, whether or not a sweep came by."""
+        """Return the statistics as of now, whether or not the expiry job has run."""
         return StatisticsOut.of(await handler(GetStatistics(), caller_of(request)))
 
 

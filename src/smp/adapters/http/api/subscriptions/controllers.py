@@ -1,4 +1,4 @@
-"""Subscriptions: the caller's, a named user's for administrators, and the list of all."""
+"""Subscriptions: those of the caller, those of a user for administrators, and the list of all."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ from smp.domain.subscription.lifecycle import Status
 
 
 class TargetUserSubscriptions(TargetUserController):
-    """The subscriptions of the user whom the path names."""
+    """The controller of the subscriptions of the target user."""
 
     @get("/subscription", operations.CURRENT)
     async def current(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetCurrentSubscription, SubscriptionView]]
     ) -> Response[bytes]:
-        """The trial or active subscription at this instant."""
+        """Return the live subscription."""
         view = await handler(GetCurrentSubscription(self.target.user_id(request)), caller_of(request))
         document = SubscriptionOut.of(view)
         return one(request, document, body_tag(document.version, document))
@@ -84,7 +84,7 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[StartTrial, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Start the plan's trial; once per user and plan, ever."""
+        """Start the trial of the plan, which each user can do once for each plan."""
         body, caller = body_of(request, StartTrialIn), caller_of(request)
         command = StartTrial(self.target.user_id(request), body.plan, if_match(request), await keys.of(request, caller))
         return respond(subscription_answer(await handler(command, caller)))
@@ -96,7 +96,7 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[ActivateSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """A new subscription (201), or the running trial converted (200), also to another plan."""
+        """Start a paid subscription (201), or convert the running trial (200), possibly to another plan."""
         body, caller = body_of(request, ActivateIn), caller_of(request)
         command = ActivateSubscription(
             self.target.user_id(request),
@@ -114,7 +114,7 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[CancelSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Warning: without a body, or with `at` = `now`, the subscription and its access end at once, and for good.
+        """Cancel the subscription, and end its access at once and for good unless `at` is `period_end`.
 
         With `at` = `period_end`, access continues until the end of the period, and the cancellation can be undone with
         `resume`. Use `period_end` for a customer who has paid until then.
@@ -132,7 +132,7 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[ResumeSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Only before the end: what is over is over."""
+        """Undo a scheduled cancellation before it takes effect."""
         caller = caller_of(request)
         command = ResumeSubscription(self.target.user_id(request), if_match(request), await keys.of(request, caller))
         return respond(subscription_answer(await handler(command, caller)))
@@ -144,7 +144,7 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[RenewSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """One period is added to the end, at the price of the revision that it is bound to."""
+        """Add one period to the end, at the price of the subscribed revision."""
         body, caller = body_of(request, RenewIn), caller_of(request)
         command = RenewSubscription(
             self.target.user_id(request), body.payment_method, if_match(request), await keys.of(request, caller)
@@ -159,7 +159,7 @@ class TargetUserSubscriptions(TargetUserController):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SubscriptionsPage:
-        """Newest first."""
+        """Return the subscriptions of the target user, newest first."""
         after = cursors.decode("history", cursor, tuple[AwareDatetime, UUID])
         query = ListSubscriptionHistory(self.target.user_id(request), PageRequest(limit, after))
         page = await handler(query, caller_of(request))
@@ -167,21 +167,21 @@ class TargetUserSubscriptions(TargetUserController):
 
 
 class MySubscriptions(TargetUserSubscriptions):
-    """The caller's subscriptions."""
+    """The controller of the subscriptions of the caller."""
 
     path = ME.path
     target: ClassVar[TargetUser] = ME
 
 
 class UserSubscriptions(TargetUserSubscriptions):
-    """A named user's subscriptions, for administrators."""
+    """The controller of the subscriptions of a user, for administrators."""
 
     path = USER.path
     target: ClassVar[TargetUser] = USER
 
 
 class SubscriptionController(Controller):
-    """Subscriptions by their ids, and the list of all."""
+    """The controller of subscriptions by their ids, and of the list of all."""
 
     path = "/v1/subscriptions"
 
@@ -192,7 +192,7 @@ class SubscriptionController(Controller):
         subscription_id: FromPath[str],
         handler: FromDishka[Handler[GetSubscription, SubscriptionView]],
     ) -> Response[bytes]:
-        """As of now; for the owner and for administrators."""
+        """Return a subscription as of now, for its owner and for administrators."""
         view = await handler(GetSubscription(_subscription_id(subscription_id)), caller_of(request))
         document = SubscriptionOut.of(view)
         return one(request, document, body_tag(document.version, document))
@@ -206,7 +206,7 @@ class SubscriptionController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> EventsPage:
-        """Oldest first; for the owner and for administrators."""
+        """Return the events of a subscription, oldest first, for its owner and for administrators."""
         after = cursors.decode("events", cursor, tuple[PositionInteger])
         query = ListSubscriptionEvents(_subscription_id(subscription_id), PageRequest(limit, after))
         page = await handler(query, caller_of(request))
@@ -236,7 +236,7 @@ class SubscriptionController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SubscriptionsPage:
-        """Newest first; with a filter on ends, soonest end first."""
+        """Return all subscriptions that match the filter, newest first; with a filter by end, the soonest end first."""
         filter_ = SubscriptionFilter(
             statuses=_statuses(status or []),
             plan=plan,

@@ -1,4 +1,4 @@
-"""The clock of a test platform; these routes exist only where the platform is one."""
+"""The test clock; these routes exist only if the test clock is switched on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smp.domain.errors import ValidationError
 
 
 class TestClockController(Controller):
-    """The clock of a test platform."""
+    """The controller of the test clock."""
 
     path = "/v1/test-clock"
 
@@ -38,7 +38,7 @@ class TestClockController(Controller):
     async def get_test_clock(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetTestClock, datetime]]
     ) -> ClockOut:
-        """The platform's clock: the real one until it is set for the first time."""
+        """Return the instant of the clock, which is the real one until it is set for the first time."""
         return ClockOut(await handler(GetTestClock(), caller_of(request)))
 
     @put(
@@ -56,7 +56,7 @@ class TestClockController(Controller):
     async def set_test_clock(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[SetTestClock, datetime]]
     ) -> ClockOut:
-        """It stands still there until it is moved again; what fell due is processed before the answer."""
+        """Set the clock, which then stands still, and by default run the expiry job before the response."""
         body = body_of(request, ClockIn)
         try:
             now = parse_instant(body.now)

@@ -1,4 +1,4 @@
-"""Accounts, for administrators."""
+"""Accounts of all users, for administrators."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from smp.application.queries.views import SessionView, UserView
 
 
 class UserController(Controller):
-    """Accounts, for administrators."""
+    """The controller of accounts."""
 
     path = "/v1/users"
 
@@ -67,7 +67,7 @@ class UserController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> UsersPage:
-        """All accounts, or those whose email begins so."""
+        """Return all accounts, or those whose email begins with a prefix."""
         after = cursors.decode("users", cursor, tuple[str])
         page = await handler(ListUsers(email, PageRequest(limit, after)), caller_of(request))
         return UsersPage([UserOut.of(item) for item in page.items], cursors.encode("users", page.next))
@@ -86,7 +86,7 @@ class UserController(Controller):
     async def get_user(
         self, request: Request[Any, Any, Any], user_id: FromPath[str], handler: FromDishka[Handler[GetUser, UserView]]
     ) -> UserOut:
-        """The account."""
+        """Return the account."""
         return UserOut.of(await handler(GetUser(user_id_of(user_id)), caller_of(request)))
 
     @patch(
@@ -107,7 +107,7 @@ class UserController(Controller):
         user_id: FromPath[str],
         handler: FromDishka[Handler[UpdateUserAccess, UserOutcome]],
     ) -> UserOut:
-        """Works on that user's very next request; disabling ends all of the user's sessions."""
+        """Change the role or the access of a user from the next request on; disabling ends all of their sessions."""
         body = body_of(request, UserPatchIn)
         command = UpdateUserAccess(
             user_id_of(user_id),
@@ -136,7 +136,7 @@ class UserController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SessionsPage:
-        """The user's sessions, newest first."""
+        """Return the sessions of the user, newest first."""
         after = cursors.decode("sessions", cursor, tuple[AwareDatetime, UUID])
         query = ListSessions(user_id_of(user_id), PageRequest(limit, after))
         page = await handler(query, caller_of(request))
@@ -160,7 +160,7 @@ class UserController(Controller):
         session_id: FromPath[str],
         handler: FromDishka[Handler[RevokeSession, None]],
     ) -> None:
-        """The session is dead on the server at once."""
+        """End one session of the user."""
         session = session_id_of(session_id)
         await handler(RevokeSession(user_id_of(user_id), session), caller_of(request))
 
@@ -181,7 +181,7 @@ class UserController(Controller):
         user_id: FromPath[str],
         handler: FromDishka[Handler[RevokeSessions, None]],
     ) -> None:
-        """All of the user's sessions end."""
+        """End all sessions of the user."""
         await handler(RevokeSessions(user_id_of(user_id)), caller_of(request))
 
 
