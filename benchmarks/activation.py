@@ -20,13 +20,12 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Section, Table, Unit, at_least, middle, ratio_of_pairs
 from benchmarks.recording import Journal, RecordingPool, Sent
 from benchmarks.replay import Script, key_of, numbered_uuid
-from smp.adapters.postgres.pool import (
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import (
     IDLE_IN_TRANSACTION_TIMEOUT_MS,
     LOCK_TIMEOUT_MS,
     STATEMENT_TIMEOUT_MS,
     PoolSettings,
-    PostgresPool,
-    create_pool,
 )
 from smp.adapters.postgres.statements import set_codecs
 from smp.application.caller import ALL_SCOPES, Caller

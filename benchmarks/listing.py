@@ -20,7 +20,8 @@ from benchmarks.figures import Figure, Section, Table, Unit, at_most, middle
 from benchmarks.processes import Failed
 from benchmarks.recording import Journal, RecordingPool
 from benchmarks.scenarios import COMMON_PLAN, ENDLESS_PLAN, NOW, RARE_PLAN
-from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.pool import create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader

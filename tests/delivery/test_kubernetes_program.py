@@ -14,7 +14,7 @@ import yaml
 from smp.adapters.cli.program import build_program
 from smp.adapters.http.health.controllers import LIVE_PATH, READY_PATH
 from smp.adapters.http.middleware.limits import BODY_DEADLINE_S
-from smp.adapters.postgres import pool
+from smp.adapters.postgres import pool, pool_settings
 from smp.bootstrap.failures import EXIT_ASKED_WRONGLY
 from smp.bootstrap.http import READINESS_LIMIT_S
 from smp.bootstrap.runtime import ProcessServices
@@ -27,7 +27,7 @@ OURS: Final = (("Deployment", "smp"), ("Job", "smp-migrate"), ("CronJob", "smp-e
 OTHER_CONNECTIONS: Final = 2 + 13
 """Two for a migration; three that PostgreSQL reserves, and ten for an operator, an exporter and a person with psql."""
 
-LONGEST_REQUEST_S: Final = BODY_DEADLINE_S + pool.STATEMENT_TIMEOUT_MS / 1000
+LONGEST_REQUEST_S: Final = BODY_DEADLINE_S + pool_settings.STATEMENT_TIMEOUT_MS / 1000
 
 pytestmark = pytest.mark.parametrize("name", OVERLAYS)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -32,6 +33,7 @@ from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.bootstrap.runtime import ProcessServices
 from smp.bootstrap.settings import VARIABLES
+from tests.support.postgres import Server
 
 ROOT: Final = Path(__file__).parents[2]
 TIMEOUT_S: Final = 60
@@ -595,6 +597,53 @@ def test_doctor_reports_problems_of_settings_database_and_schema(
     (tmp_path / "list").write_bytes(b"\xff")
     ((check, _, advice),) = wrong(SMP_PASSWORD_BLOCKLIST=str(tmp_path / "list"))
     assert (check, advice.split(":")[0]) == ("password blocklist", "correct SMP_PASSWORD_BLOCKLIST")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "detail"),
+    [
+        ("channel_binding=require&connect_timeout=10&keepalives_idle=30&options=-c%20jit%3Doff", None),
+        ("pgbouncer=true", 'unrecognized configuration parameter "pgbouncer"; remove the parameter'),
+        ("sslmode=no-verify", "SMP_DATABASE_URL cannot be used: "),
+        ("jit=maybe", 'parameter "jit" requires a Boolean value'),
+    ],
+)
+def test_a_url_as_providers_show_it_works_or_is_explained_by_every_command(
+    run: Run, database_url: str, parameter: str, detail: str | None
+) -> None:
+    url = f"{database_url}{'&' if '?' in database_url else '?'}{parameter}"
+    answers = [run(*command, SMP_DATABASE_URL=url) for command in (("doctor", "--json"), ("expire",), ("migrate",))]
+    if detail is None:
+        assert [answer.code for answer in answers] == [0, 0, 0], answers
+        return
+    doctor, *others = answers
+    assert detail in doctor.document["findings"][-1]["detail"]
+    for answer in others:
+        assert (answer.code, detail in answer.error) == (1, True), answer
+
+
+def test_a_database_that_does_not_store_utf8_is_refused_by_every_command(
+    run: Run, postgres_server: Server, worker_id: str
+) -> None:
+    name = f"latin1_{worker_id}"
+    postgres_server.execute(
+        f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+    )
+    try:
+        for command in ("doctor", "migrate", "expire"):
+            answer = run(command, SMP_DATABASE_URL=postgres_server.url(name))
+            assert answer.code == 1
+            assert "has the encoding LATIN1, and SMP needs UTF8" in answer.out + answer.err
+    finally:
+        postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_doctor_reports_a_database_that_accepts_no_writes(run: Run, database_url: str, postgres_server: Server) -> None:
+    name = urlsplit(database_url).path.strip("/")
+    postgres_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    document = run("doctor", "--json").document
+    wrong = [check_result["check"] for check_result in document["findings"] if not check_result["ok"]]
+    assert wrong == ["writes"]
 
 
 # --- errors at the start ------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ import asyncpg
 import httpx
 from dishka import Provider, Scope
 
-from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.pool import create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.statements import sql
 from smp.application.errors import TransactionConflict
 from smp.domain.user.session import TOUCH_INTERVAL

@@ -163,7 +163,7 @@ async def test_health_and_metrics_are_served_without_credentials(platform: Platf
     visitor = await platform.visitor()
     assert (await visitor.get("/health/live")).json() == {"status": "live"}
     ready = (await visitor.get("/health/ready")).json()
-    assert ready == {"status": "ready", "checks": {"database": "ok", "migrations": "ok"}}
+    assert ready == {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "writes": "ok"}}
     await visitor.get("/v1/plans")
     await visitor.get("/v1/plans/secret-name")
     await visitor.request("BREW", "/v1/plans")

@@ -14,7 +14,8 @@ from dishka import Provider, Scope
 
 from smp.adapters.http.settings import UP, Readiness
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.subscription_counts import OVERDUE_MAX, PostgresSubscriptionCounts, SubscriptionCounts

@@ -20,7 +20,8 @@ from sqlalchemy.pool import NullPool
 
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.migrator import current, head, migrate, sql, undo
-from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.pool import create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.tables import METADATA
 from smp.application.errors import StorageUnavailable, TransactionConflict
 

@@ -14,7 +14,8 @@ import pytest
 from smp.adapters.postgres import migration_lock, migrator
 from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.migrator import current, head, migrate, sql
-from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.pool import create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.application.errors import TransactionConflict
 
 AddRevision = Callable[[str, str], None]

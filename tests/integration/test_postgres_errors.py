@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 from smp.adapters.postgres.errors import ErrorContext, translate, translate_driver_errors
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.transaction import open_transaction
@@ -107,6 +108,8 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("53100", "", StorageUnavailable),
         ("08006", "", StorageUnavailable),
         ("25006", "", StorageUnavailable),
+        ("26000", "", StorageUnavailable),
+        ("42P05", "", StorageUnavailable),
         ("25P03", "", StorageUnavailable),
         ("40003", "", StorageUnavailable),
         ("58030", "", StorageUnavailable),

@@ -12,7 +12,8 @@ from typing import Final
 import pytest
 from dishka import Provider, Scope
 
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.replica_reads import ReadSource, ReplicaLimits, ReplicaReads, ReplicaReadsObserver
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.statements import sql
 from smp.application.errors import StorageUnavailable
 from tests.support.postgres import execute

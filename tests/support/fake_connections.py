@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.pool_settings import PoolSettings
 
 
 class FakeServer:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 from dishka import AsyncContainer, Provider, Scope
 
-from smp.adapters.postgres.pool import PoolSettings
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.application.caller import OPERATOR
 from smp.application.commands.create_admin import CreateAdmin
 from smp.application.commands.create_api_key import CreateApiKey, NewApiKey
@@ -100,7 +100,9 @@ class Platform:
 
 
 @asynccontextmanager
-async def serving(database_url: str, *overrides: Provider, **settings: str) -> AsyncIterator[Platform]:
+async def serving(
+    database_url: str, *overrides: Provider, with_admin: bool = True, **settings: str
+) -> AsyncIterator[Platform]:
     """Run the service with an administrator; its test clock is at :data:`START`, except in production."""
     environ: Mapping[str, str] = {
         "SMP_DATABASE_URL": database_url,
@@ -119,11 +121,12 @@ async def serving(database_url: str, *overrides: Provider, **settings: str) -> A
         cookie = "__Host-smp_session" if loaded.is_production else "smp_session"
         platform = Platform(container, transport, clients, cookie)
         try:
-            if loaded.test_clock:
+            if with_admin and loaded.test_clock:
                 await platform.set_clock(START)
-            await (await container.get(Handler[CreateAdmin, UserOutcome | None]))(
-                CreateAdmin(ADMIN, PASSWORD), OPERATOR
-            )
+            if with_admin:
+                await (await container.get(Handler[CreateAdmin, UserOutcome | None]))(
+                    CreateAdmin(ADMIN, PASSWORD), OPERATOR
+                )
             yield platform
         finally:
             await container.close()

@@ -15,7 +15,8 @@ from uuid import UUID
 import asyncpg
 
 from smp.adapters.postgres.bulk_loader import PostgresBulkLoader
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.domain.plan.plan import Plan, Terms
 from smp.domain.subscription.subscription import Subscription
 from smp.domain.user.user import Role

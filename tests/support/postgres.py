@@ -27,7 +27,8 @@ import pytest
 
 from smp.adapters.embedded_postgres.server import EmbeddedPostgres
 from smp.adapters.postgres.migrator import migrate
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.urls import driver_url
 
 CONNECTIONS: Final = 500

@@ -11,7 +11,8 @@ from smp.adapters.cli.runtime import BackupOutcome, ByteProgress, RestoreOutcome
 from smp.adapters.embedded_postgres.binaries import find_binaries
 from smp.adapters.embedded_postgres.errors import BinariesMissing
 from smp.adapters.postgres import contents, migrator
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.urls import libpq_environment
 from smp.adapters.postgres_tools import archive
 from smp.adapters.postgres_tools.errors import BackupError

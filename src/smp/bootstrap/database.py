@@ -15,7 +15,8 @@ import structlog
 
 from smp.adapters.cli.runtime import MigrationOutcome, SchemaState
 from smp.adapters.postgres import migrator
-from smp.adapters.postgres.pool import PoolSettings, create_pool
+from smp.adapters.postgres.pool import create_pool
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.urls import server_urls
 from smp.bootstrap.settings import Settings
 from smp.bootstrap.signals import stop_deferred
@@ -118,7 +119,7 @@ def _place(server: SplitResult) -> str:
 
 async def schema_state(settings: Settings) -> SchemaState:
     """How far the schema of the open database is. Raises StorageUnavailable."""
-    pool = await create_pool(url_of(settings), PoolSettings(size=1))
+    pool = await create_pool(url_of(settings), PoolSettings(size=1, prepares=settings.database_prepared_statements))
     try:
         return SchemaState(await migrator.current(pool), migrator.head())
     finally:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from smp.adapters.cli.runtime import SchemaState
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
+from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import LIMITS, ReplicaReads
+from smp.adapters.postgres.session_checks import check_session
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.caller import OPERATOR
 from smp.application.errors import ApplicationError
@@ -20,6 +22,7 @@ from smp.bootstrap.database import EMBEDDED_FOLDER, describe, open_database, sch
 from smp.bootstrap.failures import database_trouble
 from smp.bootstrap.logging import configure_logging
 from smp.bootstrap.settings import Settings, SettingsInvalid, load_settings
+from smp.domain.errors import StorageIntegrityError
 
 _EMBEDDED = "do what the message says; smp serve would fail with the same error"
 _REPLICA = "lists and statistics are read from the primary until then; check that the standby runs and follows it"
@@ -65,19 +68,20 @@ def _blocklist(settings: Settings) -> list[CheckResult]:
 async def _database(opened: Settings, name: str) -> list[CheckResult]:
     try:
         state = await schema_state(opened)
-    except ApplicationError as error:
+    except (ApplicationError, StorageIntegrityError) as error:
         return [_trouble("database", error, name)]
     results = [CheckResult("database", ok=True, detail=f"{name} answers"), _schema(state)]
     if not state.is_current:
         return results
     container = build_container(opened)
     try:
+        results += await check_session(await container.get(PostgresPool))
         results += await (await container.get(Handler[RunDiagnostics, Sequence[CheckResult]]))(
             RunDiagnostics(), OPERATOR
         )
         if opened.database_replica_url is not None:
             results.append(await _replica(await container.get(ReplicaReads)))
-    except ApplicationError as error:
+    except (ApplicationError, StorageIntegrityError) as error:
         results.append(_trouble("invariants", error, name))
     finally:
         await container.close()

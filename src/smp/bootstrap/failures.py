@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import asyncpg
 
 from smp.adapters.cli.runtime import Failure
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
+from smp.adapters.postgres.connecting import UnsuitableDatabase
 from smp.adapters.postgres_tools.errors import BackupError
 from smp.application.errors import ApplicationError, OutcomeUnknown, StorageUnavailable, TransactionConflict
 from smp.bootstrap.database import SchemaMismatch
@@ -29,6 +32,32 @@ _ADVICE: Mapping[type[Exception], str] = {
 }
 _CAUSES_MAX = 10
 
+# The beginning of an SQLSTATE, a part of what the server said, and the message; the first row that fits.
+_BY_SQLSTATE: Sequence[tuple[str, str, str]] = (
+    ("28", "", "the database {database} refuses the user or the password of SMP_DATABASE_URL ({said})"),
+    ("3D000", "", "there is no database {database}: create it (createdb), or correct SMP_DATABASE_URL"),
+    ("42501", "", "the user of SMP_DATABASE_URL may not do that in {database} ({said}): grant it, or use its owner"),
+    ("57P03", "", "the database {database} is starting or stopping: try again shortly"),
+    (
+        "53300",
+        "",
+        "the database {database} has no connection left: lower SMP_DATABASE_POOL_SIZE, or raise max_connections",
+    ),
+    (
+        "42704",
+        "configuration parameter",
+        "the database {database} refused: {said}; remove the parameter from SMP_DATABASE_URL",
+    ),
+    (
+        "08P01",
+        "startup parameter",
+        "the database {database} refused: {said}; behind PgBouncer, set SMP_DATABASE_PREPARED_STATEMENTS=0",
+    ),
+    ("26000", "", "a pooler is in front of {database} ({said}): set SMP_DATABASE_PREPARED_STATEMENTS=0"),
+    ("42P05", "", "a pooler is in front of {database} ({said}): set SMP_DATABASE_PREPARED_STATEMENTS=0"),
+    ("", "", "the database {database} refused: {said} (SQLSTATE {sqlstate}); run smp doctor"),
+)
+
 
 def explain(error: Exception, database: str) -> Failure:
     """Explain ``error``; ``database`` names the database in use, without secrets."""
@@ -46,7 +75,8 @@ def explain(error: Exception, database: str) -> Failure:
 
 
 def _trouble(error: Exception, database: str) -> str | None:
-    if isinstance(error, DomainError | TransactionConflict | OutcomeUnknown):
+    is_refusal = isinstance(error, DomainError) and not _is_said_by_server(error)
+    if is_refusal or isinstance(error, TransactionConflict | OutcomeUnknown):
         return f"{error}{_ADVICE.get(type(error), '')}"
     if (message := database_trouble(error, database)) is not None:
         return message
@@ -59,6 +89,12 @@ def _trouble(error: Exception, database: str) -> str | None:
     return None
 
 
+def _is_said_by_server(error: Exception) -> bool:
+    """Whether the server itself says best what is wrong: not a constraint, whose name is enough."""
+    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(error, StorageIntegrityError) and isinstance(sqlstate, str) and not sqlstate.startswith("23")
+
+
 def database_trouble(error: BaseException, database: str) -> str | None:
     """Explain an error of the database, found in ``error`` or its causes; ``None`` if there is none."""
     storage = False
@@ -67,28 +103,27 @@ def database_trouble(error: BaseException, database: str) -> str | None:
         sqlstate = getattr(cause, "sqlstate", None)
         if isinstance(sqlstate, str):
             return _by_sqlstate(sqlstate, cause, database)
-        if isinstance(cause, socket.gaierror):
-            return f"the host of the database {database} is not known: correct SMP_DATABASE_URL"
-        if storage and isinstance(cause, OSError) and not _is_away(cause):
-            return f"the database {database} cannot be reached ({cause}): correct SMP_DATABASE_URL"
-    if storage:
-        return f"no answer from the database {database}: see that it runs, or correct SMP_DATABASE_URL"
+        if (message := _by_driver(cause, database, is_storage=storage)) is not None:
+            return message
+    return f"no answer from the database {database}: see that it runs, or correct SMP_DATABASE_URL" if storage else None
+
+
+def _by_driver(cause: BaseException, database: str, *, is_storage: bool) -> str | None:
+    if isinstance(cause, UnsuitableDatabase):
+        return f"the database {database} cannot be used: {cause}"
+    if isinstance(cause, asyncpg.ClientConfigurationError):
+        return f"SMP_DATABASE_URL cannot be used: {redact_text(str(cause))}"
+    if isinstance(cause, socket.gaierror):
+        return f"the host of the database {database} is not known: correct SMP_DATABASE_URL"
+    if is_storage and isinstance(cause, OSError) and not _is_away(cause):
+        return f"the database {database} cannot be reached ({cause}): correct SMP_DATABASE_URL"
     return None
 
 
 def _by_sqlstate(sqlstate: str, cause: BaseException, database: str) -> str:
     said = redact_text(str(cause)).splitlines()[0] if str(cause) else sqlstate
-    if sqlstate.startswith("28"):
-        return f"the database {database} refuses the user or the password of SMP_DATABASE_URL ({said})"
-    if sqlstate == "3D000":
-        return f"there is no database {database}: create it (createdb), or correct SMP_DATABASE_URL"
-    if sqlstate == "42501":
-        return f"the user of SMP_DATABASE_URL may not do that in {database} ({said}): grant it, or use its owner"
-    if sqlstate == "57P03":
-        return f"the database {database} is starting or stopping: try again shortly"
-    if sqlstate == "53300":
-        return f"the database {database} has no connection left: lower SMP_DATABASE_POOL_SIZE, or raise max_connections"
-    return f"the database {database} refused: {said} (SQLSTATE {sqlstate}); run smp doctor"
+    message = next(text for begin, word, text in _BY_SQLSTATE if sqlstate.startswith(begin) and word in said)
+    return message.format(database=database, said=said, sqlstate=sqlstate)
 
 
 def _is_away(error: OSError) -> bool:

@@ -21,6 +21,7 @@ from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.session_checks import IS_READ_ONLY
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.caller import Caller
 from smp.application.errors import StorageUnavailable
@@ -52,18 +53,21 @@ class PostgresReadiness(Readiness):
         self._pool = pool
 
     async def check(self) -> Mapping[str, str]:
-        """For ``database`` and ``migrations`` either UP or what is wrong; within a second."""
+        """For ``database``, ``migrations`` and ``writes`` either UP or what is wrong; within a second."""
         try:
             async with asyncio.timeout(READINESS_LIMIT_S):
                 current = await migrator.current(self._pool)
+                read_only = await self._pool.row(IS_READ_ONLY)
         except (TimeoutError, StorageUnavailable):
-            return {"database": "does not answer", "migrations": "not known"}
+            return {"database": "does not answer", "migrations": "not known", "writes": "not known"}
+        writes = "refused, because the database is read-only" if read_only is not None and read_only[0] else UP
         if current is None or current < migrator.head():
             return {
                 "database": UP,
                 "migrations": f"at {current or 'nothing'}, needs {migrator.head()}: run smp migrate",
+                "writes": writes,
             }
-        return {"database": UP, "migrations": UP}
+        return {"database": UP, "migrations": UP, "writes": writes}
 
 
 class HttpProvider(MetricsProvider):

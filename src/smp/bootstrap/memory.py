@@ -67,7 +67,7 @@ class AlwaysReady(Readiness):
 
     async def check(self) -> Mapping[str, str]:
         """Report every part as up."""
-        return {"database": UP, "migrations": UP}
+        return {"database": UP, "migrations": UP, "writes": UP}
 
 
 def memory_http_provider() -> Provider:

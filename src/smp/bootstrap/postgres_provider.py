@@ -14,8 +14,9 @@ from smp.adapters.postgres.count_folder import PostgresCountFolder
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
-from smp.adapters.postgres.pool import PoolSettings, PostgresPool, create_pool
+from smp.adapters.postgres.pool import PostgresPool, create_pool
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver, SilentReplicaReadsObserver
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_activity import PostgresSessionActivity
@@ -70,7 +71,7 @@ class PostgresProvider(Provider):
     def pool_settings(self, settings: Settings) -> PoolSettings:
         """The limits of the pool; the replica's pool has the same."""
         size = settings.database_pool_size
-        return PoolSettings(size=size, reserved=max(1, size // 5))
+        return PoolSettings(size=size, reserved=max(1, size // 5), prepares=settings.database_prepared_statements)
 
     @provide
     async def pool(

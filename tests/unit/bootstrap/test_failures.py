@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from smp.adapters.embedded_postgres.errors import DataDirectoryUnusable
+from smp.adapters.postgres.connecting import UnsuitableDatabase
 from smp.application.errors import OutcomeUnknown, Overloaded, StorageUnavailable, TransactionConflict
 from smp.bootstrap.database import SchemaMismatch, describe
 from smp.bootstrap.failures import explain
@@ -135,3 +136,33 @@ def test_a_database_is_described_without_secrets(url: str, description: str) -> 
 
 def test_the_embedded_database_is_described_by_its_folder() -> None:
     assert describe(load_settings({"SMP_DATA_DIR": "/data"})) == "embedded PostgreSQL in /data/postgres"
+
+
+def test_what_the_server_said_is_shown_unless_a_constraint_was_violated() -> None:
+    def refused(rule: str, cause: Exception) -> str:
+        error = StorageIntegrityError(rule)
+        error.__cause__ = cause
+        return explained(error)
+
+    column = asyncpg.UndefinedColumnError('column "x" does not exist')
+    assert refused("42703", column) == (
+        f'the database {DATABASE} refused: column "x" does not exist (SQLSTATE 42703); run smp doctor'
+    )
+    assert "users_role" in refused("users_role", asyncpg.CheckViolationError("new row violates"))
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [
+        (asyncpg.UndefinedObjectError('unrecognized configuration parameter "schema"'), "remove the parameter"),
+        (asyncpg.ProtocolViolationError("unsupported startup parameter: lock_timeout"), "SMP_DATABASE_PREPARED_STAT"),
+        (asyncpg.InvalidSQLStatementNameError('prepared statement "x" does not exist'), "SMP_DATABASE_PREPARED_STAT"),
+        (asyncpg.DuplicatePreparedStatementError('prepared statement "x" exists'), "SMP_DATABASE_PREPARED_STAT"),
+        (asyncpg.ClientConfigurationError("`sslmode` parameter must be one of ..."), "`sslmode` parameter must be"),
+        (UnsuitableDatabase("it has the encoding LATIN1"), "it has the encoding LATIN1"),
+    ],
+)
+def test_a_connection_that_cannot_be_used_is_explained(cause: Exception, advice: str) -> None:
+    line = explained(unavailable(cause))
+    assert advice in line
+    assert str(cause) in line

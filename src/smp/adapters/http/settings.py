@@ -25,6 +25,8 @@ class HttpSettings:
 
 
 UP: Final = "ok"
+NEEDED: Final = frozenset({"database", "migrations"})
+"""The checks without which the service is not ready. Access is answered even if the database accepts no writes."""
 
 
 class Readiness(Protocol):
@@ -32,4 +34,4 @@ class Readiness(Protocol):
 
     @abstractmethod
     async def check(self) -> Mapping[str, str]:
-        """For ``database`` and ``migrations`` either :data:`UP` or what is wrong; within a second."""
+        """For ``database``, ``migrations`` and ``writes`` either :data:`UP` or what is wrong; within a second."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 import asyncpg
 
@@ -21,31 +22,51 @@ _PREPARED_STATEMENTS: Final = 500
 _CANCEL_TIMEOUT_S: Final = 1.0
 
 
+class UnsuitableDatabase(asyncpg.InterfaceError):
+    """A database that answers, but cannot be used; the message says why, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """Opens connections with the limits and the settings of a pool."""
+    """Opens connections with the limits and the settings of a pool.
+
+    Without ``prepares``, nothing that is sent outlives a transaction, as a pooler in transaction mode requires.
+    """
 
     hosts: HostSelector
     connection_class: ConnectionClass
     connect_timeout_s: float
     command_timeout_s: float
     server_settings: Mapping[str, str]
+    prepares: bool
 
     async def connect(self) -> Connection:
-        """Open a connection. Raises the errors of the driver."""
+        """Open a connection. Raises the errors of the driver, and UnsuitableDatabase."""
         connection = await self.hosts.connect(
             self.connect_timeout_s,
             connection_class=self.connection_class,
             command_timeout=self.command_timeout_s,
-            statement_cache_size=_PREPARED_STATEMENTS,
+            statement_cache_size=_PREPARED_STATEMENTS if self.prepares else 0,
             server_settings=dict(self.server_settings),
         )
         try:
-            await set_codecs(connection)
+            require_utf8(connection)
+            async with nullcontext() if self.prepares else connection.transaction():
+                await set_codecs(connection)
         except BaseException:
             connection.terminate()
             raise
         return connection
+
+
+def require_utf8(connection: asyncpg.Connection[Any]) -> None:
+    """Raise UnsuitableDatabase if the database does not store text as UTF-8."""
+    encoding = getattr(connection.get_settings(), "server_encoding", "UTF8")
+    if encoding != "UTF8":
+        raise UnsuitableDatabase(
+            f"the database has the encoding {encoding}, and SMP needs UTF8: create another one with"
+            " CREATE DATABASE smp ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 async def close_gracefully(connection: Connection) -> None:

@@ -63,6 +63,9 @@ _CONFLICTS: Final = frozenset(
 _UNAVAILABLE_CLASSES: Final = ("08", "28", "53", "57", "58")
 _UNAVAILABLE: Final = frozenset(
     {
+        # A pooler in transaction mode has given the connection to others.
+        "26000",  # no such prepared statement
+        "42P05",  # the prepared statement exists already
         "25006",  # read only: a standby answers at the address of the primary
         "25P03",  # idle in transaction for too long
         "25P04",  # the transaction took too long (PostgreSQL 17)

@@ -17,6 +17,7 @@ import structlog
 from asyncpg.connect_utils import SessionAttribute as Role
 from sqlalchemy import Connection
 
+from smp.adapters.postgres.connecting import require_utf8
 from smp.adapters.postgres.errors import translate, translate_driver_errors
 from smp.adapters.postgres.host_selector import HostSelector
 from smp.adapters.postgres.migration_lock import no_other_migration
@@ -122,7 +123,9 @@ async def _run(url: str, direction: str, revision: str, progress: Progress | Non
 
     async def connect() -> asyncpg.Connection[Any]:
         with translate_driver_errors():
-            return await servers.connect(_CONNECT_TIMEOUT_S)
+            connection = await servers.connect(_CONNECT_TIMEOUT_S)
+            require_utf8(connection)
+            return connection
 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
     event.listen(engine.sync_engine, "begin", _limit)

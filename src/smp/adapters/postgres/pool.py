@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute as Role
@@ -22,62 +21,14 @@ from smp.adapters.postgres.error_kinds import kind_of_translated
 from smp.adapters.postgres.errors import translate_driver_errors
 from smp.adapters.postgres.host_selector import HostSelector, UrlSource
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.statements import Connection, Row, Statement
 from smp.application.errors import OutcomeUnknown, StorageBusy, StorageUnavailable, TransactionConflict
-
-LOCK_TIMEOUT_MS: Final = 1_000
-STATEMENT_TIMEOUT_MS: Final = 5_000
-IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 10_000
 
 _CLOSE_TIMEOUT_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
-    """The size of a pool, the name of its connections in PostgreSQL, and its time limits.
-
-    A ``read_only`` pool connects to any server, a standby too, and PostgreSQL refuses every write; any other pool
-    connects to the primary only. A connection that was unused for ``idle_lifetime_s`` is not used again, because a
-    firewall may have dropped it. Of the connections, ``reserved`` are for urgent statements only (see
-    :class:`~smp.adapters.postgres.statements.Statement`).
-
-    Raises:
-        ValueError: if the time limits are not in this order: a lock, an answer to the client, a statement on the
-            server. Otherwise a wait for a lock would look like a database that does not answer.
-    """
-
-    size: int = 10
-    reserved: int = 0
-    read_only: bool = False
-    application_name: str = "smp"
-    connect_timeout_s: float = 2.0
-    acquire_timeout_s: float = 0.9
-    lock_timeout_s: float = LOCK_TIMEOUT_MS / 1000
-    command_timeout_s: float = 2.0
-    statement_timeout_s: float = STATEMENT_TIMEOUT_MS / 1000
-    idle_lifetime_s: float = 300.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lock_timeout_s < self.command_timeout_s < self.statement_timeout_s:
-            raise ValueError("the time limits must be in this order: lock, command, statement")
-        if not 0 <= self.reserved < self.size:
-            raise ValueError("fewer connections must be reserved than there are")
-
-    @property
-    def server_settings(self) -> Mapping[str, str]:
-        """The settings of PostgreSQL for each connection of the pool."""
-        limits_s = {
-            "statement_timeout": self.statement_timeout_s,
-            "lock_timeout": self.lock_timeout_s,
-            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS / 1000,
-        }
-        return {
-            "application_name": self.application_name,
-            "TimeZone": "UTC",
-            "default_transaction_isolation": "read committed",
-            **{name: str(round(limit_s * 1000)) for name, limit_s in limits_s.items()},
-            **({"default_transaction_read_only": "on"} if self.read_only else {}),
-        }
+Result = TypeVar("Result")
 
 
 _Slots = tuple[asyncio.Semaphore, ...]
@@ -100,6 +51,7 @@ class PostgresPool:
         self._connect = connect
         self._acquire_timeout_s = settings.acquire_timeout_s
         self._idle_lifetime_s = settings.idle_lifetime_s
+        self.settings: Final = settings
         self._size = settings.size
         self._slots = asyncio.Semaphore(settings.size)
         self._unreserved_slots = asyncio.Semaphore(settings.size - settings.reserved)
@@ -158,19 +110,34 @@ class PostgresPool:
         """Return all rows of the statement, which runs in a separate transaction. Raises StorageUnavailable."""
         async with self.connection(is_urgent=statement.is_urgent) as connection:
             with translate_driver_errors():
+                if not self.settings.prepares:
+                    return await self._alone(connection, statement.rows, values)
                 return await statement.rows(connection, **values)
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
         """Return the first row of the statement, which runs in a separate transaction. Raises StorageUnavailable."""
         async with self.connection(is_urgent=statement.is_urgent) as connection:
             with translate_driver_errors():
+                if not self.settings.prepares:
+                    return await self._alone(connection, statement.row, values)
                 return await statement.row(connection, **values)
 
     async def run(self, statement: Statement, /, **values: object) -> int:
         """Run the statement in a separate transaction; return how many rows it wrote. Raises StorageUnavailable."""
         async with self.connection(is_urgent=statement.is_urgent) as connection:
             with translate_driver_errors():
+                if not self.settings.prepares:
+                    return await self._alone(connection, statement.run, values)
                 return await statement.run(connection, **values)
+
+    async def _alone(
+        self, connection: Connection, run: Callable[..., Awaitable[Result]], values: Mapping[str, object]
+    ) -> Result:
+        """Run one statement in a transaction that sets the limits; the pool closes the connection if it fails."""
+        await connection.execute(self.settings.begin)
+        result = await run(connection, **values)
+        await connection.execute("COMMIT")
+        return result
 
     async def close(self) -> None:
         """Close all connections: those in use when they are returned, or at once when that takes too long."""
@@ -232,8 +199,11 @@ class PostgresPool:
         return None
 
     async def _open(self) -> Connection:
-        async with asyncio.timeout(self._acquire_timeout_s):
-            return await self._connect()
+        try:
+            async with asyncio.timeout(self._acquire_timeout_s):
+                return await self._connect()
+        except asyncpg.PostgresError as error:
+            raise StorageUnavailable from error  # whatever the reason is, there is no connection
 
     def _report(self, error: BaseException) -> None:
         self._availability.failed(error)
@@ -274,12 +244,15 @@ async def create_pool(
         ValueError: if it is not such a URL.
     """
     settings = PoolSettings() if settings is None else settings
+    # A pooler decides which server it is; asking that would need a prepared statement.
+    role = Role.any if settings.read_only or not settings.prepares else Role.primary
     connector = Connector(
-        HostSelector(url, Role.any if settings.read_only else Role.primary, read_url),
+        HostSelector(url, role, read_url),
         connection_class,
         connect_timeout_s=settings.connect_timeout_s,
         command_timeout_s=settings.command_timeout_s,
         server_settings=settings.server_settings,
+        prepares=settings.prepares,
     )
     return PostgresPool(connector.connect, settings, observer)
 

@@ -32,10 +32,10 @@ class Transaction:
         """Whether the transaction was committed."""
         return self._is_over
 
-    async def begin(self) -> None:
-        """Begin the transaction. Raises StorageUnavailable."""
+    async def begin(self, begin: str) -> None:
+        """Begin the transaction with this SQL. Raises StorageUnavailable."""
         with translate_driver_errors():
-            await self._connection.execute("BEGIN")
+            await self._connection.execute(begin)
 
     async def rows(self, statement: Statement, context: ErrorContext = NO_CONTEXT, /, **values: object) -> list[Row]:
         """Return all rows of the statement; ``context`` has the values for a refusal."""
@@ -105,7 +105,7 @@ async def open_transaction(pool: PostgresPool) -> AsyncIterator[Transaction]:
     """
     async with pool.connection() as connection:
         transaction = Transaction(connection)
-        await transaction.begin()
+        await transaction.begin(pool.settings.begin)
         try:
             yield transaction
         except Exception as error:

@@ -19,6 +19,13 @@ _LIBPQ: Final = frozenset(
     | {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslnegotiation"}
     | {"ssl_min_protocol_version", "ssl_max_protocol_version"}
 )
+# Parameters of libpq that the driver lacks. It would send them to the server as settings, and the server refuses those.
+_IGNORED: Final = frozenset(
+    {"channel_binding", "client_encoding", "connect_timeout", "fallback_application_name", "load_balance_hosts"}
+    | {"gssdelegation", "gssencmode", "require_auth", "requirepeer"}
+    | {"keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "tcp_user_timeout"}
+    | {"sslcertmode", "sslcompression", "sslcrldir", "sslsni"}
+)
 _WITHOUT_VARIABLE: Final = ("sslpassword", "service")
 
 
@@ -31,7 +38,7 @@ def driver_url(url: str) -> str:
 
 
 def server_urls(url: str) -> Sequence[str]:
-    """Return one URL for each host that the URL names, in their order.
+    """Return one URL for each host that the URL names, in their order, for the driver.
 
     Hosts are named as in libpq: ``postgresql://user@one:5432,two:5432/name``, or in the query,
     ``postgresql://user@/name?host=one,two&port=5432,5432``, where one port may apply to all.
@@ -39,7 +46,7 @@ def server_urls(url: str) -> Sequence[str]:
     Raises:
         ValueError: if it is not a database URL.
     """
-    netloc, rest = _NETLOC.split(driver_url(url), maxsplit=1)[1:]
+    netloc, rest = _NETLOC.split(_without_ignored(driver_url(url)), maxsplit=1)[1:]
     account, at, hosts = netloc.rpartition("@")
     # Each is parsed separately: the parser of newer Pythons accepts brackets only directly after the account.
     urls = [f"postgresql://{account}{at}{host}{rest}" for host in hosts.split(",")]
@@ -48,6 +55,12 @@ def server_urls(url: str) -> Sequence[str]:
     if len(urls) == 1 and "," in (named := query.get("host", [""])[-1]):
         return _by_query(parts[0], query, named.split(","))
     return urls
+
+
+def _without_ignored(url: str) -> str:
+    before, mark, query = url.partition("?")
+    kept = [each for each in query.split("&") if each.partition("=")[0] not in _IGNORED]
+    return f"{before}{mark}{'&'.join(kept)}" if any(kept) else before
 
 
 def _by_query(parts: SplitResult, query: dict[str, list[str]], hosts: Sequence[str]) -> Sequence[str]:
@@ -82,9 +95,11 @@ def libpq_environment(url: str, environ: Mapping[str, str]) -> dict[str, str]:
     in_front = {"user": user, "password": password, "dbname": servers[0].path.removeprefix("/")}
     given = query | {name: unquote(text) for name, text in in_front.items() if text}
     variables |= {_variable(name): value for name, value in given.items() if name in _LIBPQ}
-    settings = {name: value for name, value in query.items() if name not in {*_LIBPQ, "host", "port"}}
-    if settings:
-        variables["PGOPTIONS"] = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
+    settings = {name: value for name, value in query.items() if name not in {*_LIBPQ, "host", "port", "options"}}
+    options = [query["options"]] if "options" in query else []
+    options += [f"-c {name}={_escaped(value)}" for name, value in settings.items()]
+    if options:
+        variables["PGOPTIONS"] = " ".join(options)
     return variables
 
 

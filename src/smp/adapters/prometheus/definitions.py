@@ -206,8 +206,8 @@ SUBSCRIPTIONS: Final = Family(
 READY: Final = Family(
     "smp_ready",
     Kind.GAUGE,
-    "1 if the check of `/health/ready` succeeds, else 0.",
-    {"check": ("database", "migrations")},
+    "1 if the check of `/health/ready` succeeds, else 0. `writes`: the database accepts changes.",
+    {"check": ("database", "migrations", "writes")},
     workers=Workers.LEAST,
 )
 BUILD: Final = Family(

@@ -64,6 +64,7 @@ class Settings:
     admin_session_idle_s: int
     admin_session_absolute_s: int
     database_pool_size: int
+    database_prepared_statements: bool
     hash_concurrency: int
     trusted_proxies: int
     keep_alive_s: int

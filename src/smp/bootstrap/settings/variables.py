@@ -216,6 +216,13 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "How many connections each worker opens at most: so many to PostgreSQL, and so many to the replica.",
     ),
     Variable(
+        "SMP_DATABASE_PREPARED_STATEMENTS",
+        "database_prepared_statements",
+        kinds.SWITCH,
+        True,  # noqa: FBT003 - a default like the others
+        "Prepare each SQL statement once for each connection. Set it to 0 behind PgBouncer in transaction mode.",
+    ),
+    Variable(
         "SMP_HASH_CONCURRENCY",
         "hash_concurrency",
         kinds.integer(1, 64),

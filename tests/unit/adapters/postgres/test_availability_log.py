@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from smp.adapters.postgres.availability_log import AvailabilityLog
-from smp.adapters.postgres.pool import PoolSettings
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.statements import sql
 from smp.application.errors import OutcomeUnknown, StorageBusy, StorageUnavailable, TransactionConflict
 from smp.domain.errors import EmailTaken

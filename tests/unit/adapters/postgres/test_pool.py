@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from smp.adapters.postgres.pool import PoolSettings
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.statements import sql
 from smp.application.errors import StorageBusy, StorageUnavailable
 from tests.support.fake_connections import FakeServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from smp.adapters.postgres.pool import PoolSettings
+from smp.adapters.postgres.pool_settings import PoolSettings
 from smp.adapters.postgres.replica_reads import ReadSource, ReplicaLimits, ReplicaReads, ReplicaReadsObserver
 from smp.adapters.postgres.statements import sql
 from tests.support.fake_connections import FakeServer

@@ -93,6 +93,11 @@ DEFAULT = {"PGPORT": "5432", "PGTARGETSESSIONATTRS": "primary"}
             {},
             {"PGHOST": "h", "PGDATABASE": "d", "PGOPTIONS": "-c search_path=a,\\ b -c application_name=x\\\\y"},
         ),
+        (
+            "postgresql://h/d?options=endpoint%3Da-1&sslmode=require&channel_binding=require&jit=off",
+            {},
+            {"PGHOST": "h", "PGDATABASE": "d", "PGSSLMODE": "require", "PGOPTIONS": "endpoint=a-1 -c jit=off"},
+        ),
     ],
 )
 def test_client_programs_of_postgresql_use_the_same_connection_parameters_as_the_driver(
@@ -106,3 +111,24 @@ def test_client_programs_of_postgresql_use_the_same_connection_parameters_as_the
 def test_a_parameter_that_other_users_could_see_or_that_is_read_differently_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         libpq_environment(f"postgresql://h/d?{name}=x", {})
+
+
+@pytest.mark.parametrize(
+    ("url", "servers"),
+    [
+        ("postgresql://h/d?sslmode=require&channel_binding=require", ["postgresql://h/d?sslmode=require"]),
+        ("postgresql://h/d?connect_timeout=10", ["postgresql://h/d"]),
+        (
+            "postgresql://a,b/d?connect_timeout=10&application_name=x&keepalives=1&sslsni=1",
+            ["postgresql://a/d?application_name=x", "postgresql://b/d?application_name=x"],
+        ),
+        (
+            "postgresql:///d?host=a,b&gssencmode=disable",
+            ["postgresql:///d?host=a&port=5432", "postgresql:///d?host=b&port=5432"],
+        ),
+        ("postgresql://h/d?pgbouncer=true", ["postgresql://h/d?pgbouncer=true"]),
+    ],
+)
+def test_parameters_that_only_libpq_knows_are_not_sent_to_the_server(url: str, servers: Sequence[str]) -> None:
+    """Providers put them into the URLs that they show. A parameter that is unknown to libpq too stays."""
+    assert list(server_urls(url)) == servers

@@ -13,7 +13,7 @@ from smp.adapters.http.problems.details import ProblemDetails
 from smp.adapters.http.problems.table import BY_SLUG
 from smp.adapters.http.rendered import respond
 from smp.adapters.http.routing import Controller, get
-from smp.adapters.http.settings import UP, Readiness
+from smp.adapters.http.settings import NEEDED, UP, Readiness
 from smp.adapters.http.wire import ResponseModel
 
 LIVE_PATH: Final = "/health/live"
@@ -64,9 +64,9 @@ class HealthController(Controller):
         ),
     )
     async def ready(self, readiness: FromDishka[Readiness]) -> Response[bytes]:
-        """200, or 503 naming what is down: the database or the migrations."""
+        """200, or 503 naming what is down: the database or the migrations. A database without writes is ready."""
         checks = dict(await readiness.check())
-        down = [name for name, state in checks.items() if state != UP]
+        down = [name for name, state in checks.items() if state != UP and name in NEEDED]
         if down:
             detail = f"not ready: {', '.join(f'{name} ({checks[name]})' for name in down)}"
             problem = ProblemDetails(BY_SLUG["not-ready"], detail, {"checks": checks}, (), {"retry-after": "2"})
