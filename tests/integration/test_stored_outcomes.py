@@ -14,6 +14,7 @@ from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.application.errors import OutcomeUnknown, TransactionConflict
 from smp.application.idempotency import DuplicateRequest, IdempotencyKey
+from smp.domain.errors import EmailTaken
 from smp.domain.user.user import User
 from tests.support.builders import DAY, NOW, a_key, a_user, an_outcome
 
@@ -104,7 +105,7 @@ async def test_the_previous_release_answers_a_request_that_this_one_ran_with_out
     )
 
 
-async def test_a_repeat_gets_an_outcome_that_is_committed_while_it_waits_for_the_lock(
+async def test_a_repeat_that_is_refused_because_the_first_request_has_just_committed_gets_its_outcome(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The repeat has found no outcome and gets the lock that the first request has just released."""
@@ -112,18 +113,17 @@ async def test_a_repeat_gets_an_outcome_that_is_committed_while_it_waits_for_the
     await register(unit_of_work, a_key(), ann)
     monkeypatch.setattr(idempotency, "_READ_OR_LOCK", blind())
     with pytest.raises(DuplicateRequest) as caught:
-        await register(unit_of_work, a_key(), a_user("bob@example.com"))
+        await register(unit_of_work, a_key(), a_user(ann.email.text))
     assert caught.value.outcome == an_outcome(ann)
+    with pytest.raises(EmailTaken):
+        await register(unit_of_work, a_key("another key"), a_user(ann.email.text))
 
 
 async def test_a_second_outcome_for_a_key_is_a_conflict(pool: PostgresPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unique key prevents it; nothing of the second request remains."""
+    """The unique key prevents it; nothing of the second request remains, and its next attempt finds the outcome."""
     unit_of_work = PostgresUnitOfWorkFactory(pool)
     await register(unit_of_work, a_key(), a_user())
     monkeypatch.setattr(idempotency, "_READ_OR_LOCK", blind())
-    monkeypatch.setattr(
-        idempotency, "_READ", sql("SELECT 1 WHERE :caller = :key AND CAST(:expired_before AS timestamptz) IS NULL")
-    )
     with pytest.raises(TransactionConflict):
         await register(unit_of_work, a_key(), a_user("bob@example.com"))
     assert len(await pool.rows(sql("SELECT 1 FROM users"))) == 1

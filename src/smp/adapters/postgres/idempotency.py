@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, sql
 from smp.adapters.postgres.transaction import Transaction
 from smp.application.errors import (
@@ -64,24 +65,28 @@ _OUTCOMES: Final[Mapping[str, type[Any]]] = MappingProxyType({kind.__name__: kin
 async def claim(transaction: Transaction, key: IdempotencyKey) -> None:
     """Raise the stored outcome of the key; without one, lock the key until the transaction ends.
 
+    The first request may commit after this statement has begun and before it takes the lock. Then :func:`store` finds
+    the outcome, or, if the work is refused because of what the first request did, :func:`find_committed`.
+
     Raises:
         DuplicateRequest: if the same request took effect before.
         IdempotencyKeyReused: if the key was used with another request.
         RequestInProgress: if another transaction holds the key.
         OutcomeUnknown: if the request took effect, but its outcome cannot be read.
     """
-    names = {"caller": key.caller, "key": key.key, "expired_before": key.expired_before}
-    row = await transaction.row(_READ_OR_LOCK, lock=_lock_number(key), **names)
+    row = await transaction.row(_READ_OR_LOCK, lock=_lock_number(key), **_identity(key))
     if row is None:
         raise StorageUnavailable
     if row["locked"] is None:
         raise _repeated(row, key)
     if not row["locked"]:
         raise RequestInProgress
-    # The first request may have committed after the statement above began and before it took the lock.
-    committed = await transaction.row(_READ, **names)
-    if committed is not None:
-        raise _repeated(committed, key)
+
+
+async def find_committed(pool: PostgresPool, key: IdempotencyKey) -> Exception | None:
+    """Return what :func:`claim` raises for the stored outcome of the key; ``None`` if there is none."""
+    row = await pool.row(_READ, **_identity(key))
+    return None if row is None else _repeated(row, key)
 
 
 async def store(transaction: Transaction, key: IdempotencyKey, outcome: Outcome) -> None:
@@ -92,16 +97,18 @@ async def store(transaction: Transaction, key: IdempotencyKey, outcome: Outcome)
     """
     written = await transaction.run(
         _STORE,
-        caller=key.caller,
-        key=key.key,
+        **_identity(key),
         fingerprint=key.fingerprint,
         created_at=key.received_at,
         outcome_type=type(outcome).__name__,
         outcome=msgspec.json.encode(outcome, enc_hook=_plain),
-        expired_before=key.expired_before,
     )
     if written != 1:
         raise TransactionConflict
+
+
+def _identity(key: IdempotencyKey) -> Mapping[str, object]:
+    return {"caller": key.caller, "key": key.key, "expired_before": key.expired_before}
 
 
 def _repeated(row: Row, key: IdempotencyKey) -> Exception:

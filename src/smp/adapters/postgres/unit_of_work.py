@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from smp.adapters.postgres.api_key_repository import PostgresApiKeyRepository
 from smp.adapters.postgres.event_log import PostgresEventLog
-from smp.adapters.postgres.idempotency import claim, store
+from smp.adapters.postgres.idempotency import claim, find_committed, store
 from smp.adapters.postgres.plan_repository import PostgresPlanRepository
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.session_repository import PostgresSessionRepository
@@ -21,6 +21,7 @@ from smp.application.idempotency import IdempotencyKey
 from smp.application.outcomes import Outcome
 from smp.application.ports.entitlement_changes import IGNORED, EntitlementChange, EntitlementChanges
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from smp.domain.errors import DomainError
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -106,7 +107,13 @@ class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
     @asynccontextmanager
     async def __call__(self, key: IdempotencyKey | None = None) -> AsyncIterator[PostgresUnitOfWork]:
         """Open a transaction; without ``commit``, or after an exception, it is rolled back."""
-        async with open_transaction(self._pool) as transaction:
-            if key is not None:
-                await claim(transaction, key)
-            yield PostgresUnitOfWork(transaction, key, self._changes)
+        try:
+            async with open_transaction(self._pool) as transaction:
+                if key is not None:
+                    await claim(transaction, key)
+                yield PostgresUnitOfWork(transaction, key, self._changes)
+        except DomainError as refusal:
+            # The work may be refused only because the first request with the key took effect in the meantime.
+            if key is not None and (repeated := await find_committed(self._pool, key)) is not None:
+                raise repeated from refusal
+            raise
