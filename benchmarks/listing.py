@@ -187,13 +187,13 @@ async def _costs(small: _Source, large: _Source, wanted: SubscriptionFilter, sam
 
 async def _deep(source: _Source, wanted: SubscriptionFilter) -> _Request:
     """The request for page 10,000, or the last; checked against the list by its definition."""
-    query = _BY_DEFINITION.format(order="ends_at, id" if wanted.by_end else "id DESC")
+    query = _BY_DEFINITION.format(order="ends_at, id" if wanted.by_planned_end else "id DESC")
     statuses = [status.value for status in wanted.statuses]
     values = (NOW, statuses, wanted.plan, wanted.user_id, wanted.email, wanted.ends_after, wanted.ends_before)
     rows = await source.connection.fetch(query, *values, PAGE * LIMIT_DEFAULT, LIMIT_DEFAULT)
     if len(rows) <= LIMIT_DEFAULT:
         return PageRequest()
-    position, *page = ((row["ends_at"] if wanted.by_end else None, row["id"]) for row in rows)
+    position, *page = ((row["ends_at"] if wanted.by_planned_end else None, row["id"]) for row in rows)
     request = PageRequest(after=position)
     found = await source.reader.list(wanted, request, NOW)
     if [item.id for item in found.items] != [id_ for _, id_ in page]:

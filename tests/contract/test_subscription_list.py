@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import product
 from uuid import UUID
 
@@ -165,6 +165,81 @@ async def test_subscriptions_can_be_listed_by_their_end_soonest_first(
     filter_ = SubscriptionFilter(ends_after=after, ends_before=before)
     for limit in (1, 2, 100):
         assert await ids(filled, filter_, limit=limit) == by_end(after, before)
+
+
+def real_ends(now: datetime, after: datetime | None, before: datetime | None) -> list[UUID]:
+    """Return the ids of those that have ended from ``after`` until before ``before``, the earliest end first."""
+    ended = [(row.as_of(now).ended_at, row.id) for row in SUBSCRIPTIONS]
+    rows = [
+        (end, id_)
+        for end, id_ in ended
+        if end is not None and (after is None or end >= after) and (before is None or end < before)
+    ]
+    return [id_ for _, id_ in sorted(rows)]
+
+
+REAL_ENDS = [
+    (None, NOW + DAY),
+    (None, NOW + DAY + TICK),
+    (NOW + DAY, None),
+    (NOW + DAY + TICK, None),
+    (TRIAL_END, MONTH_END + TICK),
+    (MONTH_END, TRIAL_END),
+    (None, NOW + 5_000 * DAY),
+]
+
+
+@pytest.mark.parametrize("now", INSTANTS)
+@pytest.mark.parametrize(("after", "before"), REAL_ENDS)
+async def test_those_who_left_in_a_period_are_listed_by_their_real_end(
+    filled: Storage, now: datetime, after: datetime | None, before: datetime | None
+) -> None:
+    """Those who left early are in the period in which they left; the expiry job changes no answer."""
+    for is_expired in (False, True):
+        if is_expired:
+            await run_expiry_job(filled, now)
+        for statuses, plan, user in product(STATUSES, [None, "pro"], [None, USERS[6]]):
+            filter_ = SubscriptionFilter(
+                statuses=statuses,
+                plan=plan,
+                user_id=None if user is None else user.id,
+                ended_after=after,
+                ended_before=before,
+            )
+            wanted = {
+                row.id
+                for row in SUBSCRIPTIONS
+                if (not statuses or row.status_at(now) in statuses)
+                and (plan is None or row.plan_id == PRO.id)
+                and (user is None or row.user_id == user.id)
+            }
+            expected = [id_ for id_ in real_ends(now, after, before) if id_ in wanted]
+            assert await ids(filled, filter_, now, limit=1) == expected
+            assert await ids(filled, filter_, now) == expected
+
+
+async def test_the_planned_and_the_real_end_can_be_restricted_together(filled: Storage) -> None:
+    """Who left earlier than planned: the order is that of the real ends."""
+    now = NOW + 1_000 * DAY
+    for after, before in ((TRIAL_END, None), (MONTH_END, None), (None, TRIAL_END), (TRIAL_END, MONTH_END)):
+        filter_ = SubscriptionFilter(
+            ends_after=after, ends_before=before, ended_after=NOW - DAY, ended_before=NOW + 2 * DAY
+        )
+        planned = by_end(after, before)
+        expected = [id_ for id_ in real_ends(now, NOW - DAY, NOW + 2 * DAY) if id_ in planned]
+        for limit in (1, 100):
+            assert await ids(filled, filter_, now, limit=limit) == expected
+
+
+@pytest.mark.parametrize("order", [SubscriptionFilter(ends_after=NOW), SubscriptionFilter(ended_after=NOW)])
+async def test_the_last_instant_of_the_calendar_is_listed(storage: Storage, order: SubscriptionFilter) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    active = an_active(USERS[0], PRO)
+    ended = replace(active, ends_at=last, status=Status.EXPIRED, ended_at=last, events=active.events)
+    await storage.keep(USERS[0], PRO, ended)
+    assert await ids(storage, order, last) == [active.id]
+    assert await ids(storage, replace(order, plan="pro"), last) == [active.id]
+    assert await ids(storage, replace(order, user_id=USERS[0].id), last) == [active.id]
 
 
 @pytest.mark.parametrize("now", INSTANTS)

@@ -99,7 +99,8 @@ async def test_an_operation_accepts_exactly_the_parameters_that_are_documented(p
             continue
         documented = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
         target = re.sub(r"{\w+}", "x", path)
-        for name in ("limit", "cursor", "status", "plan", "user_id", "email", "ends_before", "ends_after", "x"):
+        ends = ("ends_before", "ends_after", "ended_before", "ended_after")
+        for name in ("limit", "cursor", "status", "plan", "user_id", "email", *ends, "x"):
             answer = await admin.get(target, params={name: ""})
             unknown = answer.status_code == 400 and "is not a parameter" in answer.text
             assert unknown == (name not in documented), (path, name, answer.text)

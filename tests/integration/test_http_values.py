@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.http_platform import ADMIN, PASSWORD, Platform, pointers, problem, serving
 
+START_OF_2027 = "2027-01-01T00:00:00Z"
+
 
 @pytest.fixture
 async def platform(database_url: str) -> AsyncIterator[Platform]:
@@ -141,10 +143,11 @@ async def test_an_instant_outside_the_years_of_utc_is_refused_wherever_it_is_rea
     ):
         answer = await admin.get(path, params={"cursor": cursor(name, position)})
         assert problem(answer) == (400, "invalid-cursor"), path
-    ends = {"ends_after": "2027-01-01T00:00:00Z"}
-    answer = await admin.get("/v1/subscriptions", params=ends | {"cursor": cursor("subscriptions-by-end", position)})
-    assert problem(answer) == (400, "invalid-cursor")
-    for name in ("ends_after", "ends_before"):
+    ends = {"ends_after": START_OF_2027}
+    for query, name in ((ends, "subscriptions-by-end"), ({"ended_after": START_OF_2027}, "subscriptions-by-real-end")):
+        answer = await admin.get("/v1/subscriptions", params=query | {"cursor": cursor(name, position)})
+        assert problem(answer) == (400, "invalid-cursor")
+    for name in ("ends_after", "ends_before", "ended_after", "ended_before"):
         answer = await admin.get("/v1/subscriptions", params={name: text})
         assert (problem(answer), pointers(answer)) == ((400, "invalid-parameter"), {f"/{name}"})
     answer = await admin.put("/v1/test-clock", json={"now": text})

@@ -13,6 +13,7 @@ from smp.application.paging import Page, PageRequest
 from smp.application.ports.subscription_reader import (
     EventPosition,
     HistoryPosition,
+    ListOrder,
     SubscriptionFilter,
     SubscriptionPosition,
     SubscriptionReader,
@@ -54,7 +55,8 @@ class MemorySubscriptionReader(SubscriptionReader):
         """Return the subscriptions of all users that match the filter."""
         state = self._store.state
         found = (row for row in state.subscriptions.values() if _matches(state, expected, row, now))
-        rows = page_of(found, page, _by_end if expected.by_end else _by_id, descending=not expected.by_end)
+        is_newest_first = expected.order is ListOrder.NEWEST
+        rows = page_of(found, page, lambda row: _position(expected, row, now), descending=is_newest_first)
         return Page([_view(state, row, now) for row in rows.items], rows.next)
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:
@@ -66,12 +68,9 @@ class MemorySubscriptionReader(SubscriptionReader):
         return (row for row in self._store.state.subscriptions.values() if row.user_id == user_id)
 
 
-def _by_end(row: Subscription) -> SubscriptionPosition:
-    return row.ends_at, row.id
-
-
-def _by_id(row: Subscription) -> SubscriptionPosition:
-    return None, row.id
+def _position(expected: SubscriptionFilter, row: Subscription, now: datetime) -> SubscriptionPosition:
+    ends = {ListOrder.PLANNED_END: row.ends_at, ListOrder.REAL_END: row.as_of(now).ended_at}
+    return ends.get(expected.order), row.id
 
 
 def _matches(state: State, expected: SubscriptionFilter, row: Subscription, now: datetime) -> bool:
@@ -85,13 +84,15 @@ def _matches(state: State, expected: SubscriptionFilter, row: Subscription, now:
             return False
     if expected.email is not None and state.users[row.user_id].email.key != email_key(expected.email):
         return False
-    return not expected.by_end or _ends_within(expected, row.ends_at)
+    return _is_within(expected.ends_after, row.ends_at, expected.ends_before) and _is_within(
+        expected.ended_after, row.as_of(now).ended_at, expected.ended_before
+    )
 
 
-def _ends_within(expected: SubscriptionFilter, ends_at: datetime | None) -> bool:
-    if ends_at is None or (expected.ends_after is not None and ends_at < expected.ends_after):
-        return False
-    return expected.ends_before is None or ends_at < expected.ends_before
+def _is_within(first: datetime | None, instant: datetime | None, beyond: datetime | None) -> bool:
+    if first is None and beyond is None:
+        return True
+    return instant is not None and (first is None or instant >= first) and (beyond is None or instant < beyond)
 
 
 def _view(state: State, row: Subscription, now: datetime) -> SubscriptionView:

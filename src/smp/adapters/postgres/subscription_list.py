@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -22,9 +22,9 @@ from smp.adapters.postgres.effective_state import (
     ends_as_one_of,
 )
 from smp.adapters.postgres.mapping import SUBSCRIPTION_VIEW_SQL, instant_of, plan_id_of
-from smp.adapters.postgres.statements import Statement, sql
+from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.application.paging import PageRequest
-from smp.application.ports.subscription_reader import SubscriptionFilter, SubscriptionPosition
+from smp.application.ports.subscription_reader import ListOrder, SubscriptionFilter, SubscriptionPosition
 from smp.domain.subscription.lifecycle import LIVE, TERMINAL, Status
 from smp.domain.user.user import email_key
 
@@ -52,13 +52,21 @@ _EMAIL: Final = "user_id = (SELECT id FROM users WHERE email_key = CAST(:email_k
 # these lower bounds, because PostgreSQL starts an index scan at any one of several bounds, not at the greatest.
 _BEGIN: Final = ("CAST(:after_end AS timestamptz)", "CAST(:after_id AS uuid)")
 _BEGIN_OF_RUNNING: Final = ("CAST(:running_after_end AS timestamptz)", "CAST(:running_after_id AS uuid)")
-_BEFORE_END: Final = "ends_at < CAST(:ends_before AS timestamptz)"
+# The last instant of the range, and not the one after it, because a range can contain the last instant of the calendar.
+_UNTIL_END: Final = "{end} <= CAST(:last_end AS timestamptz)"
+_PLANNED_END: Final = (
+    "ends_at BETWEEN CAST(:first_planned_end AS timestamptz) AND CAST(:last_planned_end AS timestamptz)"
+)
 _HAS_STATUS: Final = f"{EFFECTIVE_STATUS_SQL} = ANY (CAST(:statuses AS text[]))"
 
 _FIRST_END: Final = datetime.min.replace(tzinfo=UTC)
 _LAST_END: Final = datetime.max.replace(tzinfo=UTC)
 _FIRST_ID: Final = UUID(int=0)
 _LAST_ID: Final = UUID(int=2**128 - 1)
+_TICK: Final = timedelta(microseconds=1)
+
+_WRITTEN_ENDS: Final = {ListOrder.PLANNED_END: "ends_at", ListOrder.REAL_END: "ended_at"}
+"""The column of the end by which the list is ordered, for subscriptions that are not overdue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,20 @@ class FilterShape:
     by_plan: bool
     by_user: bool
     by_email: bool
-    by_end: bool
+    by_planned_end: bool
+    order: ListOrder
     has_backlog: bool = False
 
     @classmethod
     def of(cls, expected: SubscriptionFilter, *, has_backlog: bool = False) -> FilterShape:
         """Return the shape of this filter; ``has_backlog`` allows any number of overdue subscriptions."""
         return cls(
-            frozenset() if expected.statuses == frozenset(Status) else expected.statuses,
+            _statuses(expected),
             expected.plan is not None,
             expected.user_id is not None,
             expected.email is not None,
-            expected.by_end,
+            expected.by_planned_end,
+            expected.order,
             has_backlog,
         )
 
@@ -90,9 +100,23 @@ class FilterShape:
         return bool(self.statuses & TERMINAL) and not (self.by_user or self.by_email or self.by_end)
 
     @property
-    def order(self) -> str:
-        """The order of the list, as SQL."""
-        return "ends_at, id" if self.by_end else "id DESC"
+    def by_end(self) -> bool:
+        """Whether the list is ordered by an end."""
+        return self.order is not ListOrder.NEWEST
+
+    @property
+    def written_end(self) -> str:
+        """The column of the end by which the list is ordered; only for such a list."""
+        return _WRITTEN_ENDS[self.order]
+
+    def effective_end(self, table: str = "") -> str:
+        """Return that end of any listed subscription, as SQL: an overdue one has ended at its planned end."""
+        planned = f"{table}ends_at"
+        return f"coalesce({table}ended_at, {planned})" if self.order is ListOrder.REAL_END else planned
+
+    def order_sql(self, end: str, table: str = "") -> str:
+        """Return the order of the list, as SQL; ``end`` is the expression of the end."""
+        return f"{end}, {table}id" if self.by_end else f"{table}id DESC"
 
 
 @lru_cache(maxsize=512)
@@ -100,16 +124,15 @@ def list_statement(shape: FilterShape) -> Statement:
     """Return the statement for filters of this shape, compiled once."""
     if shape.by_user or shape.by_email:
         # A user has few subscriptions, so they need no branches.
-        branches = [_cut(shape, _HAS_STATUS if shape.statuses else "true")]
+        has_status = shape.statuses or shape.order is ListOrder.REAL_END
+        branches = [_cut(shape, _HAS_STATUS if has_status else "true", shape.effective_end())]
     else:
         branches = list(_branches(shape))
-    ordered = f"ORDER BY {shape.order} LIMIT :limit"
+    ordered = f"ORDER BY {shape.order_sql(shape.effective_end())} LIMIT :limit"
     page = f"page AS (SELECT * FROM ({' UNION ALL '.join(branches)}) AS branches {ordered})"  # noqa: S608 - constants
     parts = (_FILTERED_PLAN, page) if shape.by_plan else (page,)
-    return sql(
-        f"WITH {', '.join(parts)}"
-        f" SELECT {SUBSCRIPTION_VIEW_SQL} ORDER BY {', '.join(f's.{column}' for column in shape.order.split(', '))}"
-    )
+    order = shape.order_sql(shape.effective_end("s."), "s.")
+    return sql(f"WITH {', '.join(parts)} SELECT {SUBSCRIPTION_VIEW_SQL} ORDER BY {order}")
 
 
 def list_values(
@@ -117,9 +140,10 @@ def list_values(
 ) -> dict[str, object]:
     """Return the values of the statement's parameters."""
     begin = _position(expected, page)
-    begin_of_running = max(begin, (now, _LAST_ID)) if expected.by_end else begin
+    begin_of_running = max(begin, (now, _LAST_ID)) if expected.order is ListOrder.PLANNED_END else begin
+    last_planned_end = _last_before(expected.ends_before)
     values: dict[str, object] = {
-        "statuses": [status.value for status in expected.statuses],
+        "statuses": [status.value for status in _statuses(expected)],
         "plan": expected.plan,
         "plan_id": None if expected.plan is None else plan_id_of(expected.plan),
         "user_id": expected.user_id,
@@ -128,24 +152,50 @@ def list_values(
         "after_id": begin[1],
         "running_after_end": begin_of_running[0],
         "running_after_id": begin_of_running[1],
-        "ends_before": expected.ends_before or _LAST_END,
+        "last_end": _last_before(expected.ended_before) if expected.order is ListOrder.REAL_END else last_planned_end,
+        "first_planned_end": expected.ends_after or _FIRST_END,
+        "last_planned_end": last_planned_end,
         "now": now,
         "limit": page.limit + 1,
     }
     return {name: values[name] for name in statement.names}
 
 
+def end_of(expected: SubscriptionFilter, row: Row) -> datetime | None:
+    """Return the end of the row by which the list is ordered; ``None`` if it is ordered by id."""
+    if expected.order is ListOrder.NEWEST:
+        return None
+    is_ended = expected.order is ListOrder.REAL_END and row["ended_at"] is not None
+    return instant_of(row["ended_at"] if is_ended else row["ends_at"])
+
+
+def _statuses(expected: SubscriptionFilter) -> frozenset[Status]:
+    """Return the statuses that restrict the list; empty if none does. Only an ended subscription has a real end."""
+    if expected.order is ListOrder.REAL_END:
+        return (expected.statuses or TERMINAL) & TERMINAL
+    return frozenset() if expected.statuses == frozenset(Status) else expected.statuses
+
+
+def _last_before(end: datetime | None) -> datetime:
+    """Return the last instant before ``end``, or of the calendar."""
+    return _LAST_END if end is None else max(end, _FIRST_END + _TICK) - _TICK
+
+
 def _position(expected: SubscriptionFilter, page: PageRequest[SubscriptionPosition]) -> tuple[datetime, UUID]:
     """Return the position before the page: that of the last row seen, but not before the filter's range."""
-    if not expected.by_end:
+    if expected.order is ListOrder.NEWEST:
         return _FIRST_END, _LAST_ID if page.after is None else page.after[1]
-    begin = (expected.ends_after or _FIRST_END, _FIRST_ID)
+    first = expected.ended_after if expected.order is ListOrder.REAL_END else expected.ends_after
+    begin = (first or _FIRST_END, _FIRST_ID)
     if page.after is None or page.after[0] is None:
         return begin
     return max(begin, (instant_of(page.after[0]), page.after[1]))
 
 
 def _branches(shape: FilterShape) -> Iterator[str]:
+    if shape.order is ListOrder.REAL_END and not shape.statuses:
+        yield "(SELECT * FROM subscriptions WHERE false)"
+        return
     for status in sorted(shape.statuses or frozenset(Status)):
         yield _written(shape, status, runs=bool(shape.statuses) and status in LIVE)
     if shape.statuses & TERMINAL:
@@ -160,43 +210,51 @@ def _written(shape: FilterShape, status: Status, *, runs: bool) -> str:
     array, which the planner does not recognize as a constant that it could drop from the order.
     """
     first, value = ("plan_id", _PLAN) if shape.by_plan else ("status", f"'{status.value}'")
-    conditions = [f"{first} = ANY (ARRAY[{value}])", *_page_of(shape, _BEGIN_OF_RUNNING if runs else _BEGIN)]
+    end = shape.written_end if shape.by_end else ""
+    begin = _BEGIN_OF_RUNNING if runs else _BEGIN
+    conditions = [f"{first} = ANY (ARRAY[{value}])", *_page_of(shape, begin, end)]
     if shape.by_plan:
         conditions.append(f"status = '{status.value}'")
     if runs and not shape.by_end:
         conditions.append(IS_NOT_OVER)
-    order = f"{first}, {shape.order}" if shape.by_end else f"{first} DESC, {shape.order}"
+    order = f"{first}{'' if shape.by_end else ' DESC'}, {shape.order_sql(end)}"
     return _limited("subscriptions", conditions, order)
 
 
 def _overdue(shape: FilterShape) -> str:
     has_final_status = ends_as_one_of(shape.statuses & TERMINAL)
     if shape.by_end:
-        return _cut(shape, f"{OVERDUE_PREDICATE} AND {has_final_status}")
+        return _cut(shape, f"{OVERDUE_PREDICATE} AND {has_final_status}", "ends_at")
     # Overdue rows are read in the order of their index and sorted afterwards. The planner overestimates their number,
     # because it treats "live" and "over" as independent; the limit makes it use the index.
     limit = "" if shape.has_backlog else f"LIMIT {BACKLOG_MAX}"
     overdue = f"(SELECT * FROM subscriptions WHERE {OVERDUE_PREDICATE} ORDER BY {OVERDUE_ORDER} {limit}) AS overdue"  # noqa: S608 - constants
-    return _cut(shape, has_final_status, overdue)
+    return _cut(shape, has_final_status, "", overdue)
 
 
-def _cut(shape: FilterShape, condition: str, source: str = "subscriptions") -> str:
-    """Return one branch: the rows that match the condition and the rest of the filter, limited to the page."""
-    conditions = [condition, *_page_of(shape, _BEGIN)]
+def _cut(shape: FilterShape, condition: str, end: str, source: str = "subscriptions") -> str:
+    """Return one branch: the rows that match the condition and the rest of the filter, limited to the page.
+
+    ``end`` is the expression of the end by which the list is ordered.
+    """
+    conditions = [condition, *_page_of(shape, _BEGIN, end)]
     if shape.by_plan:
         conditions.append(f"plan_id = {_PLAN}")
     if shape.by_user:
         conditions.append("user_id = CAST(:user_id AS uuid)")
     if shape.by_email:
         conditions.append(_EMAIL)
-    return _limited(source, conditions, shape.order)
+    return _limited(source, conditions, shape.order_sql(end))
 
 
-def _page_of(shape: FilterShape, begin: tuple[str, str]) -> list[str]:
-    """Return the conditions for rows after the page's position and within the filter's range."""
+def _page_of(shape: FilterShape, begin: tuple[str, str], end: str) -> list[str]:
+    """Return the conditions for rows after the page's position and within the filter's ranges."""
     if not shape.by_end:
         return [f"id < {begin[1]}"]
-    return [f"(ends_at, id) > ({', '.join(begin)})", _BEFORE_END]
+    conditions = [f"({end}, id) > ({', '.join(begin)})", _UNTIL_END.format(end=end)]
+    if shape.order is ListOrder.REAL_END and shape.by_planned_end:
+        conditions.append(_PLANNED_END)
+    return conditions
 
 
 def _limited(source: str, conditions: list[str], order: str) -> str:

@@ -12,7 +12,14 @@ from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.statements import Row, sql
-from smp.adapters.postgres.subscription_list import BACKLOG, BACKLOG_MAX, FilterShape, list_statement, list_values
+from smp.adapters.postgres.subscription_list import (
+    BACKLOG,
+    BACKLOG_MAX,
+    FilterShape,
+    end_of,
+    list_statement,
+    list_values,
+)
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.subscription_reader import (
     EventPosition,
@@ -122,7 +129,7 @@ class PostgresSubscriptionReader(SubscriptionReader):
             rows,
             page.limit,
             lambda row: subscription_view_of(row, now),
-            lambda row: (instant_of(row["ends_at"]) if expected.by_end else None, row["id"]),
+            lambda row: (end_of(expected, row), row["id"]),
         )
 
     async def events(self, subscription_id: UUID, page: PageRequest[EventPosition]) -> Page[EventView, EventPosition]:

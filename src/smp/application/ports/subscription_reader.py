@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
@@ -17,15 +18,26 @@ HistoryPosition = tuple[datetime, UUID]
 EventPosition = tuple[int]
 """The version of the subscription after the event."""
 SubscriptionPosition = tuple[datetime | None, UUID]
-"""The end (``None`` if the list is not ordered by end) and the id of a subscription."""
+"""The end by which the list is ordered (``None`` if it is ordered by id), and the id of a subscription."""
+
+
+class ListOrder(Enum):
+    """The orders of the list of subscriptions."""
+
+    NEWEST = "newest"
+    """The newest first, by id."""
+    PLANNED_END = "planned end"
+    """The soonest planned end first, then by id."""
+    REAL_END = "real end"
+    """The earliest real end first, then by id."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFilter:
     """The filter of the list of subscriptions; ``statuses`` are effective statuses.
 
-    ``ends_after`` is inclusive and ``ends_before`` exclusive. With either of them, the list is ordered by end, the
-    soonest first. Without them, it is ordered by start, the newest first.
+    ``ends_after`` and ``ends_before`` restrict the planned end, ``ended_after`` and ``ended_before`` the real one,
+    which only ended subscriptions have. The first of each pair is inclusive, the second exclusive.
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -34,11 +46,20 @@ class SubscriptionFilter:
     email: str | None = None
     ends_before: datetime | None = None
     ends_after: datetime | None = None
+    ended_before: datetime | None = None
+    ended_after: datetime | None = None
 
     @property
-    def by_end(self) -> bool:
-        """Whether the list is ordered by end."""
+    def by_planned_end(self) -> bool:
+        """Whether the planned end is restricted."""
         return self.ends_before is not None or self.ends_after is not None
+
+    @property
+    def order(self) -> ListOrder:
+        """The order of the list: by the real end if that is restricted, else by the planned end, else by id."""
+        if self.ended_before is not None or self.ended_after is not None:
+            return ListOrder.REAL_END
+        return ListOrder.PLANNED_END if self.by_planned_end else ListOrder.NEWEST
 
 
 class SubscriptionReader(Protocol):

@@ -27,5 +27,5 @@ class ListSubscriptionsHandler:
     clock: Clock
 
     async def __call__(self, query: ListSubscriptions, caller: Caller) -> Page[SubscriptionView, SubscriptionPosition]:
-        """Return a page of subscriptions, newest first; with a filter for ends, the soonest end first."""
+        """Return a page of subscriptions, newest first; with a filter for ends, by that end, the soonest first."""
         return await self.subscriptions.list(query.expected, query.page, await self.clock.now())

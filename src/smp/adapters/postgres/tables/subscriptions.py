@@ -92,6 +92,15 @@ subscriptions: Final = Table(
     Index("subscriptions_plan_idx", "plan_id", "status", "id"),
     Index("subscriptions_end_idx", "status", "ends_at", "id"),
     Index("subscriptions_plan_end_idx", "plan_id", "status", "ends_at", "id"),
+    Index("subscriptions_ended_idx", "status", "ended_at", "id", postgresql_where=text("ended_at IS NOT NULL")),
+    Index(
+        "subscriptions_plan_ended_idx",
+        "plan_id",
+        "status",
+        "ended_at",
+        "id",
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
 )
 
 subscription_spans: Final = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
@@ -52,6 +52,7 @@ from smp.application.paging import Page, PageRequest
 from smp.application.ports.subscription_reader import (
     EventPosition,
     HistoryPosition,
+    ListOrder,
     SubscriptionFilter,
     SubscriptionPosition,
 )
@@ -63,6 +64,13 @@ from smp.application.queries.list_subscriptions import ListSubscriptions
 from smp.application.queries.views import EventView, SubscriptionView
 from smp.domain.errors import SubscriptionNotFound
 from smp.domain.subscription.lifecycle import Status
+
+_LIST_NAMES: Final = {
+    ListOrder.NEWEST: "subscriptions",
+    ListOrder.PLANNED_END: "subscriptions-by-end",
+    ListOrder.REAL_END: "subscriptions-by-real-end",
+}
+"""The names in the cursors of each order."""
 
 
 class TargetUserSubscriptions(TargetUserController):
@@ -228,15 +236,25 @@ class SubscriptionController(Controller):
             str | None, QueryParameter(name="email", max_length=320, description="One user's, by the whole email.")
         ] = None,
         ends_before: Annotated[
-            str | None, QueryParameter(name="ends_before", description="Those that end before this instant.")
+            str | None, QueryParameter(name="ends_before", description="Those with a planned end before this instant.")
         ] = None,
         ends_after: Annotated[
-            str | None, QueryParameter(name="ends_after", description="Those that end at this instant or later.")
+            str | None, QueryParameter(name="ends_after", description="Those with a planned end from then on.")
+        ] = None,
+        ended_before: Annotated[
+            str | None, QueryParameter(name="ended_before", description="Those that ended before this instant.")
+        ] = None,
+        ended_after: Annotated[
+            str | None, QueryParameter(name="ended_after", description="Those that ended from this instant on.")
         ] = None,
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SubscriptionsPage:
-        """Return all subscriptions that match the filter, newest first; with a filter by end, the soonest end first."""
+        """Newest first. With a filter on the planned or the real end, by that end, the soonest first.
+
+        `ends_after` and `ends_before` are about `ends_at`, the planned end. `ended_after` and `ended_before` are about
+        `ended_at`: who left in a period, early or at the planned end.
+        """
         filter_ = SubscriptionFilter(
             statuses=_statuses(status or []),
             plan=plan,
@@ -244,9 +262,11 @@ class SubscriptionController(Controller):
             email=email,
             ends_before=instant("ends_before", ends_before),
             ends_after=instant("ends_after", ends_after),
+            ended_before=instant("ended_before", ended_before),
+            ended_after=instant("ended_after", ended_after),
         )
-        order = "subscriptions-by-end" if filter_.by_end else "subscriptions"
-        position = tuple[AwareDatetime, UUID] if filter_.by_end else tuple[None, UUID]
+        order = _LIST_NAMES[filter_.order]
+        position = tuple[None, UUID] if filter_.order is ListOrder.NEWEST else tuple[AwareDatetime, UUID]
         after = cursors.decode(order, cursor, position)
         page = await handler(ListSubscriptions(filter_, PageRequest(limit, after)), caller_of(request))
         return _page(order, page)

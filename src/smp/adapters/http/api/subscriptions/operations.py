@@ -147,6 +147,6 @@ LIST: Final = Operation(
     summary="The subscriptions of all users",
     use_case=ListSubscriptions,
     response=SubscriptionsPage,
-    query=("status", "plan", "user_id", "email", "ends_before", "ends_after", *PAGING),
+    query=("status", "plan", "user_id", "email", "ends_before", "ends_after", "ended_before", "ended_after", *PAGING),
     repeatable=("status",),
 )
