@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from smp.adapters.http.settings import UP, Readiness
 from smp.application.ports.clock import Clock
 from smp.application.queries.list_plans import ListPlansHandler
 from smp.bootstrap.execution import interface_of
-from tests.support.http_platform import Platform, problem, serving
+from tests.support.http_platform import PASSWORD, Platform, problem, serving
 
 
 @pytest.fixture
@@ -141,12 +142,12 @@ async def test_the_documentation_page_works_offline(platform: Platform) -> None:
     page = await visitor.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert all(name.startswith(("/docs/", "data:")) for name in named)
+    assert all(name.startswith(("docs/", "data:")) for name in named)
     for name in named:
-        if name.startswith("/"):
-            assert (await visitor.get(name)).status_code == 200
+        if name.startswith("docs/"):
+            assert (await visitor.get(f"/{name}")).status_code == 200
     assert "script-src 'self'" in page.headers["content-security-policy"]
-    assert "/openapi.json" in (await visitor.get("/docs/start.js")).text
+    assert '"openapi.json"' in (await visitor.get("/docs/start.js")).text
     for missing in ("/docs/../app.py", "/docs/x", "/docs/LICENSE"):
         assert problem(await visitor.get(missing)) == (404, "not-found")
 
@@ -225,3 +226,41 @@ async def test_metrics_with_their_own_port_are_not_served_on_the_public_one(data
     async with serving(database_url, SMP_METRICS_PORT="9999") as platform:
         assert problem(await (await platform.visitor()).get("/metrics")) == (404, "not-found")
         assert await platform.container.get(Clock)
+
+
+async def test_every_address_in_a_response_begins_with_the_path_of_the_public_url(database_url: str) -> None:
+    """A proxy serves the service below `/billing`, and removes that from the requests."""
+    async with serving(database_url, SMP_PUBLIC_URL="https://example.com/billing/") as platform:
+        visitor, admin = await platform.visitor(), await platform.signed_in()
+        made = await visitor.post("/v1/auth/register", json={"email": "ada@example.com", "password": PASSWORD})
+        assert made.headers["location"] == f"/billing/v1/users/{made.json()['id']}"
+        plan = {
+            "code": "free",
+            "name": "Free",
+            "price": {"amount": 0, "currency": "USD"},
+            "period": "P1M",
+            "features": {},
+        }
+        assert (await admin.post("/v1/plans", json=plan)).headers["location"] == "/billing/v1/plans/free"
+        for refused in (
+            await visitor.get("/nowhere"),
+            await visitor.get("/v1/me"),
+            await visitor.get("/v1/me/access"),
+            await visitor.post("/v1/auth/login", content=b"{"),
+            await visitor.get("/v1/plans/none"),
+        ):
+            assert refused.json()["type"].startswith("/billing/problems/"), refused.text
+        index = (await visitor.get("/")).json()
+        assert {index["docs"], index["openapi"], index["ready"]} == {
+            "/billing/docs",
+            "/billing/openapi.json",
+            "/billing/health/ready",
+        }
+        for page in ("/", "/docs", "/docs/start.js"):
+            text = (await visitor.get(page, headers={"accept": "text/html"})).text
+            addresses = re.findall(r'(?:href=|src=|url: )"([^"]+)"', text)
+            assert addresses
+            assert not [address for address in addresses if re.match(r"/(?!billing/)", address)]
+        document = (await visitor.get("/openapi.json")).json()
+        assert document["servers"] == [{"url": "https://example.com/billing"}]
+        assert '"/problems/' not in json.dumps(document["paths"])

@@ -103,6 +103,7 @@ def http_settings(settings: Settings) -> HttpSettings:
         test_clock=settings.test_clock,
         trusted_proxies=settings.trusted_proxies,
         metrics=settings.metrics_port is None,
+        public_url=settings.public_url or "",
     )
 
 

@@ -110,6 +110,11 @@ def test_an_unknown_name_without_a_similar_one_is_refused_with_the_command_that_
         ("SMP_HOST", "http://localhost"),
         ("SMP_DATA_DIR", "/dev/null"),
         ("SMP_ADMIN_EMAIL", "root"),
+        ("SMP_PUBLIC_URL", "example.com"),
+        ("SMP_PUBLIC_URL", "https://user@example.com"),
+        ("SMP_PUBLIC_URL", "https://example.com/a?b"),
+        ("SMP_PUBLIC_URL", "https://example.com//a"),
+        ("SMP_PUBLIC_URL", "https://example.com:port"),
     ],
 )
 def test_a_bad_value_is_refused_with_the_allowed_values_and_the_given_one(name: str, bad: str) -> None:

@@ -39,7 +39,7 @@ from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
 from smp.adapters.http.middleware.json_body import JSON
 from smp.adapters.http.middleware.limits import BODY_BYTES_MAX, limit_headers, limit_target
 from smp.adapters.http.middleware.security_headers import security_headers
-from smp.adapters.http.middleware.stack import REQUEST_ID, Area, MiddlewareStack
+from smp.adapters.http.middleware.stack import BASE_PATH, REQUEST_ID, Area, MiddlewareStack
 from smp.adapters.http.operation import OPERATION, Operation
 from smp.adapters.http.problems.details import ProblemDetails, details, unexpected
 from smp.adapters.http.problems.rejection import FieldError
@@ -101,7 +101,7 @@ def create_app(dependencies: HttpDependencies) -> App:
         Area(lambda path: path.startswith(_HEALTH_PATHS), litestar, checks, body, headers, limit(), errors_only=True),
         Area(lambda _path: True, litestar, checks, body, headers, limit()),
     )
-    return MiddlewareStack(areas, litestar, dependencies.ids, AccessLog(observer))
+    return MiddlewareStack(areas, litestar, dependencies.ids, AccessLog(observer), dependencies.settings.base_path)
 
 
 def _litestar(dependencies: HttpDependencies) -> Litestar:
@@ -120,7 +120,7 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
         handlers.append(metrics)
 
     def document() -> dict[str, Any]:
-        return complete(app.openapi_schema.to_schema(), _operations(app), access.OPERATIONS)
+        return complete(app.openapi_schema.to_schema(), _operations(app), access.OPERATIONS, settings.public_url)
 
     app = Litestar(
         route_handlers=[
@@ -151,7 +151,7 @@ def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     if problem is None:
         _log.error("unexpected error", exc_info=error)
         problem = unexpected()
-    return respond(problem.answer(request_id))
+    return respond(problem.answer(request_id, str(request.scope.get(BASE_PATH, ""))))
 
 
 def _of_framework(error: Exception) -> ProblemDetails | None:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,13 @@ class HttpSettings:
     test_clock: bool = False
     trusted_proxies: int = 0
     metrics: bool = True
+    public_url: str = ""
+    """Where clients reach the service, without a slash at the end; empty if the address has no path."""
+
+    @property
+    def base_path(self) -> str:
+        """The path that a proxy removes from every request, such as ``/billing``; empty if there is none."""
+        return urlsplit(self.public_url).path
 
     @property
     def cookie_name(self) -> str:

@@ -95,6 +95,13 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _public_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[0-9A-Za-z.:\[\]-]+(?:/[0-9A-Za-z._~-]+)*/?", text):
+        raise ValueError
+    _ = urlsplit(text).port  # the property raises ValueError for a port that is not a number
+    return text.rstrip("/")
+
+
 SWITCH: Final = Kind(
     "`1`, `true`, `0` or `false`", lambda text: {"1": True, "true": True, "0": False, "false": False}[text]
 )
@@ -104,4 +111,5 @@ EMAIL: Final = Kind("an email address", _email)
 PASSWORD: Final = Kind("a password", str)
 FILE: Final = Kind("the path of a text file", _file_path)
 FOLDER: Final = Kind("a folder that exists or can be created", _folder_path)
+PUBLIC_URL: Final = Kind("a URL like `https://example.com` or `https://example.com/billing`", _public_url)
 DATABASE_URL: Final = Kind("a URL like `postgresql://user:password@host:5432/name`", _database_url)

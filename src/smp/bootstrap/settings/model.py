@@ -71,6 +71,7 @@ class Settings:
     shutdown_grace_s: int
     password_blocklist: Path | None = None
     metrics_port: int | None = None
+    public_url: str | None = None
     admin_email: str | None = None
     admin_password: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)

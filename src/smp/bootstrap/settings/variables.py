@@ -237,6 +237,14 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "How many of your reverse proxies are in front of SMP and append to `X-Forwarded-For`.",
     ),
     Variable(
+        "SMP_PUBLIC_URL",
+        "public_url",
+        kinds.PUBLIC_URL,
+        None,
+        "The address at which clients reach SMP. If it has a path, a proxy must remove the path from the requests; the"
+        " addresses in responses begin with it.",
+    ),
+    Variable(
         "SMP_METRICS_PORT",
         "metrics_port",
         kinds.PORT,

@@ -302,7 +302,11 @@ def headers_that_are_read() -> set[str]:
             found |= {
                 text.decode() if isinstance(text, bytes) else text for text in texts if isinstance(text, (str, bytes))
             }
-    return {name for name in found if re.fullmatch(r"[a-z][a-z-]+", name)} - {"allow", "content-security-policy"}
+    return {name for name in found if re.fullmatch(r"[a-z][a-z-]+", name)} - {
+        "allow",
+        "content-security-policy",
+        "location",
+    }
 
 
 def test_every_header_that_is_read_is_in_the_table() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
@@ -77,7 +78,9 @@ def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
     )
 
 
-def complete(document: Document, operations: Mapping[str, Operation], access: Mapping[str, Operation]) -> Document:
+def complete(
+    document: Document, operations: Mapping[str, Operation], access: Mapping[str, Operation], public_url: str
+) -> Document:
     """Return the document with every body, problem, header and credential of every operation.
 
     ``operations`` are those of Litestar's routes by id, ``access`` those of the access question by path.
@@ -95,7 +98,19 @@ def complete(document: Document, operations: Mapping[str, Operation], access: Ma
         for method, written in item.items():
             if isinstance(written, dict) and written.get("operationId") in operations:
                 _complete(written, operations[written["operationId"]], method, path)
+    if public_url:
+        document["servers"] = [{"url": public_url}]
+        _put_problems_below(document["paths"], urlsplit(public_url).path)
     return document
+
+
+def _put_problems_below(node: Document, base_path: str) -> None:
+    """Write the addresses of the problems in all examples as responses have them."""
+    for key, value in node.items():
+        if key == "type" and isinstance(value, str) and value.startswith("/problems/"):
+            node[key] = base_path + value
+        elif isinstance(value, dict):
+            _put_problems_below(value, base_path)
 
 
 def _models(operations: Iterable[Operation]) -> Document:

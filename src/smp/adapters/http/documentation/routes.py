@@ -25,16 +25,17 @@ _PAGE_POLICY: Final = (
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _PROBLEM_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+# Relative addresses: a proxy may serve the page below a path.
 _PAGE: Final = b"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Subscription Management Platform: the API</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/swagger-ui.css"></head>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="docs/swagger-ui.css"></head>
 <body><div id="api"></div>
-<script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body>
+<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body>
 </html>
 """
-_START: Final = b"""SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});
+_START: Final = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});
 """
 
 

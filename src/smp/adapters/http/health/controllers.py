@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
+from litestar.connection import Request
 from litestar.response import Response
 
+from smp.adapters.http.middleware.stack import BASE_PATH
 from smp.adapters.http.operation import NO_USE_CASE, Operation
 from smp.adapters.http.problems.details import ProblemDetails
 from smp.adapters.http.problems.table import BY_SLUG
@@ -63,14 +65,14 @@ class HealthController(Controller):
             response=Ready,
         ),
     )
-    async def ready(self, readiness: FromDishka[Readiness]) -> Response[bytes]:
+    async def ready(self, request: Request[Any, Any, Any], readiness: FromDishka[Readiness]) -> Response[bytes]:
         """200, or 503 naming what is down: the database or the migrations. A database without writes is ready."""
         checks = dict(await readiness.check())
         down = [name for name, state in checks.items() if state != UP and name in NEEDED]
         if down:
             detail = f"not ready: {', '.join(f'{name} ({checks[name]})' for name in down)}"
             problem = ProblemDetails(BY_SLUG["not-ready"], detail, {"checks": checks}, (), {"retry-after": "2"})
-            return respond(problem.answer())
+            return respond(problem.answer("", str(request.scope.get(BASE_PATH, ""))))
         return Response(content=msgspec.json.encode(Ready("ready", checks)), media_type="application/json")
 
 

@@ -23,6 +23,9 @@ from smp.application.ports.id_generator import IdGenerator
 REQUEST_ID: Final = "smp_request_id"
 """The key of the request id in the scope."""
 
+BASE_PATH: Final = "smp_base_path"
+"""The key of the path in the scope that every address in a response begins with."""
+
 _log = structlog.stdlib.get_logger("smp.http")
 
 Check = Callable[[RequestContext], None]
@@ -56,11 +59,14 @@ class MiddlewareStack:
     A flat loop: nested ASGI layers would cost each request about 3 % more.
     """
 
-    def __init__(self, areas: Sequence[Area], lifespan: App, ids: IdGenerator, access_log: AccessLog) -> None:
+    def __init__(
+        self, areas: Sequence[Area], lifespan: App, ids: IdGenerator, access_log: AccessLog, base_path: str = ""
+    ) -> None:
         """The first of ``areas`` that holds a path has it; the last one must hold every path.
 
-        ``lifespan`` serves the connections that are not HTTP requests.
+        ``lifespan`` serves the connections that are not HTTP requests. A proxy removes ``base_path`` from the requests.
         """
+        self._base_path = base_path
         self._areas = areas
         self._lifespan = lifespan
         self._ids = ids
@@ -89,7 +95,7 @@ class MiddlewareStack:
                 _log.exception("unexpected error")
             if context.status:
                 raise
-            response = (problem or unexpected()).answer(scope[REQUEST_ID])
+            response = (problem or unexpected()).answer(scope[REQUEST_ID], self._base_path)
             await send_response(send, response.status, _encoded(response.headers), response.body)
         finally:
             area.limit.leave(context)
@@ -103,6 +109,7 @@ class MiddlewareStack:
         id_ = request_id(headers, self._ids)
         scope["state"] = dict(scope.get("state") or {})
         scope[REQUEST_ID] = id_.decode()
+        scope[BASE_PATH] = self._base_path
         return RequestContext.of(scope, headers, id_, is_head=treat_as_get(scope))
 
     def _area_of(self, path: str) -> Area:
@@ -121,6 +128,8 @@ def _sender(context: RequestContext, area: Area, send: Send) -> Send:
             present = {name for name, _ in headers}
             headers.append((b"x-request-id", context.request_id))
             headers.extend(header for header in area.headers if header[0] not in present)
+            if b"location" in present:
+                headers = [_below(context.scope[BASE_PATH], header) for header in headers]
             if b"allow" in present:
                 headers = [allow_head(header) for header in headers]
             message = {**message, "headers": headers}
@@ -132,6 +141,12 @@ def _sender(context: RequestContext, area: Area, send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+def _below(base_path: str, header: Header) -> Header:
+    """Return a ``Location`` with the base path, and any other header unchanged."""
+    name, value = header
+    return (name, base_path.encode() + value) if name == b"location" and value.startswith(b"/") else header
 
 
 def _encoded(headers: Mapping[str, str]) -> list[Header]:

@@ -31,10 +31,13 @@ class ProblemDetails:
     errors: tuple[FieldError, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def answer(self, request_id: str = "") -> RenderedResponse:
-        """Return the response; one with status 500 has the request id, which leads to the error in the log."""
+    def answer(self, request_id: str = "", base_path: str = "") -> RenderedResponse:
+        """Return the response; one with status 500 has the request id, which leads to the error in the log.
+
+        ``base_path`` is the path below which clients reach the service.
+        """
         document: dict[str, object] = {
-            "type": f"/problems/{self.problem.slug}",
+            "type": f"{base_path}/problems/{self.problem.slug}",
             "title": self.problem.title,
             "status": self.problem.status,
             "detail": self.detail,
