@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from smp.application.attempt_limits import AttemptLimit
+from smp.application.attempt_limits import AttemptLimit, WindowLimit
 from smp.domain.access import Reason
 from smp.domain.events import ActorType
 from smp.domain.subscription.lifecycle import Status
@@ -75,6 +75,8 @@ def limit_in_code(module: str, name: str, unit: str) -> object:
     value = getattr(import_module(module), name, None)
     if isinstance(value, AttemptLimit):
         return value.burst
+    if isinstance(value, WindowLimit):
+        return value.most
     if isinstance(value, timedelta):
         return value / UNITS[unit]
     return longest(value) if isinstance(value, str) else value

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from smp.adapters.postgres.pool import PostgresPool
@@ -273,3 +274,43 @@ async def test_of_several_session_cookies_the_valid_one_counts(platform: Platfor
     login = {"email": "ada@example.com", "password": PASSWORD}
     assert (await visitor.post("/v1/auth/login", json=login, headers={"cookie": f"{planted}; {valid}"})).is_success
     assert (await ada.get("/v1/me")).status_code == 401
+
+
+async def test_a_source_may_register_30_accounts_in_15_minutes(database_url: str) -> None:
+    """Refusals because the email is taken count; bad values do not. Sign-ins and other sources go on."""
+    async with serving(database_url, SMP_TRUSTED_PROXIES="1") as platform:
+        visitor = await platform.visitor()
+
+        async def register(email: str, source: str = "192.0.2.1", password: str = PASSWORD) -> httpx.Response:
+            body = {"email": email, "password": password}
+            return await visitor.post("/v1/auth/register", json=body, headers={"x-forwarded-for": source})
+
+        assert [(await register("ann@example.com", password="short")).status_code for _ in range(31)] == [422] * 31
+        assert (await register("ann@example.com")).status_code == 201
+        assert [problem(await register("ann@example.com"))[1] for _ in range(29)] == ["email-taken"] * 29
+        refused = await register("ben@example.com")
+        assert problem(refused) == (429, "too-many-registrations")
+        assert 0 < int(refused.headers["retry-after"]) <= 900
+        assert (await register("ben@example.com", "192.0.2.2")).status_code == 201
+        login = {"email": "ann@example.com", "password": PASSWORD}
+        answer = await visitor.post("/v1/auth/login", json=login, headers={"x-forwarded-for": "192.0.2.1"})
+        assert answer.status_code == 200
+
+
+async def test_registration_can_be_closed(database_url: str) -> None:
+    async with serving(database_url, SMP_REGISTRATION="closed") as platform:
+        body = {"email": "ann@example.com", "password": PASSWORD}
+        answer = await (await platform.visitor()).post("/v1/auth/register", json=body)
+        assert problem(answer) == (403, "registration-closed")
+        admin = await platform.signed_in()
+        assert (await admin.post("/v1/auth/register", json=body)).status_code == 201
+        assert (await platform.signed_in("ann@example.com")).headers["cookie"]
+
+
+async def test_an_administrator_may_register_any_number_of_accounts(platform: Platform) -> None:
+    """Such as the back end of a product with its own accounts."""
+    admin = await platform.signed_in()
+    for number in range(32):
+        body = {"email": f"user{number}@example.com", "password": PASSWORD}
+        assert (await admin.post("/v1/auth/register", json=body)).status_code == 201
+    assert (await (await platform.visitor()).post("/v1/auth/register", json=body)).status_code == 409

@@ -10,10 +10,11 @@ import pytest
 
 from smp.adapters.postgres.login_throttle import LIMITS, PostgresLoginThrottle
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.registration_throttle import PostgresRegistrationThrottle
 from smp.adapters.postgres.statements import sql
 from smp.adapters.postgres.transaction import open_transaction
 from smp.application.attempt_limits import AttemptLimit, Attempts
-from smp.application.errors import TooManyAttempts
+from smp.application.errors import TooManyAttempts, TooManyRegistrations
 from tests.support.builders import NOW, TICK
 
 KEPT: Final = sql(
@@ -77,3 +78,36 @@ async def test_an_attempt_that_the_source_refuses_does_not_count_for_the_account
     with pytest.raises(TooManyAttempts):
         await attempt
     assert len(await rows_of(pool, "account")) == 1
+
+
+AGE: Final = sql("UPDATE login_throttle SET last_attempt_at = last_attempt_at - CAST(:age AS interval)")
+
+
+@pytest.mark.parametrize(
+    ("age", "is_allowed"),
+    [
+        (timedelta(minutes=14), False),
+        (timedelta(minutes=15), True),
+        (timedelta(days=2), True),
+        (timedelta(days=-2), True),
+    ],
+)
+async def test_a_source_may_register_again_when_its_window_is_over(
+    pool: PostgresPool,
+    age: timedelta,
+    is_allowed: bool,  # noqa: FBT001
+) -> None:
+    """Also if the clock of the server was set back after the window began."""
+    throttle = PostgresRegistrationThrottle(pool)
+    for _ in range(30):
+        await throttle.attempt("192.0.2.1")
+    await pool.run(AGE, age=age)
+    if not is_allowed:
+        with pytest.raises(TooManyRegistrations) as refused:
+            await throttle.attempt("192.0.2.1")
+        assert 0 < refused.value.retry_after_s <= 60
+        return
+    for _ in range(30):
+        await throttle.attempt("192.0.2.1")
+    with pytest.raises(TooManyRegistrations):
+        await throttle.attempt("192.0.2.1")

@@ -14,6 +14,7 @@ from smp.adapters.postgres.integrity import PostgresIntegrityChecker
 from smp.adapters.postgres.login_throttle import PostgresLoginThrottle
 from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.registration_throttle import PostgresRegistrationThrottle
 from smp.adapters.postgres.replica_reads import ReplicaReads
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_activity import PostgresSessionActivity
@@ -58,6 +59,7 @@ def postgres_storage(pool: PostgresPool) -> Storage:
         statistics=PostgresStatisticsReader(lists),
         api_keys=PostgresApiKeyReader(pool),
         throttle=PostgresLoginThrottle(pool),
+        registrations=PostgresRegistrationThrottle(pool),
         clock=PostgresTestClock(pool, MemoryClock(MemoryStore(), NOW)),
         retention_cleanup=PostgresRetentionCleanup(pool),
         count_folder=PostgresCountFolder(pool),

@@ -13,6 +13,7 @@ from smp.adapters.memory.count_folder import MemoryCountFolder
 from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
+from smp.adapters.memory.registration_throttle import MemoryRegistrationThrottle
 from smp.adapters.memory.retention_cleanup import MemoryRetentionCleanup
 from smp.adapters.memory.session_activity import MemorySessionActivity
 from smp.adapters.memory.session_reader import MemorySessionReader
@@ -30,6 +31,7 @@ from smp.application.ports.entitlement_changes import EntitlementChange, Entitle
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.plan_reader import PlanReader
+from smp.application.ports.registration_throttle import RegistrationThrottle
 from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.session_activity import SessionActivity
 from smp.application.ports.session_reader import SessionReader
@@ -76,6 +78,7 @@ class Storage:
     statistics: StatisticsReader
     api_keys: ApiKeyReader
     throttle: LoginThrottle
+    registrations: RegistrationThrottle
     clock: Clock
     retention_cleanup: RetentionCleanup
     count_folder: CountFolder
@@ -147,6 +150,7 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         statistics=MemoryStatisticsReader(store),
         api_keys=MemoryApiKeyReader(store),
         throttle=MemoryLoginThrottle(store),
+        registrations=MemoryRegistrationThrottle(store, MemoryClock(store, NOW)),
         clock=MemoryClock(store, NOW),
         retention_cleanup=MemoryRetentionCleanup(store),
         count_folder=MemoryCountFolder(),

@@ -24,6 +24,7 @@ from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.plan_reader import PlanReader
+from smp.application.ports.registration_throttle import RegistrationThrottle
 from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.session_activity import SessionActivity
 from smp.application.ports.session_reader import SessionReader
@@ -79,6 +80,7 @@ class UseCases:
             (ApiKeyReader, storage.api_keys),
             (IntegrityChecker, storage.integrity),
             (LoginThrottle, storage.throttle),
+            (RegistrationThrottle, storage.registrations),
             (RetentionCleanup, storage.retention_cleanup),
             (CountFolder, storage.count_folder),
             (Clock, storage.clock),

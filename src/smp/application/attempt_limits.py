@@ -56,6 +56,33 @@ class AttemptLimit:
         return min(self.first_wait * (1 << doublings), self.longest_wait)
 
 
+@dataclass(frozen=True, slots=True)
+class WindowLimit:
+    """The limit for attempts from one source in each window of time. ``last_at`` of its attempts begins the window."""
+
+    most: int
+    window: timedelta
+
+    def wait_s(self, attempts: Attempts | None, now: datetime) -> int:
+        """Return how long the next attempt has to wait, in whole seconds, rounded up; 0 means that it is allowed."""
+        if attempts is None or attempts.count < self.most or self.is_expired(attempts, now):
+            return 0
+        return ceil((attempts.last_at + self.window - now) / timedelta(seconds=1))
+
+    def counted(self, attempts: Attempts | None, now: datetime) -> Attempts:
+        """Return the attempts of the window at ``now`` with one more, which was allowed."""
+        if attempts is None or self.is_expired(attempts, now):
+            return Attempts(1, now)
+        return Attempts(attempts.count + 1, attempts.last_at)
+
+    def is_expired(self, attempts: Attempts, now: datetime) -> bool:
+        """Return whether the window is over. One that begins in the future is, because a clock was set back."""
+        return not attempts.last_at <= now < attempts.last_at + self.window
+
+
+REGISTRATION_LIMIT: Final = WindowLimit(most=30, window=timedelta(minutes=15))
+"""The limit for registrations from a source, also for those that are refused because the email is taken."""
+
 ACCOUNT_LIMIT: Final = AttemptLimit(
     burst=10, first_wait=timedelta(seconds=30), longest_wait=timedelta(hours=1), expires_after=timedelta(hours=24)
 )

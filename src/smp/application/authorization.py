@@ -108,7 +108,7 @@ PERMISSIONS: Final[Mapping[type[Any], Permission]] = MappingProxyType(
     {
         # Accounts and sessions
         Authenticate: ANYONE,
-        RegisterUser: ANYONE,
+        RegisterUser: anyone_or(Scope.USERS_WRITE),
         LogIn: ANYONE,
         LogOut: SIGNED_IN,
         ChangePassword: SIGNED_IN,

@@ -4,10 +4,12 @@ ApplicationError
 ├── NotAuthenticated
 ├── InvalidCredentials
 ├── Forbidden
+├── RegistrationClosed
 ├── IdempotencyKeyReused
 ├── RequestInProgress
 └── Unavailable                  try again after ``retry_after_s`` seconds
     ├── TooManyAttempts
+    │   └── TooManyRegistrations
     ├── Overloaded
     ├── PaymentUnavailable
     ├── StorageUnavailable
@@ -54,6 +56,15 @@ class Forbidden(ApplicationError):
         super().__init__("the caller has no permission for this; ask an administrator")
 
 
+class RegistrationClosed(ApplicationError):
+    """A registration where only administrators create accounts."""
+
+    code = "registration-closed"
+
+    def __init__(self) -> None:
+        super().__init__("registration is closed (SMP_REGISTRATION); ask an administrator for an account")
+
+
 class IdempotencyKeyReused(ApplicationError):
     """An idempotency key that the caller has used for a different request."""
 
@@ -90,6 +101,17 @@ class TooManyAttempts(Unavailable):
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many failed attempts to sign in; try again in {retry_after_s} s", retry_after_s)
+
+
+class TooManyRegistrations(TooManyAttempts):
+    """Too many registrations from the source."""
+
+    code = "too-many-registrations"
+
+    def __init__(self, retry_after_s: int) -> None:
+        Unavailable.__init__(
+            self, f"too many registrations from this network; try again in {retry_after_s} s", retry_after_s
+        )
 
 
 class Overloaded(Unavailable):

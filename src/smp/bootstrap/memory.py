@@ -13,6 +13,7 @@ from smp.adapters.memory.count_folder import MemoryCountFolder
 from smp.adapters.memory.integrity import MemoryIntegrityChecker
 from smp.adapters.memory.login_throttle import MemoryLoginThrottle
 from smp.adapters.memory.plan_reader import MemoryPlanReader
+from smp.adapters.memory.registration_throttle import MemoryRegistrationThrottle
 from smp.adapters.memory.retention_cleanup import MemoryRetentionCleanup
 from smp.adapters.memory.session_activity import MemorySessionActivity
 from smp.adapters.memory.session_reader import MemorySessionReader
@@ -28,6 +29,7 @@ from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.plan_reader import PlanReader
+from smp.application.ports.registration_throttle import RegistrationThrottle
 from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.session_activity import SessionActivity
 from smp.application.ports.session_reader import SessionReader
@@ -54,6 +56,7 @@ def memory_provider(store: MemoryStore, clock: Clock) -> Provider:
         (MemoryApiKeyReader, ApiKeyReader),
         (MemoryIntegrityChecker, IntegrityChecker),
         (MemoryLoginThrottle, LoginThrottle),
+        (MemoryRegistrationThrottle, RegistrationThrottle),
         (MemoryRetentionCleanup, RetentionCleanup),
         (MemoryCountFolder, CountFolder),
     ):

@@ -17,6 +17,7 @@ from smp.adapters.postgres.plan_reader import PostgresPlanReader
 from smp.adapters.postgres.pool import PostgresPool, create_pool
 from smp.adapters.postgres.pool_observer import PoolObserver, SilentPoolObserver
 from smp.adapters.postgres.pool_settings import PoolSettings
+from smp.adapters.postgres.registration_throttle import PostgresRegistrationThrottle
 from smp.adapters.postgres.replica_reads import ReplicaReads, ReplicaReadsObserver, SilentReplicaReadsObserver
 from smp.adapters.postgres.retention_cleanup import PostgresRetentionCleanup
 from smp.adapters.postgres.session_activity import PostgresSessionActivity
@@ -31,6 +32,7 @@ from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.plan_reader import PlanReader
+from smp.application.ports.registration_throttle import RegistrationThrottle
 from smp.application.ports.retention_cleanup import RetentionCleanup
 from smp.application.ports.session_activity import SessionActivity
 from smp.application.ports.session_reader import SessionReader
@@ -56,6 +58,7 @@ class PostgresProvider(Provider):
     api_keys = provide(PostgresApiKeyReader, provides=ApiKeyReader)
     integrity = provide(PostgresIntegrityChecker, provides=IntegrityChecker)
     throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
+    registrations = provide(PostgresRegistrationThrottle, provides=RegistrationThrottle)
     housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
     count_folder = provide(PostgresCountFolder, provides=CountFolder)
 

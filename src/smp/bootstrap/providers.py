@@ -29,7 +29,7 @@ from smp.application.commands.create_api_key import CreateApiKeyHandler
 from smp.application.commands.create_plan import CreatePlanHandler
 from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
-from smp.application.commands.register_user import RegisterUserHandler
+from smp.application.commands.register_user import RegisterUserHandler, Registration
 from smp.application.commands.renew_subscription import RenewSubscriptionHandler
 from smp.application.commands.reset_password import ResetPasswordHandler
 from smp.application.commands.restore_plan import RestorePlanHandler
@@ -99,6 +99,11 @@ class SettingsProvider(Provider):
     def trial_scope(self, settings: Settings) -> TrialScope:
         """How often a user may try."""
         return settings.trial_scope
+
+    @provide
+    def registration(self, settings: Settings) -> Registration:
+        """Return who may create accounts."""
+        return settings.registration
 
     @provide
     def passwords(self, settings: Settings, common: CommonPasswords) -> PasswordPolicy:

@@ -39,7 +39,9 @@ class Argon2Cost:
 class Argon2PasswordHasher(PasswordHasher):
     """Argon2id (RFC 9106): ``concurrency`` hashes at a time, ``queue`` more wait, and any further one is refused.
 
-    So at most ``concurrency`` times ``cost.memory_kib`` is in use, and a caller waits for ``queue`` hashes at most.
+    Verifications (sign-ins) and new hashes (registrations) have ``queue`` places each, so that a flood of the ones does
+    not refuse the others. At most ``concurrency`` times ``cost.memory_kib`` is in use, and a caller waits for two
+    queues at most.
     Passwords are compared in Unicode normalization form C (UAX #15), so that a word typed on two systems is one word.
     """
 
@@ -56,9 +58,8 @@ class Argon2PasswordHasher(PasswordHasher):
         self._nobodys_hash = _unmatchable_hash(self._cost)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="argon2")
         self._concurrency = concurrency
-        self._slots = concurrency + queue
-        self._taken = 0
-        self._lock = Lock()
+        self._verifications = _Places(concurrency + queue)
+        self._new_hashes = _Places(concurrency + queue)
 
     @property
     def running(self) -> int:
@@ -70,23 +71,27 @@ class Argon2PasswordHasher(PasswordHasher):
         """How many wait for a thread."""
         return max(self._taken - self._concurrency, 0)
 
+    @property
+    def _taken(self) -> int:
+        return self._verifications.taken + self._new_hashes.taken
+
     async def hash(self, password: str) -> str:
         """A salted hash in the PHC string format. Raises Busy where the queue is full."""
-        return await self._in_thread(lambda: self._argon2.hash(_bytes(password)))
+        return await self._in_thread(self._new_hashes, lambda: self._argon2.hash(_bytes(password)))
 
     async def verify(self, password_hash: str | None, password: str) -> Verification:
         """Whether ``password`` made this hash; ``None``, and a hash in an unknown format, never match.
 
         Both take as long as a wrong password does. Raises Busy where the queue is full.
         """
-        return await self._in_thread(lambda: self._verify(password_hash, _bytes(password)))
+        return await self._in_thread(self._verifications, lambda: self._verify(password_hash, _bytes(password)))
 
     async def digest(self, secret: str, salt: bytes) -> bytes:
         """The raw Argon2id of ``secret``, which is the same for the same ``salt`` (at least 8 bytes).
 
         Raises Busy where the queue is full.
         """
-        return await self._in_thread(lambda: self._digest(_bytes(secret), salt))
+        return await self._in_thread(self._new_hashes, lambda: self._digest(_bytes(secret), salt))
 
     def close(self) -> None:
         """Let the hashes under way end, drop those that wait, and give the threads back."""
@@ -109,26 +114,37 @@ class Argon2PasswordHasher(PasswordHasher):
         cost = self._cost
         return hash_secret_raw(secret, salt, cost.passes, cost.memory_kib, cost.lanes, HASH_BYTES, Type.ID)
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        self._take_place()
+    async def _in_thread(self, places: _Places, work: Callable[[], Result]) -> Result:
+        places.take()
         try:
             future: Future[Result] = self._threads.submit(work)
         except BaseException:
-            self._give_place_back()
+            places.give_back()
             raise
-        # The slot is released when the thread is done, even if the caller was cancelled.
-        future.add_done_callback(lambda _: self._give_place_back())
+        # The place is given back when the thread is done, even if the caller was cancelled.
+        future.add_done_callback(lambda _: places.give_back())
         return await asyncio.wrap_future(future)
 
-    def _take_place(self) -> None:
-        with self._lock:
-            if self._taken == self._slots:
-                raise Overloaded("too many passwords are being looked at", RETRY_AFTER_S)
-            self._taken += 1
 
-    def _give_place_back(self) -> None:
+class _Places:
+    """A number of places that several threads take and give back."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._lock = Lock()
+        self.taken = 0
+
+    def take(self) -> None:
+        """Take a place. Raises Overloaded if none is free."""
         with self._lock:
-            self._taken -= 1
+            if self.taken == self._count:
+                raise Overloaded("too many passwords are being hashed; try again in a second", RETRY_AFTER_S)
+            self.taken += 1
+
+    def give_back(self) -> None:
+        """Give a place back."""
+        with self._lock:
+            self.taken -= 1
 
 
 def _bytes(password: str) -> bytes:

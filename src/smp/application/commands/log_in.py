@@ -83,8 +83,15 @@ class LogInHandler:
         if user is None or user.disabled or not verification.matches:
             raise InvalidCredentials
         await self.throttle.succeeded(account, command.source)
-        rehashed = await self.hasher.hash(command.password) if verification.needs_rehash else None
+        rehashed = await self._rehashed(command.password) if verification.needs_rehash else None
         return await self._open_session(user, command, now, rehashed)
+
+    async def _rehashed(self, password: str) -> str | None:
+        """Return a hash with today's parameters; ``None`` if there is no place: the next sign-in tries again."""
+        try:
+            return await self.hasher.hash(password)
+        except Overloaded:
+            return None
 
     async def _find(self, account: str) -> User | None:
         async with self.unit_of_work() as work:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from smp.application.commands.register_user import Registration
 from smp.application.commands.start_trial import TrialScope
 from smp.domain.user.session import SessionPolicy, Timeouts
 
@@ -54,6 +55,7 @@ class Settings:
     payments: Payments
     test_clock: bool
     trial_scope: TrialScope
+    registration: Registration
     sweep_interval_s: int
     purge_interval_s: int
     log_format: LogFormat

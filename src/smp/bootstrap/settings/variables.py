@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from smp.application.commands.register_user import Registration
 from smp.application.commands.start_trial import TrialScope
 from smp.application.password_policy import LENGTH_FLOOR
 from smp.bootstrap.settings import kinds
@@ -137,6 +138,13 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         kinds.choice(TrialScope),
         TrialScope.PLAN,
         "How many trials a user may have: one for each plan, or one in total.",
+    ),
+    Variable(
+        "SMP_REGISTRATION",
+        "registration",
+        kinds.choice(Registration),
+        Registration.OPEN,
+        "Who may create accounts by `POST /v1/auth/register`: everyone, or (`closed`) administrators only.",
     ),
     Variable(
         "SMP_SWEEP_INTERVAL_S",

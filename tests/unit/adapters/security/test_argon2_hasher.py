@@ -186,8 +186,6 @@ async def test_a_password_is_refused_while_the_queue_is_full(paused: PausedHashe
         await hasher.hash(PASSWORD)
     assert caught.value.retry_after_s == 1
     with pytest.raises(Overloaded):
-        await hasher.verify(None, PASSWORD)
-    with pytest.raises(Overloaded):
         await hasher.digest(PASSWORD, b"salt" * 4)
     paused.go_on.set()
     assert await asyncio.gather(*tasks) == ["0", "1", "2", "3", "4"]
@@ -237,3 +235,24 @@ async def test_after_closing_running_hashes_end_and_no_other_starts(paused: Paus
     for _ in range(10):
         with pytest.raises(RuntimeError):
             await hasher.hash(PASSWORD)
+
+
+async def test_new_hashes_and_verifications_have_places_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of registrations refuses no sign-in, and sign-ins refuse no registration."""
+    paused = PausedHashes(monkeypatch)
+    hasher = Argon2PasswordHasher(CHEAP, concurrency=1, queue=2)
+    hashes = [asyncio.create_task(hasher.hash(PASSWORD)) for _ in range(3)]
+    await paused.until(running=1)
+    with pytest.raises(Overloaded):
+        await hasher.hash(PASSWORD)
+    with pytest.raises(Overloaded):
+        await hasher.digest(PASSWORD, b"salt" * 4)
+    verifications = [asyncio.create_task(hasher.verify(None, PASSWORD)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert (hasher.running, hasher.waiting) == (1, 5)
+    with pytest.raises(Overloaded):
+        await hasher.verify(None, PASSWORD)
+    paused.go_on.set()
+    assert await asyncio.gather(*hashes) == [PASSWORD] * 3
+    assert await asyncio.gather(*verifications) == [FAILS] * 3
+    hasher.close()

@@ -66,6 +66,13 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         "Sign in as an administrator.",
     ),
     Problem(
+        "registration-closed",
+        403,
+        "Registration is closed",
+        "Only administrators create accounts here (`SMP_REGISTRATION=closed`).",
+        "Ask an administrator for an account.",
+    ),
+    Problem(
         "cross-origin-request",
         403,
         "The request comes from another origin",
@@ -249,6 +256,13 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
         429,
         "Too many attempts",
         "There were too many failed logins for this account or from this network. The block is temporary.",
+        RETRY,
+    ),
+    Problem(
+        "too-many-registrations",
+        429,
+        "Too many registrations",
+        "More than 30 accounts were to be made from this network within 15 minutes. The block is temporary.",
         RETRY,
     ),
     Problem(

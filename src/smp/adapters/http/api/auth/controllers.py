@@ -61,7 +61,7 @@ class AuthController(Controller):
             use_case=RegisterUser,
             request=RegisterIn,
             status=201,
-            problems=("email-taken", "validation-failed", "busy"),
+            problems=("registration-closed", "email-taken", "validation-failed", "too-many-registrations", "busy"),
             response=UserOut,
         ),
     )
@@ -70,11 +70,13 @@ class AuthController(Controller):
         request: Request[Any, Any, Any],
         handler: FromDishka[Handler[RegisterUser, UserOutcome]],
         keys: FromDishka[IdempotencyKeys],
+        sources: FromDishka[ClientSources],
     ) -> Response[bytes]:
         """Create an account, without signing in."""
-        body = body_of(request, RegisterIn)
-        key = await keys.of(request, ANONYMOUS, body.email)
-        return respond(user_answer(await handler(RegisterUser(body.email, body.password, key), ANONYMOUS)))
+        body, caller = body_of(request, RegisterIn), caller_of(request)
+        key = await keys.of(request, caller, body.email)
+        command = RegisterUser(body.email, body.password, key, sources.of(request))
+        return respond(user_answer(await handler(command, caller)))
 
     @post(
         "/login",
