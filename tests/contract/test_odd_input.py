@@ -70,7 +70,7 @@ async def test_the_first_and_the_last_instant_of_the_calendar_are_accepted(stora
 async def test_a_page_after_the_end_of_a_list_is_empty(storage: Storage) -> None:
     """The position need not exist."""
     largest, word = 2**63 - 1, "\U0010ffff"
-    plans = await storage.plans.list(None, PageRequest(10, (largest, word)))
+    plans = await storage.plans.list(None, PageRequest(10, (word, largest, word)))
     users = await storage.users.list("", PageRequest(10, (word,)))
     revisions = await storage.plans.revisions("pro", PageRequest(10, (0,)))
     history = await storage.subscriptions.history(IDS.new(), PageRequest(10, (FIRST, IDS.new())), NOW)
@@ -82,7 +82,7 @@ async def test_a_page_after_the_end_of_a_list_is_empty(storage: Storage) -> None
 
 
 async def test_a_page_after_a_position_before_the_list_is_the_first_page(storage: Storage) -> None:
-    plans = await storage.plans.list(None, PageRequest(10, (-(2**63), "")))
+    plans = await storage.plans.list(None, PageRequest(10, ("", -(2**63), "")))
     users = await storage.users.list("", PageRequest(10, ("",)))
     revisions = await storage.plans.revisions("pro", PageRequest(10, (2**31 - 1,)))
     by_end = await storage.subscriptions.list(

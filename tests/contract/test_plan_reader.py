@@ -57,6 +57,42 @@ async def test_plans_are_listed_cheapest_first_then_by_code(storage: Storage) ->
         assert await codes(storage, PlanStatus.ACTIVE, limit) == ["z", "d", "a-b", "a1", "ab", "b", "c"]
 
 
+async def test_plans_are_listed_by_currency_because_amounts_of_two_currencies_cannot_be_compared(
+    storage: Storage,
+) -> None:
+    prices = {
+        "yen": (500, "JPY"),
+        "cents": (900, "USD"),
+        "euro": (700, "EUR"),
+        "none": (0, "USD"),
+        "dear": (901, "EUR"),
+    }
+    await storage.keep(*(a_plan(code, some_terms(*price)) for code, price in prices.items()))
+    for limit in (1, 2, 3, 100):
+        assert await codes(storage, None, limit) == ["euro", "dear", "yen", "none", "cents"]
+
+
+@pytest.mark.parametrize("status", [None, PlanStatus.ACTIVE])
+async def test_only_a_plan_whose_own_price_changes_can_be_skipped_between_two_pages(
+    storage: Storage, status: PlanStatus | None
+) -> None:
+    """All others are listed once. The moved plan has its new place, which may be before the page or after it."""
+    plans = [a_plan(code, some_terms(amount)) for amount, code in enumerate("abcdef", start=10)]
+    await storage.keep(*plans)
+    to_the_front = replace(plans[4], events=()).update("E", "", some_terms(1), lambda: some_metadata(actor=ADMIN))
+    to_the_end = replace(plans[0], events=()).update("A", "", some_terms(99), lambda: some_metadata(actor=ADMIN))
+    moves = iter([to_the_front, to_the_end])
+
+    async def move() -> None:
+        moved = next(moves, None)
+        if moved is not None:
+            await save(storage, moved)
+
+    listed = await read_all(lambda page: storage.plans.list(status, page), 2, move)
+    assert [plan.code for plan in listed] == ["a", "b", "c", "d", "f", "a"]
+    assert await codes(storage, status, 2) == ["e", "b", "c", "d", "f", "a"]
+
+
 async def test_a_plan_moves_back_in_the_list_when_its_price_rises(storage: Storage) -> None:
     first, second = a_plan("first", some_terms(1)), a_plan("second", some_terms(2))
     await storage.keep(first, second)

@@ -23,9 +23,9 @@ class MemoryPlanReader(PlanReader):
         return PlanView.of(self._find(plan))
 
     async def list(self, status: PlanStatus | None, page: PageRequest[PlanPosition]) -> Page[PlanView, PlanPosition]:
-        """Return the plans of this status (``None``: of any), the cheapest first, then by code."""
+        """Return the plans of this status (``None``: of any), by currency, then the cheapest first, then by code."""
         found = (plan for plan in self._store.state.plans.values() if status is None or plan.status is status)
-        plans = page_of(found, page, lambda plan: (plan.revision.terms.price.amount, plan.code))
+        plans = page_of(found, page, _position)
         return Page([PlanView.of(plan) for plan in plans.items], plans.next)
 
     async def revisions(self, plan: str, page: PageRequest[RevisionPosition]) -> Page[RevisionView, RevisionPosition]:
@@ -40,3 +40,8 @@ class MemoryPlanReader(PlanReader):
         if found is None:
             raise PlanNotFound(plan)
         return found
+
+
+def _position(plan: Plan) -> PlanPosition:
+    price = plan.revision.terms.price
+    return price.currency, price.amount, plan.code

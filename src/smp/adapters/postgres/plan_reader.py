@@ -24,8 +24,12 @@ from smp.domain.text import is_storable
 _PLANS: Final = f"""
     SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
 """  # noqa: S608 - a constant
-_AFTER: Final = "(p.amount, p.code) > (CAST(:after_amount AS bigint), CAST(:after_code AS text))"
-_IN_ORDER: Final = "ORDER BY p.amount, p.code LIMIT :limit"
+# A price list has few plans, so each page reads all of them: the currency is in the revisions, and no index has it.
+_AFTER: Final = (
+    "(r.currency, p.amount, p.code) > "
+    "(CAST(:after_currency AS text), CAST(:after_amount AS bigint), CAST(:after_code AS text))"
+)
+_IN_ORDER: Final = "ORDER BY r.currency, p.amount, p.code LIMIT :limit"
 
 _GET: Final = sql(
     f"""
@@ -42,7 +46,7 @@ _REVISIONS: Final = sql(
     """
 )
 
-_BEFORE_ALL: Final[PlanPosition] = (-1, "")
+_BEFORE_ALL: Final[PlanPosition] = ("", -1, "")
 _AFTER_ALL: Final[RevisionPosition] = (2**63 - 1,)
 
 
@@ -60,14 +64,15 @@ class PostgresPlanReader(PlanReader):
         return _view(row)
 
     async def list(self, status: PlanStatus | None, page: PageRequest[PlanPosition]) -> Page[PlanView, PlanPosition]:
-        """Return the plans with this status (``None``: all), cheapest first, then by code."""
-        amount, code = page.after or _BEFORE_ALL
-        values = {"after_amount": bounded(amount), "after_code": code, "limit": page.limit + 1}
+        """Return the plans with this status (``None``: all), by currency, then cheapest first, then by code."""
+        currency, amount, code = page.after or _BEFORE_ALL
+        values = {"after_currency": currency, "after_amount": bounded(amount), "after_code": code}
+        values["limit"] = page.limit + 1
         if status is None:
             rows = await self._pool.rows(_LIST_ALL, **values)
         else:
             rows = await self._pool.rows(_LIST, status=status.value, **values)
-        return page_of(rows, page.limit, _view, lambda row: (row["amount"], row["code"]))
+        return page_of(rows, page.limit, _view, lambda row: (row["currency"], row["amount"], row["code"]))
 
     async def revisions(self, plan: str, page: PageRequest[RevisionPosition]) -> Page[RevisionView, RevisionPosition]:
         """Return the plan's revisions, newest first. Raises PlanNotFound."""

@@ -27,7 +27,7 @@ class ListPlansHandler:
     plans: PlanReader
 
     async def __call__(self, query: ListPlans, caller: Caller) -> Page[PlanView, PlanPosition]:
-        """Return a page of plans, the cheapest first.
+        """Return a page of plans, by currency, the cheapest first.
 
         Raises:
             NotAuthenticated, Forbidden: if the caller may see only active plans, and asks for others.

@@ -66,10 +66,10 @@ class PlanController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> PlansPage:
-        """Return the active plans, cheapest first; administrators can request archived plans or all plans."""
+        """Return the active plans by currency, cheapest first; administrators can request archived plans or all."""
         if status not in _STATUSES:
             raise bad_parameter("status", "must be `active`, `archived` or `all`")
-        after = cursors.decode("plans", cursor, tuple[PositionInteger, str])
+        after = cursors.decode("plans", cursor, tuple[str, PositionInteger, str])
         page = await handler(ListPlans(_STATUSES[status], PageRequest(limit, after)), caller_of(request))
         return PlansPage([PlanOut.of(item) for item in page.items], cursors.encode("plans", page.next))
 
