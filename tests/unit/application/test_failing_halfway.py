@@ -155,6 +155,6 @@ def test_a_password_with_a_lone_surrogate_is_rejected(password: str) -> None:
     """A command line can contain one; it has no UTF-8 encoding that could be hashed."""
     policy = PasswordPolicy(CommonPasswordList(), 15)
     with pytest.raises(ValidationError) as refusal:
-        policy.check(password)
+        policy.check(password, "ann@example.com")
     assert refusal.value.pointer == "/password"
-    policy.check("\x00 correct horse 🐎 \U0010ffff battery")
+    policy.check("\x00 correct horse 🐎 \U0010ffff battery", "ann@example.com")

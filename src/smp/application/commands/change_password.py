@@ -47,7 +47,7 @@ class ChangePasswordHandler:
             TooManyAttempts: if the account or the source has to wait.
             Overloaded: if too many passwords are being verified.
         """
-        self.policy.check(command.new_password, "/new_password")
+        self.policy.check(command.new_password, caller.known_user.email, "/new_password")
         async with self.unit_of_work() as work:
             user = await work.users.get(caller.user_id)
         verification = await self._verify(user, command)

@@ -43,7 +43,9 @@ class CreateAdminHandler:
             ValidationError: if the email or the password is not allowed.
             EmailTaken: if another user has the email.
         """
-        collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
+        if command.only_the_first and await self._has_admin():
+            return None
+        collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password, command.email))
         email = Email(command.email)
         password_hash = await self.hasher.hash(command.password)
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
@@ -54,3 +56,7 @@ class CreateAdminHandler:
             await work.users.add(user)
             await work.commit()
         return UserOutcome(UserView.of(user), created=True)
+
+    async def _has_admin(self) -> bool:
+        async with self.unit_of_work() as work:
+            return await work.users.lock_enabled_admins() > 0

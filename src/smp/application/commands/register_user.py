@@ -71,7 +71,7 @@ class RegisterUserHandler:
         is_for_others = Scope.USERS_WRITE in caller.scopes
         if self.registration is Registration.CLOSED and not is_for_others:
             raise RegistrationClosed
-        collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password))
+        collect_errors(lambda: Email(command.email), lambda: self.policy.check(command.password, command.email))
         email = Email(command.email)
         if command.source is not None and not is_for_others:
             await self.throttle.attempt(command.source)

@@ -44,7 +44,7 @@ class ResetPasswordHandler:
             ValidationError: if the password is not allowed.
             UserNotFound: if no user has this email.
         """
-        self.policy.check(command.password)
+        self.policy.check(command.password, command.email)
         password_hash = await self.hasher.hash(command.password)
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
