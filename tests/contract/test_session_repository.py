@@ -7,7 +7,7 @@ import pytest
 
 from smp.application.paging import PageRequest
 from smp.domain.errors import StorageIntegrityError, UserNotFound
-from tests.support.builders import IDS, a_session, a_user
+from tests.support.builders import IDS, TICK, a_session, a_user
 from tests.support.storage import Storage
 
 ANN, BOB = a_user(), a_user("bob@example.com")
@@ -83,4 +83,14 @@ async def test_a_session_ends_only_with_the_commit(storage: Storage) -> None:
         await work.sessions.remove(ANN.id, PHONE.id)
         await work.sessions.remove_by_digest(ANN.id, LAPTOP.token_digest)
         await work.sessions.remove_all(BOB.id)
+    assert await open_sessions(storage) == {PHONE.id, LAPTOP.id, BOBS.id}
+
+
+async def test_all_but_the_newest_sessions_of_a_user_can_be_ended(storage: Storage) -> None:
+    older = replace(a_session(ANN, "older"), created_at=PHONE.created_at - TICK)
+    await storage.keep(older)
+    async with storage.unit_of_work() as work:
+        assert list(await work.sessions.remove_oldest(ANN.id, keep=2)) == [older.id]
+        assert list(await work.sessions.remove_oldest(ANN.id, keep=2)) == []
+        await work.commit()
     assert await open_sessions(storage) == {PHONE.id, LAPTOP.id, BOBS.id}

@@ -89,9 +89,9 @@ ACCOUNT_LIMIT: Final = AttemptLimit(
 """The limit for an account: ten attempts before the first wait."""
 
 SOURCE_LIMIT: Final = AttemptLimit(
-    burst=100,
+    burst=30,
     first_wait=timedelta(seconds=30),
     longest_wait=timedelta(minutes=15),
     expires_after=timedelta(minutes=15),
 )
-"""The limit for a source, which is higher because many people can share one address."""
+"""The limit for a source over all accounts; it is higher because many people can share one address."""

@@ -90,6 +90,11 @@ class Caller:
             return "anonymous"
         return f"{'service' if self.user is None else 'user'}:{self.identity.id}"
 
+    @property
+    def label(self) -> str:
+        """The type and the id of the actor, for people who read a log."""
+        return "anonymous" if self.identity is None else f"{self.identity.type}:{self.identity.id}"
+
 
 ANONYMOUS: Final = Caller(None)
 """A visitor without a session or key."""

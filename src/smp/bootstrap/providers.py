@@ -76,6 +76,7 @@ from smp.application.queries.list_subscription_history import ListSubscriptionHi
 from smp.application.queries.list_subscriptions import ListSubscriptionsHandler
 from smp.application.queries.list_users import ListUsersHandler
 from smp.application.queries.run_diagnostics import RunDiagnosticsHandler
+from smp.application.session_opening import SessionOpener
 from smp.bootstrap.execution import ExecutionPath, ResultObservers, UseCaseTracing, interface_of
 from smp.bootstrap.settings import Payments, Settings
 from smp.domain.user.session import SessionPolicy
@@ -221,6 +222,7 @@ class UseCaseProvider(Provider):
 
     scope = Scope.APP
     expiry = provide(ExpiryRun)
+    sessions = provide(SessionOpener)
     path = provide(ExecutionPath)
 
     def __init__(self) -> None:

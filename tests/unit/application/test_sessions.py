@@ -211,19 +211,45 @@ async def test_a_user_can_revoke_all_other_sessions(store: MemoryStore, storage:
     assert list(store.state.sessions.values()) == [mine, bobs]
 
 
-async def test_changing_the_password_ends_all_other_sessions(
+async def test_changing_the_password_ends_all_sessions_and_opens_a_new_one(
     store: MemoryStore, storage: Storage, use_cases: UseCases
 ) -> None:
-    """It also removes the failed attempts."""
+    """A token that someone has read is worthless then."""
     ann = await ann_with_password(storage)
     mine = a_session(ann, "mine")
     await storage.keep(mine, a_session(ann, "other"))
-    with pytest.raises(InvalidCredentials):
-        await use_cases(LogIn("ann@example.com", WRONG), ANONYMOUS)
-    await use_cases(ChangePassword(PASSWORD, WRONG), caller_of(ann, mine.id))
+    opened = await use_cases(ChangePassword(PASSWORD, WRONG, "192.0.2.1", "a browser"), caller_of(ann, mine.id))
     assert (await InstantHasher().verify(store.state.users[ann.id].password_hash, WRONG)).matches
-    assert list(store.state.sessions.values()) == [mine]
-    assert [key for key in store.state.attempts if key[0] == "account"] == []
+    (session,) = store.state.sessions.values()
+    assert session.id != mine.id
+    assert (session.source, session.user_agent) == ("192.0.2.1", "a browser")
+    assert (await use_cases(Authenticate(session_token=opened.token), ANONYMOUS)).session_id == session.id
+    assert list(store.state.attempts) == []
+
+
+async def test_failed_logins_do_not_prevent_a_change_of_the_password(storage: Storage, use_cases: UseCases) -> None:
+    """Anyone can cause them. Wrong current passwords do not prevent a login either."""
+    ann = await ann_with_password(storage)
+    for number in range(10):
+        with pytest.raises(InvalidCredentials):
+            await use_cases(LogIn("ann@example.com", WRONG, f"source {number}"), ANONYMOUS)
+    with pytest.raises(TooManyAttempts):
+        await use_cases(LogIn("ann@example.com", PASSWORD, "another source"), ANONYMOUS)
+    await use_cases(ChangePassword(PASSWORD, WRONG), caller_of(ann))
+
+
+async def test_the_twenty_first_session_ends_the_oldest(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    ann = await ann_with_password(storage)
+    opened = [await use_cases(LogIn("ann@example.com", PASSWORD), ANONYMOUS) for _ in range(21)]
+    assert len(store.state.sessions) == 20
+    with pytest.raises(NotAuthenticated):
+        await use_cases(Authenticate(session_token=opened[0].token), ANONYMOUS)
+    for one in opened[1:]:
+        assert (await use_cases(Authenticate(session_token=one.token), ANONYMOUS)).is_user(ann.id)
+    (event,) = [event for event in store.state.events.values() if event.type == "session.revoked"]
+    assert event.data == {"reason": "session_limit"}
 
 
 @pytest.mark.parametrize("new", ["", "fourteen chars", "x" * 1_025, "passwordpassword"])

@@ -28,11 +28,12 @@ from smp.adapters.http.api.test_clock import controllers as test_clock
 from smp.adapters.http.api.users import controllers as users
 from smp.adapters.http.asgi import App
 from smp.adapters.http.authentication import guard
+from smp.adapters.http.client_source import ClientSources
 from smp.adapters.http.documentation import routes as documentation
 from smp.adapters.http.documentation.openapi import complete, openapi_config
 from smp.adapters.http.health import controllers as health
 from smp.adapters.http.health.metrics import metrics
-from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
+from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver, SourceOf
 from smp.adapters.http.middleware.body import BodyParser
 from smp.adapters.http.middleware.concurrency import ConcurrencyLimit
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
@@ -86,9 +87,8 @@ def create_app(dependencies: HttpDependencies) -> App:
     async def access_endpoint() -> AccessEndpoint:
         return await container.get(AccessEndpoint)
 
-    async def observer() -> RequestObserver:
-        given: RequestObserver = await container.get(RequestObserver)
-        return given
+    async def observer() -> tuple[RequestObserver, SourceOf]:
+        return await container.get(RequestObserver), (await container.get(ClientSources)).of_scope
 
     def limit() -> ConcurrencyLimit:
         return ConcurrencyLimit(REQUESTS_AT_ONCE_MAX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
@@ -30,8 +30,12 @@ class RequestAuthenticator:
     authenticate: Handler[Authenticate, Caller]
     cookie_name: str
 
-    async def caller(self, headers: Sequence[tuple[bytes, bytes]], operation: Operation) -> Caller:
+    async def caller(
+        self, headers: Sequence[tuple[bytes, bytes]], operation: Operation, state: MutableMapping[str, Any]
+    ) -> Caller:
         """Return the caller, who may use the operation; an anonymous one if anyone may.
+
+        ``state`` gets the authenticated caller, also one who is refused.
 
         Raises:
             NotAuthenticated, Forbidden: for every other caller.
@@ -41,6 +45,7 @@ class RequestAuthenticator:
                 caller = await self.authenticate(credentials, ANONYMOUS)
             except NotAuthenticated:
                 continue
+            state["caller"] = caller
             operation.authorize(caller)
             return caller
         if operation.permission.audience is not Audience.ANYONE:
@@ -72,7 +77,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     state = connection.scope["state"]
     if not operation.is_public:
         request_authenticator = await connection.app.state.dishka_container.get(RequestAuthenticator)
-        state["caller"] = await request_authenticator.caller(connection.scope["headers"], operation)
+        await request_authenticator.caller(connection.scope["headers"], operation, state)
     check_query(connection.scope["query_string"], operation.query, operation.repeatable)
     decode_body(operation, state)
 

@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import structlog
 from litestar.connection import Request
+from litestar.types import HTTPScope
+
+from smp.adapters.http.asgi import Scope
 
 # An address as gateways write it: with a port (`203.0.113.9:51234`, `[2001:db8::1]:443`), with a zone (`fe80::1%eth0`).
 # Each character matches in one way only, so the time is linear.
@@ -26,13 +29,17 @@ class ClientSources:
         self._has_warned = False
 
     def of(self, request: Request[Any, Any, Any]) -> str:
+        """Return the source of a request, as :meth:`of_scope` does."""
+        return self.of_scope(request.scope)
+
+    def of_scope(self, scope: Scope | HTTPScope) -> str:
         """Return the address of the client, or its /64 network for IPv6, because a subscriber line has a whole /64.
 
         If the trusted proxies wrote something else than an address, the address of the connection counts.
         """
-        client = request.scope.get("client")
+        client = scope.get("client")
         peer = "" if client is None else client[0]
-        values = request.headers.getall("x-forwarded-for", [])
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
         if values and not self._trusted_proxies:
             self._warn()
         hops = [hop for hop in map(str.strip, ",".join(values).split(",")) if hop] if self._trusted_proxies else []

@@ -43,6 +43,12 @@ class MemorySessionRepository(SessionRepository):
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
         return await self._remove(user_id, lambda session: session.id != except_)
 
+    async def remove_oldest(self, user_id: UUID, *, keep: int) -> Sequence[UUID]:
+        """Delete the user's sessions except the ``keep`` newest ones, and return the ids of the deleted ones."""
+        rows = [row for row in self._transaction.sessions.rows() if row.user_id == user_id]
+        newest = sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:keep]
+        return await self._remove(user_id, lambda session: session not in newest)
+
     async def _remove(self, user_id: UUID, matches: Callable[[Session], bool]) -> Sequence[UUID]:
         await self._transaction.round_trip()
         found = [row.id for row in self._transaction.sessions.rows() if row.user_id == user_id and matches(row)]

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert
 
 from smp.adapters.postgres.errors import ErrorContext
 from smp.adapters.postgres.mapping import session_row
-from smp.adapters.postgres.statements import Statement
+from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import sessions
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.user.session import Session, SessionRepository
@@ -24,6 +24,13 @@ _REMOVE_BY_DIGEST: Final = Statement(
 )
 _REMOVE_ALL: Final = Statement(_of_user.returning(sessions.c.id))
 _REMOVE_OTHERS: Final = Statement(_of_user.where(sessions.c.id != bindparam("session_id")).returning(sessions.c.id))
+_REMOVE_OLDEST: Final = sql(
+    """
+    DELETE FROM sessions WHERE user_id = :user_id AND id IN (
+        SELECT id FROM sessions WHERE user_id = :user_id ORDER BY created_at DESC, id DESC OFFSET :keep
+    ) RETURNING id
+    """
+)
 
 
 class PostgresSessionRepository(SessionRepository):
@@ -52,3 +59,7 @@ class PostgresSessionRepository(SessionRepository):
         else:
             rows = await self._transaction.rows(_REMOVE_OTHERS, user_id=user_id, session_id=except_)
         return [row["id"] for row in rows]
+
+    async def remove_oldest(self, user_id: UUID, *, keep: int) -> Sequence[UUID]:
+        """Delete the user's sessions except the ``keep`` newest ones, and return the ids of the deleted ones."""
+        return [row["id"] for row in await self._transaction.rows(_REMOVE_OLDEST, user_id=user_id, keep=keep)]

@@ -13,6 +13,7 @@ from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher, Verification
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
+from smp.application.session_opening import OpenedSession, SessionOpener
 from smp.application.session_revocation import record_revoked
 from smp.domain.user.session import RevocationReason
 from smp.domain.user.user import User
@@ -25,11 +26,16 @@ class ChangePassword:
     current_password: str = field(repr=False)
     new_password: str = field(repr=False)
     source: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePasswordHandler:
-    """The handler of :class:`ChangePassword`. It ends every other session of the user."""
+    """The handler of :class:`ChangePassword`.
+
+    It ends every session of the user, and opens a new one for the caller: a token that someone else has read is
+    worthless then.
+    """
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
@@ -37,9 +43,10 @@ class ChangePasswordHandler:
     hasher: PasswordHasher
     throttle: LoginThrottle
     policy: PasswordPolicy
+    sessions: SessionOpener
 
-    async def __call__(self, command: ChangePassword, caller: Caller) -> None:
-        """Change the password.
+    async def __call__(self, command: ChangePassword, caller: Caller) -> OpenedSession:
+        """Change the password, and return the caller's new session.
 
         Raises:
             ValidationError: if the new password is not allowed.
@@ -53,22 +60,30 @@ class ChangePasswordHandler:
         verification = await self._verify(user, command)
         if not verification.matches:
             raise InvalidCredentials
-        await self.throttle.succeeded(user.email.key, command.source)
+        await self.throttle.succeeded(_counter_of(user), command.source)
         password_hash = await self.hasher.hash(command.new_password)
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
             current = await work.users.get(user.id, for_update=True)
             if current.password_hash != user.password_hash:
                 raise InvalidCredentials
-            await work.users.save(current.change_password(password_hash, new_metadata()))
-            revoked = await work.sessions.remove_all(user.id, except_=caller.session_id)
+            changed = current.change_password(password_hash, new_metadata())
+            await work.users.save(changed)
+            revoked = await work.sessions.remove_all(user.id)
             await record_revoked(work, user.id, revoked, RevocationReason.PASSWORD_CHANGED, new_metadata)
+            opened = await self.sessions.open(work, changed, command.source, command.user_agent, new_metadata)
             await work.commit()
+        return opened
 
     async def _verify(self, user: User, command: ChangePassword) -> Verification:
-        await self.throttle.attempt(user.email.key, command.source, await self.clock.now())
+        await self.throttle.attempt(_counter_of(user), command.source, await self.clock.now())
         try:
             return await self.hasher.verify(user.password_hash, command.current_password)
         except Overloaded:
-            await self.throttle.cancel(user.email.key, command.source)
+            await self.throttle.cancel(_counter_of(user), command.source)
             raise
+
+
+def _counter_of(user: User) -> str:
+    """Return the account for the throttle: not the email, so that failed logins do not prevent a change."""
+    return f"password change of {user.id}"

@@ -15,11 +15,11 @@ from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.token_generator import TokenGenerator
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from smp.application.queries.views import UserView
+from smp.application.session_opening import OpenedSession, SessionOpener
 from smp.application.session_revocation import record_revoked
-from smp.application.session_token import new_session_token, owner_named_by
+from smp.application.session_token import owner_named_by
 from smp.domain.events import Actor, ActorType
-from smp.domain.user.session import RevocationReason, Session, SessionPolicy
+from smp.domain.user.session import RevocationReason
 from smp.domain.user.user import Role, User, email_key
 
 
@@ -38,16 +38,6 @@ class LogIn:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """The user, the new session's token (which can be read only now), its start and its latest possible end."""
-
-    user: UserView
-    token: str = field(repr=False)
-    started_at: datetime
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class LogInHandler:
     """The handler of :class:`LogIn`.
 
@@ -61,9 +51,9 @@ class LogInHandler:
     tokens: TokenGenerator
     hasher: PasswordHasher
     throttle: LoginThrottle
-    policy: SessionPolicy
+    sessions: SessionOpener
 
-    async def __call__(self, command: LogIn, caller: Caller) -> LoggedIn:
+    async def __call__(self, command: LogIn, caller: Caller) -> OpenedSession:
         """Open a session.
 
         Raises:
@@ -97,22 +87,19 @@ class LogInHandler:
         async with self.unit_of_work() as work:
             return await work.users.find_by_email(account)
 
-    async def _open_session(self, user: User, command: LogIn, now: datetime, rehashed: str | None) -> LoggedIn:
-        token = new_session_token(user.id, self.tokens)
-        session = Session(
-            self.ids.new(), user.id, self.tokens.digest(token), now, now, command.source, command.user_agent
-        )
+    async def _open_session(self, user: User, command: LogIn, now: datetime, rehashed: str | None) -> OpenedSession:
+        new_metadata = _metadata_of(self.ids, user, now)
         async with self.unit_of_work() as work:
             for presented in command.presented_tokens:
-                await self._end(work, presented, _metadata_of(self.ids, user, now))
+                await self._end(work, presented, new_metadata)
             current = await work.users.get(user.id, for_update=True)
             if current.disabled or current.password_hash != user.password_hash:
                 raise InvalidCredentials
             if rehashed is not None:
                 await work.users.save(current.with_rehashed_password(rehashed))
-            await work.sessions.add(session)
+            opened = await self.sessions.open(work, current, command.source, command.user_agent, new_metadata)
             await work.commit()
-        return LoggedIn(UserView.of(current), token, now, now + self.policy.of(current.role).absolute)
+        return opened
 
     async def _end(self, work: UnitOfWork, token: str, new_metadata: EventMetadataFactory) -> None:
         """End the session with this token, regardless of its owner."""

@@ -50,9 +50,7 @@ _KEYBOARD_ROWS: Final = (
     # The end of a row of digits, and its beginning.
     "90123",
 )
-_NEIGHBOURS: Final = frozenset(
-    pair for row in _KEYBOARD_ROWS for way in (row, row[::-1]) for pair in pairwise(way)
-)
+_NEIGHBOURS: Final = frozenset(pair for row in _KEYBOARD_ROWS for way in (row, row[::-1]) for pair in pairwise(way))
 
 
 def names_in(email: str) -> list[str]:

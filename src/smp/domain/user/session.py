@@ -50,6 +50,10 @@ class RevocationReason(StrEnum):
     REVOKED = "revoked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
     USER_DISABLED = "user_disabled"
+    ROLE_CHANGED = "role_changed"
+    """The user became an administrator."""
+    SESSION_LIMIT = "session_limit"
+    """It was the oldest of too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +103,7 @@ class SessionRepository(Protocol):
     @abstractmethod
     async def remove_all(self, user_id: UUID, *, except_: UUID | None = None) -> Sequence[UUID]:
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
+
+    @abstractmethod
+    async def remove_oldest(self, user_id: UUID, *, keep: int) -> Sequence[UUID]:
+        """Delete the user's sessions except the ``keep`` newest ones, and return the ids of the deleted ones."""

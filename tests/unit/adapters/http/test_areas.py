@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from smp.adapters.http.asgi import App, Receive, Scope, Send, send_response
-from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
+from smp.adapters.http.client_source import ClientSources
+from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver, SourceOf
 from smp.adapters.http.middleware.body import BODY, BodyParser
 from smp.adapters.http.middleware.concurrency import ConcurrencyLimit
 from smp.adapters.http.middleware.cross_origin import refuse_cross_origin
@@ -76,8 +77,8 @@ def observed() -> Recorded:
 
 @pytest.fixture
 async def client(observed: Recorded) -> AsyncIterator[httpx.AsyncClient]:
-    async def source() -> RequestObserver:
-        return observed
+    async def source() -> tuple[RequestObserver, SourceOf]:
+        return observed, ClientSources(0).of_scope
 
     areas: Sequence[Area] = (
         callbacks(),

@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from smp.adapters.http.asgi import App, Message, Receive, Scope, Send, send_response
-from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver
+from smp.adapters.http.client_source import ClientSources
+from smp.adapters.http.middleware.access_log import AccessLog, RequestObserver, SourceOf
 from smp.adapters.http.middleware.body import BodyParser
 from smp.adapters.http.middleware.concurrency import ConcurrencyLimit
 from smp.adapters.http.middleware.json_body import JSON
@@ -61,8 +62,8 @@ def work() -> Work:
 
 @pytest.fixture
 def stack(work: Work) -> MiddlewareStack:
-    async def observer() -> RequestObserver:
-        return Unobserved()
+    async def observer() -> tuple[RequestObserver, SourceOf]:
+        return Unobserved(), ClientSources(0).of_scope
 
     def area(prefix: str, app: App) -> Area:
         body = BodyParser(JSON)

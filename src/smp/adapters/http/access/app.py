@@ -114,7 +114,7 @@ class AccessApp:
             return
         if scope["method"] != "GET":
             raise RequestRejected("method-not-allowed", "ask for access with GET", headers={"allow": _ALLOW})
-        caller = await endpoint.request_authenticator.caller(scope["headers"], route.operation)
+        caller = await endpoint.request_authenticator.caller(scope["headers"], route.operation, scope["state"])
         check_query(scope["query_string"], (), ())
         document = await route.handle(caller, *parameters)
         await send_response(send, 200, [(b"content-type", b"application/json")], msgspec.json.encode(document))

@@ -24,6 +24,7 @@ from smp.adapters.http.authentication import caller_of, user_agent_of
 from smp.adapters.http.client_source import ClientSources
 from smp.adapters.http.cookies import cookie_values
 from smp.adapters.http.idempotency import IdempotencyKeys
+from smp.adapters.http.middleware.access_log import name_account
 from smp.adapters.http.operation import Operation
 from smp.adapters.http.parameters import LIMIT, PAGING, AwareDatetime, CursorParameter, LimitParameter, session_id_of
 from smp.adapters.http.rendered import respond
@@ -32,7 +33,7 @@ from smp.adapters.http.routing import Controller, delete, get, post, put
 from smp.adapters.http.settings import HttpSettings
 from smp.application.caller import ANONYMOUS
 from smp.application.commands.change_password import ChangePassword
-from smp.application.commands.log_in import LoggedIn, LogIn
+from smp.application.commands.log_in import LogIn
 from smp.application.commands.log_out import LogOut
 from smp.application.commands.register_user import RegisterUser
 from smp.application.commands.revoke_session import RevokeSession
@@ -44,6 +45,7 @@ from smp.application.ports.session_reader import SessionPosition
 from smp.application.queries.get_user import GetUser
 from smp.application.queries.list_sessions import ListSessions
 from smp.application.queries.views import SessionView
+from smp.application.session_opening import OpenedSession
 
 
 class AuthController(Controller):
@@ -93,12 +95,13 @@ class AuthController(Controller):
     async def log_in(
         self,
         request: Request[Any, Any, Any],
-        handler: FromDishka[Handler[LogIn, LoggedIn]],
+        handler: FromDishka[Handler[LogIn, OpenedSession]],
         settings: FromDishka[HttpSettings],
         sources: FromDishka[ClientSources],
     ) -> Response[UserOut]:
         """Start a session, whose token is in the cookie only, and end the sessions that the client sent."""
         body = body_of(request, LoginIn)
+        name_account(request.scope, body.email)
         command = LogIn(
             body.email,
             body.password,
@@ -106,11 +109,8 @@ class AuthController(Controller):
             user_agent_of(request),
             cookie_values(request.scope["headers"], settings.cookie_name),
         )
-        logged_in = await handler(command, ANONYMOUS)
-        max_age_s = int((logged_in.expires_at - logged_in.started_at).total_seconds())
-        return Response(
-            UserOut.of(logged_in.user), headers={"set-cookie": _cookie(settings, logged_in.token, max_age_s)}
-        )
+        opened = await handler(command, ANONYMOUS)
+        return Response(UserOut.of(opened.user), headers=_session_cookie(settings, opened))
 
     @post(
         "/logout",
@@ -169,13 +169,16 @@ class MeController(Controller):
     async def change_password(
         self,
         request: Request[Any, Any, Any],
-        handler: FromDishka[Handler[ChangePassword, None]],
+        handler: FromDishka[Handler[ChangePassword, OpenedSession]],
+        settings: FromDishka[HttpSettings],
         sources: FromDishka[ClientSources],
-    ) -> None:
-        """Change the password and end every other session of the user."""
+    ) -> Response[None]:
+        """Change the password, end every session of the user, and start a new one, whose token is in the cookie."""
         body = body_of(request, ChangePasswordIn)
-        command = ChangePassword(body.current_password, body.new_password, sources.of(request))
-        await handler(command, caller_of(request))
+        source, user_agent = sources.of(request), user_agent_of(request)
+        command = ChangePassword(body.current_password, body.new_password, source, user_agent)
+        opened = await handler(command, caller_of(request))
+        return Response(None, headers=_session_cookie(settings, opened))
 
     @get(
         "/sessions",
@@ -241,6 +244,11 @@ class MeController(Controller):
         """End all sessions of the caller except this one."""
         caller = caller_of(request)
         await handler(RevokeSessions(caller.user_id, keep_current=True), caller)
+
+
+def _session_cookie(settings: HttpSettings, opened: OpenedSession) -> dict[str, str]:
+    max_age_s = int((opened.expires_at - opened.started_at).total_seconds())
+    return {"set-cookie": _cookie(settings, opened.token, max_age_s)}
 
 
 def _cookie(settings: HttpSettings, token: str, max_age_s: int) -> str:
