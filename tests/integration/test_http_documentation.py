@@ -32,39 +32,6 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method, path, operation
 
 
-async def test_the_openapi_document_is_valid_and_complete(platform: Platform) -> None:
-    """OpenAPI 3.1. Each operation has a unique id, a summary, and every problem by its slug."""
-    document = (await (await platform.visitor()).get("/openapi.json")).json()
-    assert document["openapi"].startswith("3.1")
-    found = list(operations(document))
-    ids = [operation["operationId"] for _, _, operation in found]
-    assert len(set(ids)) == len(ids)
-    slugs = {shown.slug for shown in PROBLEMS}
-    for method, path, operation in found:
-        assert operation["summary"], path
-        assert {"200", "201", "204"} & operation["responses"].keys(), path
-        assert "500" in operation["responses"]
-        for status, response in operation["responses"].items():
-            if int(status) >= 400:
-                examples = response["content"]["application/problem+json"]["examples"]
-                assert examples.keys() <= slugs
-                assert all(example["value"]["status"] == int(status) for example in examples.values())
-        named = set(re.findall(r"{(\w+)}", path))
-        assert named == {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}, path
-        if method in {"post", "put", "patch"} and "requestBody" in operation:
-            assert {"413", "415", "422"} <= operation["responses"].keys()
-    assert "example" in str(document["components"]["schemas"]["PlanIn"])
-
-
-async def test_every_reference_of_the_openapi_document_can_be_resolved(platform: Platform) -> None:
-    answer = await (await platform.visitor()).get("/openapi.json")
-    schemas = answer.json()["components"]["schemas"]
-    references = set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', answer.text))
-    assert references <= schemas.keys()
-    for schema in schemas.values():
-        jsonschema_rs.validator_for({**schema, "components": {"schemas": schemas}})
-
-
 async def test_responses_match_the_openapi_document(platform: Platform) -> None:
     await platform.offer()
     ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
@@ -258,7 +225,7 @@ async def test_every_address_in_a_response_begins_with_the_path_of_the_public_ur
         }
         for page in ("/", "/docs", "/docs/start.js"):
             text = (await visitor.get(page, headers={"accept": "text/html"})).text
-            addresses = re.findall(r'(?:href=|src=|url: )"([^"]+)"', text)
+            addresses = re.findall(r'(?:href=|src=|fetch\()"([^"]+)"', text)
             assert addresses
             assert not [address for address in addresses if re.match(r"/(?!billing/)", address)]
         document = (await visitor.get("/openapi.json")).json()

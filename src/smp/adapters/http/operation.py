@@ -35,6 +35,9 @@ class Operation:
     use_case: type[Any] | NoUseCase
     """The command or query; its row in the table of permissions says who may use the operation."""
 
+    description: str = ""
+    """What the operation does, if not the docstring of its handler says it."""
+
     about_caller: bool = False
     """The use case is run for the caller's own user, so the caller must be a user."""
 
@@ -61,6 +64,9 @@ class Operation:
     """A response carries the version as ``ETag``; a GET takes ``If-None-Match``."""
 
     if_match: bool = False
+    sets_cookie: bool = False
+    """A successful response sets or deletes the cookie of the session."""
+
     idempotent: bool = False
     """A request takes an ``Idempotency-Key``."""
 

@@ -23,11 +23,13 @@ _SECONDS: Final = slice(16, 19)
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 LimitParameter = Annotated[
-    int, QueryParameter(name="limit", ge=1, le=LIMIT_MAX, description="How many items a page has at most.")
+    int, QueryParameter(name="limit", ge=1, le=LIMIT_MAX, description="The most items that a page has.")
 ]
 CursorParameter = Annotated[
     str | None,
-    QueryParameter(name="cursor", min_length=1, max_length=1_000, description="The next_cursor of the page before."),
+    QueryParameter(
+        name="cursor", min_length=1, max_length=1_000, description="The `next_cursor` of the previous page."
+    ),
 ]
 LIMIT: Final = LIMIT_DEFAULT
 PAGING: Final = ("limit", "cursor")
@@ -42,6 +44,8 @@ InstantText = Annotated[
     ),
 ]
 AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
+UUID_FORMAT: Final = {"format": "uuid"}
+INSTANT_FORMAT: Final = {"format": "date-time"}
 PositionInteger = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 

@@ -9,6 +9,7 @@ import litestar
 from dishka.integrations.litestar import inject
 from litestar import HttpMethod
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.response import Response
 
 from smp.adapters.http.operation import OPERATION, Operation
 
@@ -64,8 +65,22 @@ class Controller(litestar.Controller):
     """A group of operations under one path."""
 
     def get_route_handlers(self) -> list[BaseRouteHandler]:
-        """Return the handlers, those of GET first: Litestar answers OPTIONS with the methods of the first one."""
-        return sorted(
-            super().get_route_handlers(),
-            key=lambda handler: not (isinstance(handler, HTTPRouteHandler) and HttpMethod.GET in handler.http_methods),
-        )
+        """Return the handlers, those of OPTIONS first: Litestar's own would name only the first method of a path."""
+        handlers = super().get_route_handlers()
+        methods: dict[str, set[str]] = {}
+        for handler in handlers:
+            if isinstance(handler, HTTPRouteHandler):
+                for path in handler.paths:
+                    methods.setdefault(path, set()).update(handler.http_methods)
+        return [*(_options(self, path, allowed) for path, allowed in methods.items()), *handlers]
+
+
+def _options(controller: Controller, path: str, methods: set[str]) -> HTTPRouteHandler:
+    allow = ", ".join(sorted({*methods, "OPTIONS"}))
+
+    async def options() -> Response[None]:
+        return Response(None, headers={"allow": allow})
+
+    handler = HTTPRouteHandler(path, http_method=HttpMethod.OPTIONS, status_code=204, include_in_schema=False)(options)
+    handler.owner = controller
+    return handler

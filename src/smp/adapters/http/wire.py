@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 import iso4217
 import msgspec
 
-from smp.domain.features import FEATURES_MAX, KEY_PATTERN, LIMIT_MAX, TEXT_MAX
+from smp.domain.features import FEATURES_MAX, KEY_PATTERN, LIMIT_MAX, TEXT_MAX, FeatureValue
 from smp.domain.money import AMOUNT_MAX, Money
 from smp.domain.plan.plan import CODE_PATTERN, DESCRIPTION_MAX, NAME_MAX
 
@@ -88,7 +91,24 @@ FeatureMap = Annotated[
     msgspec.Meta(max_length=FEATURES_MAX, examples=[{"export": True, "seats": 5, "support": "priority"}]),
 ]
 FeaturePatch = Annotated[
-    dict[FeatureKey, bool | FeatureLimit | FeatureText | None], msgspec.Meta(max_length=FEATURES_MAX)
+    dict[FeatureKey, bool | FeatureLimit | FeatureText | None],
+    msgspec.Meta(max_length=FEATURES_MAX, examples=[{"seats": 10, "support": None}]),
+]
+
+Id = Annotated[UUID, msgspec.Meta(examples=["01a0b6f2-3c00-7d4e-9a51-5f0c2b7e8d13"])]
+Instant = Annotated[datetime, msgspec.Meta(tz=True, examples=["2027-01-31T12:00:00Z"])]
+Count = Annotated[int, msgspec.Meta(ge=0, examples=[12])]
+Version = Annotated[int, msgspec.Meta(ge=1, examples=[1])]
+Cursor = Annotated[
+    str | None,
+    msgspec.Meta(description="Where the next page begins; `null` on the last page.", examples=[None]),
+]
+Features = Annotated[
+    Mapping[str, FeatureValue],
+    msgspec.Meta(
+        description="Each feature with its value: true or false, a limit, or a text.",
+        examples=[{"export": True, "seats": 5, "support": "priority"}],
+    ),
 ]
 
 
@@ -102,8 +122,8 @@ class MoneyIn(RequestModel, frozen=True):
 class MoneyOut(ResponseModel, frozen=True):
     """An integer count of a currency's minor unit."""
 
-    amount: int
-    currency: str
+    amount: Annotated[int, msgspec.Meta(ge=0, examples=[1990])]
+    currency: Annotated[str, msgspec.Meta(examples=["USD"])]
 
     @classmethod
     def of(cls, money: Money) -> MoneyOut:

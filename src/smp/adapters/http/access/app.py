@@ -28,6 +28,11 @@ Handle = Callable[..., Awaitable[wire.ResponseModel]]
 """A bound method of the endpoint: takes the caller and the parameters of the path."""
 
 
+_CHECK: Final = (
+    "Return whether the user may use the feature, with its value and the reason. A denial is 200 with"
+    " `allowed` = `false`, also for a feature that no plan has. `until` is when time alone can change the answer."
+)
+_LIST: Final = "Return every feature of the user's live subscription with its value; none without a live subscription."
 _OF_USER: Final = ("invalid-parameter", "user-not-found")
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
@@ -35,7 +40,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "/v1/me/access": Operation(
             id="listAccess",
             tag="access",
-            summary="Everything that may be used now",
+            summary="List the features that you may use now",
+            description=_LIST,
             use_case=ListAccess,
             about_caller=True,
             response=AllAccessOut,
@@ -44,7 +50,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "/v1/me/access/{feature}": Operation(
             id="checkAccess",
             tag="access",
-            summary="May this feature be used now?",
+            summary="Check whether you may use a feature now",
+            description=_CHECK,
             use_case=CheckAccess,
             about_caller=True,
             response=AccessOut,
@@ -53,7 +60,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "/v1/users/{user_id}/access": Operation(
             id="listAccessOfUser",
             tag="access",
-            summary="Everything that a user may use now",
+            summary="List the features that a user may use now",
+            description=_LIST,
             use_case=ListAccess,
             response=AllAccessOut,
             problems=_OF_USER,
@@ -61,7 +69,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "/v1/users/{user_id}/access/{feature}": Operation(
             id="checkAccessOfUser",
             tag="access",
-            summary="May a user use this feature now?",
+            summary="Check whether a user may use a feature now",
+            description=_CHECK,
             use_case=CheckAccess,
             response=AccessOut,
             problems=_OF_USER,

@@ -61,8 +61,8 @@ class TargetUserController(Controller):
         """Return the handlers, with the operations of this target."""
         handlers = super().get_route_handlers()
         for handler in handlers:
-            operation = self.target.operation(handler.opt[OPERATION])
-            handler.opt[OPERATION] = operation
-            if isinstance(handler, HTTPRouteHandler):
+            if isinstance(handler, HTTPRouteHandler) and OPERATION in handler.opt:
+                operation = self.target.operation(handler.opt[OPERATION])
+                handler.opt[OPERATION] = operation
                 handler.operation_id = operation.id
         return handlers

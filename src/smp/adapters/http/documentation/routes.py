@@ -35,7 +35,14 @@ _PAGE: Final = b"""<!doctype html>
 <script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body>
 </html>
 """
-_START: Final = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});
+# "Authorize" offers the API key only, because a page cannot set the session's cookie. "Try it out" at logIn sets it.
+_START: Final = b"""fetch("openapi.json").then(response => response.json()).then(spec => {
+  delete spec.components.securitySchemes.session;
+  for (const path of Object.values(spec.paths))
+    for (const operation of Object.values(path))
+      operation.security = operation.security.filter(scheme => !("session" in scheme));
+  SwaggerUIBundle({spec, dom_id: "#api", deepLinking: true, validatorUrl: null});
+});
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
@@ -23,16 +23,16 @@ READY_PATH: Final = "/health/ready"
 
 
 class Health(ResponseModel, frozen=True):
-    """A sign of life."""
+    """The process is alive."""
 
-    status: str
+    status: Literal["live"]
 
 
 class Ready(ResponseModel, frozen=True):
     """Everything that the service needs is up."""
 
-    status: str
-    checks: dict[str, str]
+    status: Literal["ready"]
+    checks: Annotated[dict[str, str], msgspec.Meta(examples=[{"database": "ok", "migrations": "ok"}])]
 
 
 class HealthController(Controller):
@@ -51,7 +51,7 @@ class HealthController(Controller):
     async def live(
         self,
     ) -> Health:
-        """Needs nothing but the process."""
+        """Return 200 while the process runs, whatever the state of the database."""
         return Health("live")
 
     @get(
@@ -66,7 +66,10 @@ class HealthController(Controller):
         ),
     )
     async def ready(self, request: Request[Any, Any, Any], readiness: FromDishka[Readiness]) -> Response[bytes]:
-        """200, or 503 naming what is down: the database or the migrations. A database without writes is ready."""
+        """Return 200 if requests can be served, or 503 with what is not available: the database or its migrations.
+
+        A database without writes is ready.
+        """
         checks = dict(await readiness.check())
         down = [name for name, state in checks.items() if state != UP and name in NEEDED]
         if down:

@@ -23,10 +23,10 @@ class Exposition(Protocol):
         """In a format that Prometheus reads, which ``media_type`` names."""
 
 
-METRICS: Final = Operation(id="metrics", tag="health", summary="Figures for Prometheus", use_case=NO_USE_CASE)
+METRICS: Final = Operation(id="metrics", tag="health", summary="Get metrics for Prometheus", use_case=NO_USE_CASE)
 
 
 @route(HttpMethod.GET, "/metrics", METRICS, media_type="text/plain")
 async def metrics(figures: FromDishka[Exposition]) -> Response[bytes]:
-    """The text format."""
+    """Return all metrics in the text format of Prometheus."""
     return Response(content=figures.exposition(), media_type=figures.media_type)

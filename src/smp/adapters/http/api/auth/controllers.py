@@ -59,7 +59,7 @@ class AuthController(Controller):
             id="register",
             idempotent=True,
             tag="auth",
-            summary="Make an account",
+            summary="Register an account",
             use_case=RegisterUser,
             request=RegisterIn,
             status=201,
@@ -74,7 +74,7 @@ class AuthController(Controller):
         keys: FromDishka[IdempotencyKeys],
         sources: FromDishka[ClientSources],
     ) -> Response[bytes]:
-        """Create an account, without signing in."""
+        """Create an account with the role `user`. It does not sign in: log in afterwards. An email can be used once."""
         body, caller = body_of(request, RegisterIn), caller_of(request)
         key = await keys.of(request, caller, body.email)
         command = RegisterUser(body.email, body.password, key, sources.of(request))
@@ -87,6 +87,7 @@ class AuthController(Controller):
             response=UserOut,
             tag="auth",
             summary="Sign in",
+            sets_cookie=True,
             use_case=LogIn,
             request=LoginIn,
             problems=("invalid-credentials", "too-many-attempts", "busy"),
@@ -99,7 +100,10 @@ class AuthController(Controller):
         settings: FromDishka[HttpSettings],
         sources: FromDishka[ClientSources],
     ) -> Response[UserOut]:
-        """Start a session, whose token is in the cookie only, and end the sessions that the client sent."""
+        """Start a session. The response sets its cookie, which a browser sends from then on; the token is nowhere else.
+
+        Sessions that the request brought end. After too many failures, further attempts are refused for a while.
+        """
         body = body_of(request, LoginIn)
         name_account(request.scope, body.email)
         command = LogIn(
@@ -118,6 +122,7 @@ class AuthController(Controller):
             id="logOut",
             tag="auth",
             summary="Sign out",
+            sets_cookie=True,
             use_case=LogOut,
             status=204,
         ),
@@ -128,7 +133,7 @@ class AuthController(Controller):
         handler: FromDishka[Handler[LogOut, None]],
         settings: FromDishka[HttpSettings],
     ) -> Response[None]:
-        """End this session and clear the cookie."""
+        """End the session of this request on the server, and delete its cookie."""
         await handler(LogOut(), caller_of(request))
         return Response(None, headers={"set-cookie": _cookie(settings, "", 0)})
 
@@ -144,13 +149,13 @@ class MeController(Controller):
             id="getMe",
             response=UserOut,
             tag="auth",
-            summary="Who am I?",
+            summary="Get the signed-in user",
             use_case=GetUser,
             about_caller=True,
         ),
     )
     async def get_me(self, request: Request[Any, Any, Any]) -> UserOut:
-        """Return the signed-in user."""
+        """Return the account of the caller."""
         return UserOut.of(caller_of(request).known_user)
 
     @put(
@@ -158,7 +163,8 @@ class MeController(Controller):
         Operation(
             id="changePassword",
             tag="auth",
-            summary="Change one's password",
+            summary="Change the password",
+            sets_cookie=True,
             use_case=ChangePassword,
             about_caller=True,
             request=ChangePasswordIn,
@@ -173,7 +179,10 @@ class MeController(Controller):
         settings: FromDishka[HttpSettings],
         sources: FromDishka[ClientSources],
     ) -> Response[None]:
-        """Change the password, end every session of the user, and start a new one, whose token is in the cookie."""
+        """Replace the password, after the current one was checked. All sessions of the user end.
+
+        The response sets the cookie of a new session, which replaces the one of the request.
+        """
         body = body_of(request, ChangePasswordIn)
         source, user_agent = sources.of(request), user_agent_of(request)
         command = ChangePassword(body.current_password, body.new_password, source, user_agent)
@@ -186,7 +195,7 @@ class MeController(Controller):
             id="listSessions",
             response=SessionsPage,
             tag="auth",
-            summary="Where am I signed in?",
+            summary="List your sessions",
             use_case=ListSessions,
             about_caller=True,
             query=PAGING,
@@ -199,7 +208,7 @@ class MeController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SessionsPage:
-        """Return the sessions of the caller, newest first."""
+        """Return where the caller is signed in, newest first."""
         caller = caller_of(request)
         after = cursors.decode("sessions", cursor, tuple[AwareDatetime, UUID])
         page = await handler(ListSessions(caller.user_id, PageRequest(limit, after)), caller)
@@ -210,7 +219,7 @@ class MeController(Controller):
         Operation(
             id="endSession",
             tag="auth",
-            summary="Sign out another browser",
+            summary="End one of your sessions",
             use_case=RevokeSession,
             about_caller=True,
             status=204,
@@ -223,7 +232,7 @@ class MeController(Controller):
         session_id: FromPath[str],
         handler: FromDishka[Handler[RevokeSession, None]],
     ) -> None:
-        """End one session of the caller."""
+        """Sign out one browser of the caller, at once."""
         caller = caller_of(request)
         await handler(RevokeSession(caller.user_id, session_id_of(session_id)), caller)
 
@@ -232,7 +241,7 @@ class MeController(Controller):
         Operation(
             id="endOtherSessions",
             tag="auth",
-            summary="Sign out every other browser",
+            summary="End your other sessions",
             use_case=RevokeSessions,
             about_caller=True,
             status=204,
@@ -241,7 +250,7 @@ class MeController(Controller):
     async def end_other_sessions(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[RevokeSessions, None]]
     ) -> None:
-        """End all sessions of the caller except this one."""
+        """Sign out all browsers of the caller except this one, at once."""
         caller = caller_of(request)
         await handler(RevokeSessions(caller.user_id, keep_current=True), caller)
 

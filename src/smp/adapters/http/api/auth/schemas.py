@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 
-from smp.adapters.http.wire import RequestModel, ResponseModel
+from smp.adapters.http.wire import Cursor, Id, Instant, RequestModel, ResponseModel
 from smp.application.password_policy import LENGTH_MAX
 from smp.application.queries.views import SessionView, UserView
+from smp.domain.user.user import Role
 
 # Longer ones are refused before they are normalized, which takes time that is quadratic in their length.
 EmailText = Annotated[str, msgspec.Meta(max_length=1_000, examples=["ada@example.com"])]
@@ -25,7 +24,7 @@ class RegisterIn(RequestModel, frozen=True):
 
 
 class LoginIn(RequestModel, frozen=True):
-    """Who wants in."""
+    """The email and the password of an account."""
 
     email: EmailText
     password: PasswordText
@@ -41,28 +40,28 @@ class ChangePasswordIn(RequestModel, frozen=True):
 class UserOut(ResponseModel, frozen=True):
     """An account."""
 
-    id: UUID
-    email: str
-    role: str
-    disabled: bool
-    created_at: datetime
+    id: Id
+    email: Annotated[str, msgspec.Meta(examples=["ada@example.com"])]
+    role: Role
+    disabled: Annotated[bool, msgspec.Meta(examples=[False])]
+    created_at: Instant
 
     @classmethod
     def of(cls, user: UserView) -> UserOut:
         """The account as it is written."""
-        return cls(user.id, user.email, user.role.value, user.disabled, user.created_at)
+        return cls(user.id, user.email, user.role, user.disabled, user.created_at)
 
 
 class SessionOut(ResponseModel, frozen=True):
     """A signed-in browser."""
 
-    id: UUID
-    created_at: datetime
-    last_seen_at: datetime
-    expires_at: datetime
-    source: str
-    user_agent: str
-    current: bool
+    id: Id
+    created_at: Instant
+    last_seen_at: Instant
+    expires_at: Instant
+    source: Annotated[str, msgspec.Meta(description="The address of the client.", examples=["203.0.113.9"])]
+    user_agent: Annotated[str, msgspec.Meta(examples=["Mozilla/5.0"])]
+    current: Annotated[bool, msgspec.Meta(description="Whether this request used the session.")]
 
     @classmethod
     def of(cls, session: SessionView) -> SessionOut:
@@ -82,4 +81,4 @@ class SessionsPage(ResponseModel, frozen=True):
     """A page of sessions."""
 
     items: list[SessionOut]
-    next_cursor: str | None
+    next_cursor: Cursor

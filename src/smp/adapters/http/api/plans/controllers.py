@@ -50,7 +50,7 @@ class PlanController(Controller):
             id="listPlans",
             response=PlansPage,
             tag="plans",
-            summary="The price list",
+            summary="List plans",
             use_case=ListPlans,
             query=("status", *PAGING),
             problems=("not-authenticated", "forbidden"),
@@ -61,12 +61,17 @@ class PlanController(Controller):
         request: Request[Any, Any, Any],
         handler: FromDishka[Handler[ListPlans, Page[PlanView, PlanPosition]]],
         status: Annotated[
-            str, QueryParameter(name="status", description="`active`, and for administrators `archived` or `all`.")
+            str,
+            QueryParameter(
+                name="status",
+                description="`archived` and `all` are for administrators and services.",
+                schema_extra={"enum": list(_STATUSES)},
+            ),
         ] = "active",
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> PlansPage:
-        """Return the active plans by currency, cheapest first; administrators can request archived plans or all."""
+        """Return the active plans by currency, cheapest first. Administrators can also list archived plans, or all."""
         if status not in _STATUSES:
             raise bad_parameter("status", "must be `active`, `archived` or `all`")
         after = cursors.decode("plans", cursor, tuple[str, PositionInteger, str])
@@ -78,7 +83,7 @@ class PlanController(Controller):
         Operation(
             id="getPlan",
             tag="plans",
-            summary="Look at a plan",
+            summary="Get a plan",
             use_case=GetPlan,
             problems=("plan-not-found",),
             response=PlanOut,
@@ -88,7 +93,7 @@ class PlanController(Controller):
     async def get_plan(
         self, request: Request[Any, Any, Any], plan: FromPath[str], handler: FromDishka[Handler[GetPlan, PlanView]]
     ) -> Response[bytes]:
-        """Return the plan with this code or id, at its newest revision."""
+        """Return the plan with this code or id, at its newest revision, also if it is archived."""
         view = await handler(GetPlan(plan), caller_of(request))
         return one(request, PlanOut.of(view), version_tag(view.version))
 
@@ -98,7 +103,7 @@ class PlanController(Controller):
             id="createPlan",
             idempotent=True,
             tag="plans",
-            summary="Offer a new plan",
+            summary="Create a plan",
             use_case=CreatePlan,
             request=PlanIn,
             status=201,
@@ -113,7 +118,7 @@ class PlanController(Controller):
         handler: FromDishka[Handler[CreatePlan, PlanOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Create a plan at revision 1, open to new subscriptions."""
+        """Create a plan at revision 1. It is active: users can subscribe to it at once. A code can be used once."""
         body, caller = body_of(request, PlanIn), caller_of(request)
         command = CreatePlan(body.code, body.name, body.description, body.terms(), await keys.of(request, caller))
         return respond(plan_answer(await handler(command, caller)))
@@ -139,7 +144,11 @@ class PlanController(Controller):
         plan: FromPath[str],
         handler: FromDishka[Handler[UpdatePlan, PlanOutcome]],
     ) -> Response[bytes]:
-        """Apply a merge patch; a change of price, period, trial period or features creates a revision."""
+        """Change the members that are sent (RFC 7396): absent ones stay, and `null` removes.
+
+        A change of price, period, trial period or features creates a revision. Existing subscriptions keep the revision
+        that they started with.
+        """
         command = UpdatePlan(plan, body_of(request, PlanPatchIn).patch(), if_match(request))
         return respond(plan_answer(await handler(command, caller_of(request))))
 
@@ -152,7 +161,7 @@ class PlanController(Controller):
             request=EmptyBody,
             request_optional=True,
             tag="plans",
-            summary="Close a plan to new subscriptions",
+            summary="Archive a plan",
             use_case=ArchivePlan,
             problems=("plan-not-found", "precondition-failed"),
             response=PlanOut,
@@ -166,7 +175,7 @@ class PlanController(Controller):
         handler: FromDishka[Handler[ArchivePlan, PlanOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Close the plan to new subscriptions; existing ones continue."""
+        """Close the plan to new trials and subscriptions. Existing ones continue and can be renewed."""
         caller = caller_of(request)
         command = ArchivePlan(plan, if_match(request), await keys.of(request, caller))
         return respond(plan_answer(await handler(command, caller)))
@@ -180,7 +189,7 @@ class PlanController(Controller):
             request=EmptyBody,
             request_optional=True,
             tag="plans",
-            summary="Open an archived plan again",
+            summary="Restore an archived plan",
             use_case=RestorePlan,
             problems=("plan-not-found", "precondition-failed"),
             response=PlanOut,
@@ -194,7 +203,7 @@ class PlanController(Controller):
         handler: FromDishka[Handler[RestorePlan, PlanOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Open the plan to new subscriptions again."""
+        """Open an archived plan to new trials and subscriptions again."""
         caller = caller_of(request)
         command = RestorePlan(plan, if_match(request), await keys.of(request, caller))
         return respond(plan_answer(await handler(command, caller)))
@@ -205,7 +214,7 @@ class PlanController(Controller):
             id="listPlanRevisions",
             response=RevisionsPage,
             tag="plans",
-            summary="A plan's terms through time",
+            summary="List the revisions of a plan",
             use_case=ListPlanRevisions,
             query=PAGING,
             problems=("plan-not-found",),
@@ -219,7 +228,7 @@ class PlanController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> RevisionsPage:
-        """Return all revisions, newest first."""
+        """Return all sets of terms that the plan has had, newest first."""
         after = cursors.decode("revisions", cursor, tuple[PositionInteger])
         page = await handler(ListPlanRevisions(plan, PageRequest(limit, after)), caller_of(request))
         return RevisionsPage([RevisionOut.of(item) for item in page.items], cursors.encode("revisions", page.next))

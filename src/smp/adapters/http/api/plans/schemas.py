@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from uuid import UUID
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,27 +11,39 @@ from smp.adapters.http.wire import (
     Amount,
     Code,
     CurrencyCode,
+    Cursor,
     Description,
     FeatureMap,
     FeaturePatch,
+    Features,
+    Id,
+    Instant,
     MoneyIn,
     MoneyOut,
     Name,
     PeriodText,
     RequestModel,
     ResponseModel,
+    Version,
 )
 from smp.application.commands.update_plan import UNCHANGED, PlanPatch
 from smp.application.queries.views import PlanView, RevisionView
 from smp.domain.errors import ValidationError, collect_errors
-from smp.domain.features import FeatureValue, features
+from smp.domain.features import features
 from smp.domain.money import Money
 from smp.domain.period import Period
-from smp.domain.plan.plan import Terms
+from smp.domain.plan.plan import PlanStatus, Terms
+
+PeriodOut = Annotated[
+    str | None, msgspec.Meta(description="An ISO 8601 duration; `null` if the plan never ends.", examples=["P1M"])
+]
+TrialPeriodOut = Annotated[
+    str | None, msgspec.Meta(description="An ISO 8601 duration; `null` if the plan has no trial.", examples=["P14D"])
+]
 
 
 class PlanIn(RequestModel, frozen=True):
-    """A new plan: what it costs, for how long, what can be tried and used."""
+    """A new plan. Without `period` it never ends, without `trial_period` it has no trial."""
 
     code: Code
     name: Name
@@ -55,7 +65,7 @@ class PlanIn(RequestModel, frozen=True):
 
 
 class MoneyPatch(RequestModel, frozen=True):
-    """What changes of a price."""
+    """The members of a price to change."""
 
     amount: Amount | UnsetType = UNSET
     currency: CurrencyCode | UnsetType = UNSET
@@ -71,7 +81,7 @@ class MoneyPatch(RequestModel, frozen=True):
 
 
 class PlanPatchIn(RequestModel, frozen=True):
-    """What changes of a plan (RFC 7396): absent members stay, ``null`` removes."""
+    """The members of a plan to change (RFC 7396): absent ones stay as they are, `null` removes."""
 
     name: Name | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
@@ -102,18 +112,18 @@ class PlanPatchIn(RequestModel, frozen=True):
 class PlanOut(ResponseModel, frozen=True):
     """A plan at its newest revision."""
 
-    id: UUID
-    code: str
-    name: str
-    description: str
-    status: str
-    revision: int
+    id: Id
+    code: Annotated[str, msgspec.Meta(examples=["pro"])]
+    name: Annotated[str, msgspec.Meta(examples=["Pro"])]
+    description: Annotated[str, msgspec.Meta(examples=["For growing teams"])]
+    status: PlanStatus
+    revision: Version
     price: MoneyOut
-    period: str | None
-    trial_period: str | None
-    features: Mapping[str, FeatureValue]
-    version: int
-    created_at: datetime
+    period: PeriodOut
+    trial_period: TrialPeriodOut
+    features: Features
+    version: Version
+    created_at: Instant
 
     @classmethod
     def of(cls, plan: PlanView) -> PlanOut:
@@ -123,7 +133,7 @@ class PlanOut(ResponseModel, frozen=True):
             plan.code,
             plan.name,
             plan.description,
-            plan.status.value,
+            plan.status,
             plan.revision.revision,
             MoneyOut.of(plan.revision.price),
             _text(plan.revision.period),
@@ -137,12 +147,12 @@ class PlanOut(ResponseModel, frozen=True):
 class RevisionOut(ResponseModel, frozen=True):
     """One immutable set of a plan's terms."""
 
-    revision: int
+    revision: Version
     price: MoneyOut
-    period: str | None
-    trial_period: str | None
-    features: Mapping[str, FeatureValue]
-    created_at: datetime
+    period: PeriodOut
+    trial_period: TrialPeriodOut
+    features: Features
+    created_at: Instant
 
     @classmethod
     def of(cls, revision: RevisionView) -> RevisionOut:
@@ -161,14 +171,14 @@ class PlansPage(ResponseModel, frozen=True):
     """A page of plans."""
 
     items: list[PlanOut]
-    next_cursor: str | None
+    next_cursor: Cursor
 
 
 class RevisionsPage(ResponseModel, frozen=True):
     """A page of revisions."""
 
     items: list[RevisionOut]
-    next_cursor: str | None
+    next_cursor: Cursor
 
 
 def _period(text: str | None) -> Period | None:

@@ -27,14 +27,14 @@ class StatisticsController(Controller):
             id="getStatistics",
             response=StatisticsOut,
             tag="statistics",
-            summary="Subscriptions, revenue and trials in figures",
+            summary="Get figures on subscriptions, revenue and trials",
             use_case=GetStatistics,
         ),
     )
     async def get_statistics(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetStatistics, StatisticsView]]
     ) -> StatisticsOut:
-        """Return the statistics as of now, whether or not the expiry job has run."""
+        """Return the figures as of now, also if the expiry job is late. `mrr` is the revenue per month by currency."""
         return StatisticsOut.of(await handler(GetStatistics(), caller_of(request)))
 
 

@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import Annotated
 
-from smp.adapters.http.wire import MoneyOut, ResponseModel
+import msgspec
+
+from smp.adapters.http.wire import Count, Instant, MoneyOut, ResponseModel
 from smp.application.queries.views import StatisticsView
 from smp.domain.subscription.lifecycle import Status
 
 
 class StatusCountsOut(ResponseModel, frozen=True):
-    """Subscriptions by the status that holds now."""
+    """The number of subscriptions in each status now."""
 
-    trial: int
-    active: int
-    expired: int
-    cancelled: int
+    trial: Count
+    active: Count
+    expired: Count
+    cancelled: Count
 
 
 class PlanCountOut(ResponseModel, frozen=True):
     """Live subscriptions of one plan."""
 
-    plan: str
-    trial: int
-    active: int
+    plan: Annotated[str, msgspec.Meta(description="The plan's code.", examples=["pro"])]
+    trial: Count
+    active: Count
 
 
 class TrialsOut(ResponseModel, frozen=True):
-    """How the trials went; the rate is ``null`` where none was decided."""
+    """The number of trials by their result; `lost` are those that ended without a paid subscription."""
 
-    started: int
-    running: int
-    converted: int
-    lost: int
-    conversion_rate: float | None
+    started: Count
+    running: Count
+    converted: Count
+    lost: Count
+    conversion_rate: Annotated[
+        float | None, msgspec.Meta(description="From 0 to 1; `null` if no trial has ended yet.", examples=[0.75])
+    ]
 
 
 class StatisticsOut(ResponseModel, frozen=True):
     """The platform in figures."""
 
-    as_of: datetime
-    users: int
+    as_of: Instant
+    users: Count
     subscriptions: StatusCountsOut
     by_plan: list[PlanCountOut]
     mrr: list[MoneyOut]
     trials: TrialsOut
-    ending_within_7_days: int
+    ending_within_7_days: Count
 
     @classmethod
     def of(cls, view: StatisticsView) -> StatisticsOut:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar.connection import Request
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from litestar.response import Response
 
 from smp.adapters.http.api import cursors
@@ -15,6 +15,18 @@ from smp.adapters.http.api.answers import subscription_answer
 from smp.adapters.http.api.conditional import one
 from smp.adapters.http.api.preconditions import body_tag, if_match
 from smp.adapters.http.api.subscriptions import operations
+from smp.adapters.http.api.subscriptions.filters import (
+    EmailParameter,
+    EndedAfterParameter,
+    EndedBeforeParameter,
+    EndsAfterParameter,
+    EndsBeforeParameter,
+    PlanParameter,
+    StatusParameter,
+    UserIdParameter,
+    parse_statuses,
+    parse_user_id,
+)
 from smp.adapters.http.api.subscriptions.schemas import (
     ActivateIn,
     CancelIn,
@@ -34,7 +46,6 @@ from smp.adapters.http.parameters import (
     CursorParameter,
     LimitParameter,
     PositionInteger,
-    bad_parameter,
     instant,
     uuid_or_none,
 )
@@ -63,7 +74,6 @@ from smp.application.queries.list_subscription_history import ListSubscriptionHi
 from smp.application.queries.list_subscriptions import ListSubscriptions
 from smp.application.queries.views import EventView, SubscriptionView
 from smp.domain.errors import SubscriptionNotFound
-from smp.domain.subscription.lifecycle import Status
 
 _LIST_NAMES: Final = {
     ListOrder.NEWEST: "subscriptions",
@@ -80,7 +90,7 @@ class TargetUserSubscriptions(TargetUserController):
     async def current(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetCurrentSubscription, SubscriptionView]]
     ) -> Response[bytes]:
-        """Return the live subscription."""
+        """Return the user's trial or active subscription. A user has at most one."""
         view = await handler(GetCurrentSubscription(self.target.user_id(request)), caller_of(request))
         document = SubscriptionOut.of(view)
         return one(request, document, body_tag(document.version, document))
@@ -92,7 +102,11 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[StartTrial, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Start the trial of the plan, which each user can do once for each plan."""
+        """Start the trial of a plan that has one. It needs no payment, and ends by itself.
+
+        A user can try each plan once, even if the trial was cancelled; the platform may allow one trial in all. It is
+        refused while the user has a live subscription, and for an archived plan.
+        """
         body, caller = body_of(request, StartTrialIn), caller_of(request)
         command = StartTrial(self.target.user_id(request), body.plan, if_match(request), await keys.of(request, caller))
         return respond(subscription_answer(await handler(command, caller)))
@@ -104,7 +118,13 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[ActivateSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Start a paid subscription (201), or convert the running trial (200), possibly to another plan."""
+        """Start a paid or free subscription (201), or convert the running trial to one, also to another plan (200).
+
+        A plan with a price is charged once, for the first period, with `payment_method`. On a platform without a
+        payment provider, an administrator activates it after the user has paid. It is refused while the user has an
+        active subscription, and for an archived plan. Nothing changes if the payment fails. A subscription does not
+        renew by itself.
+        """
         body, caller = body_of(request, ActivateIn), caller_of(request)
         command = ActivateSubscription(
             self.target.user_id(request),
@@ -122,7 +142,7 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[CancelSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Cancel the subscription, and end its access at once and for good unless `at` is `period_end`.
+        """Cancel the subscription. Warning: without a body, access ends at once and for good; see `at`.
 
         With `at` = `period_end`, access continues until the end of the period, and the cancellation can be undone with
         `resume`. Use `period_end` for a customer who has paid until then.
@@ -140,7 +160,10 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[ResumeSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Undo a scheduled cancellation before it takes effect."""
+        """Withdraw a cancellation that was scheduled with `period_end`, so that the subscription keeps its period.
+
+        It is refused if no cancellation is scheduled. A subscription that has ended cannot be resumed.
+        """
         caller = caller_of(request)
         command = ResumeSubscription(self.target.user_id(request), if_match(request), await keys.of(request, caller))
         return respond(subscription_answer(await handler(command, caller)))
@@ -152,7 +175,12 @@ class TargetUserSubscriptions(TargetUserController):
         handler: FromDishka[Handler[RenewSubscription, SubscriptionOutcome]],
         keys: FromDishka[IdempotencyKeys],
     ) -> Response[bytes]:
-        """Add one period to the end, at the price of the subscribed revision."""
+        """Charge for one more period and move the end of the active subscription by it, also before the period is over.
+
+        The price is the one that the subscription started with, even if the plan changed since. It is refused for a
+        trial, for a subscription without an end, and while a cancellation is scheduled. Nothing changes if the payment
+        fails.
+        """
         body, caller = body_of(request, RenewIn), caller_of(request)
         command = RenewSubscription(
             self.target.user_id(request), body.payment_method, if_match(request), await keys.of(request, caller)
@@ -167,7 +195,7 @@ class TargetUserSubscriptions(TargetUserController):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SubscriptionsPage:
-        """Return the subscriptions of the target user, newest first."""
+        """Return all subscriptions that the user has or had, newest first."""
         after = cursors.decode("history", cursor, tuple[AwareDatetime, UUID])
         query = ListSubscriptionHistory(self.target.user_id(request), PageRequest(limit, after))
         page = await handler(query, caller_of(request))
@@ -200,7 +228,7 @@ class SubscriptionController(Controller):
         subscription_id: FromPath[str],
         handler: FromDishka[Handler[GetSubscription, SubscriptionView]],
     ) -> Response[bytes]:
-        """Return a subscription as of now, for its owner and for administrators."""
+        """Return one subscription, live or ended. Users see their own only; another user's does not exist for them."""
         view = await handler(GetSubscription(_subscription_id(subscription_id)), caller_of(request))
         document = SubscriptionOut.of(view)
         return one(request, document, body_tag(document.version, document))
@@ -214,7 +242,7 @@ class SubscriptionController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> EventsPage:
-        """Return the events of a subscription, oldest first, for its owner and for administrators."""
+        """Return what happened to a subscription, who did it and when, oldest first. Users see their own only."""
         after = cursors.decode("events", cursor, tuple[PositionInteger])
         query = ListSubscriptionEvents(_subscription_id(subscription_id), PageRequest(limit, after))
         page = await handler(query, caller_of(request))
@@ -225,40 +253,26 @@ class SubscriptionController(Controller):
         self,
         request: Request[Any, Any, Any],
         handler: FromDishka[Handler[ListSubscriptions, Page[SubscriptionView, SubscriptionPosition]]],
-        status: Annotated[
-            list[str] | None, QueryParameter(name="status", description="The status that holds now; may repeat.")
-        ] = None,
-        plan: Annotated[
-            str | None, QueryParameter(name="plan", max_length=100, description="A plan's code or id.")
-        ] = None,
-        user_id: Annotated[str | None, QueryParameter(name="user_id", description="One user's.")] = None,
-        email: Annotated[
-            str | None, QueryParameter(name="email", max_length=320, description="One user's, by the whole email.")
-        ] = None,
-        ends_before: Annotated[
-            str | None, QueryParameter(name="ends_before", description="Those with a planned end before this instant.")
-        ] = None,
-        ends_after: Annotated[
-            str | None, QueryParameter(name="ends_after", description="Those with a planned end from then on.")
-        ] = None,
-        ended_before: Annotated[
-            str | None, QueryParameter(name="ended_before", description="Those that ended before this instant.")
-        ] = None,
-        ended_after: Annotated[
-            str | None, QueryParameter(name="ended_after", description="Those that ended from this instant on.")
-        ] = None,
+        status: StatusParameter = None,
+        plan: PlanParameter = None,
+        user_id: UserIdParameter = None,
+        email: EmailParameter = None,
+        ends_before: EndsBeforeParameter = None,
+        ends_after: EndsAfterParameter = None,
+        ended_before: EndedBeforeParameter = None,
+        ended_after: EndedAfterParameter = None,
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SubscriptionsPage:
-        """Newest first. With a filter on the planned or the real end, by that end, the soonest first.
+        """Return the subscriptions that match all filters, newest first, or with a filter on an end, the soonest first.
 
         `ends_after` and `ends_before` are about `ends_at`, the planned end. `ended_after` and `ended_before` are about
         `ended_at`: who left in a period, early or at the planned end.
         """
         filter_ = SubscriptionFilter(
-            statuses=_statuses(status or []),
+            statuses=parse_statuses(status or []),
             plan=plan,
-            user_id=None if user_id is None else _user_id(user_id),
+            user_id=None if user_id is None else parse_user_id(user_id),
             email=email,
             ends_before=instant("ends_before", ends_before),
             ends_after=instant("ends_after", ends_after),
@@ -280,20 +294,6 @@ def _subscription_id(text: str) -> UUID:
     parsed = uuid_or_none(text)
     if parsed is None:
         raise SubscriptionNotFound(text)
-    return parsed
-
-
-def _statuses(texts: list[str]) -> frozenset[Status]:
-    known = {status.value: status for status in Status}
-    if unknown := [text for text in texts if text not in known]:
-        raise bad_parameter("status", f"must be one of {', '.join(known)}, not {unknown[0][:50]!r}")
-    return frozenset(known[text] for text in texts)
-
-
-def _user_id(text: str) -> UUID:
-    parsed = uuid_or_none(text)
-    if parsed is None:
-        raise bad_parameter("user_id", "must be a UUID")
     return parsed
 
 

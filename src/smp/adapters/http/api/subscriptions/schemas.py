@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 
-from smp.adapters.http.wire import MoneyOut, RequestModel, ResponseModel
+from smp.adapters.http.wire import Cursor, Features, Id, Instant, MoneyOut, RequestModel, ResponseModel, Version
 from smp.application.commands.cancel_subscription import CancelAt
 from smp.application.queries.views import EventView, SubscriptionView
-from smp.domain.features import FeatureValue
+from smp.domain.events import ActorType
+from smp.domain.subscription.lifecycle import Status, SubscriptionEventType
 
 PlanText = Annotated[
     str,
@@ -35,7 +34,7 @@ class StartTrialIn(RequestModel, frozen=True):
 
 
 class ActivateIn(RequestModel, frozen=True):
-    """The plan to subscribe to, and how to pay."""
+    """The plan to subscribe to, and how to pay; a free plan needs no payment method."""
 
     plan: PlanText
     payment_method: PaymentMethod | None = None
@@ -48,37 +47,53 @@ class RenewIn(RequestModel, frozen=True):
 
 
 class CancelIn(RequestModel, frozen=True):
-    """When to end it."""
+    """When the subscription ends: `now`, or at the end of its period."""
 
-    at: CancelAt = CancelAt.NOW
+    at: Annotated[CancelAt, msgspec.Meta(examples=[CancelAt.PERIOD_END.value])] = CancelAt.NOW
 
 
 class PlanReferenceOut(ResponseModel, frozen=True):
     """The plan and the revision that a subscription is bound to."""
 
-    id: UUID
-    code: str
-    name: str
-    revision: int
+    id: Id
+    code: Annotated[str, msgspec.Meta(examples=["pro"])]
+    name: Annotated[str, msgspec.Meta(examples=["Pro"])]
+    revision: Version
 
 
 class SubscriptionOut(ResponseModel, frozen=True):
     """A subscription as of now."""
 
-    id: UUID
-    user_id: UUID
+    id: Id
+    user_id: Id
     plan: PlanReferenceOut
-    status: str
+    status: Status
     price: MoneyOut
-    features: Mapping[str, FeatureValue]
-    trial_ends_at: datetime | None
-    starts_at: datetime
-    ends_at: datetime | None
-    cancel_at: datetime | None
-    cancelled_at: datetime | None
-    ended_at: datetime | None
-    version: int
-    created_at: datetime
+    features: Features
+    trial_ends_at: Annotated[
+        Instant | None,
+        msgspec.Meta(description="The end of the trial; `null` without one.", examples=["2027-01-31T12:00:00Z"]),
+    ]
+    starts_at: Annotated[Instant, msgspec.Meta(examples=["2027-01-17T12:00:00Z"])]
+    ends_at: Annotated[
+        Instant | None,
+        msgspec.Meta(
+            description="The end of the trial or the paid period; `null` if it never ends.",
+            examples=["2027-01-31T12:00:00Z"],
+        ),
+    ]
+    cancel_at: Annotated[
+        Instant | None,
+        msgspec.Meta(description="When a scheduled cancellation takes effect; `null` without one.", examples=[None]),
+    ]
+    cancelled_at: Annotated[
+        Instant | None, msgspec.Meta(description="When somebody cancelled; `null` before.", examples=[None])
+    ]
+    ended_at: Annotated[
+        Instant | None, msgspec.Meta(description="When the subscription ended; `null` before.", examples=[None])
+    ]
+    version: Version
+    created_at: Annotated[Instant, msgspec.Meta(examples=["2027-01-17T12:00:00Z"])]
 
     @classmethod
     def of(cls, view: SubscriptionView) -> SubscriptionOut:
@@ -87,7 +102,7 @@ class SubscriptionOut(ResponseModel, frozen=True):
             view.id,
             view.user_id,
             PlanReferenceOut(view.plan.id, view.plan.code, view.plan.name, view.plan.revision),
-            view.status.value,
+            view.status,
             MoneyOut.of(view.price),
             dict(view.features),
             view.trial_ends_at,
@@ -102,23 +117,30 @@ class SubscriptionOut(ResponseModel, frozen=True):
 
 
 class ActorOut(ResponseModel, frozen=True):
-    """Who did it; the system has no id."""
+    """Who made the change; the system has no id."""
 
-    type: str
-    id: UUID | None
+    type: ActorType
+    id: Id | None
 
 
 class EventOut(ResponseModel, frozen=True):
-    """One event of a subscription; ``version`` is the subscription's version after it."""
+    """One event of a subscription; `version` is the subscription's version after it."""
 
-    id: UUID
-    type: str
-    occurred_at: datetime
+    id: Id
+    # A text: after a rollback the program may read events of types that it does not have.
+    type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [type_.value for type_ in SubscriptionEventType]})]
+    occurred_at: Instant
     actor: ActorOut
-    subscription_id: UUID
-    user_id: UUID
-    data: Mapping[str, Any]
-    version: int
+    subscription_id: Id
+    user_id: Id
+    data: Annotated[
+        Mapping[str, Any],
+        msgspec.Meta(
+            description="The facts of the change, by the type of the event.",
+            examples=[{"plan": "pro", "ends_at": "2027-01-31T12:00:00Z"}],
+        ),
+    ]
+    version: Version
 
     @classmethod
     def of(cls, event: EventView) -> EventOut:
@@ -127,7 +149,7 @@ class EventOut(ResponseModel, frozen=True):
             event.id,
             event.type,
             event.occurred_at,
-            ActorOut(event.actor.type.value, event.actor.id),
+            ActorOut(event.actor.type, event.actor.id),
             event.subscription_id,
             event.user_id,
             dict(event.data),
@@ -139,11 +161,11 @@ class SubscriptionsPage(ResponseModel, frozen=True):
     """A page of subscriptions."""
 
     items: list[SubscriptionOut]
-    next_cursor: str | None
+    next_cursor: Cursor
 
 
 class EventsPage(ResponseModel, frozen=True):
     """A page of events."""
 
     items: list[EventOut]
-    next_cursor: str | None
+    next_cursor: Cursor

@@ -31,14 +31,14 @@ class TestClockController(Controller):
             id="getTestClock",
             response=ClockOut,
             tag="test clock",
-            summary="What time is it here?",
+            summary="Get the clock of the test platform",
             use_case=GetTestClock,
         ),
     )
     async def get_test_clock(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[GetTestClock, datetime]]
     ) -> ClockOut:
-        """Return the instant of the clock, which is the real one until it is set for the first time."""
+        """Return the instant that the platform takes as now: the real one until the clock is set for the first time."""
         return ClockOut(await handler(GetTestClock(), caller_of(request)))
 
     @put(
@@ -47,7 +47,7 @@ class TestClockController(Controller):
             id="setTestClock",
             response=ClockOut,
             tag="test clock",
-            summary="Move the clock forward",
+            summary="Move the clock of the test platform forward",
             use_case=SetTestClock,
             request=ClockIn,
             problems=("test-clock-moves-forward-only",),
@@ -56,7 +56,7 @@ class TestClockController(Controller):
     async def set_test_clock(
         self, request: Request[Any, Any, Any], handler: FromDishka[Handler[SetTestClock, datetime]]
     ) -> ClockOut:
-        """Set the clock, which then stands still, and by default run the expiry job before the response."""
+        """Set the clock, which stands still until it is set again. With `sweep`, what is due is processed first."""
         body = body_of(request, ClockIn)
         try:
             now = parse_instant(body.now)

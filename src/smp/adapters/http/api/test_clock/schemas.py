@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from smp.adapters.http.parameters import InstantText
-from smp.adapters.http.wire import RequestModel, ResponseModel
+from smp.adapters.http.wire import Instant, RequestModel, ResponseModel
 
 
 class ClockIn(RequestModel, frozen=True):
-    """Where the clock is to stand; with ``sweep`` what fell due is processed before the answer."""
+    """The new instant of the clock. With `sweep`, what is due by then is processed before the response."""
 
     now: InstantText
     sweep: bool = True
 
 
 class ClockOut(ResponseModel, frozen=True):
-    """Where the clock stands."""
+    """The instant that the platform takes as now."""
 
-    now: datetime
+    now: Instant

@@ -51,7 +51,7 @@ class UserController(Controller):
             id="listUsers",
             response=UsersPage,
             tag="users",
-            summary="Accounts by email",
+            summary="List users",
             use_case=ListUsers,
             query=("email", *PAGING),
         ),
@@ -62,12 +62,14 @@ class UserController(Controller):
         handler: FromDishka[Handler[ListUsers, Page[UserView, UserPosition]]],
         email: Annotated[
             str,
-            QueryParameter(name="email", max_length=320, description="How the email begins, without regard to case."),
+            QueryParameter(
+                name="email", max_length=320, description="Those whose email starts with this text; case is ignored."
+            ),
         ] = "",
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> UsersPage:
-        """Return all accounts, or those whose email begins with a prefix."""
+        """Return the accounts, ordered by email."""
         after = cursors.decode("users", cursor, tuple[str])
         page = await handler(ListUsers(email, PageRequest(limit, after)), caller_of(request))
         return UsersPage([UserOut.of(item) for item in page.items], cursors.encode("users", page.next))
@@ -78,7 +80,7 @@ class UserController(Controller):
             id="getUser",
             response=UserOut,
             tag="users",
-            summary="Look at an account",
+            summary="Get a user",
             use_case=GetUser,
             problems=("user-not-found",),
         ),
@@ -86,7 +88,7 @@ class UserController(Controller):
     async def get_user(
         self, request: Request[Any, Any, Any], user_id: FromPath[str], handler: FromDishka[Handler[GetUser, UserView]]
     ) -> UserOut:
-        """Return the account."""
+        """Return the account of a user."""
         return UserOut.of(await handler(GetUser(user_id_of(user_id)), caller_of(request)))
 
     @patch(
@@ -95,7 +97,7 @@ class UserController(Controller):
             id="changeUser",
             response=UserOut,
             tag="users",
-            summary="Change what a user may do",
+            summary="Change a user's role, or disable the user",
             use_case=UpdateUserAccess,
             request=UserPatchIn,
             problems=("user-not-found", "last-admin"),
@@ -107,7 +109,10 @@ class UserController(Controller):
         user_id: FromPath[str],
         handler: FromDishka[Handler[UpdateUserAccess, UserOutcome]],
     ) -> UserOut:
-        """Change the role or the access of a user from the next request on; disabling ends all of their sessions."""
+        """Change the members that are sent. The change applies to the user's next request.
+
+        Disabling ends all sessions of the user. It is refused for the last administrator.
+        """
         body = body_of(request, UserPatchIn)
         command = UpdateUserAccess(
             user_id_of(user_id),
@@ -122,7 +127,7 @@ class UserController(Controller):
             id="listSessionsOfUser",
             response=SessionsPage,
             tag="users",
-            summary="Where a user is signed in",
+            summary="List the sessions of a user",
             use_case=ListSessions,
             query=PAGING,
             problems=("user-not-found",),
@@ -136,7 +141,7 @@ class UserController(Controller):
         limit: LimitParameter = LIMIT,
         cursor: CursorParameter = None,
     ) -> SessionsPage:
-        """Return the sessions of the user, newest first."""
+        """Return where the user is signed in, newest first."""
         after = cursors.decode("sessions", cursor, tuple[AwareDatetime, UUID])
         query = ListSessions(user_id_of(user_id), PageRequest(limit, after))
         page = await handler(query, caller_of(request))
@@ -147,7 +152,7 @@ class UserController(Controller):
         Operation(
             id="endSessionOfUser",
             tag="users",
-            summary="Sign one of a user's browsers out",
+            summary="End a session of a user",
             use_case=RevokeSession,
             status=204,
             problems=("user-not-found", "session-not-found"),
@@ -160,7 +165,7 @@ class UserController(Controller):
         session_id: FromPath[str],
         handler: FromDishka[Handler[RevokeSession, None]],
     ) -> None:
-        """End one session of the user."""
+        """Sign out one browser of the user, at once."""
         session = session_id_of(session_id)
         await handler(RevokeSession(user_id_of(user_id), session), caller_of(request))
 
@@ -169,7 +174,7 @@ class UserController(Controller):
         Operation(
             id="endSessionsOfUser",
             tag="users",
-            summary="Sign a user out everywhere",
+            summary="End all sessions of a user",
             use_case=RevokeSessions,
             status=204,
             problems=("user-not-found",),
@@ -181,7 +186,7 @@ class UserController(Controller):
         user_id: FromPath[str],
         handler: FromDishka[Handler[RevokeSessions, None]],
     ) -> None:
-        """End all sessions of the user."""
+        """Sign out all browsers of the user, at once."""
         await handler(RevokeSessions(user_id_of(user_id)), caller_of(request))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from smp.adapters.http.api.auth.schemas import UserOut
-from smp.adapters.http.wire import RequestModel, ResponseModel
+from smp.adapters.http.wire import Cursor, RequestModel, ResponseModel
 from smp.domain.user.user import Role
 
 
 class UserPatchIn(RequestModel, frozen=True):
-    """What changes of an account."""
+    """The members of an account to change; absent ones stay as they are."""
 
     role: Role | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
@@ -20,4 +20,4 @@ class UsersPage(ResponseModel, frozen=True):
     """A page of accounts."""
 
     items: list[UserOut]
-    next_cursor: str | None
+    next_cursor: Cursor
