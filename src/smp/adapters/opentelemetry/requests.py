@@ -21,6 +21,10 @@ REQUEST_ID: Final = "smp.request_id"
 _EXCLUDED: Final = "://[^/]+/(health/live|health/ready|metrics)$"
 """URLs that machines request every few seconds."""
 
+PATH_MAX: Final = 1_024
+METHOD_MAX: Final = 32
+"""How many characters of a path and of a method a span has, as in the log."""
+
 _TRACE_CONTEXT: Final = frozenset({b"traceparent", b"tracestate"})
 
 
@@ -48,7 +52,15 @@ class TracedApp:
             return
         failures: list[Exception] = []
         headers = [(name, value) for name, value in scope["headers"] if name in _TRACE_CONTEXT]
-        visible = {**scope, "headers": headers, "query_string": b"", "client": None, "smp": (scope, failures)}
+        visible = {
+            **scope,
+            "method": scope["method"][:METHOD_MAX],
+            "path": scope["path"][:PATH_MAX],
+            "headers": headers,
+            "query_string": b"",
+            "client": None,
+            "smp": (scope, failures),
+        }
         await self._instrumented(visible, receive, send)
         if failures:
             raise failures[0]

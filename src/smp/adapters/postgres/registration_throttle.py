@@ -5,9 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
+from smp.adapters.postgres.mapping import instant_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
-from smp.application.attempt_limits import REGISTRATION_LIMIT
+from smp.application.attempt_limits import REGISTRATION_LIMIT, Attempts
 from smp.application.errors import TooManyRegistrations
 from smp.application.ports.registration_throttle import RegistrationThrottle
 
@@ -29,13 +30,8 @@ _COUNT: Final = sql(
           AND excluded.last_attempt_at
     """
 )
-_WAIT: Final = sql(
-    """
-    SELECT ceil(extract(epoch FROM last_attempt_at + CAST(:window AS interval) - statement_timestamp())) AS wait_s
-    FROM login_throttle
-    WHERE key = :key AND attempts >= :most AND last_attempt_at <= statement_timestamp()
-      AND last_attempt_at + CAST(:window AS interval) > statement_timestamp()
-    """
+_FIND: Final = sql(
+    "SELECT attempts, last_attempt_at, statement_timestamp() AS now FROM login_throttle WHERE key = CAST(:key AS text)"
 )
 
 
@@ -52,10 +48,13 @@ class PostgresRegistrationThrottle(RegistrationThrottle):
     async def attempt(self, source: str) -> None:
         """Count a registration. Raises TooManyRegistrations."""
         digest = sha256(f"registration {source}".encode("utf-8", "surrogatepass")).hexdigest()
-        limit = {"key": f"source:{digest}", "most": REGISTRATION_LIMIT.most, "window": REGISTRATION_LIMIT.window}
+        key = f"source:{digest}"
         # Most attempts of a flood are refused here, without waiting for the lock of the row.
-        row = await self._pool.row(_WAIT, **limit)
+        row = await self._pool.row(_FIND, key=key)
         if row is not None:
-            raise TooManyRegistrations(int(row["wait_s"]))
-        if not await self._pool.run(_COUNT, **limit):
+            counted = Attempts(row["attempts"], instant_of(row["last_attempt_at"]))
+            if wait_s := REGISTRATION_LIMIT.wait_s(counted, instant_of(row["now"])):
+                raise TooManyRegistrations(wait_s)
+        limit = REGISTRATION_LIMIT
+        if not await self._pool.run(_COUNT, key=key, most=limit.most, window=limit.window):
             raise TooManyRegistrations(1)  # others have used the last places in the meantime

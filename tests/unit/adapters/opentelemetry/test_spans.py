@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 
 import asyncpg
 import pytest
@@ -153,6 +154,23 @@ async def test_a_request_that_fails_without_a_response_is_an_error_without_its_m
     assert [secret for secret in ("ann@example.com", "browser") if secret in span.to_json()] == []
 
 
+async def test_a_span_has_the_beginning_of_a_long_path_and_method(spans: Spans) -> None:
+    async def app(scope: MutableMapping[str, Any], *_: object) -> None:
+        assert (len(scope["method"]), len(scope["path"])) == (20_000, 20_001)
+
+    scope = {
+        "type": "http",
+        "method": "M" * 20_000,
+        "path": "/" + "a." * 10_000,
+        "query_string": b"",
+        "headers": [],
+        "server": ("127.0.0.1", 80),
+    }
+    await TracedApp(app, spans.provider)(scope, None, None)
+    (span,) = spans.all
+    assert len(span.to_json()) < 5_000
+
+
 def statements() -> Iterator[tuple[str, str]]:
     """Yield every statement that a module of the adapter defines, with its name and its SQL."""
     for found in pkgutil.iter_modules(smp.adapters.postgres.__path__):
@@ -168,9 +186,9 @@ def test_a_statement_is_named_after_its_first_word_and_its_first_table() -> None
     """The names of all statements of the adapter have tables of the schema, and no function, alias or part."""
     summaries = {name: describe(text)["db.query.summary"] for name, text in statements()}
     assert len(summaries) > 50
-    assert summaries["access_reader._SNAPSHOT"] == "SELECT subscriptions"
+    assert summaries["access_reader._ENTITLEMENT"] == "SELECT users"
     assert summaries["subscription_repository._ADD"] == "WITH subscriptions"
-    tables = {"", *METADATA.tables, "smp_schema_version", "alembic_version", "pg_class", "pg_depend"}
+    tables = {"", *METADATA.tables, "smp_schema_version", "alembic_version", "pg_class", "pg_depend", "pg_settings"}
     words = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET", "CREATE", "DROP", "ANALYZE", "LOCK"}
     split = {name: summary.partition(" ") for name, summary in summaries.items()}
     assert {name for name, (word, _, table) in split.items() if word not in words or table not in tables} == set()
