@@ -10,7 +10,7 @@ from uuid import UUID
 from benchmarks.server import Server
 from smp.adapters.postgres.pool import create_pool
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
-from smp.adapters.system.clock import SystemClock
+from smp.adapters.system.clock import machine_time
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.adapters.system.token_generator import SecretsTokenGenerator
 from smp.application.session_token import new_session_token
@@ -39,7 +39,7 @@ class SignedIn:
 
 async def sign_in(server: Server, database: str, count: int) -> Sequence[SignedIn]:
     """Delete all sessions, and create one for each of ``count`` users."""
-    tokens, ids, now = SecretsTokenGenerator(), Uuid7IdGenerator(), await SystemClock().now()
+    tokens, ids, now = SecretsTokenGenerator(), Uuid7IdGenerator(), machine_time()
     async with server.connection(database) as connection:
         await connection.execute("DELETE FROM sessions")
         users = [row[0] for row in await connection.fetch(_LIVE_USERS, count)]

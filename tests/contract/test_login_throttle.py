@@ -4,9 +4,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from smp.application.errors import TooManyAttempts
-from tests.support.builders import NOW, TICK
+from smp.application.attempt_limits import ACCOUNT_LIMIT
+from smp.application.caller import ANONYMOUS, OPERATOR
+from smp.application.commands.log_in import LogIn
+from smp.application.errors import InvalidCredentials, TooManyAttempts
+from smp.application.jobs.purge_expired import PurgeExpired
+from tests.support.builders import NOW, TICK, a_user
 from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
 from tests.support.waiting import all_at_once
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -164,3 +169,22 @@ async def test_of_thirty_parallel_attempts_exactly_ten_are_allowed(storage: Stor
     results = await all_at_once(*(storage.throttle.attempt("ann", f"source {n}", NOW) for n in range(30)))
     assert results.count(None) == 10
     assert all(result is None or isinstance(result, TooManyAttempts) for result in results)
+
+
+@pytest.mark.parametrize("moved", [timedelta(0), timedelta(days=365)])
+async def test_a_test_clock_that_stands_or_moves_does_not_change_how_long_an_account_is_throttled(
+    storage: Storage, use_cases: UseCases, moved: timedelta
+) -> None:
+    """The throttle counts real time, and counts that have expired by it are purged, no others."""
+    await storage.keep(ann := a_user("ann@example.com"))
+    await storage.set_clock(NOW)
+    for number in range(ACCOUNT_LIMIT.burst):
+        with pytest.raises(InvalidCredentials):
+            await use_cases(LogIn(ann.email.text, "wrong", f"192.0.2.{number}"), ANONYMOUS)
+    await storage.set_clock(NOW + moved)
+    await use_cases(PurgeExpired(), OPERATOR)
+    with pytest.raises(TooManyAttempts) as refusal:
+        await use_cases(LogIn(ann.email.text, "wrong", "192.0.2.99"), ANONYMOUS)
+    storage.real_time.instant = NOW + timedelta(seconds=refusal.value.retry_after_s)
+    with pytest.raises(InvalidCredentials):
+        await use_cases(LogIn(ann.email.text, "wrong", "192.0.2.99"), ANONYMOUS)

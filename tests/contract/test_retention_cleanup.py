@@ -21,7 +21,7 @@ async def store_outcome(storage: Storage, key: str, at: datetime = NOW, fingerpr
 
 async def purged(storage: Storage, now: datetime, limit: int = LIMIT) -> int:
     """Purge once, and return the number of deleted rows."""
-    return (await storage.retention_cleanup.purge_expired(now, SESSIONS, limit)).total
+    return (await storage.retention_cleanup.purge_expired(now, now, SESSIONS, limit)).total
 
 
 async def test_no_row_is_purged_before_its_retention_ends(storage: Storage) -> None:
@@ -99,7 +99,7 @@ async def test_a_key_that_a_running_request_holds_is_not_purged(storage: Storage
     await store_outcome(storage, "a key")
     later = NOW + 2 * DAY
     async with storage.unit_of_work(a_key("a key", at=later)) as work:
-        await storage.retention_cleanup.purge_expired(later, SESSIONS, LIMIT)
+        await storage.retention_cleanup.purge_expired(later, later, SESSIONS, LIMIT)
         with pytest.raises(RequestInProgress):
             await store_outcome(storage, "a key", at=later)
         again = an_outcome()

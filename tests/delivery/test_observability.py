@@ -122,7 +122,7 @@ def is_settled(scrape: Scrape) -> bool:
     A worker that starts sets its gauges one after another, and `smp_ready` is the least of all workers.
     """
     expired = scrape("smp_job_runs_total", job_name="expire", outcome="succeeded")
-    ready = [scrape("smp_ready", check=check) for check in ("database", "migrations")] == [1, 1]
+    ready = [scrape("smp_ready", check=check) for check in ("database", "migrations", "clock")] == [1, 1, 1]
     all_pools = scrape("smp_database_pool_size") == 20
     return ready and all_pools and scrape("smp_subscriptions", status="active") == 1 and expired >= 1
 

@@ -545,7 +545,7 @@ def test_doctor_finds_no_problem_on_a_new_platform(run: Run) -> None:
     document = run("doctor", "--json").document
     assert document["ok"] is True
     assert all(set(check_result) == {"check", "ok", "detail", "advice"} for check_result in document["findings"])
-    assert {"settings", "database", "migrations", "one_live_subscription_a_user"} <= {
+    assert {"settings", "database", "migrations", "clock", "one_live_subscription_a_user"} <= {
         check_result["check"] for check_result in document["findings"]
     }
 

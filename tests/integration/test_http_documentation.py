@@ -132,7 +132,8 @@ async def test_health_and_metrics_are_served_without_credentials(platform: Platf
     visitor = await platform.visitor()
     assert (await visitor.get("/health/live")).json() == {"status": "live"}
     ready = (await visitor.get("/health/ready")).json()
-    assert ready == {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "writes": "ok"}}
+    up = {"database": "ok", "migrations": "ok", "writes": "ok", "clock": "ok"}
+    assert ready == {"status": "ready", "checks": up}
     await visitor.get("/v1/plans")
     await visitor.get("/v1/plans/secret-name")
     await visitor.request("BREW", "/v1/plans")
@@ -148,7 +149,7 @@ class Down(Readiness):
 
     async def check(self) -> Mapping[str, str]:
         """Report that only the migrations are up."""
-        return {"database": "does not answer", "migrations": UP}
+        return {"database": "does not answer", "migrations": UP, "clock": UP}
 
 
 async def test_readiness_names_each_part_that_is_down(database_url: str) -> None:
@@ -158,7 +159,7 @@ async def test_readiness_names_each_part_that_is_down(database_url: str) -> None
         visitor = await platform.visitor()
         answer = await visitor.get("/health/ready")
         assert problem(answer) == (503, "not-ready")
-        assert answer.json()["checks"] == {"database": "does not answer", "migrations": "ok"}
+        assert answer.json()["checks"] == {"database": "does not answer", "migrations": "ok", "clock": "ok"}
         assert "database" in answer.json()["detail"]
         assert int(answer.headers["retry-after"]) > 0
         assert (await visitor.get("/health/live")).status_code == 200

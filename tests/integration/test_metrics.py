@@ -149,7 +149,7 @@ async def test_gauges_show_the_connections_readiness_and_subscriptions(platform:
     assert samples("smp_database_pool_connections", state="idle") >= 1
     assert samples("smp_database_pool_connections", state="in_use") == 0
     assert samples("smp_database_pool_wait_seconds_count") > 10
-    assert [samples("smp_ready", check=check) for check in ("database", "migrations")] == [1, 1]
+    assert [samples("smp_ready", check=check) for check in ("database", "migrations", "clock")] == [1, 1, 1]
     assert samples("smp_subscriptions", status="trial") == 3
     assert (samples("smp_sweep_lag_seconds"), samples("smp_subscriptions_overdue")) == (0, 0)
     await platform.set_clock(START + timedelta(days=14, seconds=90))
@@ -186,7 +186,7 @@ class Down(Readiness):
     """A database that does not answer."""
 
     async def check(self) -> Mapping[str, str]:
-        return {"database": "does not answer", "migrations": UP}
+        return {"database": "does not answer", "migrations": UP, "clock": UP}
 
 
 class UnavailableCounts(PostgresSubscriptionCounts):
@@ -203,7 +203,7 @@ async def test_a_gauge_is_nan_while_the_database_does_not_answer(database_url: s
     override.provide(UnavailableCounts, provides=PostgresSubscriptionCounts, override=True)
     async with serving(database_url, override) as platform:
         samples = await sampled(platform)
-    assert [samples("smp_ready", check=check) for check in ("database", "migrations")] == [0, 1]
+    assert [samples("smp_ready", check=check) for check in ("database", "migrations", "clock")] == [0, 1, 1]
     for name in ("smp_sweep_lag_seconds", "smp_subscriptions_overdue"):
         assert math.isnan(samples(name))
     assert all(math.isnan(samples("smp_subscriptions", status=status)) for status in Status)

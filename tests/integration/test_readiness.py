@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from smp.adapters.http.settings import UP
+from smp.adapters.postgres.clock import DatabaseClock
 from smp.adapters.postgres.migrator import head
 from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.system.clock import machine_time
 from smp.bootstrap.http import PostgresReadiness
 from smp.bootstrap.metrics import Sampler
 from tests.support.exposition import read
@@ -24,23 +28,35 @@ async def execute(url: str, statement: str) -> None:
         await connection.close()
 
 
+def readiness(pool: PostgresPool, machine: Callable[[], datetime] = machine_time) -> PostgresReadiness:
+    """Return the readiness of a process on a machine with this clock."""
+    return PostgresReadiness(pool, DatabaseClock(pool, machine, timedelta(seconds=5)))
+
+
 @pytest.mark.parametrize("version", [head(), f"{head()}a", "9999"])
 async def test_a_process_is_ready_on_the_schema_of_its_version_and_on_a_newer_one(
     pool: PostgresPool, database_url: str, version: str
 ) -> None:
     """Otherwise a migration would make all old processes unready at once."""
     await execute(database_url, f"UPDATE smp_schema_version SET version_num = '{version}'")  # noqa: S608 - ours
-    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": UP, "writes": UP}
+    assert await readiness(pool).check() == {"database": UP, "migrations": UP, "writes": UP, "clock": UP}
 
 
 async def test_a_process_is_not_ready_on_an_older_schema(pool: PostgresPool, database_url: str) -> None:
     """The answer says what to do; the same on a database that was never migrated."""
     await execute(database_url, "UPDATE smp_schema_version SET version_num = '0000'")
     detail = f"at 0000, needs {head()}: run smp migrate"
-    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": detail, "writes": UP}
+    assert await readiness(pool).check() == {"database": UP, "migrations": detail, "writes": UP, "clock": UP}
     await execute(database_url, "DROP TABLE smp_schema_version")
     detail = f"at nothing, needs {head()}: run smp migrate"
-    assert await PostgresReadiness(pool).check() == {"database": UP, "migrations": detail, "writes": UP}
+    assert await readiness(pool).check() == {"database": UP, "migrations": detail, "writes": UP, "clock": UP}
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+async def test_a_process_whose_clock_differs_from_the_database_is_not_ready(pool: PostgresPool, hours: int) -> None:
+    checks = await readiness(pool, lambda: machine_time() + timedelta(hours=hours)).check()
+    assert (checks["database"], checks["migrations"]) == (UP, UP)
+    assert "SMP_CLOCK_SKEW_MAX_S" in checks["clock"]
 
 
 async def test_a_database_that_accepts_no_writes_is_reported_and_still_answers_access_checks(database_url: str) -> None:

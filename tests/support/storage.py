@@ -25,7 +25,7 @@ from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.errors import StorageUnavailable
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
-from smp.application.ports.clock import Clock
+from smp.application.ports.clock import Clock, RealTime
 from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.entitlement_changes import EntitlementChange, EntitlementChanges
 from smp.application.ports.integrity_checker import IntegrityChecker
@@ -60,6 +60,17 @@ class RecordedChanges(EntitlementChanges):
         self.changes.append(change)
 
 
+class SetRealTime(RealTime):
+    """The real time, which passes only when a test sets it."""
+
+    def __init__(self) -> None:
+        self.instant = NOW
+
+    async def now(self) -> datetime:
+        """Return the instant that was set last."""
+        return self.instant
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """All ports of a storage, implemented with one technology.
@@ -80,6 +91,7 @@ class Storage:
     throttle: LoginThrottle
     registrations: RegistrationThrottle
     clock: Clock
+    real_time: SetRealTime
     retention_cleanup: RetentionCleanup
     count_folder: CountFolder
     integrity: IntegrityChecker
@@ -139,8 +151,9 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         return [str(event.type) for event in store.events]
 
     notified = RecordedChanges()
+    clock, real_time = MemoryClock(store, NOW), SetRealTime()
     return Storage(
-        unit_of_work=MemoryUnitOfWorkFactory(store, notified),
+        unit_of_work=MemoryUnitOfWorkFactory(store, clock, notified),
         users=MemoryUserReader(store),
         plans=MemoryPlanReader(store),
         sessions=MemorySessionReader(store),
@@ -150,8 +163,9 @@ def memory_storage(store: MemoryStore | None = None) -> Storage:
         statistics=MemoryStatisticsReader(store),
         api_keys=MemoryApiKeyReader(store),
         throttle=MemoryLoginThrottle(store),
-        registrations=MemoryRegistrationThrottle(store, MemoryClock(store, NOW)),
-        clock=MemoryClock(store, NOW),
+        registrations=MemoryRegistrationThrottle(store, real_time),
+        clock=clock,
+        real_time=real_time,
         retention_cleanup=MemoryRetentionCleanup(store),
         count_folder=MemoryCountFolder(),
         integrity=MemoryIntegrityChecker(store),

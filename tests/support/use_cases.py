@@ -16,7 +16,7 @@ from smp.application.caller import Caller
 from smp.application.commands.start_trial import TrialScope
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
-from smp.application.ports.clock import Clock
+from smp.application.ports.clock import Clock, RealTime
 from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.error_reporter import ErrorReporter
 from smp.application.ports.integrity_checker import IntegrityChecker
@@ -84,6 +84,7 @@ class UseCases:
             (RetentionCleanup, storage.retention_cleanup),
             (CountFolder, storage.count_folder),
             (Clock, storage.clock),
+            (RealTime, storage.real_time),
             (AnyOf[Argon2PasswordHasher, PasswordHasher], hasher or HASHER),
             (PaymentGateway, payments or SimulatedPayments()),
             (ErrorReporter, failures),

@@ -12,6 +12,7 @@ ApplicationError
     │   └── TooManyRegistrations
     ├── Overloaded
     ├── PaymentUnavailable
+    ├── ClocksDiffer
     ├── StorageUnavailable
     │   ├── StorageBusy          other requests have all connections
     │   └── TransactionConflict  the whole use case may be run again at once
@@ -127,6 +128,20 @@ class PaymentUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the payment provider does not answer, so nothing was charged or changed; try again later", 5)
+
+
+class ClocksDiffer(Unavailable):
+    """A machine whose clock differs too much from the database's: one of them is wrong. Nothing was changed."""
+
+    code = "clocks-differ"
+
+    def __init__(self, ahead_s: float, max_s: float) -> None:
+        side = "ahead of" if ahead_s > 0 else "behind"
+        super().__init__(
+            f"the clock of this machine is {abs(ahead_s):.1f} s {side} the database's, and SMP_CLOCK_SKEW_MAX_S allows"
+            f" {max_s:g} s, so nothing was changed; correct the wrong clock (run NTP on both machines)",
+            60,
+        )
 
 
 class StorageUnavailable(Unavailable):

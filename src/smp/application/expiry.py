@@ -60,7 +60,7 @@ def ignore_progress(_: ExpiryOutcome) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryRun:
-    """One run over all overdue subscriptions.
+    """One run over all overdue subscriptions, by the time that the storage itself has in each transaction.
 
     Several runs share the work, because each locks its batches and skips locked rows. If a batch cannot be written, its
     subscriptions are processed one by one, so that a bad row affects only itself.
@@ -72,30 +72,29 @@ class ExpiryRun:
     failures: ErrorReporter
 
     async def run(self, progress: Progress = ignore_progress) -> ExpiryOutcome:
-        """End all overdue subscriptions. Raises StorageUnavailable."""
-        new_metadata = EventMetadataFactory(self.ids, SYSTEM, await self.clock.now())
+        """End all overdue subscriptions. Raises ClocksDiffer or StorageUnavailable."""
+        await self.clock.confirm()
         outcome = ExpiryOutcome()
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENCY):
-                    group.create_task(self._end_all(new_metadata, outcome, progress))
+                    group.create_task(self._end_all(outcome, progress))
         except* ApplicationError as errors:
             raise errors.exceptions[0] from None
         return outcome
 
-    async def _end_all(self, new_metadata: EventMetadataFactory, outcome: ExpiryOutcome, progress: Progress) -> None:
+    async def _end_all(self, outcome: ExpiryOutcome, progress: Progress) -> None:
         position: OverduePosition | None = None
-        while overdue := await self._end_batch(new_metadata, position, outcome):
+        while overdue := await self._end_batch(position, outcome):
             position = overdue_position(overdue[-1])
             progress(outcome)
 
-    async def _end_batch(
-        self, new_metadata: EventMetadataFactory, after: OverduePosition | None, outcome: ExpiryOutcome
-    ) -> Sequence[Subscription]:
+    async def _end_batch(self, after: OverduePosition | None, outcome: ExpiryOutcome) -> Sequence[Subscription]:
         """End the next batch after the position ``after``, and return it; it is empty at the end."""
         overdue: Sequence[Subscription] = ()
         try:
             async with self.unit_of_work() as work:
+                new_metadata = EventMetadataFactory(self.ids, SYSTEM, await work.now())
                 overdue = await work.subscriptions.claim_overdue(new_metadata.at, BATCH_SIZE, after)
                 ended = [subscription.apply_expiry(new_metadata()) for subscription in overdue]
                 if ended:
@@ -104,12 +103,13 @@ class ExpiryRun:
             outcome.add(ended)
         except (DomainError, TransactionConflict):
             for subscription in overdue:
-                await self._end_one(new_metadata, subscription, outcome)
+                await self._end_one(subscription, outcome)
         return overdue
 
-    async def _end_one(self, new_metadata: EventMetadataFactory, overdue: Subscription, outcome: ExpiryOutcome) -> None:
+    async def _end_one(self, overdue: Subscription, outcome: ExpiryOutcome) -> None:
         try:
             async with self.unit_of_work() as work:
+                new_metadata = EventMetadataFactory(self.ids, SYSTEM, await work.now())
                 current = await work.subscriptions.find_open_for_update(overdue.user_id)
                 if current is None or current.id != overdue.id or not current.is_overdue(new_metadata.at):
                     return

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from smp.adapters.cli.runtime import SchemaState
 from smp.adapters.embedded_postgres.errors import EmbeddedPostgresError
+from smp.adapters.postgres.clock import DatabaseClock
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.replica_reads import LIMITS, ReplicaReads
 from smp.adapters.postgres.session_checks import check_session
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.application.caller import OPERATOR
-from smp.application.errors import ApplicationError
+from smp.application.errors import ApplicationError, ClocksDiffer
 from smp.application.execution import Handler
 from smp.application.queries.run_diagnostics import RunDiagnostics
 from smp.application.queries.views import CheckResult
@@ -26,6 +27,7 @@ from smp.domain.errors import StorageIntegrityError
 
 _EMBEDDED = "do what the message says; smp serve would fail with the same error"
 _REPLICA = "lists and statistics are read from the primary until then; check that the standby runs and follows it"
+_CLOCK = "run NTP on both machines; see docs/operations/incidents.md, A clock is wrong"
 _PROBES = 5
 _PROBE_EVERY_S = 0.2
 _BLOCKLIST = "correct SMP_PASSWORD_BLOCKLIST: it must name a text file in UTF-8, one password a line"
@@ -76,6 +78,7 @@ async def _database(opened: Settings, name: str) -> list[CheckResult]:
     container = build_container(opened)
     try:
         results += await check_session(await container.get(PostgresPool))
+        results.append(await _clock(await container.get(DatabaseClock)))
         results += await (await container.get(Handler[RunDiagnostics, Sequence[CheckResult]]))(
             RunDiagnostics(), OPERATOR
         )
@@ -86,6 +89,14 @@ async def _database(opened: Settings, name: str) -> list[CheckResult]:
     finally:
         await container.close()
     return results
+
+
+async def _clock(clock: DatabaseClock) -> CheckResult:
+    try:
+        await clock.confirm()
+    except ClocksDiffer as difference:
+        return CheckResult("clock", ok=False, detail=str(difference), advice=_CLOCK)
+    return CheckResult("clock", ok=True, detail="this machine and the database agree on the time")
 
 
 async def _replica(lists: ReplicaReads) -> CheckResult:

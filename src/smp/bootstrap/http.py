@@ -20,11 +20,12 @@ from smp.adapters.http.client_source import ClientSources
 from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.settings import UP, HttpSettings, Readiness
 from smp.adapters.postgres import migrator
+from smp.adapters.postgres.clock import DatabaseClock
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.session_checks import IS_READ_ONLY
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.caller import Caller
-from smp.application.errors import StorageUnavailable
+from smp.application.errors import ClocksDiffer, StorageUnavailable
 from smp.application.execution import Handler
 from smp.application.queries.authenticate import Authenticate
 from smp.bootstrap.container import build_container
@@ -44,30 +45,36 @@ _log = structlog.stdlib.get_logger("smp.serve")
 
 
 class PostgresReadiness(Readiness):
-    """Ready while the database answers and its schema is not older than this program.
+    """Ready while the database answers, its schema is not older than this program, and its clock agrees with this one.
 
     A newer one is fine: while a new version is rolled out its migrations come first, and the old one works on.
     """
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, clock: DatabaseClock) -> None:
         self._pool = pool
+        self._clock = clock
 
     async def check(self) -> Mapping[str, str]:
-        """For ``database``, ``migrations`` and ``writes`` either UP or what is wrong; within a second."""
+        """For ``database``, ``migrations``, ``writes`` and ``clock`` either UP or what is wrong; within a second.
+
+        This is also what measures the database's clock: the sampler of the metrics checks every few seconds.
+        """
+        clock = UP
         try:
             async with asyncio.timeout(READINESS_LIMIT_S):
                 current = await migrator.current(self._pool)
                 read_only = await self._pool.row(IS_READ_ONLY)
+                try:
+                    await self._clock.confirm()
+                except ClocksDiffer as difference:
+                    clock = str(difference)
         except (TimeoutError, StorageUnavailable):
-            return {"database": "does not answer", "migrations": "not known", "writes": "not known"}
-        writes = "refused, because the database is read-only" if read_only is not None and read_only[0] else UP
+            return {"database": "does not answer", **dict.fromkeys(("migrations", "writes", "clock"), "not known")}
+        migrations = UP
         if current is None or current < migrator.head():
-            return {
-                "database": UP,
-                "migrations": f"at {current or 'nothing'}, needs {migrator.head()}: run smp migrate",
-                "writes": writes,
-            }
-        return {"database": UP, "migrations": UP, "writes": writes}
+            migrations = f"at {current or 'nothing'}, needs {migrator.head()}: run smp migrate"
+        writes = "refused, because the database is read-only" if read_only is not None and read_only[0] else UP
+        return {"database": UP, "migrations": migrations, "writes": writes, "clock": clock}
 
 
 class HttpProvider(MetricsProvider):

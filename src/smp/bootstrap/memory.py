@@ -24,7 +24,7 @@ from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.memory.user_reader import MemoryUserReader
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
-from smp.application.ports.clock import Clock
+from smp.application.ports.clock import Clock, RealTime
 from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
@@ -62,6 +62,7 @@ def memory_provider(store: MemoryStore, clock: Clock) -> Provider:
     ):
         provider.provide(adapter, provides=port, override=True)
     provider.provide(lambda: clock, provides=Clock, override=True)
+    provider.provide(lambda: clock, provides=RealTime, override=True)
     return provider
 
 
@@ -70,7 +71,7 @@ class AlwaysReady(Readiness):
 
     async def check(self) -> Mapping[str, str]:
         """Report every part as up."""
-        return {"database": UP, "migrations": UP, "writes": UP}
+        return {"database": UP, "migrations": UP, "writes": UP, "clock": UP}
 
 
 def memory_http_provider() -> Provider:

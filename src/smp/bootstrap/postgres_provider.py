@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
-from dishka import Provider, Scope, provide
+from dishka import Provider, Scope, alias, provide
 
 from smp.adapters.postgres.access_reader import PostgresAccessReader
 from smp.adapters.postgres.api_key_reader import PostgresApiKeyReader
+from smp.adapters.postgres.clock import DatabaseClock
 from smp.adapters.postgres.connecting import PLAIN_CONNECTIONS, ConnectionClass
 from smp.adapters.postgres.count_folder import PostgresCountFolder
 from smp.adapters.postgres.integrity import PostgresIntegrityChecker
@@ -26,8 +28,10 @@ from smp.adapters.postgres.statistics_reader import PostgresStatisticsReader
 from smp.adapters.postgres.subscription_reader import PostgresSubscriptionReader
 from smp.adapters.postgres.unit_of_work import PostgresUnitOfWorkFactory
 from smp.adapters.postgres.user_reader import PostgresUserReader
+from smp.adapters.system.clock import machine_time
 from smp.application.ports.access_reader import AccessReader
 from smp.application.ports.api_key_reader import ApiKeyReader
+from smp.application.ports.clock import RealTime
 from smp.application.ports.count_folder import CountFolder
 from smp.application.ports.integrity_checker import IntegrityChecker
 from smp.application.ports.login_throttle import LoginThrottle
@@ -61,6 +65,13 @@ class PostgresProvider(Provider):
     registrations = provide(PostgresRegistrationThrottle, provides=RegistrationThrottle)
     housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
     count_folder = provide(PostgresCountFolder, provides=CountFolder)
+
+    real_time = alias(source=DatabaseClock, provides=RealTime)
+
+    @provide
+    def database_clock(self, pool: PostgresPool, settings: Settings) -> DatabaseClock:
+        """The clock of the database, measured by this process."""
+        return DatabaseClock(pool, machine_time, timedelta(seconds=settings.clock_skew_max_s))
 
     pool_observer = provide(SilentPoolObserver, provides=PoolObserver)
     replica_observer = provide(SilentReplicaReadsObserver, provides=ReplicaReadsObserver)

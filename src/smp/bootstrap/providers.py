@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
-from dishka import AnyOf, Provider, Scope, decorate, from_context, provide
+from dishka import AnyOf, Provider, Scope, alias, decorate, from_context, provide
 
 from smp.adapters.payments.none import NoPayments
 from smp.adapters.payments.simulated import SimulatedPayments
-from smp.adapters.postgres.pool import (
-    PostgresPool,
-)
-from smp.adapters.postgres.test_clock import PostgresTestClock
+from smp.adapters.postgres.clock import REAL_TIME, DatabaseClock, TransactionTime
+from smp.adapters.postgres.pool import PostgresPool
+from smp.adapters.postgres.test_clock import PostgresTestClock, TestTransactionTime
 from smp.adapters.security.argon2_hasher import Argon2PasswordHasher
 from smp.adapters.security.common_passwords import CommonPasswordList
 from smp.adapters.system.backoff import JitteredBackoff
-from smp.adapters.system.clock import SystemClock
 from smp.adapters.system.error_reporter import StructlogErrorReporter
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.adapters.system.token_generator import SecretsTokenGenerator
@@ -141,10 +139,15 @@ class SystemProvider(Provider):
 
 
 class ClockProvider(Provider):
-    """The machine's clock."""
+    """The database's clock, which is the platform's."""
 
     scope = Scope.APP
-    clock = provide(SystemClock, provides=Clock)
+    clock = alias(source=DatabaseClock, provides=Clock)
+
+    @provide
+    def transaction_time(self) -> TransactionTime:
+        """The real time."""
+        return REAL_TIME
 
 
 TEST_CLOCK_HANDLERS: Final[tuple[type[Any], ...]] = (GetTestClockHandler, SetTestClockHandler)
@@ -162,9 +165,14 @@ class TestClockProvider(Provider):
             self.provide(handler, provides=interface_of(handler))
 
     @provide
-    def clock(self, pool: PostgresPool) -> Clock:
-        """The real clock until it is set."""
-        return PostgresTestClock(pool, SystemClock())
+    def clock(self, pool: PostgresPool, real: DatabaseClock) -> Clock:
+        """The database's clock until it is set."""
+        return PostgresTestClock(pool, real)
+
+    @provide
+    def transaction_time(self) -> TransactionTime:
+        """The same, in a transaction."""
+        return TestTransactionTime()
 
 
 HANDLERS: Final[tuple[type[Any], ...]] = (

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from smp.adapters.memory.clock import MemoryClock
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.subscription_repository import MemorySubscriptionRepository
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWork, MemoryUnitOfWorkFactory
@@ -17,7 +18,6 @@ from smp.application import expiry
 from smp.application.caller import OPERATOR
 from smp.application.commands.set_test_clock import SetTestClock
 from smp.application.errors import StorageUnavailable, TransactionConflict
-from smp.application.event_metadata import EventMetadataFactory
 from smp.application.expiry import ExpiryOutcome, ExpiryRun
 from smp.application.idempotency import IdempotencyKey
 from smp.application.jobs.expire_due_subscriptions import ExpireDueSubscriptions
@@ -28,7 +28,6 @@ from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import (
     DAY,
-    IDS,
     NOW,
     TICK,
     a_plan,
@@ -138,10 +137,10 @@ async def test_a_damaged_subscription_in_two_batches_is_reported_once(
     row = replace(store.state.subscriptions[bad.id], revision=99)
     store.state = replace(store.state, subscriptions=MappingProxyType({bad.id: row}))
     outcome = ExpiryOutcome()
-    new_metadata = EventMetadataFactory(IDS, SYSTEM, TRIAL_END)
+    await use_cases.set_clock(TRIAL_END)
     run = await use_cases.container.get(ExpiryRun)
     for _ in range(2):
-        await run._end_all(new_metadata, outcome, SWEEP.progress)
+        await run._end_all(outcome, SWEEP.progress)
     assert (outcome.ended, outcome.failed) == (0, {bad.id})
     assert len(use_cases.failures.sweep_failures) == 1
 
@@ -168,7 +167,7 @@ class ConflictingUnitOfWorkFactory(UnitOfWorkFactory):
     """A factory of units of work with that repository."""
 
     def __init__(self, store: MemoryStore, conflicting: UUID | None = None) -> None:
-        self._sound = MemoryUnitOfWorkFactory(store)
+        self._sound = MemoryUnitOfWorkFactory(store, MemoryClock(store, NOW))
         self._conflicting = conflicting
 
     @asynccontextmanager

@@ -25,6 +25,7 @@ async def test_rows_are_deleted_after_their_retention(
     await storage.throttle.attempt("ann", "1.2.3.4", NOW)
     assert await use_cases(PurgeExpired(), OPERATOR) == PurgedRows()
     await use_cases.set_clock(LATER)
+    storage.real_time.instant = LATER
     purged = await use_cases(PurgeExpired(), OPERATOR)
     assert purged == PurgedRows(idempotency_keys=1, sessions=1, login_attempts=2)
     assert (store.state.sessions, store.state.outcomes, store.state.attempts) == ({}, {}, {})
@@ -37,5 +38,5 @@ async def test_a_run_deletes_every_expired_row(
     monkeypatch.setattr(purge_expired, "BATCH_SIZE", 2)
     for number in range(7):
         await storage.throttle.attempt(f"user-{number}", f"1.2.3.{number}", NOW)
-    await use_cases.set_clock(LATER)
+    storage.real_time.instant = LATER
     assert (await use_cases(PurgeExpired(), OPERATOR)).login_attempts == 14

@@ -33,7 +33,7 @@ class HttpSettings:
 
 
 UP: Final = "ok"
-NEEDED: Final = frozenset({"database", "migrations"})
+NEEDED: Final = frozenset({"database", "migrations", "clock"})
 """The checks without which the service is not ready. Access is answered even if the database accepts no writes."""
 
 
@@ -42,4 +42,4 @@ class Readiness(Protocol):
 
     @abstractmethod
     async def check(self) -> Mapping[str, str]:
-        """For ``database``, ``migrations`` and ``writes`` either :data:`UP` or what is wrong; within a second."""
+        """For ``database``, ``migrations``, ``writes`` and ``clock`` :data:`UP` or what is wrong; within a second."""

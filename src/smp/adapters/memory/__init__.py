@@ -11,7 +11,7 @@ They fulfil the same contract as the PostgreSQL adapters, including locks and ra
 
     store = MemoryStore()
     clock = MemoryClock(store, datetime(2026, 1, 31, tzinfo=UTC))
-    unit_of_work = MemoryUnitOfWorkFactory(store)
+    unit_of_work = MemoryUnitOfWorkFactory(store, clock)
     create_plan = CreatePlanHandler(unit_of_work, clock, Uuid7IdGenerator())  # any handler of smp.application
     asyncio.run(create_plan(CreatePlan("pro", "Pro", "", terms), caller))
     assert [event.type for event in store.events] == ["plan.created"]

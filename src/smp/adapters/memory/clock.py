@@ -25,6 +25,9 @@ class MemoryClock(Clock):
         """Return the instant that the clock shows."""
         return self._store.state.test_clock.get(_ONLY_ROW, self._start)
 
+    async def confirm(self) -> None:
+        """Do nothing: there is no other clock."""
+
 
 class MemoryClockRepository(ClockRepository):
     """The test clock inside one transaction."""

@@ -20,14 +20,14 @@ class MemoryRetentionCleanup(RetentionCleanup):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
+    async def purge_expired(self, now: datetime, real_now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
         """Delete up to ``limit`` expired rows of each kind."""
         transaction = Transaction(self._store)
         try:
             purged = PurgedRows(
                 idempotency_keys=self._purge_answers(transaction, now, limit),
                 sessions=self._purge_sessions(transaction, now, sessions, limit),
-                login_attempts=self._purge_attempts(transaction, now, limit),
+                login_attempts=self._purge_attempts(transaction, real_now, limit),
             )
             await transaction.commit()
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from smp.adapters.memory.api_key_repository import MemoryApiKeyRepository
 from smp.adapters.memory.clock import MemoryClockRepository
@@ -17,6 +18,7 @@ from smp.adapters.memory.user_repository import MemoryUserRepository
 from smp.application.errors import IdempotencyKeyReused, RequestInProgress
 from smp.application.idempotency import DuplicateRequest, IdempotencyKey
 from smp.application.outcomes import Outcome
+from smp.application.ports.clock import Clock
 from smp.application.ports.entitlement_changes import IGNORED, EntitlementChange, EntitlementChanges
 from smp.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -25,9 +27,15 @@ class MemoryUnitOfWork(UnitOfWork):
     """A unit of work on a store."""
 
     def __init__(
-        self, store: MemoryStore, transaction: Transaction, key: IdempotencyKey | None, changes: EntitlementChanges
+        self,
+        store: MemoryStore,
+        transaction: Transaction,
+        clock: Clock,
+        key: IdempotencyKey | None,
+        changes: EntitlementChanges,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._changes = changes
         self._transaction = transaction
         self._key = key
@@ -74,6 +82,10 @@ class MemoryUnitOfWork(UnitOfWork):
         """The test clock."""
         return self._test_clock
 
+    async def now(self) -> datetime:
+        """Return the present instant of the platform's clock."""
+        return await self._clock.now()
+
     async def commit(self, outcome: Outcome | None = None) -> None:
         """Make the changes last, with the outcome where there is a key.
 
@@ -99,8 +111,9 @@ class MemoryUnitOfWork(UnitOfWork):
 class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
     """A factory of units of work on a store. Any number of tasks may have one open."""
 
-    def __init__(self, store: MemoryStore, changes: EntitlementChanges = IGNORED) -> None:
+    def __init__(self, store: MemoryStore, clock: Clock, changes: EntitlementChanges = IGNORED) -> None:
         self._store = store
+        self._clock = clock
         self._changes = changes
 
     @asynccontextmanager
@@ -110,7 +123,7 @@ class MemoryUnitOfWorkFactory(UnitOfWorkFactory):
         try:
             if key is not None:
                 await _claim(transaction, key)
-            yield MemoryUnitOfWork(self._store, transaction, key, self._changes)
+            yield MemoryUnitOfWork(self._store, transaction, self._clock, key, self._changes)
         finally:
             transaction.end()
 

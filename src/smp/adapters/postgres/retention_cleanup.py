@@ -52,12 +52,12 @@ class PostgresRetentionCleanup(RetentionCleanup):
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
+    async def purge_expired(self, now: datetime, real_now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
         """Delete up to ``limit`` rows of each kind. Raises StorageUnavailable."""
         return PurgedRows(
             idempotency_keys=await self._pool.run(_KEYS, outdated_before=now - RETENTION, limit=limit),
             sessions=await self._sessions(now, sessions, limit),
-            login_attempts=await self._attempts(now, limit),
+            login_attempts=await self._attempts(real_now, limit),
         )
 
     async def _sessions(self, now: datetime, policy: SessionPolicy, limit: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from smp.adapters.postgres.clock import REAL_TIME, TransactionTime
 from smp.adapters.postgres.mapping import instant_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
@@ -25,6 +26,18 @@ _SET: Final = sql(
 )
 
 
+class TestTransactionTime(TransactionTime):
+    """The time of a test platform: the instant that was set last; until then the real time."""
+
+    def __init__(self, real: TransactionTime = REAL_TIME) -> None:
+        self._real = real
+
+    async def now_in(self, transaction: Transaction) -> datetime:
+        """Return the present instant by the database."""
+        row = await transaction.row(_NOW)
+        return await self._real.now_in(transaction) if row is None else instant_of(row["now"])
+
+
 class PostgresTestClock(Clock):
     """A clock that stands at the instant that was set last; until then it is the real clock."""
 
@@ -36,6 +49,11 @@ class PostgresTestClock(Clock):
         """Return the present instant. Raises StorageUnavailable."""
         row = await self._pool.row(_NOW)
         return await self._real.now() if row is None else instant_of(row["now"])
+
+    async def confirm(self) -> None:
+        """Confirm the real clock, while it is the one that counts. Raises ClocksDiffer or StorageUnavailable."""
+        if await self._pool.row(_NOW) is None:
+            await self._real.confirm()
 
 
 class PostgresClockRepository(ClockRepository):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from smp.adapters.postgres.api_key_repository import PostgresApiKeyRepository
+from smp.adapters.postgres.clock import REAL_TIME, TransactionTime
 from smp.adapters.postgres.event_log import PostgresEventLog
 from smp.adapters.postgres.idempotency import claim, find_committed, store
 from smp.adapters.postgres.plan_repository import PostgresPlanRepository
@@ -27,8 +29,15 @@ from smp.domain.errors import DomainError
 class PostgresUnitOfWork(UnitOfWork):
     """The repositories of one transaction on one connection."""
 
-    def __init__(self, transaction: Transaction, key: IdempotencyKey | None, changes: EntitlementChanges) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        time: TransactionTime,
+        key: IdempotencyKey | None,
+        changes: EntitlementChanges,
+    ) -> None:
         self._transaction = transaction
+        self._time = time
         self._changes = changes
         self._key = key
         self._events = PostgresEventLog(transaction)
@@ -74,6 +83,10 @@ class PostgresUnitOfWork(UnitOfWork):
         """The test clock."""
         return self._test_clock
 
+    async def now(self) -> datetime:
+        """Return the present instant of the platform's clock, by the database."""
+        return await self._time.now_in(self._transaction)
+
     async def commit(self, outcome: Outcome | None = None) -> None:
         """Commit the changes, with the outcome if there is an idempotency key.
 
@@ -100,8 +113,11 @@ class PostgresUnitOfWork(UnitOfWork):
 class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
     """A factory of transactions on connections of a pool."""
 
-    def __init__(self, pool: PostgresPool, changes: EntitlementChanges = IGNORED) -> None:
+    def __init__(
+        self, pool: PostgresPool, changes: EntitlementChanges = IGNORED, time: TransactionTime = REAL_TIME
+    ) -> None:
         self._pool = pool
+        self._time = time
         self._changes = changes
 
     @asynccontextmanager
@@ -111,7 +127,7 @@ class PostgresUnitOfWorkFactory(UnitOfWorkFactory):
             async with open_transaction(self._pool) as transaction:
                 if key is not None:
                     await claim(transaction, key)
-                yield PostgresUnitOfWork(transaction, key, self._changes)
+                yield PostgresUnitOfWork(transaction, self._time, key, self._changes)
         except DomainError as refusal:
             # The work may be refused only because the first request with the key took effect in the meantime.
             if key is not None and (repeated := await find_committed(self._pool, key)) is not None:

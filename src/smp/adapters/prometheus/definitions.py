@@ -207,7 +207,7 @@ READY: Final = Family(
     "smp_ready",
     Kind.GAUGE,
     "1 if the check of `/health/ready` succeeds, else 0. `writes`: the database accepts changes.",
-    {"check": ("database", "migrations", "writes")},
+    {"check": ("database", "migrations", "writes", "clock")},
     workers=Workers.LEAST,
 )
 BUILD: Final = Family(

@@ -8,7 +8,7 @@ from smp.application.caller import Caller
 from smp.application.errors import InvalidCredentials, Overloaded
 from smp.application.event_metadata import EventMetadataFactory
 from smp.application.password_policy import PasswordPolicy
-from smp.application.ports.clock import Clock
+from smp.application.ports.clock import Clock, RealTime
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher, Verification
@@ -39,6 +39,7 @@ class ChangePasswordHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
+    real_time: RealTime
     ids: IdGenerator
     hasher: PasswordHasher
     throttle: LoginThrottle
@@ -76,7 +77,7 @@ class ChangePasswordHandler:
         return opened
 
     async def _verify(self, user: User, command: ChangePassword) -> Verification:
-        await self.throttle.attempt(_counter_of(user), command.source, await self.clock.now())
+        await self.throttle.attempt(_counter_of(user), command.source, await self.real_time.now())
         try:
             return await self.hasher.verify(user.password_hash, command.current_password)
         except Overloaded:

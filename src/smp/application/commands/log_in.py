@@ -9,7 +9,7 @@ from datetime import datetime
 from smp.application.caller import Caller
 from smp.application.errors import InvalidCredentials, Overloaded
 from smp.application.event_metadata import EventMetadataFactory
-from smp.application.ports.clock import Clock
+from smp.application.ports.clock import Clock, RealTime
 from smp.application.ports.id_generator import IdGenerator
 from smp.application.ports.login_throttle import LoginThrottle
 from smp.application.ports.password_hasher import PasswordHasher
@@ -47,6 +47,7 @@ class LogInHandler:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
+    real_time: RealTime
     ids: IdGenerator
     tokens: TokenGenerator
     hasher: PasswordHasher
@@ -61,9 +62,8 @@ class LogInHandler:
             TooManyAttempts: if the account or the source has to wait; the password is not verified then.
             Overloaded: if too many passwords are being verified.
         """
-        now = await self.clock.now()
         account = email_key(command.email)
-        await self.throttle.attempt(account, command.source, now)
+        await self.throttle.attempt(account, command.source, await self.real_time.now())
         try:
             user = await self._find(account)
             verification = await self.hasher.verify(None if user is None else user.password_hash, command.password)
@@ -74,7 +74,7 @@ class LogInHandler:
             raise InvalidCredentials
         await self.throttle.succeeded(account, command.source)
         rehashed = await self._rehashed(command.password) if verification.needs_rehash else None
-        return await self._open_session(user, command, now, rehashed)
+        return await self._open_session(user, command, await self.clock.now(), rehashed)
 
     async def _rehashed(self, password: str) -> str | None:
         """Return a hash with today's parameters; ``None`` if there is no place: the next sign-in tries again."""

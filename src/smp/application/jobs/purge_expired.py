@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smp.application.caller import Caller
-from smp.application.ports.clock import Clock
+from smp.application.ports.clock import Clock, RealTime
 from smp.application.ports.retention_cleanup import PurgedRows, RetentionCleanup
 from smp.domain.user.session import SessionPolicy
 
@@ -26,14 +26,16 @@ class PurgeExpiredHandler:
     cleanup: RetentionCleanup
     sessions: SessionPolicy
     clock: Clock
+    real_time: RealTime
 
     async def __call__(self, command: PurgeExpired, caller: Caller) -> PurgedRows:
-        """Return how many rows were deleted. Raises StorageUnavailable."""
-        now = await self.clock.now()
+        """Return how many rows were deleted. Raises ClocksDiffer or StorageUnavailable."""
+        await self.clock.confirm()
+        now, real_now = await self.clock.now(), await self.real_time.now()
         purged = PurgedRows()
         is_full = True
         while is_full:
-            batch = await self.cleanup.purge_expired(now, self.sessions, BATCH_SIZE)
+            batch = await self.cleanup.purge_expired(now, real_now, self.sessions, BATCH_SIZE)
             purged += batch
             is_full = max(batch.counts.values()) >= BATCH_SIZE
         return purged

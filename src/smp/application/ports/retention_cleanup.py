@@ -46,5 +46,8 @@ class RetentionCleanup(Protocol):
     """Deletes idempotency keys after a day, sessions that are over, and counts of login attempts that have expired."""
 
     @abstractmethod
-    async def purge_expired(self, now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
-        """Delete up to ``limit`` rows of each kind, except those that another transaction has locked."""
+    async def purge_expired(self, now: datetime, real_now: datetime, sessions: SessionPolicy, limit: int) -> PurgedRows:
+        """Delete up to ``limit`` rows of each kind, except those that another transaction has locked.
+
+        ``now`` is the platform's time; ``real_now`` is the time by which attempts to sign in are counted.
+        """

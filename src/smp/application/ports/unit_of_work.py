@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from smp.application.idempotency import IdempotencyKey
@@ -44,6 +45,10 @@ class UnitOfWork(Protocol):
     @abstractmethod
     def api_keys(self) -> ApiKeyRepository:
         """The API keys."""
+
+    @abstractmethod
+    async def now(self) -> datetime:
+        """Return the present instant of the platform's clock, by the storage itself."""
 
     @property
     @abstractmethod

@@ -71,6 +71,7 @@ class Settings:
     trusted_proxies: int
     keep_alive_s: int
     shutdown_grace_s: int
+    clock_skew_max_s: int
     password_blocklist: Path | None = None
     metrics_port: int | None = None
     public_url: str | None = None

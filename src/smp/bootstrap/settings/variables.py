@@ -161,6 +161,14 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "How often each worker deletes rows that are no longer needed; with 0, never: run `smp purge` instead.",
     ),
     Variable(
+        "SMP_CLOCK_SKEW_MAX_S",
+        "clock_skew_max_s",
+        kinds.seconds(1, 3_600),
+        5,
+        "How far the clocks of this machine and of the database may differ. If they differ more, one of them is wrong:"
+        " `smp serve` is not ready, and `smp expire` and `smp purge` refuse.",
+    ),
+    Variable(
         "SMP_LOG_FORMAT",
         "log_format",
         kinds.choice(LogFormat),

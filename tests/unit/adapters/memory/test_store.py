@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 import smp.adapters.memory
+from smp.adapters.memory.clock import MemoryClock
 from smp.adapters.memory.store import MemoryStore
 from smp.adapters.memory.unit_of_work import MemoryUnitOfWorkFactory
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.application.commands.create_plan import CreatePlan, CreatePlanHandler
 from smp.application.errors import StorageUnavailable
-from tests.support.builders import ADMIN_CALLER, a_plan, a_user, an_active, some_terms
+from tests.support.builders import ADMIN_CALLER, NOW, a_plan, a_user, an_active, some_terms
 
 
 def test_the_example_in_the_docstring_of_the_package_works() -> None:
@@ -38,7 +39,7 @@ async def test_the_state_is_immutable() -> None:
     """A state that was read before a change stays as it was."""
     store = MemoryStore()
     before = store.state
-    async with MemoryUnitOfWorkFactory(store)() as work:
+    async with MemoryUnitOfWorkFactory(store, MemoryClock(store, NOW))() as work:
         await work.users.add(a_user())
         await work.commit()
     assert before == MemoryStore().state
@@ -52,18 +53,19 @@ async def test_the_state_is_immutable() -> None:
 async def test_a_store_can_start_from_the_state_of_another() -> None:
     """Their later changes are independent."""
     first = MemoryStore()
-    async with MemoryUnitOfWorkFactory(first)() as work:
+    async with MemoryUnitOfWorkFactory(first, MemoryClock(first, NOW))() as work:
         await work.users.add(a_user())
         await work.commit()
     second = MemoryStore(first.state)
-    async with MemoryUnitOfWorkFactory(second)() as work:
+    async with MemoryUnitOfWorkFactory(second, MemoryClock(second, NOW))() as work:
         await work.users.add(a_user("bob@example.com"))
         await work.commit()
     assert (len(first.state.users), len(second.state.users)) == (1, 2)
 
 
 async def test_a_unit_of_work_cannot_be_used_after_its_commit_or_its_block() -> None:
-    unit_of_work = MemoryUnitOfWorkFactory(MemoryStore())
+    store = MemoryStore()
+    unit_of_work = MemoryUnitOfWorkFactory(store, MemoryClock(store, NOW))
     async with unit_of_work() as work:
         await work.commit()
         with pytest.raises(RuntimeError):
@@ -77,7 +79,7 @@ async def test_a_unit_of_work_cannot_be_used_after_its_commit_or_its_block() -> 
 async def test_a_commit_can_be_made_to_fail_once() -> None:
     """It fails with the given error; a second commit of the same transaction is rejected."""
     store = MemoryStore()
-    unit_of_work = MemoryUnitOfWorkFactory(store)
+    unit_of_work = MemoryUnitOfWorkFactory(store, MemoryClock(store, NOW))
     store.fail_next_commit(StorageUnavailable())
     async with unit_of_work() as work:
         await work.users.add(a_user())
@@ -95,7 +97,7 @@ async def test_events_are_stored_once_and_not_with_their_aggregate() -> None:
     store = MemoryStore()
     ann, plan = a_user(), a_plan()
     active = an_active(ann, plan)
-    async with MemoryUnitOfWorkFactory(store)() as work:
+    async with MemoryUnitOfWorkFactory(store, MemoryClock(store, NOW))() as work:
         await work.users.add(ann)
         await work.plans.add(plan)
         await work.subscriptions.add(active)

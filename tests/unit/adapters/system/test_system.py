@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import RFC_4122
 
-from smp.adapters.system.clock import SystemClock
+from smp.adapters.system.clock import machine_time
 from smp.adapters.system.id_generator import Uuid7IdGenerator
 from smp.adapters.system.token_generator import SecretsTokenGenerator
 
 
-async def test_the_clock_returns_the_present_instant_in_utc() -> None:
+def test_the_clock_returns_the_present_instant_in_utc() -> None:
     before = datetime.now(UTC)
-    now = await SystemClock().now()
+    now = machine_time()
     assert now.tzinfo is UTC
     assert before <= now <= datetime.now(UTC)
 

@@ -55,6 +55,14 @@ SERVER_PROBLEMS: Final[tuple[Problem, ...]] = (
         " version stored the outcome, read the current state first.",
     ),
     Problem(
+        "clocks-differ",
+        503,
+        "The clocks differ",
+        "The clock of the service's machine and the database's differ too much, so one of them is wrong. Nothing was"
+        " changed.",
+        "Ask the operator to correct the clock, then repeat the request.",
+    ),
+    Problem(
         "not-ready",
         503,
         "The service is not ready",
