@@ -83,9 +83,9 @@ def test_a_request_its_use_cases_and_their_statements_are_one_tree(
         ("CheckAccess", INTERNAL),
     ]
     (standing,) = children(check, spans)
-    assert (standing.name, standing.kind) == ("SELECT subscriptions", CLIENT)
+    assert (standing.name, standing.kind) == ("SELECT users", CLIENT)
     assert standing.attributes["db.system.name"] == "postgresql"
-    assert standing.attributes["db.query.text"].startswith("SELECT s.status, s.ends_at")
+    assert standing.attributes["db.query.text"].startswith("SELECT u.disabled, s.status")
     assert next(span.name for span in children(authenticate, spans)) == "SELECT sessions"
     assert len(spans) == 3 + len(children(authenticate, spans)) + 1
     lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]

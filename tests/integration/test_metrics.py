@@ -24,7 +24,7 @@ from smp.adapters.prometheus.metrics import Metrics
 from smp.adapters.prometheus.observers import PoolMetrics, RequestMetrics
 from smp.adapters.security.argon2_hasher import Argon2Cost, Argon2PasswordHasher
 from smp.application.errors import StorageUnavailable
-from smp.bootstrap.metrics import Sampler
+from smp.bootstrap.metrics import LoopLag, Sampler
 from smp.domain.subscription.lifecycle import Status
 from tests.support.builders import DAY, NOW, a_plan, a_trial, a_user, some_metadata
 from tests.support.exposition import Scrape, read
@@ -369,3 +369,28 @@ async def test_metrics_take_at_most_a_twentieth_of_the_time_of_an_access_check(p
     rounds = [(await cpu_s(count, 2_000), await cpu_s(check, 100)) for _ in range(7)]
     least_count, least_check = (min(each) for each in zip(*rounds, strict=True))
     assert least_count <= least_check / 20
+
+
+async def test_a_request_is_in_flight_until_it_is_answered_or_failed(platform: Platform) -> None:
+    """The request for the metrics is one itself."""
+    visitor = await platform.visitor()
+    for path in ("/v1/plans", "/nowhere", "/v1/me/access", "/health/live"):
+        await visitor.get(path)
+    await visitor.post("/v1/auth/login", content=b"{")
+    assert (await scraped(platform))("smp_http_requests_in_flight") == 1
+
+
+async def test_the_lateness_of_the_event_loop_is_measured() -> None:
+    metrics = Metrics()
+
+    def measured() -> Scrape:
+        return read(metrics.exposition().decode())
+
+    async with LoopLag(metrics).running():
+        await asyncio.sleep(0)
+        blocked_until = perf_counter() + 0.3
+        while perf_counter() < blocked_until:
+            pass
+        while not measured()("smp_event_loop_lag_seconds_count"):
+            await asyncio.sleep(0.01)
+    assert measured()("smp_event_loop_lag_seconds_sum") > 0.1

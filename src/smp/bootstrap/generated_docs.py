@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from smp.adapters.http.documentation.problems_markdown import problems_markdown
-from smp.adapters.prometheus.definitions import metrics_markdown
+from smp.adapters.prometheus.markdown import metrics_markdown
 from smp.bootstrap.settings import settings_markdown
 from smp.domain.subscription.lifecycle import TERMINAL, TRANSITIONS, Action, Status, Transition
 

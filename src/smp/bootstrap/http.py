@@ -33,7 +33,7 @@ from smp.bootstrap.database import EmbeddedDatabase
 from smp.bootstrap.heap import freeze_startup_objects
 from smp.bootstrap.listening_sockets import closing_unread_connections
 from smp.bootstrap.logging import configure_logging
-from smp.bootstrap.metrics import MetricsProvider, Sampler
+from smp.bootstrap.metrics import LoopLag, MetricsProvider, Sampler
 from smp.bootstrap.periodic_jobs import periodic_jobs
 from smp.bootstrap.settings import Settings, load_settings
 from smp.bootstrap.supervision import embedded_database_kept_running, first_admin_created, watch_parent
@@ -166,6 +166,7 @@ async def _at_work(settings: Settings, container: AsyncContainer) -> AsyncIterat
     try:
         async with (
             (await container.get(Sampler)).running(),
+            (await container.get(LoopLag)).running(),
             periodic_jobs(container, settings),
             first_admin_created(container, settings),
         ):

@@ -82,6 +82,34 @@ class Sampler:
             await asyncio.sleep(self._every_s)
 
 
+LAG_MEASURED_EVERY_S: Final = 0.1
+
+
+class LoopLag:
+    """A background task of each worker that measures how late the event loop is."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._observe = metrics.histogram(definitions.LOOP_LAG).observe
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Measure in the background while the context is open."""
+        task = asyncio.create_task(self._run(), name="event loop lag")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            planned_at = loop.time() + LAG_MEASURED_EVERY_S
+            await asyncio.sleep(LAG_MEASURED_EVERY_S)
+            self._observe(max(0.0, loop.time() - planned_at))
+
+
 class MetricsProvider(Provider):
     """The metrics of a process that serves."""
 
@@ -96,6 +124,7 @@ class MetricsProvider(Provider):
     passwords = decorate(InstrumentedPasswordHasher, provides=PasswordHasher)
     payments = decorate(InstrumentedPaymentGateway, provides=PaymentGateway)
     counts = provide(PostgresSubscriptionCounts)
+    loop_lag = provide(LoopLag)
 
     @provide
     def jobs(self, metrics: Metrics) -> JobObserver:

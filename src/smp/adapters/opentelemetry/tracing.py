@@ -11,6 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer
 
+from smp.adapters.opentelemetry.sampling import OwnDecision
+
 FLUSH_LIMIT_S: Final = 1.0
 """The time that a stop waits for the last spans to be sent; a collector that runs accepts them at once."""
 
@@ -25,6 +27,7 @@ class Tracing:
         resource = Resource.create({**resource_attributes, **OTELResourceDetector().detect().attributes})
         # Its own exit handler would wait for the collector when the interpreter ends.
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self.provider.sampler = OwnDecision(self.provider.sampler)
         self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self.tracer: Tracer = self.provider.get_tracer(_NAME, version)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -47,7 +47,7 @@ class Family:
     buckets_s: Sequence[float] = ()
 
 
-_LATENCIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_LATENCIES_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _RUNS_S: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 _WAITS_S: Final = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 2.0)
 
@@ -67,6 +67,15 @@ REQUEST_TIME: Final = Family(
     "Time from a request to its answer.",
     {"method": METHODS, "route": ()},
     buckets_s=_LATENCIES_S,
+)
+IN_FLIGHT: Final = Family(
+    "smp_http_requests_in_flight", Kind.GAUGE, "Requests that have begun and are not answered yet."
+)
+LOOP_LAG: Final = Family(
+    "smp_event_loop_lag_seconds",
+    Kind.HISTOGRAM,
+    "How much later than planned a task of a worker ran, measured ten times a second. Every request waits as long.",
+    buckets_s=_WAITS_S,
 )
 ACCESS_DECISIONS: Final = Family(
     "smp_access_decisions_total",
@@ -221,6 +230,8 @@ BUILD: Final = Family(
 FAMILIES: Final = (
     REQUESTS,
     REQUEST_TIME,
+    IN_FLIGHT,
+    LOOP_LAG,
     ACCESS_DECISIONS,
     POOL_SIZE,
     POOL_CONNECTIONS,
@@ -257,37 +268,3 @@ PROCESS_FAMILIES: Final = (
     Family("process_start_time_seconds", Kind.GAUGE, "When the oldest worker started, in Unix time."),
 )
 """The metrics of processes that the client library adds on Linux."""
-
-
-def metrics_markdown() -> str:
-    """Return the content of docs/metrics.md."""
-    return "\n".join(
-        [
-            "# Metrics",
-            "",
-            "The metrics at `/metrics`, for all workers of one `smp serve` together. How to read them, alerts,",
-            "dashboard and traces: [observability](observability.md). No label has a value from a caller: there",
-            "is no series for a user, an address or a plan. A histogram has the series `…_bucket` (with `le`),",
-            "`…_sum` and `…_count`.",
-            "",
-            "| metric | type | labels | meaning |",
-            "| --- | --- | --- | --- |",
-            *_rows(FAMILIES),
-            "",
-            "On Linux, the worker processes also have:",
-            "",
-            "| metric | type | labels | meaning |",
-            "| --- | --- | --- | --- |",
-            *_rows(PROCESS_FAMILIES),
-            "",
-        ]
-    )
-
-
-def _rows(families: Iterable[Family]) -> Iterable[str]:
-    for family in families:
-        labels = "; ".join(
-            f"`{label}`" + (f": {', '.join(f'`{value}`' for value in values)}" if values else "")
-            for label, values in family.labels.items()
-        )
-        yield f"| `{family.name}` | {family.kind} | {labels or 'none'} | {family.help} |"

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 from smp.adapters.prometheus.definitions import (
     ACCESS_DECISIONS,
     DATABASE_ERRORS,
+    IN_FLIGHT,
     JOB_ITEMS,
     JOB_RUNS,
     JOB_SUCCEEDED_AT,
@@ -33,12 +34,18 @@ class RequestMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._in_flight = metrics.gauge(IN_FLIGHT)
+
+    def began(self) -> None:
+        """Count a request as in flight, until it is answered."""
+        self._in_flight.inc()
 
     def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """Count a response. Unknown methods share one series, because callers can send any name."""
         series = self._series.get((method, route, status))
         if series is None:
             series = self._first(method if method in _METHODS else "other", route, status)
+        self._in_flight.dec()
         series[0].inc()
         series[1].observe(elapsed_s)
 

@@ -43,6 +43,9 @@ class Recorded(RequestObserver):
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, int]] = []
 
+    def began(self) -> None:
+        """Do nothing."""
+
     def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """Record the request."""
         assert elapsed_s >= 0

@@ -27,6 +27,9 @@ LARGE = bytes(range(256)) * 1_000
 class Unobserved(RequestObserver):
     """Drops every observation."""
 
+    def began(self) -> None:
+        """Do nothing."""
+
     def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """Do nothing."""
 

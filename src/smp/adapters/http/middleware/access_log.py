@@ -32,7 +32,11 @@ _log = structlog.stdlib.get_logger("smp.http")
 
 
 class RequestObserver(Protocol):
-    """A recorder of finished requests."""
+    """A recorder of requests."""
+
+    @abstractmethod
+    def began(self) -> None:
+        """Record that a request began."""
 
     @abstractmethod
     def __call__(self, method: str, route: str, status: int, elapsed_s: float) -> None:

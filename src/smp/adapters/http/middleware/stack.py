@@ -78,6 +78,7 @@ class MiddlewareStack:
             await self._lifespan(scope, receive, send)
             return
         observe = self._access_log.observer or await self._access_log.connect()
+        observe.began()
         context = self._open(scope)
         area = self._area_of(scope["path"])
         send = _sender(context, area, send)
