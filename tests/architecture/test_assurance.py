@@ -56,6 +56,14 @@ def test_each_promise_names_its_test() -> None:
     assert [row for row in rows(text) if not TEST.search(row)] == []
 
 
+def test_each_requirement_of_the_asvs_has_a_state_and_each_that_is_met_names_its_test() -> None:
+    text = (ROOT / "docs" / "asvs.md").read_text(encoding="utf-8")
+    requirements = re.findall(r"^\| V[\d.]+ \| [12] \| ([^|]+) \| [^|]+ \| (.+) \|$", text, re.MULTILINE)
+    assert len(requirements) == text.count("\n| V") > 100
+    assert {state for state, _ in requirements} <= {"met", "partly met", "not met", "not applicable"}
+    assert [test for state, test in requirements if state == "met" and not TEST.search(test)] == []
+
+
 def test_a_missing_test_and_a_promise_without_a_test_are_found() -> None:
     assert complaints("`tests/nowhere.py` `tests/architecture/test_assurance.py::test_nothing`") == [
         "tests/nowhere.py does not exist",
