@@ -60,3 +60,13 @@ async def test_two_keys_may_share_a_name_but_not_a_secret(storage: Storage) -> N
     await storage.keep(an_api_key("shop", "one"), an_api_key("shop", "other"))
     with pytest.raises(StorageIntegrityError):
         await storage.keep(an_api_key("another shop", "one"))
+
+
+async def test_a_key_can_be_revoked_after_the_clock_was_set_back(storage: Storage) -> None:
+    """Its revocation is dated as its creation."""
+    key = an_api_key()
+    await storage.keep(key)
+    async with storage.unit_of_work() as work:
+        assert await work.api_keys.revoke(key.id, NOW - DAY)
+        await work.commit()
+    assert await storage.api_keys.find(key.digest) == replace(key, revoked_at=NOW)

@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from smp.application.commands.activate_subscription import ActivateSubscription
 from smp.application.paging import PageRequest
+from smp.application.queries.check_access import CheckAccess
 from smp.domain.errors import (
     LiveSubscriptionExists,
     StaleVersion,
@@ -15,8 +17,21 @@ from smp.domain.errors import (
     UserNotFound,
 )
 from smp.domain.subscription.subscription import Subscription
-from tests.support.builders import DAY, IDS, NOW, TICK, a_plan, a_trial, a_user, an_active, some_metadata, some_terms
+from tests.support.builders import (
+    ADMIN_CALLER,
+    DAY,
+    IDS,
+    NOW,
+    TICK,
+    a_plan,
+    a_trial,
+    a_user,
+    an_active,
+    some_metadata,
+    some_terms,
+)
 from tests.support.storage import Storage
+from tests.support.use_cases import UseCases
 from tests.support.waiting import made_to_wait
 
 ANN, BOB = a_user(), a_user("bob@example.com")
@@ -368,3 +383,20 @@ async def test_an_expiry_job_skips_a_subscription_that_a_user_is_changing(storag
     async with storage.unit_of_work() as work:
         assert await work.subscriptions.find_open_for_update(trials[0].user_id) == trials[0]
         assert await overdue(storage, NOW + 100 * DAY) == trials[1:]
+
+
+async def test_a_subscription_that_ended_in_the_future_does_not_prevent_a_new_one(
+    storage: Storage, use_cases: UseCases
+) -> None:
+    """A clock that was ahead has ended it. The new one starts where it ended, and gives access at once."""
+    ann = a_user("early@example.com")
+    await storage.keep(ann, plan := a_plan("early"), early := an_active(ann, plan))
+    async with storage.unit_of_work() as work:
+        await work.subscriptions.save(replace(early, events=()).apply_expiry(some_metadata(NOW + 40 * DAY)))
+        await work.commit()
+    assert await storage.subscriptions.current(ann.id, NOW) is None
+    await use_cases(ActivateSubscription(ann.id, "early"), ADMIN_CALLER)
+    current = await storage.subscriptions.current(ann.id, NOW)
+    assert current is not None
+    assert current.starts_at == early.ends_at
+    assert (await use_cases(CheckAccess(ann.id, "export"), ADMIN_CALLER)).allowed

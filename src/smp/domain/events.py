@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -84,6 +84,10 @@ class EventMetadata:
     at: datetime
     actor: Actor
     event_id: UUID
+
+    def not_before(self, instant: datetime | None) -> EventMetadata:
+        """Return the metadata with the later of both instants, so that a clock that was set back undoes no order."""
+        return self if instant is None or instant <= self.at else replace(self, at=instant)
 
     def event(
         self,

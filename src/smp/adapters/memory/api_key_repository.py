@@ -32,5 +32,5 @@ class MemoryApiKeyRepository(ApiKeyRepository):
         key = self._transaction.api_keys.get(key_id)
         if key is None or key.revoked_at is not None:
             return False
-        self._transaction.api_keys.put(key_id, replace(key, revoked_at=now))
+        self._transaction.api_keys.put(key_id, replace(key, revoked_at=max(now, key.created_at)))
         return True

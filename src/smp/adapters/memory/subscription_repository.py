@@ -34,6 +34,13 @@ class MemorySubscriptionRepository(SubscriptionRepository):
                 return found
         return None
 
+    async def last_end(self, user_id: UUID) -> datetime | None:
+        """Return when the user's last subscription ended; ``None`` if none has."""
+        await self._transaction.round_trip()
+        rows = (row for row in self._rows() if row.user_id == user_id)
+        last = max(rows, key=lambda row: (row.starts_at, row.id), default=None)
+        return None if last is None else last.ended_at
+
     async def claim_overdue(
         self, now: datetime, limit: int, after: OverduePosition | None = None
     ) -> Sequence[Subscription]:

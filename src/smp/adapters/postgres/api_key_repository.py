@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, func, insert, update
 
 from smp.adapters.postgres.mapping import api_key_row
 from smp.adapters.postgres.statements import Statement
@@ -19,7 +19,7 @@ _ADD: Final = Statement(insert(api_keys))
 _REVOKE: Final = Statement(
     update(api_keys)
     .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
-    .values(revoked_at=bindparam("now"))
+    .values(revoked_at=func.greatest(api_keys.c.created_at, bindparam("now", type_=api_keys.c.created_at.type)))
 )
 
 

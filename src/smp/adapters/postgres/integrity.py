@@ -198,6 +198,28 @@ _FUTURE_OUTCOMES: Final = Invariant(
     "SELECT 'key ' || key FROM idempotency_keys WHERE created_at > CAST(:now AS timestamptz) + interval '1 hour'",
     "the clocks of the machines differ, or the test clock was removed; delete these rows",
 )
+_AFTER_NOW: Final = "> CAST(:now AS timestamptz) + interval '1 minute'"
+_CLOCK_WAS_AHEAD: Final = "a clock was ahead: see docs/operations/incidents.md, A clock is wrong"
+_NOTHING_BEGAN_IN_THE_FUTURE: Final = Invariant(
+    "nothing_began_in_the_future",
+    f"""
+    SELECT 'subscription ' || id FROM subscriptions WHERE starts_at {_AFTER_NOW}
+    UNION ALL SELECT 'user ' || id FROM users WHERE created_at {_AFTER_NOW}
+    UNION ALL SELECT 'plan ' || code FROM plans WHERE created_at {_AFTER_NOW}
+    UNION ALL SELECT 'session ' || id FROM sessions WHERE last_seen_at {_AFTER_NOW}
+    UNION ALL SELECT 'API key ' || id FROM api_keys WHERE created_at {_AFTER_NOW}
+    """,  # noqa: S608 - constants
+    _CLOCK_WAS_AHEAD,
+)
+_NOTHING_ENDED_IN_THE_FUTURE: Final = Invariant(
+    "nothing_ended_in_the_future",
+    f"""
+    SELECT 'subscription ' || id FROM subscriptions WHERE ended_at {_AFTER_NOW}
+    UNION ALL SELECT 'API key ' || id FROM api_keys WHERE revoked_at {_AFTER_NOW}
+    """,  # noqa: S608 - constants
+    _CLOCK_WAS_AHEAD,
+)
+_OF_THE_FUTURE: Final = (_FUTURE_OUTCOMES, _NOTHING_BEGAN_IN_THE_FUTURE, _NOTHING_ENDED_IN_THE_FUTURE)
 _LATE: Final = sql(
     f"SELECT count(*) FROM subscriptions WHERE {OVERDUE_PREDICATE}",  # noqa: S608 - constants
     CHECK_TIMEOUT_S,
@@ -217,7 +239,7 @@ class PostgresIntegrityChecker(IntegrityChecker):
             await transaction.row(_SNAPSHOT)
             await transaction.row(_EXTEND_TIMEOUT)
             results = [await _check(transaction, invariant) for invariant in INVARIANTS]
-            results.append(await _check(transaction, _FUTURE_OUTCOMES, now=now))
+            results += [await _check(transaction, future, now=now) for future in _OF_THE_FUTURE]
             results.append(_lateness(await transaction.row(_LATE, now=now - LATENESS)))
             results.append(_administration(await transaction.row(_ADMINS)))
         return results

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, text
 from smp.adapters.postgres.effective_state import LIVE_PREDICATE, OVERDUE_ORDER, OVERDUE_PREDICATE, SPAN_SQL
 from smp.adapters.postgres.errors import NO_CONTEXT, ErrorContext
 from smp.adapters.postgres.event_log import EVENTS_SQL, PostgresEventLog, insert_events_sql
-from smp.adapters.postgres.mapping import subscription_of, subscription_row
+from smp.adapters.postgres.mapping import instant_if_any, subscription_of, subscription_row
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import subscriptions
 from smp.adapters.postgres.transaction import Transaction
@@ -26,6 +26,10 @@ _FIND_OPEN: Final = Statement(
     select(subscriptions)
     .where(_columns.user_id == bindparam("user_id"), text(LIVE_PREDICATE))
     .with_for_update(key_share=True)
+)
+
+_LAST_END: Final = sql(
+    "SELECT ended_at FROM subscriptions WHERE user_id = :user_id ORDER BY starts_at DESC, id DESC LIMIT 1"
 )
 
 # A batch of thousands of rows may take longer on a slow disk than any statement of a request is allowed to.
@@ -144,6 +148,11 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
         """Return the user's subscription that is written as live, locked."""
         row = await self._transaction.row(_FIND_OPEN, user_id=user_id)
         return None if row is None else subscription_of(row)
+
+    async def last_end(self, user_id: UUID) -> datetime | None:
+        """Return when the user's last subscription ended; ``None`` if none has."""
+        row = await self._transaction.row(_LAST_END, user_id=user_id)
+        return None if row is None else instant_if_any(row["ended_at"])
 
     async def claim_overdue(
         self, now: datetime, limit: int, after: OverduePosition | None = None

@@ -66,7 +66,8 @@ class ActivateSubscriptionHandler:
             require_version(command.expected, None if trial is None else trial.version)
             revision = await _revision_to_bind(work, plan, trial, command.plan)
             if trial is None:
-                subscription = Subscription.activate(self.ids.new(), command.user_id, revision, new_metadata())
+                metadata = new_metadata().not_before(await work.subscriptions.last_end(command.user_id))
+                subscription = Subscription.activate(self.ids.new(), command.user_id, revision, metadata)
                 await work.subscriptions.add(subscription)
             else:
                 subscription = trial.convert(revision, new_metadata())

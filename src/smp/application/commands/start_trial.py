@@ -68,7 +68,8 @@ class StartTrialHandler:
                 raise PlanArchived(command.plan)
             if plan.revision.terms.trial_period is None:
                 raise PlanHasNoTrial(command.plan)
-            trial = Subscription.start_trial(self.ids.new(), command.user_id, plan.revision, new_metadata())
+            metadata = new_metadata().not_before(await work.subscriptions.last_end(command.user_id))
+            trial = Subscription.start_trial(self.ids.new(), command.user_id, plan.revision, metadata)
             try:
                 await work.subscriptions.claim_trial(trial, once_per_user=self.scope is TrialScope.USER)
             except TrialAlreadyUsed:

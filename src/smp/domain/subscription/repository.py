@@ -34,6 +34,10 @@ class SubscriptionRepository(Protocol):
         """
 
     @abstractmethod
+    async def last_end(self, user_id: UUID) -> datetime | None:
+        """Return when the user's last subscription ended; ``None`` if none has. A new one never starts before it."""
+
+    @abstractmethod
     async def claim_overdue(
         self, now: datetime, limit: int, after: OverduePosition | None = None
     ) -> Sequence[Subscription]:
