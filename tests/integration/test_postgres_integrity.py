@@ -148,6 +148,7 @@ DAMAGE: Final = {
     "subscriptions_match_their_last_event": (
         "UPDATE event_log SET data = data || '{\"status\": \"active\"}' WHERE type = 'subscription.expired'"
     ),
+    "domains_of_emails_are_a_labels": "UPDATE users SET email_key = 'x@ü.example' WHERE email = 'user-7@example.com'",
     "emails_lead_to_their_users": "UPDATE user_emails SET user_id = gen_random_uuid()",
     "users_were_registered_once": "DELETE FROM event_log WHERE type = 'user.registered'",
     "trials_in_ledger": "DELETE FROM trials",

@@ -71,6 +71,13 @@ def test_an_email_has_at_most_254_characters() -> None:
         ("straße@example.com", "STRASSE@example.com"),
         ("νίκος@example.com", "ΝΊΚΟΣ@example.com"),
         ("\u212a@example.com", "k@example.com"),
+        ("x@münchen.example", "x@xn--mnchen-3ya.example"),
+        ("x@MÜNCHEN.example", "X@XN--MNCHEN-3YA.EXAMPLE"),
+        ("x@mu\u0308nchen.example", "x@xn--mnchen-3ya.example"),
+        ("x@\uff45xample.com", "x@example.com"),
+        ("анна@почта.рф", "анна@xn--80a1acny.xn--p1ai"),
+        ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
+        ("x@faß.example", "x@xn--fa-hia.example"),
     ],
 )
 def test_spellings_that_differ_in_case_or_composition_are_one_email(one: str, other: str) -> None:
@@ -93,3 +100,23 @@ def test_the_key_of_an_email_is_always_computed_from_its_text() -> None:
 def test_a_prefix_of_an_email_gives_a_prefix_of_its_key(prefix: str) -> None:
     """This includes letters that have another form at the end of a word, such as sigma."""
     assert Email("ασβ@example.com").key.startswith(email_key(prefix))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "address"),
+    [
+        ("x@münchen", "x@münchen.example"),
+        ("x@münchen.", "x@münchen.example"),
+        ("x@xn--mn", "x@münchen.example"),
+        ("x@", "x@münchen.example"),
+        ("x@a_b", "x@a_b.example"),
+    ],
+)
+def test_a_prefix_with_whole_labels_gives_a_prefix_of_the_key(prefix: str, address: str) -> None:
+    assert Email(address).key.startswith(email_key(prefix))
+
+
+def test_a_domain_that_has_no_a_labels_keeps_its_own_form() -> None:
+    for text in ("x@a_b.example", "x@ab--cd.example", "x@" + "ü" * 62 + ".example", "x@" + "ü" * 100_000):
+        assert email_key(text) == text
+    assert Email("x@faß.example").key != Email("x@fass.example").key

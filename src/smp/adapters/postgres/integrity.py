@@ -153,6 +153,12 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
+        "domains_of_emails_are_a_labels",
+        "SELECT 'user ' || id FROM users WHERE email_key ~ '@.*[^[:ascii:]]'",
+        "another account has the same email with its domain spelled in ASCII, or the domain cannot exist; no one can"
+        " sign in to the named account; cancel its subscription and disable it",
+    ),
+    Invariant(
         "no_sessions_of_disabled_users",
         "SELECT 'session ' || s.id FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE u.disabled",
         "delete these sessions; they give no access, but they should have ended when the user was disabled",

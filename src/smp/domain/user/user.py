@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+import idna
+
 from smp.domain.errors import ValidationError
 from smp.domain.events import DomainEvent, EventMetadata
 
@@ -33,7 +35,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """An email address as its owner writes it, with its case-folded ``key``, which is unique among users.
+    """An email address as its owner writes it, with its ``key``, which is unique among users.
 
     Raises:
         ValidationError: at ``/email``, if the text is not an email address.
@@ -53,8 +55,26 @@ class Email:
 
 
 def email_key(text: str) -> str:
-    """Return the form that all spellings of one address share, in any case; prefixes of addresses work too."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    """Return the form that all spellings of one address share: case-folded, with the domain as A-labels (UTS 46).
+
+    A prefix of an address gives a prefix of its key, if each label of its domain is whole or ASCII.
+    """
+    local, at, domain = unicodedata.normalize("NFC", text).partition("@")
+    return _folded(local) + at + _a_labels(domain)
+
+
+def _a_labels(domain: str) -> str:
+    """Return the domain as DNS has it; in folded form if it has none, as an underscore or a part of a label."""
+    if domain.isascii() or len(domain) > EMAIL_MAX:
+        return _folded(domain)
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return _folded(domain)
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 class UserEventType(StrEnum):
