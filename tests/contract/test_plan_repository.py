@@ -144,37 +144,29 @@ async def test_saving_never_creates_a_plan(storage: Storage) -> None:
         await save(storage, with_price(a_plan(), 300))
 
 
-async def test_archiving_a_plan_waits_for_a_subscriber_in_progress(storage: Storage) -> None:
-    plan = a_plan()
-    await storage.keep(plan)
-
-    async def archive() -> None:
+async def test_a_plan_is_changed_while_users_subscribe_to_it(storage: Storage) -> None:
+    """A subscriber in progress gets the plan as it was when the subscription began; later ones get the new state."""
+    await storage.keep(a_plan())
+    async with storage.unit_of_work() as work:
+        plan = await work.plans.get("pro")
         async with storage.unit_of_work() as other:
             found = await other.plans.get("pro", for_update=True)
-            await other.plans.save(found.archive(some_metadata(NOW, ADMIN)))
+            assert (await work.plans.get("pro")).revision == plan.revision
+            await other.plans.save(with_price(found, 200).archive(some_metadata(NOW, ADMIN)))
             await other.commit()
-
-    async with storage.unit_of_work() as work:
-        await work.plans.get("pro")
-        async with made_to_wait(archive()):
-            await work.commit()
+        assert (await work.plans.get("pro")).is_archived
+        assert (await work.plans.revision(plan.id, 1))[1] == plan.revision
     assert (await fetch(storage, "pro")).is_archived
 
 
-async def test_many_users_can_subscribe_to_a_plan_at_once(storage: Storage) -> None:
-    await storage.keep(a_plan())
-    async with storage.unit_of_work() as one, storage.unit_of_work() as other:
-        await one.plans.get("pro")
-        await other.plans.get("pro")
-
-
-async def test_subscribing_waits_for_a_change_of_the_plan_and_gets_the_new_state(storage: Storage) -> None:
+async def test_a_change_of_a_plan_waits_for_another_one_and_gets_the_new_state(storage: Storage) -> None:
     plan = a_plan()
     await storage.keep(plan)
 
     async def look() -> None:
         async with storage.unit_of_work() as other:
-            assert (await other.plans.get(str(plan.id))).revision.terms.price.amount == 200
+            found = await other.plans.get(str(plan.id), for_update=True)
+            assert found.revision.terms.price.amount == 200
 
     async with storage.unit_of_work() as work:
         found = await work.plans.get("pro", for_update=True)

@@ -13,8 +13,9 @@ from dishka import Provider, Scope
 
 from smp.adapters.postgres.pool import create_pool
 from smp.adapters.postgres.pool_settings import PoolSettings
+from smp.adapters.postgres.replica_reads import ReplicaLimits, ReplicaReads
 from smp.adapters.postgres.statements import sql
-from smp.application.errors import TransactionConflict
+from smp.application.errors import StorageBusy, TransactionConflict
 from smp.domain.user.session import TOUCH_INTERVAL
 from tests.support.http_platform import START, problem, serving
 
@@ -23,6 +24,9 @@ LONG_S: Final = 60.0
 WAITING: Final = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 QUICK_LOCKS: Final = PoolSettings(
     size=10, lock_timeout_s=0.1, command_timeout_s=LONG_S, statement_timeout_s=2 * LONG_S, acquire_timeout_s=LONG_S
+)
+PATIENT_LISTS: Final = PoolSettings(
+    size=4, lock_timeout_s=LONG_S, command_timeout_s=2 * LONG_S, statement_timeout_s=3 * LONG_S
 )
 PATIENT_LOCKS: Final = PoolSettings(
     size=SIZE,
@@ -106,3 +110,19 @@ async def test_access_is_answered_while_every_other_request_waits_for_a_lock(dat
             assert [answer.status_code for answer in answers] == [200] * len(answers)
         statuses = sorted([(await request).status_code for request in stuck])
         assert statuses == [201, *[409] * (2 * SIZE - 1)]
+
+
+async def test_lists_use_at_most_half_of_the_connections(database_url: str) -> None:
+    """A list that gets none of these in time is refused, and other requests are answered."""
+    pool = await create_pool(database_url, PATIENT_LISTS)
+    lists = ReplicaReads(pool, limits=ReplicaLimits(wait_s=0.1))
+    holder = await asyncpg.connect(database_url)
+    await holder.execute("SELECT pg_advisory_lock(7)")
+    tasks = [asyncio.create_task(lists.row(sql("SELECT pg_advisory_xact_lock(7)"))) for _ in range(6)]
+    _, waiting = await asyncio.wait(tasks, timeout=0.5)
+    assert len(waiting) == pool.in_use == pool.size // 2
+    assert await pool.row(sql("SELECT 1")) is not None
+    await holder.close()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await pool.close()
+    assert [type(result) for result in results if isinstance(result, Exception)] == [StorageBusy] * 4

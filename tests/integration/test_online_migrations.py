@@ -90,8 +90,9 @@ async def is_valid(connection: asyncpg.Connection[Any]) -> bool | None:
 
 
 async def wait_until(connection: asyncpg.Connection[Any], condition: str) -> None:
-    while not await connection.fetchval(f"SELECT {condition}"):
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while not await connection.fetchval(f"SELECT {condition}"):
+            await asyncio.sleep(0.01)
 
 
 async def test_each_revision_is_a_transaction_so_a_later_failure_keeps_the_earlier_ones(
@@ -211,13 +212,18 @@ async def test_a_migration_gives_up_if_a_table_stays_locked(
 async def test_the_wait_for_another_migration_outlasts_the_limits_of_the_role_and_holds_back_no_vacuum(
     database_url: str, connection: asyncpg.Connection[Any], add_revision: AddRevision
 ) -> None:
-    add_revision("9001", 'op.execute("SELECT pg_sleep(0.3)")')
+    add_revision("9001", 'op.execute("SELECT pg_advisory_xact_lock(7)")')
+    await connection.execute("SELECT pg_advisory_lock(7)")
     name = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '50ms'")
-    holder = "FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%transaction_timeout%'"
+    holder = """
+        FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%transaction_timeout%'
+        AND datname = current_database() AND state_change < clock_timestamp() - interval '100 ms'
+    """
     migration = asyncio.ensure_future(migrate(database_url))
     await wait_until(connection, f"count(*) = 1 {holder}")
     assert await connection.fetchval(f"SELECT backend_xmin IS NULL AND backend_xid IS NULL {holder}")
+    await connection.execute("SELECT pg_advisory_unlock(7)")
     await migration
     assert await revision_of(database_url) == "9001"
 

@@ -25,7 +25,7 @@ class MemoryPlanRepository(PlanRepository):
         self._transaction = transaction
 
     async def get(self, plan: str, *, for_update: bool = False) -> Plan:
-        """Lock and return the plan with this code or id. The lock is shared, or with ``for_update`` exclusive.
+        """Return the plan with this code or id; ``for_update`` locks it.
 
         Raises:
             PlanNotFound: if there is no such plan.
@@ -34,7 +34,8 @@ class MemoryPlanRepository(PlanRepository):
         found = find_plan(self._transaction.plans.merged(), plan)
         if found is None:
             raise PlanNotFound(plan)
-        await self._transaction.lock("plan", found.id, shared=not for_update)
+        if for_update:
+            await self._transaction.lock("plan", found.id)
         return self._transaction.plans.get(found.id) or found
 
     async def revision(self, plan_id: UUID, number: int) -> tuple[Plan, PlanRevision]:

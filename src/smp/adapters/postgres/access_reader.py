@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from smp.adapters.postgres.effective_state import DECISIVE_ID_SQL
-from smp.adapters.postgres.mapping import features_of, instant_if_any, status_of
+from smp.adapters.postgres.mapping import JOIN_PLAN_SQL, features_of, instant_if_any, status_of
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql
 from smp.application.ports.access_reader import AccessReader
@@ -18,8 +18,7 @@ _ENTITLEMENT: Final = sql(
     SELECT u.disabled, s.status, s.ends_at, s.cancel_at, p.code, r.features
     FROM users AS u
     LEFT JOIN subscriptions AS s ON s.user_id = :user_id AND s.id = {DECISIVE_ID_SQL.format(user_id=":user_id")}
-    LEFT JOIN plans AS p ON p.id = s.plan_id
-    LEFT JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision
+    {JOIN_PLAN_SQL}
     WHERE u.id = :user_id
     """,  # noqa: S608 - constants
     is_urgent=True,

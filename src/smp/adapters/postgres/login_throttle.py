@@ -41,15 +41,18 @@ _COUNT: Final = sql(
     WHERE kept.blocked_until IS NULL OR kept.blocked_until <= excluded.last_attempt_at
     """
 )
-# The same as AttemptLimit.taken_off.
+# The same as AttemptLimit.taken_off. All rows are locked first, in the order of their keys: two statements that changed
+# them in different orders would deadlock.
 _WITHDRAW: Final = sql(
     """
-    WITH expired AS (
-        DELETE FROM login_throttle
-        WHERE key = ANY (CAST(:expired AS text[])) OR (key = ANY (CAST(:keys AS text[])) AND attempts <= 1)
+    WITH locked AS MATERIALIZED (
+        SELECT key, attempts, key = ANY (CAST(:expired AS text[])) OR attempts <= 1 AS is_over FROM login_throttle
+        WHERE key = ANY (CAST(:expired AS text[]) || CAST(:keys AS text[])) ORDER BY key FOR UPDATE
+    ), expired AS (
+        DELETE FROM login_throttle AS kept USING locked WHERE kept.key = locked.key AND locked.is_over
     )
-    UPDATE login_throttle SET attempts = attempts - 1, blocked_until = NULL
-    WHERE key = ANY (CAST(:keys AS text[])) AND attempts > 1
+    UPDATE login_throttle AS kept SET attempts = kept.attempts - 1, blocked_until = NULL
+    FROM locked WHERE kept.key = locked.key AND NOT locked.is_over
     """
 )
 

@@ -41,11 +41,23 @@ PLAN_COLUMNS: Final = (
 )
 """The columns of a plan and its revision, in a join of ``plans AS p`` and ``plan_revisions AS r``."""
 
+JOIN_PLAN_SQL: Final = """
+    LEFT JOIN LATERAL (SELECT code, name FROM plans WHERE id = s.plan_id LIMIT 1) AS p ON true
+    LEFT JOIN LATERAL (
+        SELECT amount, currency, features FROM plan_revisions
+        WHERE plan_id = s.plan_id AND number = s.revision LIMIT 1
+    ) AS r ON true
+"""
+"""Joins the plan and the revision of ``subscriptions AS s``.
+
+The limits make PostgreSQL look each up by its key. Otherwise it would read all plans if its statistics are older than
+the newest plan.
+"""
+
 SUBSCRIPTION_VIEW_SQL: Final = (
     ", ".join(f"s.{column.name}" for column in subscriptions.columns)
     + ", p.code AS plan_code, p.name AS plan_name, r.amount, r.currency, r.features"
-    + " FROM page AS s JOIN plans AS p ON p.id = s.plan_id"
-    + " JOIN plan_revisions AS r ON r.plan_id = s.plan_id AND r.number = s.revision"
+    + f" FROM page AS s {JOIN_PLAN_SQL}"
 )
 """The columns of a subscription view, for the rows of ``page`` with their plan and revision."""
 

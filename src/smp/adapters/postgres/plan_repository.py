@@ -23,18 +23,18 @@ from smp.domain.plan.plan import Plan, PlanRevision
 from smp.domain.plan.repository import PlanRepository
 from smp.domain.text import is_storable
 
-# A code may look like another plan's id; then the code wins. The lock waits for a transaction that changes the plan.
+# A code may look like another plan's id; then the code wins. Only those who change a plan lock it: otherwise a
+# plan to which users subscribe all the time could not be changed.
 _GET: Final = """
     WITH p AS (
         SELECT * FROM plans WHERE code = CAST(:code AS text) OR id = CAST(:plan_id AS uuid)
         ORDER BY code = CAST(:code AS text) DESC LIMIT 1
-        FOR {lock}
+        {lock}
     )
     SELECT {columns} FROM p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
 """
-# Archiving waits for transactions that hold this lock; subscribing does not.
-_GET_SHARED: Final = sql(_GET.format(lock="KEY SHARE", columns=PLAN_COLUMNS))
-_GET_FOR_UPDATE: Final = sql(_GET.format(lock="UPDATE", columns=PLAN_COLUMNS))
+_GET_PLAN: Final = sql(_GET.format(lock="", columns=PLAN_COLUMNS))
+_GET_FOR_UPDATE: Final = sql(_GET.format(lock="FOR NO KEY UPDATE", columns=PLAN_COLUMNS))
 
 _REVISION: Final = sql(
     f"""
@@ -83,10 +83,10 @@ class PostgresPlanRepository(PlanRepository):
         self._events = events
 
     async def get(self, plan: str, *, for_update: bool = False) -> Plan:
-        """Return the plan with this code or id, with a shared lock or one for a change. Raises PlanNotFound."""
+        """Return the plan with this code or id; ``for_update`` locks it. Raises PlanNotFound."""
         if not is_storable(plan):
             raise PlanNotFound(plan)
-        statement = _GET_FOR_UPDATE if for_update else _GET_SHARED
+        statement = _GET_FOR_UPDATE if for_update else _GET_PLAN
         row: Row | None = None
         # If the plan was revised while the statement waited for the lock, its snapshot lacks the revision and the join
         # is empty. A second statement sees it; the lock is held by then, so there is no third.

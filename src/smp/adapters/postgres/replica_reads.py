@@ -20,7 +20,7 @@ import structlog
 
 from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import Row, Statement, sql
-from smp.application.errors import StorageUnavailable, TransactionConflict
+from smp.application.errors import StorageBusy, StorageUnavailable, TransactionConflict
 from smp.domain.errors import StorageIntegrityError
 
 _WRITTEN: Final = sql("SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint")
@@ -91,7 +91,7 @@ LIMITS: Final = ReplicaLimits()
 
 
 class ReplicaReads:
-    """The source of lists and statistics; without a replica, the primary.
+    """The source of lists and statistics; without a replica, half of the connections to the primary.
 
     A read that fails on the replica is repeated on the primary at once. The replica may be gone, may have cancelled the
     statement in favour of replay, or may not have the newest schema yet.
@@ -107,7 +107,8 @@ class ReplicaReads:
         self._primary = primary
         self._replica = replica
         self._limits = limits
-        self._primary_slots = asyncio.Semaphore(limits.max_concurrency)
+        limit = max(1, primary.size // 2) if replica is None else limits.max_concurrency
+        self._primary_slots = asyncio.Semaphore(limit)
         self._marks: deque[tuple[float, int]] = deque(maxlen=int(limits.lag_s / limits.probe_every_s) + 2)
         self._as_of: float | None = None
         self._unused_until = 0.0
@@ -193,7 +194,7 @@ class ReplicaReads:
 
     async def _read(self, ask: Callable[[PostgresPool], Awaitable[Result]]) -> Result:
         if self._replica is None:
-            return await ask(self._primary)
+            return await self._ask_primary(ask)
         source = self._reason
         if source is None and (self.lag_s or 0) > self._limits.lag_s:
             source = ReadSource.BEHIND  # since the last probe
@@ -218,7 +219,7 @@ class ReplicaReads:
             async with asyncio.timeout(self._limits.wait_s):
                 await self._primary_slots.acquire()
         except TimeoutError:
-            raise StorageUnavailable from None
+            raise StorageBusy from None
         try:
             return await ask(self._primary)
         finally:

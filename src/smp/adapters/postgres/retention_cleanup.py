@@ -7,42 +7,39 @@ from typing import Final
 
 from smp.adapters.postgres.login_throttle import LIMITS
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.statements import sql
+from smp.adapters.postgres.statements import Statement, sql
 from smp.application.idempotency import RETENTION
 from smp.application.ports.retention_cleanup import PurgedRows, RetentionCleanup
 from smp.domain.user.session import SessionPolicy
 
-# Each statement skips the rows that another transaction has locked.
-_KEYS: Final = sql(
-    """
-    DELETE FROM idempotency_keys AS kept USING (
-        SELECT caller, key FROM idempotency_keys WHERE created_at < :outdated_before
-        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS outdated
-    WHERE kept.caller = outdated.caller AND kept.key = outdated.key
-    """
-)
-_SESSIONS: Final = """
-    DELETE FROM sessions AS kept USING (
-        SELECT s.user_id, s.id FROM sessions AS s JOIN users AS u ON u.id = s.user_id
-        WHERE u.role = '{role}' AND {is_over} LIMIT :limit FOR UPDATE OF s SKIP LOCKED
-    ) AS over
-    WHERE kept.user_id = over.user_id AND kept.id = over.id
+# The rows are found by an index, in its order and up to the limit, and deleted by their place in the table: for a join
+# by key PostgreSQL would read the whole table. A row that another transaction has locked is skipped.
+_DELETE: Final = """
+    DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM {table} AS t WHERE {is_over} ORDER BY {order} LIMIT :limit FOR UPDATE OF t SKIP LOCKED
+    ))
 """
-_UNUSED: Final = "s.last_seen_at <= :unused_since"
-_TOO_OLD: Final = "s.created_at <= :opened_before"
-# Users need two statements, one for each index; the few administrators need one.
-_UNUSED_OF_USERS: Final = sql(_SESSIONS.format(role="user", is_over=_UNUSED))
-_TOO_OLD_OF_USERS: Final = sql(_SESSIONS.format(role="user", is_over=_TOO_OLD))
-_OVER_OF_ADMINS: Final = sql(_SESSIONS.format(role="admin", is_over=f"({_UNUSED} OR {_TOO_OLD})"))
-_ATTEMPTS: Final = sql(
-    """
-    DELETE FROM login_throttle AS kept USING (
-        SELECT key FROM login_throttle
-        WHERE last_attempt_at <= :quiet_since AND starts_with(key, :kind) LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS expired
-    WHERE kept.key = expired.key
-    """
+_BATCH_TIMEOUT_S: Final = 60.0
+
+
+def _delete(table: str, order: str, is_over: str) -> Statement:
+    return sql(_DELETE.format(table=table, order=order, is_over=is_over), _BATCH_TIMEOUT_S)
+
+
+_KEYS: Final = _delete("idempotency_keys", "created_at", "created_at < :outdated_before")
+_HAS_ROLE: Final = "(SELECT u.role FROM users AS u WHERE u.id = t.user_id) = '{role}'"
+# Users need two statements, one for each index; the few administrators need one, which begins with them.
+_OF_USERS: Final = _HAS_ROLE.format(role="user")
+_UNUSED_OF_USERS: Final = _delete("sessions", "last_seen_at", f"t.last_seen_at <= :unused_since AND {_OF_USERS}")
+_TOO_OLD_OF_USERS: Final = _delete("sessions", "created_at", f"t.created_at <= :opened_before AND {_OF_USERS}")
+_OVER_OF_ADMINS: Final = _delete(
+    "sessions",
+    "user_id",
+    "t.user_id = ANY (ARRAY(SELECT id FROM users WHERE role = 'admin'))"
+    " AND (t.last_seen_at <= :unused_since OR t.created_at <= :opened_before)",
+)
+_ATTEMPTS: Final = _delete(
+    "login_throttle", "last_attempt_at", "last_attempt_at <= :quiet_since AND starts_with(key, :kind)"
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert
+from sqlalchemy import bindparam, delete, insert, select
 
 from smp.adapters.postgres.errors import ErrorContext
 from smp.adapters.postgres.mapping import session_row
@@ -22,15 +22,24 @@ _REMOVE: Final = Statement(_of_user.where(sessions.c.id == bindparam("session_id
 _REMOVE_BY_DIGEST: Final = Statement(
     _of_user.where(sessions.c.token_digest == bindparam("token_digest")).returning(sessions.c.id)
 )
-_REMOVE_ALL: Final = Statement(_of_user.returning(sessions.c.id))
-_REMOVE_OTHERS: Final = Statement(_of_user.where(sessions.c.id != bindparam("session_id")).returning(sessions.c.id))
+# Locked in the order of the tokens, as a sign-in that ends several sessions does, so that the two do not deadlock.
+_in_order = (
+    select(sessions.c.id)
+    .where(sessions.c.user_id == bindparam("user_id"), sessions.c.id != bindparam("kept_id"))
+    .order_by(sessions.c.token_digest)
+    .with_for_update()
+)
+_REMOVE_ALL: Final = Statement(_of_user.where(sessions.c.id.in_(_in_order)).returning(sessions.c.id))
 _REMOVE_OLDEST: Final = sql(
     """
     DELETE FROM sessions WHERE user_id = :user_id AND id IN (
-        SELECT id FROM sessions WHERE user_id = :user_id ORDER BY created_at DESC, id DESC OFFSET :keep
+        SELECT id FROM sessions WHERE user_id = :user_id AND id IN (
+            SELECT id FROM sessions WHERE user_id = :user_id ORDER BY created_at DESC, id DESC OFFSET :keep
+        ) ORDER BY token_digest FOR UPDATE
     ) RETURNING id
     """
 )
+_NONE: Final = UUID(int=0)
 
 
 class PostgresSessionRepository(SessionRepository):
@@ -54,10 +63,7 @@ class PostgresSessionRepository(SessionRepository):
 
     async def remove_all(self, user_id: UUID, *, except_: UUID | None = None) -> Sequence[UUID]:
         """Delete every session of the user, except the given one, and return the ids of the deleted ones."""
-        if except_ is None:
-            rows = await self._transaction.rows(_REMOVE_ALL, user_id=user_id)
-        else:
-            rows = await self._transaction.rows(_REMOVE_OTHERS, user_id=user_id, session_id=except_)
+        rows = await self._transaction.rows(_REMOVE_ALL, user_id=user_id, kept_id=except_ or _NONE)
         return [row["id"] for row in rows]
 
     async def remove_oldest(self, user_id: UUID, *, keep: int) -> Sequence[UUID]:

@@ -90,11 +90,12 @@ class LogInHandler:
     async def _open_session(self, user: User, command: LogIn, now: datetime, rehashed: str | None) -> OpenedSession:
         new_metadata = _metadata_of(self.ids, user, now)
         async with self.unit_of_work() as work:
-            for presented in command.presented_tokens:
-                await self._end(work, presented, new_metadata)
+            # The user is locked before sessions, and these in the order of their tokens, as everywhere: no deadlocks.
             current = await work.users.get(user.id, for_update=True)
             if current.disabled or current.password_hash != user.password_hash:
                 raise InvalidCredentials
+            for presented in sorted(command.presented_tokens, key=self.tokens.digest):
+                await self._end(work, presented, new_metadata)
             if rehashed is not None:
                 await work.users.save(current.with_rehashed_password(rehashed))
             opened = await self.sessions.open(work, current, command.source, command.user_agent, new_metadata)

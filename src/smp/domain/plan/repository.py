@@ -16,8 +16,8 @@ class PlanRepository(Protocol):
     async def get(self, plan: str, *, for_update: bool = False) -> Plan:
         """Return the plan with this code or id, at its newest revision.
 
-        The row is locked until the transaction ends: other transactions cannot archive the plan, and with
-        ``for_update`` they cannot change it at all.
+        With ``for_update``, other transactions cannot change the plan until this one ends. Otherwise they can: a user
+        who subscribes at the moment of a change may get the plan as it was before.
 
         Raises:
             PlanNotFound: if there is no such plan.
