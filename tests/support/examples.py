@@ -68,11 +68,11 @@ def with_npm_packages(example: str, folder: Path) -> Path:
     source = EXAMPLES / example
     copy = folder / example
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    shutil.copytree(_npm_packages(source), copy / "node_modules", symlinks=True)  # Vite writes into it
+    shutil.copytree(npm_packages(source), copy / "node_modules", symlinks=True)  # Vite writes into it
     return copy
 
 
-def _npm_packages(source: Path) -> Path:
+def npm_packages(source: Path) -> Path:
     """Return the `node_modules` for a lock file, installed once for each content of it, outside the checkout."""
     npm = program("npm")
     manifests = [source / "package.json", source / "package-lock.json"]

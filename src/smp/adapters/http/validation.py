@@ -101,28 +101,39 @@ def _explain(message: str, expected_type: WireType) -> str:
 
 
 _TYPES: Final[Mapping[str, str]] = {
-    "int": "an integer",
+    "int": "a whole number",
     "float": "a number",
     "str": "text",
     "bool": "`true` or `false`",
     "object": "an object",
-    "array": "an array",
+    "array": "a list",
     "null": "`null`",
+    "uuid": "a UUID",
+    "datetime": "an RFC 3339 instant with a time zone, such as 2027-01-31T12:00:00Z",
 }
-_EXPECTED: Final = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?(?: (of length )?(>=|<=) (\d+))?")
+_UNITS: Final[Mapping[str, str]] = {"str": " characters", "object": " fields", "array": " items"}
+_COMPARISONS: Final[Mapping[str, str]] = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_EXPECTED: Final = re.compile(r"Expected `([^`]+)`(?:, got `[^`]+`| (of length )?(>=|<=|>|<) (-?\d+))?(?= - at |\Z)")
+_OTHER: Final[Mapping[str, str]] = {
+    "Invalid UUID": _TYPES["uuid"],
+    "Invalid RFC3339 encoded datetime": _TYPES["datetime"],
+    "Expected `datetime` with a timezone component": _TYPES["datetime"],
+}
 
 
 def plain(message: str) -> str:
-    """Translate a message of msgspec about one value to what the value must be."""
+    """Translate a message of msgspec about one value to what the value must be, without the validator's own words."""
     match = _EXPECTED.match(message)
     if match is None:
-        return message.split(" - at ", maxsplit=1)[0]
-    types, _, length, comparison, bound = match.groups()
-    allowed = " or ".join(_TYPES.get(name, name) for name in types.split(" | "))
+        found = _OTHER.get(message.partition(" - at ")[0])
+        return f"must be {found}" if found else "must be a value that the documentation allows"
+    types, length, comparison, bound = match.groups()
+    allowed = " or ".join(_TYPES.get(name, "another type") for name in types.split(" | "))
     if comparison is None:
         return f"must be {allowed}"
-    unit = "" if length is None else " fields" if types == "object" else " characters"
-    return f"must be {allowed} of {'at least' if comparison == '>=' else 'at most'} {bound}{unit}"
+    unit = _UNITS.get(types, "") if length else ""
+    unit = unit.removesuffix("s") if bound == "1" else unit
+    return f"must be {allowed} of {_COMPARISONS[comparison]} {bound}{unit}"
 
 
 def _is_enum(option: WireType) -> bool:

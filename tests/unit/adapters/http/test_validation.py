@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 import pytest
+from msgspec.structs import fields
 
 from smp.adapters.http.api.auth.schemas import LoginIn, RegisterIn
 from smp.adapters.http.api.plans.schemas import PlanIn
@@ -14,6 +17,8 @@ from smp.adapters.http.api.subscriptions.schemas import CancelIn
 from smp.adapters.http.problems.details import ProblemDetails, details
 from smp.adapters.http.problems.rejection import RequestRejected
 from smp.adapters.http.validation import convert, plain
+from smp.adapters.http.wire import RequestModel
+from tests.support.openapi import operations, resolved
 
 PLAN = {"code": "pro", "name": "Pro", "price": {"amount": 1, "currency": "USD"}}
 
@@ -34,7 +39,7 @@ def test_all_bad_fields_are_reported_at_once() -> None:
     assert bad_fields(PlanIn, document) == {
         "/code": "is required",
         "/name": "must be text",
-        "/price/amount": "must be an integer of at least 0",
+        "/price/amount": "must be a whole number of at least 0",
         "/price/tax": "is not a known field",
         "/features/Seats": "must be a key of a-z, 0-9, _ . - that begins with a letter",
     }
@@ -60,16 +65,77 @@ def test_an_object_with_too_many_fields_is_one_bad_field() -> None:
 @pytest.mark.parametrize(
     ("message", "detail"),
     [
-        ("Expected `int`, got `str`", "must be an integer"),
-        ("Expected `int` >= 1", "must be an integer of at least 1"),
-        ("Expected `int` <= 100 - at `$.limit`", "must be an integer of at most 100"),
+        ("Expected `int`, got `str`", "must be a whole number"),
+        ("Expected `int` >= 1", "must be a whole number of at least 1"),
+        ("Expected `int` <= 100 - at `$.limit`", "must be a whole number of at most 100"),
         ("Expected `str` of length <= 320", "must be text of at most 320 characters"),
         ("Expected `object` of length <= 200", "must be an object of at most 200 fields"),
         ("Expected `str | null`, got `int`", "must be text or `null`"),
+        ("Expected `int`, got `float`", "must be a whole number"),
+        ("Expected `str` of length >= 1", "must be text of at least 1 character"),
+        ("Expected `array` of length <= 3", "must be a list of at most 3 items"),
+        ("Expected `float` > 0", "must be a number of more than 0"),
+        ("Expected `uuid`, got `int`", "must be a UUID"),
+        ("Invalid UUID - at `$.user_id`", "must be a UUID"),
+        (
+            "Invalid RFC3339 encoded datetime",
+            "must be an RFC 3339 instant with a time zone, such as 2027-01-31T12:00:00Z",
+        ),
+        ("Expected `int` that's a multiple of 5", "must be a value that the documentation allows"),
+        ("Integer value out of range", "must be a value that the documentation allows"),
     ],
 )
 def test_messages_of_the_validator_are_replaced_by_plain_english(message: str, detail: str) -> None:
     assert plain(message) == detail
+
+
+MODELS: Final = sorted(
+    {
+        resolved(content["schema"])["title"]
+        for _, _, operation in operations()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    }
+)
+WRONG: Final[tuple[object, ...]] = (
+    None,
+    True,
+    7,
+    -1,
+    10**30,
+    1.5,
+    "",
+    " ",
+    "\x00",
+    "x" * 3_000,
+    [],
+    {},
+    {"X": [1]},
+    {"x": None},
+)
+PLAIN: Final = re.compile(r"must be \S.*|must have \S.*|is required|is not a known field|needs .*")
+OF_VALIDATOR: Final = re.compile(r"Expected|got `|Invalid|`(?:int|str|float|bool|object|array|null \|)`|regex|\$\.|\^")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_wrong_value_of_every_body_is_refused_in_plain_words(name: str) -> None:
+    """Each member of each model, with a value of each type, too small and too large; and every other body."""
+    (model,) = (each for each in subclasses(RequestModel) if each.__name__ == name)
+    documents: list[object] = [*WRONG, *({field.encode_name: wrong} for field in fields(model) for wrong in WRONG)]
+    documents += [{field.encode_name: {"unknown": 1}} for field in fields(model)]
+    details = set()
+    for document in documents:
+        try:
+            convert(model, document)
+        except RequestRejected as refused:
+            details |= {error.detail for error in refused.errors}
+    assert details
+    assert [detail for detail in details if not PLAIN.fullmatch(detail) or OF_VALIDATOR.search(detail)] == []
+
+
+def subclasses(parent: type[RequestModel]) -> Iterator[type[RequestModel]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from subclasses(child)
 
 
 def test_a_text_that_is_normalized_is_refused_when_it_is_too_long() -> None:
