@@ -23,7 +23,12 @@ SIZE: Final = 3
 LONG_S: Final = 60.0
 WAITING: Final = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 QUICK_LOCKS: Final = PoolSettings(
-    size=10, lock_timeout_s=0.1, command_timeout_s=LONG_S, statement_timeout_s=2 * LONG_S, acquire_timeout_s=LONG_S
+    size=10,
+    lock_timeout_s=0.1,
+    command_timeout_s=LONG_S,
+    statement_timeout_s=2 * LONG_S,
+    acquire_timeout_s=LONG_S,
+    connect_timeout_s=LONG_S,
 )
 PATIENT_LISTS: Final = PoolSettings(
     size=4, lock_timeout_s=LONG_S, command_timeout_s=2 * LONG_S, statement_timeout_s=3 * LONG_S
@@ -35,6 +40,7 @@ PATIENT_LOCKS: Final = PoolSettings(
     command_timeout_s=2 * LONG_S,
     statement_timeout_s=3 * LONG_S,
     acquire_timeout_s=LONG_S,
+    connect_timeout_s=LONG_S,
 )
 
 
@@ -100,6 +106,7 @@ async def test_access_is_answered_while_every_other_request_waits_for_a_lock(dat
             ]
 
             while await holder.fetchval(WAITING) < SIZE - 1:
+                assert not [request.result().text for request in stuck if request.done()]
                 await asyncio.sleep(0.01)
             answers: list[httpx.Response] = [
                 await bob.get("/v1/me/access/export"),
