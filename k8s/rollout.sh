@@ -5,9 +5,11 @@
 #
 # 1. Apply everything that serves no requests (namespace, settings, policies, database) and wait for the migration. The
 #    running pods work on the newer schema. If the migration fails, nothing else changes.
-# 2. Apply the rest. The Deployment replaces its pods one by one, each when its successor is ready. Wait for the end.
+# 2. Apply the Deployment and what belongs to it. It replaces its pods one by one, each when its successor is ready. Wait
+#    for the end. If it fails, the expiry job stays at the previous version.
+# 3. Apply the expiry job.
 #
-# To go back: kubectl rollout undo deployment/smp. The schema stays, and the previous version works on it.
+# To go back, roll out the previous image in the same way: the schema stays, and the previous version works on it.
 # Exit code 0: rolled out; 1: failed, and the last line says why; 2: wrong arguments.
 set -eu
 
@@ -27,6 +29,9 @@ trap 'exit 1' HUP INT TERM
 
 "$here/render.sh" "$@" > "$manifests"
 namespace=$(sed -n 's/^namespace: //p' "$here/overlays/$1/kustomization.yaml")
+# The expiry job has the image of the last rollout that succeeded. There is none the first time.
+previous=$(in_namespace get cronjob smp-expire --ignore-not-found \
+    --output 'jsonpath={.spec.jobTemplate.spec.template.spec.containers[0].image}')
 
 # The pod of a Job cannot be changed, so the previous Job is deleted first.
 in_namespace delete job smp-migrate --ignore-not-found
@@ -43,7 +48,9 @@ until in_namespace wait job/smp-migrate --for=condition=complete --timeout=5s > 
 done
 in_namespace logs job/smp-migrate --tail=1 || true
 
-kubectl apply --filename "$manifests"
+kubectl apply --filename "$manifests" --selector 'app.kubernetes.io/component notin (sweep)'
 # This ends by itself when there is no progress for the Deployment's progressDeadlineSeconds.
-in_namespace rollout status deployment/smp || fail "the new pods do not get ready; the previous ones still serve." \
-    "To go back: kubectl --namespace $namespace rollout undo deployment/smp"
+in_namespace rollout status deployment/smp ||
+    fail "the new pods do not get ready${previous:+; the previous ones still serve. To go back: $0 $1 $previous}"
+
+kubectl apply --filename "$manifests"

@@ -36,6 +36,7 @@ case "$*" in
     kustomize*) shift; exec $RENDERER "$@" ;;
     apply*) cp "$3" "$NOTES/applied-$(grep -c '^apply' "$NOTES/calls").yaml" ;;
     *" wait "*) [ -e "$NOTES/waited" ] || { touch "$NOTES/waited"; exit 1; }; exit "$MIGRATION" ;;
+    *" get cronjob smp-expire "*) printf '%s' "$PREVIOUS" ;;
     *" get job "*) [ "$MIGRATION" = 0 ] || [ "$(grep -c ' wait ' "$NOTES/calls")" = 1 ] || echo "it broke" ;;
     *" rollout status "*) exit "$ROLLOUT" ;;
 esac
@@ -54,11 +55,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A simulated cluster, and the exit codes of the migration and of the rollout in it."""
+    """A simulated cluster: the exit codes of the migration and of the rollout in it, and the image of the last one."""
 
     folder: Path
     migration: int = 0
     rollout: int = 0
+    previous: str = ""
     renderer: Sequence[str] = ()
 
     def roll_out(self, *arguments: str) -> Run:
@@ -73,6 +75,7 @@ class Cluster:
             "RENDERER": " ".join([shutil.which(command) or command, *options]),
             "MIGRATION": str(self.migration),
             "ROLLOUT": str(self.rollout),
+            "PREVIOUS": self.previous,
         }
         command = str(K8S / "rollout.sh")
         done = subprocess.run(
@@ -101,12 +104,14 @@ def test_the_migration_ends_before_any_pod_is_replaced(tmp_path: Path) -> None:
         "wait job/smp-migrate",
         "apply --filename",
         "rollout status",
+        "apply --filename",
     ]
-    first, second = [step for step in steps if step.startswith("apply")]
+    first, second, third = [step for step in steps if step.startswith("apply")]
     assert first.endswith("--selector app.kubernetes.io/component notin (api, sweep)")
-    assert "--selector" not in second
+    assert second.endswith("--selector app.kubernetes.io/component notin (sweep)")
+    assert "--selector" not in third
     assert all(call.startswith(("--namespace smp ", "apply ", "kustomize ")) for call in run.calls)
-    assert run.applied[0] == run.applied[1] == list(overlay("production").manifests)
+    assert run.applied == [list(overlay("production").manifests)] * 3
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -133,7 +138,8 @@ def test_only_the_service_and_the_expiry_job_wait_for_the_migration(name: str) -
 def test_every_pod_of_the_service_runs_the_given_image(tmp_path: Path, name: str, image: str) -> None:
     run = Cluster(tmp_path).roll_out(name, image)
     assert run.code == 0, run.error
-    assert images(run.applied[1]) == {image}
+    assert images(run.applied[-1]) == {image}
+    assert "--selector" not in run.calls[-1]
 
 
 def test_a_failed_migration_stops_the_rollout_and_prints_the_reason(tmp_path: Path) -> None:
@@ -145,9 +151,29 @@ def test_a_failed_migration_stops_the_rollout_and_prints_the_reason(tmp_path: Pa
 
 
 def test_pods_that_do_not_get_ready_are_an_error_that_names_the_way_back(tmp_path: Path) -> None:
-    run = Cluster(tmp_path, rollout=1).roll_out("dev")
+    """The expiry job is not replaced then, so its image is the one to go back to."""
+    previous = f"registry.example.org/smp@{DIGEST}"
+    run = Cluster(tmp_path, rollout=1, previous=previous).roll_out("dev", "smp:2")
     assert run.code == 1
-    assert "To go back: kubectl --namespace smp-dev rollout undo deployment/smp" in run.error
+    assert run.error.endswith(
+        "the new pods do not get ready; the previous ones still serve."
+        f" To go back: {K8S / 'rollout.sh'} dev {previous}\n"
+    )
+    assert run.calls[-1] == "--namespace smp-dev rollout status deployment/smp"
+    assert "--selector app.kubernetes.io/component notin (sweep)" in run.calls[-2]
+
+
+def test_a_first_rollout_that_fails_names_no_way_back(tmp_path: Path) -> None:
+    assert Cluster(tmp_path, rollout=1).roll_out("dev").error.endswith("the new pods do not get ready\n")
+
+
+def test_going_back_is_a_rollout_of_the_previous_image_for_the_expiry_job_as_well(tmp_path: Path) -> None:
+    for folder, image in (("forward", "smp:2"), ("back", "smp:1")):
+        (tmp_path / folder).mkdir()
+        run = Cluster(tmp_path / folder).roll_out("production", image.replace("smp", "registry.example.org/smp"))
+        assert run.code == 0, run.error
+        job = Rendered(run.applied[-1]).one("CronJob", "smp-expire")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        assert [each["image"] for each in job["containers"]] == [f"registry.example.org/{image}"]
 
 
 @pytest.mark.parametrize(

@@ -702,7 +702,19 @@ def test_production_runs_on_a_newer_schema(run: Run, database_url: str) -> None:
     answer = run("expire", SMP_ENV="production")
     assert answer.code == 0
     assert "the schema is newer than this version" in answer.err
-    assert run("migrate", SMP_ENV="production").code == 1
+
+
+def test_migrating_to_an_older_version_in_production_changes_nothing_and_succeeds(run: Run, database_url: str) -> None:
+    """So a roll-back is a rollout of the older version, and takes the same way."""
+    sql(database_url, "UPDATE smp_schema_version SET version_num = '9999'")
+    answer = run("migrate", SMP_ENV="production")
+    newer = f"nothing to apply: the schema is at 9999, newer than this version, which needs {migrator.head()}"
+    assert (answer.code, answer.out) == (0, f"{newer}\n")
+    assert "the schema is newer than this version" in answer.err
+    as_json = run("migrate", "--json", SMP_ENV="production")
+    assert json.loads(as_json.out) == {"applied": [], "before": "9999", "current": "9999"}
+    checked = run("migrate", "--check", SMP_ENV="production")
+    assert (checked.code, checked.out) == (1, f"{newer}\n")
 
 
 def test_an_unwritable_data_directory_is_an_error_with_the_setting(run: Run, tmp_path: Path) -> None:

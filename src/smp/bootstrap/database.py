@@ -129,12 +129,16 @@ async def schema_state(settings: Settings) -> SchemaState:
 async def bring_up_to_date(settings: Settings) -> MigrationOutcome:
     """Migrate the open database.
 
+    In production a newer schema is left as it is, with a warning: an older version is rolled out like any other.
+
     Raises:
-        SchemaMismatch: where its schema is newer than this program.
+        SchemaMismatch: where its schema is newer than this program, outside of production.
         StorageUnavailable: where it does not answer.
     """
     before = await schema_state(settings)
-    _refuse_newer(before)
+    if before.is_newer:
+        _accept_newer(before, settings)
+        return MigrationOutcome(before, ())
     applied: list[str] = []
     if not before.is_current:
         await migrator.migrate(url_of(settings), applied.append)
@@ -159,13 +163,14 @@ async def ensure_schema(settings: Settings) -> None:
     if state.current is None or state.current < state.head:
         found = "has no schema yet" if state.current is None else f"has the schema {state.current}"
         raise SchemaMismatch(f"the database {found}, and this version needs {state.head}: run smp migrate first")
-    if not state.is_current:
-        _log.warning("the schema is newer than this version", schema=state.current, needed=state.head)
+    if state.is_newer:
+        _accept_newer(state, settings)
 
 
-def _refuse_newer(state: SchemaState) -> None:
-    if state.current is not None and state.current > state.head:
+def _accept_newer(state: SchemaState, settings: Settings) -> None:
+    if not settings.is_production:
         raise SchemaMismatch(
             f"the database has the schema {state.current}, newer than this version, which needs {state.head}:"
             " install the version of SMP that migrated it"
         )
+    _log.warning("the schema is newer than this version", schema=state.current, needed=state.head)

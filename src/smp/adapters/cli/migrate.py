@@ -43,16 +43,25 @@ def _report_check(state: SchemaState, *, as_json: bool) -> None:
         print_json({"up_to_date": state.is_current, "current": state.current, "head": state.head})
     elif state.is_current:
         print_line(f"up to date, at {state.head}")
+    elif state.is_newer:
+        print_line(f"nothing to apply: {_newer(state)}")
     else:
         current = f"the schema is at {state.current}" if state.current else "the database has no schema yet"
         print_line(f"{current}, and this version needs {state.head}: run smp migrate")
 
 
 def _report(outcome: MigrationOutcome, *, as_json: bool) -> None:
-    head = outcome.before.head
+    before, head = outcome.before, outcome.before.head
     if as_json:
-        print_json({"applied": list(outcome.applied), "before": outcome.before.current, "current": head})
+        current = before.current if before.is_newer else head
+        print_json({"applied": list(outcome.applied), "before": before.current, "current": current})
+    elif before.is_newer:
+        print_line(f"nothing to apply: {_newer(before)}")
     elif outcome.applied:
         print_line(f"{counted(len(outcome.applied), 'migration')} applied: {', '.join(outcome.applied)}; at {head}")
     else:
         print_line(f"nothing to apply, at {head}")
+
+
+def _newer(state: SchemaState) -> str:
+    return f"the schema is at {state.current}, newer than this version, which needs {state.head}"

@@ -44,6 +44,11 @@ class SchemaState:
         """Whether the database has the revision that this version needs."""
         return self.current == self.head
 
+    @property
+    def is_newer(self) -> bool:
+        """Whether a later version has migrated the database."""
+        return self.current is not None and self.current > self.head
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationOutcome:
