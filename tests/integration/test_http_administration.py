@@ -27,8 +27,6 @@ async def test_a_new_role_or_disabling_a_user_applies_to_the_next_request(platfo
     path = f"/v1/users/{await user_id(ada)}"
     assert (await ada.get("/v1/statistics")).status_code == 403
     assert (await admin.patch(path, json={"role": "admin"})).json()["role"] == "admin"
-    assert problem(await ada.get("/v1/statistics")) == (401, "not-authenticated")
-    ada = await platform.signed_in("ada@example.com")
     assert (await ada.get("/v1/statistics")).status_code == 200
     assert (await admin.patch(path, json={"role": "user"})).status_code == 200
     assert (await ada.get("/v1/statistics")).status_code == 403
@@ -91,7 +89,6 @@ async def test_the_last_administrator_can_be_neither_demoted_nor_disabled(platfo
     ben = await platform.registered("ben@example.com")
     bens = f"/v1/users/{await user_id(ben)}"
     await admin.patch(bens, json={"role": "admin"})
-    ben = await platform.signed_in("ben@example.com")
     answers = await asyncio.gather(admin.patch(bens, json={"role": "user"}), ben.patch(own, json={"role": "user"}))
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses in ([200, 403], [200, 409])

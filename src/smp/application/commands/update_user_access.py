@@ -15,7 +15,7 @@ from smp.application.queries.views import UserView
 from smp.application.session_revocation import record_revoked
 from smp.domain.errors import LastAdmin
 from smp.domain.user.session import RevocationReason
-from smp.domain.user.user import Role, User
+from smp.domain.user.user import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,7 @@ class UpdateUserAccess:
 class UpdateUserAccessHandler:
     """The handler of :class:`UpdateUserAccess`. It affects the user's next request.
 
-    Disabling a user ends all sessions. So does making the user an administrator: a token that was handed out for an
-    ordinary account never becomes an administrator's.
+    Disabling a user ends all sessions. A new role ends none: they have it at once.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -60,17 +59,8 @@ class UpdateUserAccessHandler:
                 raise LastAdmin
             if changed.events:
                 await work.users.save(changed)
-                reason = _reason_to_end_sessions(user, changed)
-                if reason is not None:
+                if changed.disabled:
                     revoked = await work.sessions.remove_all(user.id)
-                    await record_revoked(work, user.id, revoked, reason, new_metadata)
+                    await record_revoked(work, user.id, revoked, RevocationReason.USER_DISABLED, new_metadata)
             await work.commit()
         return UserOutcome(UserView.of(changed))
-
-
-def _reason_to_end_sessions(before: User, after: User) -> RevocationReason | None:
-    if after.disabled:
-        return RevocationReason.USER_DISABLED
-    if after.role is Role.ADMIN and before.role is not Role.ADMIN:
-        return RevocationReason.ROLE_CHANGED
-    return None

@@ -50,8 +50,6 @@ class RevocationReason(StrEnum):
     REVOKED = "revoked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
     USER_DISABLED = "user_disabled"
-    ROLE_CHANGED = "role_changed"
-    """The user became an administrator."""
     SESSION_LIMIT = "session_limit"
     """It was the oldest of too many."""
 
