@@ -101,6 +101,15 @@ async def test_a_plan_moves_back_in_the_list_when_its_price_rises(storage: Stora
     assert await codes(storage, None) == ["second", "first"]
 
 
+async def test_a_plan_moves_in_the_list_when_its_currency_changes(storage: Storage) -> None:
+    first, second = a_plan("first", some_terms(1, "EUR")), a_plan("second", some_terms(1, "JPY"))
+    await storage.keep(first, second)
+    kept = replace(first, events=())
+    await save(storage, kept.update(kept.name, "", some_terms(1, "USD"), lambda: some_metadata(actor=ADMIN)))
+    for status in (None, PlanStatus.ACTIVE):
+        assert await codes(storage, status) == ["second", "first"]
+
+
 async def test_plans_can_be_listed_by_status(storage: Storage) -> None:
     plans = [a_plan(code, some_terms(amount)) for amount, code in enumerate("abcd")]
     await storage.keep(*plans)

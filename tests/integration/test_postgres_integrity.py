@@ -154,7 +154,7 @@ DAMAGE: Final = {
     "trials_in_ledger": "DELETE FROM trials",
     "ledger_of_trials": "UPDATE trials SET subscription_id = plan_id",
     "revisions_have_no_gap": "UPDATE plan_revisions SET number = 2 WHERE currency = 'USD' AND period IS NULL",
-    "plans_show_their_revision": "UPDATE plans SET amount = amount + 1",
+    "plans_show_their_revision": "UPDATE plans SET currency = 'XXX'",
     "plans_match_their_last_events": "UPDATE plans SET status = 'archived'",
     "users_match_their_last_events": (
         event_sql("user.role_changed", '{"after": {"role": "admin"}}') + " FROM users WHERE role = 'user'"

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from smp.adapters.postgres import access_reader, retention_cleanup
+from smp.adapters.postgres import access_reader, plan_reader, retention_cleanup
 from smp.adapters.postgres.statements import Statement, set_codecs
 from smp.adapters.postgres.subscription_list import FilterShape, list_statement
 from smp.application.ports.subscription_reader import ListOrder
@@ -41,8 +41,8 @@ ROWS: Final = """
 NEW_PLANS: Final = """
     INSERT INTO plans
     SELECT ('ffffffff-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'plan-' || n, 'Plan', '', 'active', 1, n, 1,
-           '2026-01-01Z'
-    FROM generate_series(1, 5000) AS n;
+           '2026-01-01Z', 'USD'
+    FROM generate_series(1, 10000) AS n;
     INSERT INTO plan_revisions SELECT id, 1, amount, 'USD', 'P1M', NULL, '{}', created_at FROM plans
 """
 MOVE: Final = """
@@ -64,6 +64,10 @@ VALUES: Final[dict[str, Any]] = {
     "now": NOW,
     "statuses": ["active"],
     "after_id": UUID(int=2**128 - 1),
+    "status": "active",
+    "after_currency": "USD",
+    "after_amount": 5000,
+    "after_code": "plan-5000",
 }
 PURGES: Final = ("_KEYS", "_UNUSED_OF_USERS", "_TOO_OLD_OF_USERS", "_OVER_OF_ADMINS", "_ATTEMPTS")
 
@@ -109,3 +113,14 @@ async def test_access_checks_and_lists_read_only_their_plans_however_many_were_c
     await connection.execute("UPDATE subscriptions SET plan_id = 'ffffffff-0000-0000-0000-000000005000'")
     assert await rows_read(connection, access_reader._ENTITLEMENT) <= 6
     assert await rows_read(connection, page) <= 10 * VALUES["limit"]
+
+
+@pytest.mark.parametrize("statement", ["_LIST", "_LIST_ALL"])
+@pytest.mark.parametrize("analyzed", [True, False])
+async def test_a_page_of_the_price_list_reads_only_its_plans(
+    connection: asyncpg.Connection[Any], statement: str, *, analyzed: bool
+) -> None:
+    await connection.execute(NEW_PLANS)
+    if analyzed:
+        await connection.execute("ANALYZE")
+    assert await rows_read(connection, getattr(plan_reader, statement)) <= 2 * VALUES["limit"]

@@ -149,7 +149,7 @@ INVARIANTS: Final = (
         """
         SELECT 'plan ' || p.code FROM plans AS p
         LEFT JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
-        WHERE r.amount IS DISTINCT FROM p.amount
+        WHERE r.amount IS DISTINCT FROM p.amount OR r.currency IS DISTINCT FROM p.currency COLLATE "C"
         """,
     ),
     Invariant(

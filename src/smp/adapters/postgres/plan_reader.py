@@ -13,7 +13,7 @@ from smp.adapters.postgres.mapping import (
 )
 from smp.adapters.postgres.paging import bounded, page_of
 from smp.adapters.postgres.pool import PostgresPool
-from smp.adapters.postgres.statements import Row, sql
+from smp.adapters.postgres.statements import Row, Statement, sql
 from smp.application.paging import Page, PageRequest
 from smp.application.ports.plan_reader import PlanPosition, PlanReader, RevisionPosition
 from smp.application.queries.views import PlanView, RevisionView
@@ -21,24 +21,35 @@ from smp.domain.errors import PlanNotFound
 from smp.domain.plan.plan import PlanStatus
 from smp.domain.text import is_storable
 
-_PLANS: Final = f"""
-    SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
-"""  # noqa: S608 - a constant
-# A price list has few plans, so each page reads all of them: the currency is in the revisions, and no index has it.
+# Plans have copies of the currency and the amount of their revision, so that an index has them in this order.
 _AFTER: Final = (
-    "(r.currency, p.amount, p.code) > "
+    "(currency, amount, code) > "
     "(CAST(:after_currency AS text), CAST(:after_amount AS bigint), CAST(:after_code AS text))"
 )
-_IN_ORDER: Final = "ORDER BY r.currency, p.amount, p.code LIMIT :limit"
+
+
+def _page(condition: str) -> Statement:
+    """Return the statement for a page of the plans that meet the condition; only their revisions are read."""
+    return sql(
+        f"""
+        WITH page AS (SELECT * FROM plans WHERE {condition} ORDER BY currency, amount, code LIMIT :limit)
+        SELECT {PLAN_COLUMNS}
+        FROM page AS p
+        CROSS JOIN LATERAL (SELECT * FROM plan_revisions WHERE plan_id = p.id AND number = p.revision LIMIT 1) AS r
+        ORDER BY p.currency, p.amount, p.code
+        """  # noqa: S608 - constants
+    )
+
 
 _GET: Final = sql(
     f"""
-    {_PLANS} WHERE p.code = CAST(:code AS text) OR p.id = CAST(:plan_id AS uuid)
+    SELECT {PLAN_COLUMNS} FROM plans AS p JOIN plan_revisions AS r ON r.plan_id = p.id AND r.number = p.revision
+    WHERE p.code = CAST(:code AS text) OR p.id = CAST(:plan_id AS uuid)
     ORDER BY p.code = CAST(:code AS text) DESC LIMIT 1
-    """
+    """  # noqa: S608 - a constant
 )
-_LIST: Final = sql(f"{_PLANS} WHERE p.status = :status AND {_AFTER} {_IN_ORDER}")
-_LIST_ALL: Final = sql(f"{_PLANS} WHERE {_AFTER} {_IN_ORDER}")
+_LIST: Final = _page(f"status = :status AND {_AFTER}")
+_LIST_ALL: Final = _page(_AFTER)
 _REVISIONS: Final = sql(
     """
     SELECT plan_id, number, amount, currency, period, trial_period, features, created_at

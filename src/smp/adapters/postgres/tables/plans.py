@@ -38,6 +38,7 @@ plans: Final = Table(
     number_column("amount"),
     number_column("version"),
     instant_column("created_at"),
+    key_column("currency", server_default=""),
     PrimaryKeyConstraint("id", name="plans_pkey"),
     UniqueConstraint("code", name="plans_code_key"),
     ForeignKeyConstraint(
@@ -51,8 +52,8 @@ plans: Final = Table(
     CheckConstraint("char_length(description) <= 2000", name="plans_description_length"),
     CheckConstraint("status IN ('active', 'archived')", name="plans_status"),
     CheckConstraint("version >= 1", name="plans_version"),
-    Index("plans_amount_idx", "amount", "code"),
-    Index("plans_status_amount_idx", "status", "amount", "code"),
+    Index("plans_currency_idx", "currency", "amount", "code"),
+    Index("plans_status_currency_idx", "status", "currency", "amount", "code"),
 )
 
 plan_revisions: Final = Table(
