@@ -5,7 +5,7 @@
 
 .POSIX:
 .PHONY: help setup run test check fmt lock demo docs bench migrate clean
-.PHONY: image nightly version dist rollout smoke release-check release-notes promote publish
+.PHONY: image nightly fuzz version dist rollout smoke release-check release-notes promote publish
 .SUFFIXES:
 
 # The interpreter for .venv. If it is empty, the first of python3.11, …, python3 that is new enough is used.
@@ -84,6 +84,9 @@ bench: setup ## measure the performance and write docs/performance.md
 # One test may take many minutes here, so the time-out that prints all stacks is longer.
 nightly: ## run all tests with twenty times as many generated examples; takes hours
 	@HYPOTHESIS_PROFILE=nightly $(MAKE) test ARGS="-o faulthandler_timeout=3600 $(ARGS)"
+
+fuzz: ## send twenty times as many generated requests to a service as the tests do; takes about half an hour
+	@FUZZ_EXAMPLES=60 $(MAKE) test ARGS="-o faulthandler_timeout=3600 tests/e2e/test_openapi_conformance.py $(ARGS)"
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Releases: the workflows in .github/workflows call these targets; docs/releasing.md describes them. Input comes in

@@ -34,7 +34,7 @@ def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
         version=version,
         description=(
             "Accounts, plans, trials, subscriptions, and the question: may this user use this feature now?\n\n"
-            "- **Sign in** with `POST /v1/auth/login`, which sets a cookie, or send an API key of `smp keys create` as "
+            "- **Sign in** with `POST /v1/auth/login`, which sets a cookie, or send a key (`smp api-key create`) as "
             "`Authorization: Bearer …`.\n"
             "- **Instants** are RFC 3339 in UTC. **Money** is a whole number of the currency's minor unit.\n"
             "- **Lists** have pages: send `next_cursor` as `cursor` until it is `null`.\n"
@@ -55,7 +55,7 @@ def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
                     description="The cookie that `POST /v1/auth/login` sets.",
                 ),
                 "api_key": SecurityScheme(
-                    type="http", scheme="bearer", description="An API key that `smp keys create` printed."
+                    type="http", scheme="bearer", description="An API key that `smp api-key create` printed."
                 ),
             }
         ),

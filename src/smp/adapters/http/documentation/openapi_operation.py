@@ -118,7 +118,7 @@ def _headers(operation: Operation, method: str) -> list[Document]:
                 {"type": "string", "pattern": "^[!-~]{1,255}$"},
             )
         )
-    tag = {"type": "string", "minLength": 1, "examples": ['"3.1f2e3d4c"']}
+    tag = {"type": "string", "examples": ['"3.1f2e3d4c"']}
     if operation.etag and method == "get":
         headers.append(header("If-None-Match", "The `ETag` that you have: 304 if it is still the same.", tag))
     if operation.if_match:
