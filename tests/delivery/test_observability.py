@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
@@ -17,6 +19,8 @@ import yaml
 from smp.adapters.prometheus.definitions import FAMILIES, PROCESS_FAMILIES, REQUEST_TIME, REQUESTS, Family, Kind
 from tests.support.clients import Browser
 from tests.support.exposition import Scrape, read
+from tests.support.manifests import overlay
+from tests.support.pages import PROMETHEUS_RULE_FILE, prometheus_rule
 from tests.support.postgres import Server
 from tests.support.processes import ROOT, Service, environment, free_port, kill, serving, wait_until
 
@@ -26,9 +30,25 @@ PASSWORD: Final = "correct horse battery staple"
 PLANS_ASKED: Final = 40
 
 ADDED_BY_PROMETHEUS: Final = frozenset({"job", "instance", "namespace"})
-SERIES_OF_PROMETHEUS: Final = frozenset({"ALERTS"})
+SERIES_OF_OTHERS: Final[Mapping[str, Sequence[str]]] = {
+    "ALERTS": (),
+    "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp": (),
+    "cnpg_backends_total": ("state",),
+    "cnpg_collector_pg_wal_archive_status": ("value",),
+    "cnpg_collector_up": (),
+    "cnpg_pg_replication_in_recovery": (),
+    "cnpg_pg_replication_lag": (),
+    "cnpg_pg_replication_streaming_replicas": (),
+    "cnpg_pg_settings_setting": ("name",),
+    "cnpg_pg_stat_archiver_last_archived_time": (),
+    "cnpg_pg_stat_archiver_last_failed_time": (),
+}
+"""What Prometheus, CloudNativePG and its backup plugin report, and the labels that are used of it."""
 SERIES_MAX: Final = 1_500
 """The limit of series of one service, for any number of requests."""
+
+DOWNLOADED: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "smp", "promtool", "usr", "bin")
+"""Where .ci/run unpacks promtool."""
 
 Document = Mapping[str, Any]
 
@@ -185,7 +205,7 @@ def test_every_query_finds_series_and_groups_by_existing_labels(where: str, live
     _, scrape = live
     for selector in selectors(QUERIES[where]):
         assert selector.name is not None
-        if selector.name in SERIES_OF_PROMETHEUS:
+        if selector.name in SERIES_OF_OTHERS:
             continue
         if selector.name in RECORDED:
             assert not selector.matchers.matchers
@@ -224,7 +244,9 @@ def grouped_by(query: str) -> Iterable[str]:
 
 def labels_of(query: str, scrape: Scrape) -> set[str]:
     """Return the labels of all series that the query reads."""
-    return {label for selector in selectors(query) for labels in scrape.labels(str(selector.name)) for label in labels}
+    names = [str(selector.name) for selector in selectors(query)]
+    ours = {label for name in names for labels in scrape.labels(name) for label in labels}
+    return ours.union(*(SERIES_OF_OTHERS.get(name, ()) for name in names))
 
 
 def matches(selector: promql.VectorSelector, labels: Mapping[str, str]) -> bool:
@@ -291,11 +313,35 @@ def test_the_rule_tests_cover_an_alert_that_fires_and_one_that_does_not(name: st
     "command", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")], ids=" ".join
 )
 def test_promtool_accepts_the_rules_and_their_tests(command: Sequence[str]) -> None:
-    promtool = shutil.which("promtool")
+    promtool = shutil.which("promtool", path=f"{os.environ['PATH']}{os.pathsep}{DOWNLOADED}")
     if promtool is None:
         pytest.skip("promtool is not installed; on Debian and Ubuntu it comes with the package prometheus")
     done = subprocess.run([promtool, *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_rules_of_a_cluster_are_the_same_rules() -> None:
+    assert PROMETHEUS_RULE_FILE.read_text(encoding="utf-8") == prometheus_rule(), "run: make docs"
+    rule = overlay("production").one("PrometheusRule", "smp")
+    assert rule["spec"] == RULES
+
+
+def test_the_alerts_about_the_database_use_the_job_that_production_scrapes_and_no_other() -> None:
+    """The Prometheus Operator names the job NAMESPACE/NAME, and a Prometheus may have the metrics of many databases."""
+    (group,) = [group for group in RULES["groups"] if group["name"] == "smp-database"]
+    monitor = overlay("production").one("PodMonitor", "smp-db")["metadata"]
+    used = [selector for rule in group["rules"] for selector in selectors(rule["expr"])]
+    assert {selector.name for selector in used} <= set(SERIES_OF_OTHERS)
+    for selector in used:
+        for job, is_found in (
+            (f"{monitor['namespace']}/{monitor['name']}", True),
+            ("smp-db", True),
+            ("shop/shop-smp-db", False),
+        ):
+            assert all(
+                is_matched(matcher, job) is is_found for matcher in selector.matchers.matchers if matcher.name == "job"
+            )
+        assert "job" in {matcher.name for matcher in selector.matchers.matchers}
 
 
 def test_every_panel_uses_the_chosen_data_source_and_has_its_own_id() -> None:

@@ -1,10 +1,11 @@
-"""The pages of the documentation: their commands, the output they show, and the files they include."""
+"""The pages of the documentation: their commands, the output they show, and the files they include; the alerts."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,19 @@ PRODUCT_ADDRESS: Final = "127.0.0.1:9002"
 
 ADMIN_EMAIL: Final = "admin@localhost"
 ADMIN_PASSWORD: Final = "the password that make run showed"
+
+PROMETHEUS_RULE_FILE: Final = ROOT / "k8s" / "components" / "monitoring" / "alerts.yaml"
+_PROMETHEUS_RULE: Final = """\
+# Written by `make docs` from observability/prometheus/rules.yml. Change that file.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: smp
+  labels:
+    app.kubernetes.io/name: smp
+spec:
+  groups:
+"""
 
 _INCLUDED: Final = re.compile(r"(<!-- file: (\S+) -->\n```\w+\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -94,5 +108,14 @@ def write_included_files() -> None:
             path.write_text(current, encoding="utf-8")
 
 
+def prometheus_rule() -> str:
+    """Return the manifest that brings the rules of Prometheus into a cluster."""
+    _, _, groups = (
+        (ROOT / "observability" / "prometheus" / "rules.yml").read_text(encoding="utf-8").partition("groups:\n")
+    )
+    return _PROMETHEUS_RULE + textwrap.indent(groups, "  ")
+
+
 if __name__ == "__main__":
     write_included_files()
+    PROMETHEUS_RULE_FILE.write_text(prometheus_rule(), encoding="utf-8")
