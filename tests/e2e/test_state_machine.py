@@ -213,7 +213,8 @@ class PlatformMachine(RuleBasedStateMachine):
     def begin(self, start: datetime) -> None:
         wait_for(clear(self.stage.url, start))
         self.model.now = start
-        assert self.ask(USERS, "PUT", "/v1/test-clock", {"now": start.isoformat()}).status == 200
+        reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": start.isoformat()})
+        assert reply.status == 200, reply
         for number, terms in enumerate(OFFERS):
             plan = Plan(f"plan-{number}", [terms])
             self.model.plans.append(plan)
@@ -405,7 +406,7 @@ class PlatformMachine(RuleBasedStateMachine):
             assert (reply.status, reply.slug) == (404, "no-live-subscription")
         else:
             assert (reply.status, reply.document["id"]) == (200, live.id)
-            assert reply.headers["etag"] == f'"{live.version(self.model.now)}"'
+            assert version_in(reply.headers["etag"]) == live.version(self.model.now)
 
     def check_events(self, who: int, one: Subscription) -> None:
         """Check that each transition has one event, and that replaying them gives the status at every instant."""
@@ -467,7 +468,7 @@ class PlatformMachine(RuleBasedStateMachine):
             one.id = document["id"]
         assert document["id"] == one.id
         assert read(document) == one.document(self.model.now)
-        assert reply.headers["etag"] == f'"{len(one.events)}"'
+        assert version_in(reply.headers["etag"]) == len(one.events)
 
     def check_repeated(self, request: Request) -> None:
         again = self.ask(request.user, "POST", request.path, request.body, request.headers)
@@ -544,6 +545,11 @@ def read(document: Mapping[str, Any]) -> dict[str, Any]:
     times = {name: instant(value) for name, value in document.items() if name.endswith("_at")}
     known = {"plan": (plan["code"], plan["name"], plan["revision"])}
     return {name: value for name, value in document.items() if name not in {"id", "user_id"}} | times | known
+
+
+def version_in(tag: str) -> int:
+    """Return the version in the tag of a subscription, which has a digest of the shown plan after it."""
+    return int(tag.strip('"').partition(".")[0])
 
 
 def instant(text: str | None) -> datetime | None:
