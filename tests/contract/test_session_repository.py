@@ -6,7 +6,10 @@ from uuid import UUID
 import pytest
 
 from smp.application.paging import PageRequest
+from smp.application.queries.views import UserView
 from smp.domain.errors import StorageIntegrityError, UserNotFound
+from smp.domain.user.session import Session
+from smp.domain.user.user import Role
 from tests.support.builders import IDS, TICK, a_session, a_user
 from tests.support.storage import Storage
 
@@ -94,3 +97,26 @@ async def test_all_but_the_newest_sessions_of_a_user_can_be_ended(storage: Stora
         assert list(await work.sessions.remove_oldest(ANN.id, keep=2)) == []
         await work.commit()
     assert await open_sessions(storage) == {PHONE.id, LAPTOP.id, BOBS.id}
+
+
+async def test_the_token_of_a_session_is_replaced_once_for_a_new_role(storage: Storage) -> None:
+    """A session of version 0.1, of which the role is not known, keeps its token, and so does another user's."""
+    tablet = replace(a_session(ANN, "tablet"), token_role=Role.USER)
+    await storage.keep(tablet)
+
+    async def renew(user_id: UUID, session_id: UUID, digest: bytes, role: Role) -> Session | None:
+        async with storage.unit_of_work() as work:
+            renewed = await work.sessions.renew_token(user_id, session_id, digest, role)
+            await work.commit()
+        return renewed
+
+    renewed = replace(tablet, token_digest=b"n" * 32, token_role=Role.ADMIN)
+    assert await renew(ANN.id, tablet.id, b"x" * 32, Role.USER) is None
+    assert await renew(ANN.id, PHONE.id, b"x" * 32, Role.ADMIN) is None
+    assert await renew(BOB.id, tablet.id, b"x" * 32, Role.ADMIN) is None
+    assert await renew(ANN.id, IDS.new(), b"x" * 32, Role.ADMIN) is None
+    assert await renew(ANN.id, tablet.id, renewed.token_digest, Role.ADMIN) == renewed
+    assert await renew(ANN.id, tablet.id, b"x" * 32, Role.ADMIN) is None
+    assert await storage.sessions.find(ANN.id, tablet.token_digest) is None
+    assert await storage.sessions.find(ANN.id, renewed.token_digest) == (renewed, UserView.of(ANN))
+    assert renewed in (await storage.sessions.list(ANN.id, PageRequest(100))).items

@@ -27,7 +27,9 @@ async def test_a_new_role_or_disabling_a_user_applies_to_the_next_request(platfo
     path = f"/v1/users/{await user_id(ada)}"
     assert (await ada.get("/v1/statistics")).status_code == 403
     assert (await admin.patch(path, json={"role": "admin"})).json()["role"] == "admin"
-    assert (await ada.get("/v1/statistics")).status_code == 200
+    promoted = await ada.get("/v1/statistics")
+    assert promoted.status_code == 200
+    ada.headers["cookie"] = promoted.headers["set-cookie"].partition(";")[0]
     assert (await admin.patch(path, json={"role": "user"})).status_code == 200
     assert (await ada.get("/v1/statistics")).status_code == 403
     assert (await admin.patch(path, json={"disabled": True})).json()["disabled"] is True
@@ -36,6 +38,41 @@ async def test_a_new_role_or_disabling_a_user_applies_to_the_next_request(platfo
     assert (await admin.patch(path, json={"disabled": False})).status_code == 200
     assert (await ada.get("/v1/me")).status_code == 401
     assert (await (await platform.signed_in("ada@example.com")).get("/v1/me")).status_code == 200
+
+
+async def test_the_token_is_renewed_when_its_user_has_become_an_administrator(platform: Platform) -> None:
+    """With the next response, also a refusal, but that of the access question. The session is the same."""
+    ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
+    path = f"/v1/users/{await user_id(ada)}"
+    (before,) = (await ada.get("/v1/me/sessions")).json()["items"]
+    await admin.patch(path, json={"role": "admin"})
+    await platform.set_clock(START + timedelta(minutes=10))
+    answers = [await ada.get("/v1/me/access/seats"), await ada.get("/v1/users?unknown=1"), await ada.get("/v1/me")]
+    assert [answer.status_code for answer in answers] == [200, 400, 401]
+    assert ["set-cookie" in answer.headers for answer in answers] == [False, True, False]
+    ada.headers["cookie"], *attributes = answers[1].headers["set-cookie"].split("; ")
+    assert set(attributes) == {"Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=42600"}
+    answer = await ada.get("/v1/me/sessions")
+    (after,) = answer.json()["items"]
+    assert (after["id"], after["created_at"]) == (before["id"], before["created_at"])
+    assert "set-cookie" not in answer.headers
+
+
+async def test_simultaneous_requests_renew_a_token_once(platform: Platform) -> None:
+    ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
+    await admin.patch(f"/v1/users/{await user_id(ada)}", json={"role": "admin"})
+    answers = await asyncio.gather(*(ada.get("/v1/statistics") for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
+    assert [answer.status_code for answer in answers if "set-cookie" in answer.headers] == [200]
+
+
+async def test_a_new_administrator_who_signs_out_at_once_gets_no_new_token(platform: Platform) -> None:
+    ada, admin = await platform.registered("ada@example.com"), await platform.signed_in()
+    await admin.patch(f"/v1/users/{await user_id(ada)}", json={"role": "admin"})
+    answer = await ada.post("/v1/auth/logout")
+    assert answer.status_code == 204
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert "=; Path=/; Max-Age=0" in cookie
 
 
 async def test_a_disabled_user_has_no_access_until_enabled_again(platform: Platform) -> None:

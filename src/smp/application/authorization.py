@@ -23,6 +23,7 @@ from smp.application.commands.create_plan import CreatePlan
 from smp.application.commands.log_in import LogIn
 from smp.application.commands.log_out import LogOut
 from smp.application.commands.register_user import RegisterUser
+from smp.application.commands.renew_session_token import RenewSessionToken
 from smp.application.commands.renew_subscription import RenewSubscription
 from smp.application.commands.reset_password import ResetPassword
 from smp.application.commands.restore_plan import RestorePlan
@@ -111,6 +112,7 @@ PERMISSIONS: Final[Mapping[type[Any], Permission]] = MappingProxyType(
         RegisterUser: anyone_or(Scope.USERS_WRITE),
         LogIn: ANYONE,
         LogOut: SIGNED_IN,
+        RenewSessionToken: SIGNED_IN,
         ChangePassword: SIGNED_IN,
         GetUser: owner_or(Scope.USERS_READ),
         GetUserByEmail: only(Scope.USERS_READ),

@@ -25,12 +25,14 @@ class Caller:
     scopes: frozenset[Scope] = NO_SCOPES
     user: UserView | None = None
     session_id: UUID | None = None
+    has_outdated_token: bool = False
+    """The session's token was issued before the user became an administrator."""
 
     @classmethod
-    def of_session(cls, user: UserView, session_id: UUID) -> Caller:
+    def of_session(cls, user: UserView, session_id: UUID, *, has_outdated_token: bool = False) -> Caller:
         """Return the caller for the user of a session; an administrator has every scope."""
         if user.role is Role.ADMIN:
-            return cls(Actor(ActorType.ADMIN, user.id), ALL_SCOPES, user, session_id)
+            return cls(Actor(ActorType.ADMIN, user.id), ALL_SCOPES, user, session_id, has_outdated_token)
         return cls(Actor(ActorType.USER, user.id), NO_SCOPES, user, session_id)
 
     @classmethod

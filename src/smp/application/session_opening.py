@@ -22,11 +22,11 @@ SESSIONS_MAX: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """The user, the new session's token (which can be read only now), its start and its latest possible end."""
+    """The user, the session's new token (which can be read only now), its start, and the session's latest end."""
 
     user: UserView
     token: str = field(repr=False)
-    started_at: datetime
+    issued_at: datetime
     expires_at: datetime
 
 
@@ -45,7 +45,7 @@ class SessionOpener:
         now = new_metadata.at
         token = new_session_token(user.id, self.tokens)
         await work.sessions.add(
-            Session(self.ids.new(), user.id, self.tokens.digest(token), now, now, source, user_agent)
+            Session(self.ids.new(), user.id, self.tokens.digest(token), now, now, source, user_agent, user.role)
         )
         revoked = await work.sessions.remove_oldest(user.id, keep=SESSIONS_MAX)
         await record_revoked(work, user.id, revoked, RevocationReason.SESSION_LIMIT, new_metadata)

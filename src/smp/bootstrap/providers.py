@@ -28,6 +28,7 @@ from smp.application.commands.create_plan import CreatePlanHandler
 from smp.application.commands.log_in import LogInHandler
 from smp.application.commands.log_out import LogOutHandler
 from smp.application.commands.register_user import RegisterUserHandler, Registration
+from smp.application.commands.renew_session_token import RenewSessionTokenHandler
 from smp.application.commands.renew_subscription import RenewSubscriptionHandler
 from smp.application.commands.reset_password import ResetPasswordHandler
 from smp.application.commands.restore_plan import RestorePlanHandler
@@ -194,6 +195,7 @@ HANDLERS: Final[tuple[type[Any], ...]] = (
     LogInHandler,
     LogOutHandler,
     RegisterUserHandler,
+    RenewSessionTokenHandler,
     RenewSubscriptionHandler,
     RestorePlanHandler,
     ResumeSubscriptionHandler,

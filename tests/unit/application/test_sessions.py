@@ -15,6 +15,7 @@ from smp.application.commands.change_password import ChangePassword
 from smp.application.commands.create_api_key import CreateApiKey
 from smp.application.commands.log_in import LogIn
 from smp.application.commands.log_out import LogOut
+from smp.application.commands.renew_session_token import RenewSessionToken
 from smp.application.commands.revoke_api_key import RevokeApiKey
 from smp.application.commands.revoke_session import RevokeSession
 from smp.application.commands.revoke_sessions import RevokeSessions
@@ -378,6 +379,55 @@ async def test_a_change_of_role_takes_effect_on_the_next_request(storage: Storag
         await work.commit()
     caller = await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
     assert caller.actor == Actor(ActorType.USER, ann.id)
+
+
+@pytest.mark.parametrize(
+    ("issued_for", "role", "outdated"),
+    [
+        (Role.USER, Role.ADMIN, True),
+        (Role.USER, Role.USER, False),
+        (Role.ADMIN, Role.ADMIN, False),
+        (Role.ADMIN, Role.USER, False),
+        (None, Role.ADMIN, False),
+    ],
+)
+async def test_a_token_is_outdated_if_its_user_has_become_an_administrator_since(
+    storage: Storage, use_cases: UseCases, issued_for: Role | None, role: Role, *, outdated: bool
+) -> None:
+    """A session of version 0.1 does not know for which role its token was issued, and keeps it."""
+    ann = a_user(role=role)
+    await storage.keep(ann, replace(a_session(ann, "token"), token_role=issued_for))
+    caller = await use_cases(Authenticate(session_token=a_token(ann, "token")), ANONYMOUS)
+    assert caller.has_outdated_token is outdated
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_session_remembers_for_which_role_its_token_was_issued(
+    store: MemoryStore, storage: Storage, use_cases: UseCases, role: Role
+) -> None:
+    ann = await ann_with_password(storage, role=role)
+    await use_cases(LogIn("ann@example.com", PASSWORD), ANONYMOUS)
+    await use_cases(ChangePassword(PASSWORD, WRONG), caller_of(ann))
+    assert [session.token_role for session in store.state.sessions.values()] == [role]
+
+
+async def test_a_renewed_token_takes_the_place_of_the_old_one_which_cannot_be_renewed_again(
+    store: MemoryStore, storage: Storage, use_cases: UseCases
+) -> None:
+    ann = a_user(role=Role.ADMIN)
+    await storage.keep(ann, replace(a_session(ann, "token"), token_role=Role.USER))
+    await use_cases.set_clock(NOW + MINUTE)
+    old = Authenticate(session_token=a_token(ann, "token"))
+    caller = await use_cases(old, ANONYMOUS)
+    renewed = await use_cases(RenewSessionToken(), caller)
+    assert (renewed.issued_at, renewed.expires_at) == (NOW + MINUTE, NOW + SESSIONS.admin.absolute)
+    assert await use_cases(Authenticate(session_token=renewed.token), ANONYMOUS) == replace(
+        caller, has_outdated_token=False
+    )
+    with pytest.raises(NotAuthenticated):
+        await use_cases(old, ANONYMOUS)
+    with refused(store, NotAuthenticated):
+        await use_cases(RenewSessionToken(), caller)
 
 
 async def test_a_user_sees_their_running_sessions_newest_first(storage: Storage, use_cases: UseCases) -> None:

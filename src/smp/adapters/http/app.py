@@ -27,7 +27,7 @@ from smp.adapters.http.api.subscriptions import controllers as subscriptions
 from smp.adapters.http.api.test_clock import controllers as test_clock
 from smp.adapters.http.api.users import controllers as users
 from smp.adapters.http.asgi import App
-from smp.adapters.http.authentication import guard
+from smp.adapters.http.authentication import guard, send_renewed_token
 from smp.adapters.http.client_source import ClientSources
 from smp.adapters.http.documentation import routes as documentation
 from smp.adapters.http.documentation.openapi import complete, openapi_config
@@ -128,6 +128,7 @@ def _litestar(dependencies: HttpDependencies) -> Litestar:
             Router("", route_handlers=handlers, guards=[guard]),
         ],
         exception_handlers={Exception: _problem},
+        before_send=[send_renewed_token],
         openapi_config=openapi_config(__version__, settings.cookie_name),
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=list(dependencies.lifespans),

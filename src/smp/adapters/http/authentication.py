@@ -10,17 +10,23 @@ from urllib.parse import parse_qsl
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
-from smp.adapters.http.cookies import cookie_values
+from smp.adapters.http.cookies import cookie_values, session_cookie
 from smp.adapters.http.operation import OPERATION, Operation
 from smp.adapters.http.problems.rejection import FieldError, RequestRejected
 from smp.adapters.http.request_body import decode_body
+from smp.adapters.http.settings import HttpSettings
 from smp.application.authorization import Audience
 from smp.application.caller import ANONYMOUS, Caller
+from smp.application.commands.renew_session_token import RenewSessionToken
 from smp.application.errors import NotAuthenticated
 from smp.application.execution import Handler
 from smp.application.queries.authenticate import Authenticate
+from smp.application.session_opening import OpenedSession
 
 USER_AGENT_MAX: Final = 200
+
+_RENEWED: Final = "renewed_session_cookie"
+"""The key of the ``Set-Cookie`` value in the state of a request whose session got a new token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class RequestAuthenticator:
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Authorize the caller, check the names of the query's parameters, and decode the body, in this order.
 
+    If the token of the session is outdated, it is renewed; :func:`send_renewed_token` adds it to the response.
     Every route has this guard, except those of the access area, which calls the authenticator itself.
 
     Raises:
@@ -76,10 +83,25 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     operation: Operation = handler.opt[OPERATION]
     state = connection.scope["state"]
     if not operation.is_public:
-        request_authenticator = await connection.app.state.dishka_container.get(RequestAuthenticator)
-        await request_authenticator.caller(connection.scope["headers"], operation, state)
+        container = connection.app.state.dishka_container
+        request_authenticator = await container.get(RequestAuthenticator)
+        caller = await request_authenticator.caller(connection.scope["headers"], operation, state)
+        if caller.has_outdated_token:
+            renewed = await (await container.get(Handler[RenewSessionToken, OpenedSession]))(
+                RenewSessionToken(), caller
+            )
+            state[_RENEWED] = session_cookie(await container.get(HttpSettings), renewed)
     check_query(connection.scope["query_string"], operation.query, operation.repeatable)
     decode_body(operation, state)
+
+
+async def send_renewed_token(message: Any, scope: Any) -> None:  # noqa: ANN401 - the union of all messages of ASGI
+    """Add the cookie with the renewed token to any response, also to a problem, unless it sets the cookie itself."""
+    cookie = scope["state"].get(_RENEWED)
+    if cookie is None or message["type"] != "http.response.start":
+        return
+    if all(name != b"set-cookie" for name, _ in message["headers"]):
+        message["headers"] = [*message["headers"], (b"set-cookie", cookie.encode())]
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from smp.adapters.memory.transaction import Transaction
 from smp.domain.errors import StorageIntegrityError, UserNotFound
 from smp.domain.user.session import Session, SessionRepository
+from smp.domain.user.user import Role
 
 
 class MemorySessionRepository(SessionRepository):
@@ -25,6 +27,16 @@ class MemorySessionRepository(SessionRepository):
             if any(self._is_same(session, other) for other in self._transaction.sessions.rows()):
                 raise StorageIntegrityError("sessions_unique")
             self._transaction.sessions.put(session.id, session)
+
+    async def renew_token(self, user_id: UUID, session_id: UUID, token_digest: bytes, role: Role) -> Session | None:
+        """Replace the token of the user's session, which must have been issued for another role, and return it."""
+        await self._transaction.lock("session", session_id)
+        found = self._transaction.sessions.get(session_id)
+        if found is None or found.user_id != user_id or found.token_role in {None, role}:
+            return None
+        renewed = replace(found, token_digest=token_digest, token_role=role)
+        self._transaction.sessions.put(session_id, renewed)
+        return renewed
 
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:
         """Delete the user's session, and return whether there was one."""

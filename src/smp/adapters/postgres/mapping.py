@@ -119,6 +119,7 @@ def session_row(session: Session) -> dict[str, object]:
         "last_seen_at": session.last_seen_at,
         "source": session.source,
         "user_agent": session.user_agent,
+        "token_role": session.token_role,
     }
 
 
@@ -132,6 +133,7 @@ def session_of(row: Row) -> Session:
         last_seen_at=instant_of(row["last_seen_at"]),
         source=row["source"],
         user_agent=row["user_agent"],
+        token_role=None if row["token_role"] is None else Role(row["token_role"]),
     )
 
 

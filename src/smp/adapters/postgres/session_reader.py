@@ -18,7 +18,7 @@ from smp.domain.user.user import Role
 
 _FIND: Final = sql(
     """
-    SELECT s.user_id, s.id, s.token_digest, s.created_at, s.last_seen_at, s.source, s.user_agent,
+    SELECT s.user_id, s.id, s.token_digest, s.created_at, s.last_seen_at, s.source, s.user_agent, s.token_role,
            u.email, u.role, u.disabled, u.created_at AS registered_at
     FROM sessions AS s JOIN users AS u ON u.id = s.user_id
     WHERE s.user_id = :user_id AND s.token_digest = :token_digest
@@ -27,7 +27,7 @@ _FIND: Final = sql(
 )
 _LIST: Final = sql(
     """
-    SELECT user_id, id, token_digest, created_at, last_seen_at, source, user_agent FROM sessions
+    SELECT user_id, id, token_digest, created_at, last_seen_at, source, user_agent, token_role FROM sessions
     WHERE user_id = :user_id AND (created_at, id) < (CAST(:before AS timestamptz), CAST(:before_id AS uuid))
     ORDER BY created_at DESC, id DESC LIMIT :limit
     """

@@ -9,15 +9,23 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select
 
 from smp.adapters.postgres.errors import ErrorContext
-from smp.adapters.postgres.mapping import session_row
+from smp.adapters.postgres.mapping import session_of, session_row
 from smp.adapters.postgres.statements import Statement, sql
 from smp.adapters.postgres.tables import sessions
 from smp.adapters.postgres.transaction import Transaction
 from smp.domain.user.session import Session, SessionRepository
+from smp.domain.user.user import Role
 
 _of_user = delete(sessions).where(sessions.c.user_id == bindparam("user_id"))
 
 _ADD: Final = Statement(insert(sessions))
+_RENEW_TOKEN: Final = sql(
+    """
+    UPDATE sessions SET token_digest = :token_digest, token_role = :role
+    WHERE user_id = :user_id AND id = :session_id AND token_role <> CAST(:role AS text)
+    RETURNING user_id, id, token_digest, created_at, last_seen_at, source, user_agent, token_role
+    """
+)
 _REMOVE: Final = Statement(_of_user.where(sessions.c.id == bindparam("session_id")))
 _REMOVE_BY_DIGEST: Final = Statement(
     _of_user.where(sessions.c.token_digest == bindparam("token_digest")).returning(sessions.c.id)
@@ -51,6 +59,13 @@ class PostgresSessionRepository(SessionRepository):
     async def add(self, session: Session) -> None:
         """Store a new session. Raises UserNotFound."""
         await self._transaction.run(_ADD, ErrorContext(session.user_id), **session_row(session))
+
+    async def renew_token(self, user_id: UUID, session_id: UUID, token_digest: bytes, role: Role) -> Session | None:
+        """Replace the token of the user's session, which must have been issued for another role, and return it."""
+        row = await self._transaction.row(
+            _RENEW_TOKEN, user_id=user_id, session_id=session_id, token_digest=token_digest, role=role
+        )
+        return None if row is None else session_of(row)
 
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:
         """Delete the user's session; return whether it existed."""

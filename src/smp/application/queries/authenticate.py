@@ -55,7 +55,7 @@ class AuthenticateHandler:
             raise NotAuthenticated
         if self.policy.is_to_be_touched(session, user.role, now):
             await self.activity.record_use(session, now)
-        return Caller.of_session(user, session.id)
+        return Caller.of_session(user, session.id, has_outdated_token=session.has_outdated_token(user.role))
 
     async def _session(self, token: str) -> tuple[Session, UserView] | None:
         owner = owner_named_by(token)

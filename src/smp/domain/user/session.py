@@ -33,6 +33,15 @@ class Session:
     last_seen_at: datetime
     source: str
     user_agent: str
+    token_role: Role | None = None
+    """The user's role when the token was issued; ``None`` for a session that version 0.1 opened."""
+
+    def has_outdated_token(self, role: Role) -> bool:
+        """Return whether the user, who has this role now, was an ordinary user when the token was issued.
+
+        Somebody who has read that token must not become an administrator with it.
+        """
+        return role is Role.ADMIN and self.token_role is Role.USER
 
 
 class SessionEventType(StrEnum):
@@ -89,6 +98,13 @@ class SessionRepository(Protocol):
     @abstractmethod
     async def add(self, session: Session) -> None:
         """Insert a new session."""
+
+    @abstractmethod
+    async def renew_token(self, user_id: UUID, session_id: UUID, token_digest: bytes, role: Role) -> Session | None:
+        """Replace the token of the user's session, and return the session.
+
+        Return ``None`` if there is no such session, or if its token was not issued for another role.
+        """
 
     @abstractmethod
     async def remove(self, user_id: UUID, session_id: UUID) -> bool:

@@ -52,7 +52,7 @@ def openapi_config(version: str, cookie_name: str) -> OpenAPIConfig:
                     type="apiKey",
                     name=cookie_name,
                     security_scheme_in="cookie",
-                    description="The cookie that `POST /v1/auth/login` sets.",
+                    description="The cookie that `POST /v1/auth/login` sets. Any response can replace it.",
                 ),
                 "api_key": SecurityScheme(
                     type="http", scheme="bearer", description="An API key that `smp api-key create` printed."

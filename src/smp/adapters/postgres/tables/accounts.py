@@ -65,6 +65,7 @@ sessions: Final = Table(
     instant_column("last_seen_at"),
     text_column("source"),
     text_column("user_agent"),
+    text_column("token_role", nullable=True),
     PrimaryKeyConstraint("user_id", "id", name="sessions_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="sessions_user_fkey", ondelete="CASCADE"),
     UniqueConstraint("user_id", "token_digest", name="sessions_token_digest_key"),

@@ -22,7 +22,7 @@ from smp.adapters.http.api.auth.schemas import (
 )
 from smp.adapters.http.authentication import caller_of, user_agent_of
 from smp.adapters.http.client_source import ClientSources
-from smp.adapters.http.cookies import cookie_values
+from smp.adapters.http.cookies import cookie_values, no_session_cookie, session_cookie
 from smp.adapters.http.idempotency import IdempotencyKeys
 from smp.adapters.http.middleware.access_log import name_account
 from smp.adapters.http.operation import Operation
@@ -114,7 +114,7 @@ class AuthController(Controller):
             cookie_values(request.scope["headers"], settings.cookie_name),
         )
         opened = await handler(command, ANONYMOUS)
-        return Response(UserOut.of(opened.user), headers=_session_cookie(settings, opened))
+        return Response(UserOut.of(opened.user), headers={"set-cookie": session_cookie(settings, opened)})
 
     @post(
         "/logout",
@@ -135,7 +135,7 @@ class AuthController(Controller):
     ) -> Response[None]:
         """End the session of this request on the server, and delete its cookie."""
         await handler(LogOut(), caller_of(request))
-        return Response(None, headers={"set-cookie": _cookie(settings, "", 0)})
+        return Response(None, headers={"set-cookie": no_session_cookie(settings)})
 
 
 class MeController(Controller):
@@ -187,7 +187,7 @@ class MeController(Controller):
         source, user_agent = sources.of(request), user_agent_of(request)
         command = ChangePassword(body.current_password, body.new_password, source, user_agent)
         opened = await handler(command, caller_of(request))
-        return Response(None, headers=_session_cookie(settings, opened))
+        return Response(None, headers={"set-cookie": session_cookie(settings, opened)})
 
     @get(
         "/sessions",
@@ -253,17 +253,6 @@ class MeController(Controller):
         """Sign out all browsers of the caller except this one, at once."""
         caller = caller_of(request)
         await handler(RevokeSessions(caller.user_id, keep_current=True), caller)
-
-
-def _session_cookie(settings: HttpSettings, opened: OpenedSession) -> dict[str, str]:
-    max_age_s = int((opened.expires_at - opened.started_at).total_seconds())
-    return {"set-cookie": _cookie(settings, opened.token, max_age_s)}
-
-
-def _cookie(settings: HttpSettings, token: str, max_age_s: int) -> str:
-    """Return a ``Set-Cookie`` value (RFC 6265bis, section 4.1.2); a token has no character that needs quotes."""
-    secure = "; Secure" if settings.secure else ""
-    return f"{settings.cookie_name}={token}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}"
 
 
 CONTROLLERS = (
