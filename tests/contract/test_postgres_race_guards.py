@@ -22,6 +22,7 @@ WITHOUT: Final = {
         "ALTER TABLE trials DROP CONSTRAINT trials_once_per_plan",
     ),
     "only_one_trial_starts_with_the_scope_user": (*NO_LIVE_CONSTRAINTS, "DROP INDEX trials_once_per_user"),
+    "only_one_trial_starts_for_a_person": ("DROP INDEX trials_once_per_person",),
     "only_one_plan_is_activated": NO_LIVE_CONSTRAINTS,
     "an_email_is_registered_once": ("ALTER TABLE user_emails DROP CONSTRAINT user_emails_pkey",),
     "a_plan_code_is_used_once": ("ALTER TABLE plans DROP CONSTRAINT plans_code_key",),

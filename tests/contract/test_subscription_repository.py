@@ -255,10 +255,12 @@ async def test_saving_an_empty_batch_changes_nothing(storage: Storage) -> None:
         await work.commit()
 
 
-async def claim_trial(storage: Storage, trial: Subscription, *, once_per_user: bool = False) -> None:
+async def claim_trial(
+    storage: Storage, trial: Subscription, *, once_per_user: bool = False, person: str | None = None
+) -> None:
     """Claim the trial in a separate transaction."""
     async with storage.unit_of_work() as work:
-        await work.subscriptions.claim_trial(trial, once_per_user=once_per_user)
+        await work.subscriptions.claim_trial(trial, once_per_user=once_per_user, person=person)
         await work.subscriptions.add(trial)
         await work.subscriptions.save(as_stored(trial).cancel_now(some_metadata(trial.starts_at)))
         await work.commit()
@@ -282,6 +284,25 @@ async def test_with_the_scope_user_a_user_gets_one_trial_of_any_plan(storage: St
     await claim_trial(storage, a_trial(BOB, MAX), once_per_user=True)
     with pytest.raises(TrialAlreadyUsed):
         await claim_trial(storage, a_trial(BOB, PRO), once_per_user=True)
+
+
+@pytest.mark.parametrize("since_the_scope", [True, False])
+async def test_with_the_scope_person_emails_that_differ_by_a_tag_get_one_trial_of_any_plan(
+    storage: Storage, *, since_the_scope: bool
+) -> None:
+    emails = ("eve+1@example.com", "EVE@example.com", "eve+2+x@Example.com", "eve+@example.com")
+    first, *others = [a_user(email) for email in emails]
+    unlike = ("eve1@example.com", "ev+1@example.com", "eve-1@example.com", "eve+1@b.example.com", "eve+1@2example.com")
+    strangers = [a_user(email) for email in unlike]
+    await storage.keep(first, *others, *strangers)
+    person = first.email.person if since_the_scope else None
+    await claim_trial(storage, a_trial(first, PRO), once_per_user=since_the_scope, person=person)
+    for user in (first, *others):
+        for plan in (PRO, MAX):
+            with pytest.raises(TrialAlreadyUsed):
+                await claim_trial(storage, a_trial(user, plan), once_per_user=True, person=user.email.person)
+    for user in strangers:
+        await claim_trial(storage, a_trial(user, PRO), once_per_user=True, person=user.email.person)
 
 
 async def test_an_unknown_user_cannot_claim_a_trial(storage: Storage) -> None:

@@ -153,6 +153,7 @@ LEDGER_ROW: Final = {
     "subscription_id": TRIAL,
     "started_at": NOW,
     "per_user": True,
+    "person": "ann@example.com",
 }
 
 # One legal row of everything, in the order in which rows refer to each other.
@@ -308,9 +309,10 @@ REFUSED: Final[tuple[tuple[str, Write], ...]] = (
         Write("subscription_spans", {"user_id": ANN, "subscription_id": NEW, "span": asyncpg.Range(END - DAY)}),
     ),
     ("trials_once_per_plan", Write("trials", LEDGER_ROW, {"subscription_id": NEW})),
-    ("trials_once_per_user", Write("trials", LEDGER_ROW, {"plan_id": OTHER_PLAN})),
-    ("trials_user_fkey", Write("trials", LEDGER_ROW, {"user_id": UUID(int=99)})),
-    ("trials_plan_fkey", Write("trials", LEDGER_ROW, {"plan_id": NEW, "per_user": False})),
+    ("trials_once_per_user", Write("trials", LEDGER_ROW, {"plan_id": OTHER_PLAN, "person": None})),
+    ("trials_once_per_person", Write("trials", LEDGER_ROW, {"user_id": BOB})),
+    ("trials_user_fkey", Write("trials", LEDGER_ROW, {"user_id": UUID(int=99), "person": None})),
+    ("trials_plan_fkey", Write("trials", LEDGER_ROW, {"plan_id": NEW, "per_user": False, "person": None})),
     ("event_log_pkey", event(id=EVENT)),
     ("event_log_version_key", event(version=1)),
     ("event_log_user_fkey", event(user_id=UUID(int=99), shard_key=UUID(int=99))),
@@ -369,8 +371,8 @@ ACCEPTED: Final[tuple[Write, ...]] = (
     event(**OF_A_KEY | {"type": "test_clock.set"}),
     answer(status=409),
     Write("subscription_spans", {"user_id": BOB, "subscription_id": PAID, "span": asyncpg.Range(NOW, END)}),
-    Write("trials", LEDGER_ROW, {"plan_id": OTHER_PLAN, "per_user": False}),
-    Write("trials", LEDGER_ROW, {"user_id": BOB}),
+    Write("trials", LEDGER_ROW, {"plan_id": OTHER_PLAN, "per_user": False, "person": None}),
+    Write("trials", LEDGER_ROW, {"user_id": BOB, "person": "bob@example.com"}),
 )
 
 

@@ -84,6 +84,20 @@ async def test_a_setting_allows_one_trial_per_plan_or_one_in_all(database_url: s
         assert (await ada.post("/v1/me/subscription/trial", json={"plan": "team"})).status_code == status
 
 
+async def test_a_setting_allows_one_trial_for_all_emails_of_a_person(database_url: str) -> None:
+    async with serving(database_url, SMP_TRIAL_SCOPE="person") as platform:
+        await platform.offer()
+        ada = await platform.registered("ada@example.com")
+        assert (await ada.post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201
+        again = await platform.registered("Ada+1@example.com")
+        assert problem(await again.post("/v1/me/subscription/trial", json={"plan": "pro"})) == (
+            409,
+            "trial-already-used",
+        )
+        other = await platform.registered("bob+1@example.com")
+        assert (await other.post("/v1/me/subscription/trial", json={"plan": "pro"})).status_code == 201
+
+
 async def test_only_one_of_many_parallel_starts_succeeds(platform: Platform) -> None:
     await platform.offer()
     ada = await platform.registered("ada@example.com")

@@ -96,7 +96,7 @@ async def test_after_an_erasure_no_row_names_the_person_and_the_email_is_free(
     use_cases = UseCases.over(storage)
     ann = a_user("Ann@example.com", password_hash=await HASHER.hash("correct horse battery staple"))
     await storage.keep(plan, ann, an_admin(), a_session(ann))
-    await storage.keep_trial(a_trial(ann, plan))
+    await storage.keep_trial(a_trial(ann, plan), ann.email.person)
     async with storage.unit_of_work(a_key(caller=f"user:{ann.id}")) as work:
         await work.commit(an_outcome(ann))
     await execute(database_url, statements("BEGIN;\nDELETE FROM sessions WHERE", user_id=f"'{ann.id}'"))
@@ -105,7 +105,8 @@ async def test_after_an_erasure_no_row_names_the_person_and_the_email_is_free(
     for email in ("ann@example.com", f"erased-{ann.id}@erased.invalid"):
         with pytest.raises(InvalidCredentials):
             await use_cases(LogIn(email, "correct horse battery staple", "192.0.2.1", "a browser"), ANONYMOUS)
-    await storage.keep(a_user("ann@example.com"))
+    await storage.keep(again := a_user("ann@example.com"))
+    await storage.keep_trial(a_trial(again, plan), again.email.person)
 
 
 async def naming(url: str, word: str) -> list[str]:

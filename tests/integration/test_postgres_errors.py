@@ -90,6 +90,7 @@ def raising(sqlstate: str, constraint: str = "") -> str:
         ("23505", "subscriptions_one_live", LiveSubscriptionExists),
         ("23505", "trials_once_per_plan", TrialAlreadyUsed),
         ("23505", "trials_once_per_user", TrialAlreadyUsed),
+        ("23505", "trials_once_per_person", TrialAlreadyUsed),
         ("23503", "subscriptions_user_fkey", UserNotFound),
         ("23503", "trials_user_fkey", UserNotFound),
         ("23503", "sessions_user_fkey", UserNotFound),

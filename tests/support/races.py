@@ -89,6 +89,15 @@ async def only_one_trial_starts_with_the_scope_user(storage: Storage) -> None:
     one_winner(results, LiveSubscriptionExists, TrialAlreadyUsed)
 
 
+async def only_one_trial_starts_for_a_person(storage: Storage) -> None:
+    """With the scope person, simultaneous trials of twenty accounts of one person are one trial."""
+    users = [a_user(f"ann+{number}@example.com") for number in range(WORKERS)]
+    await storage.keep(*users, a_plan())
+    start = UseCases.over(storage, scope=TrialScope.PERSON)
+    results = await all_at_once(*(start(StartTrial(user.id, "pro"), caller_of(user)) for user in users))
+    one_winner(results, TrialAlreadyUsed)
+
+
 async def only_one_plan_is_activated(storage: Storage) -> None:
     """A user has one live subscription, however many plans are activated."""
     ann = a_user()
@@ -276,6 +285,7 @@ RACES: Final[Mapping[str, Race]] = MappingProxyType(
         for race in (
             only_one_trial_of_a_plan_starts,
             only_one_trial_starts_with_the_scope_user,
+            only_one_trial_starts_for_a_person,
             only_one_plan_is_activated,
             a_trial_is_converted_once,
             every_renewal_adds_a_period,

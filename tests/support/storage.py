@@ -110,10 +110,10 @@ class Storage:
         """Set the clock without an event, as if time had passed."""
         await set_clock(self.unit_of_work, now)
 
-    async def keep_trial(self, trial: Subscription) -> None:
-        """Add the trial as a use case does, with its row in the trial ledger."""
+    async def keep_trial(self, trial: Subscription, person: str | None = None) -> None:
+        """Add the trial as a use case does, with its row in the trial ledger, which names the person if given."""
         async with self.unit_of_work() as work:
-            await work.subscriptions.claim_trial(trial, once_per_user=False)
+            await work.subscriptions.claim_trial(trial, once_per_user=False, person=person)
             await work.subscriptions.add(trial)
             await work.commit()
 

@@ -31,6 +31,7 @@ def without_row_locks(table_name: str) -> Sequence[str]:
     table = METADATA.tables[table_name]
     columns = ", ".join(column.name for column in table.columns)
     given = ", ".join(f"NEW.{column.name}" for column in table.columns)
+    inserted = [column.name for column in table.columns if column.server_default is None]  # a view has no defaults
     same = " AND ".join(f"{column.name} = OLD.{column.name}" for column in table.primary_key)
     function = f"{SCHEMA}.write_{table_name}"
     return (
@@ -42,7 +43,7 @@ def without_row_locks(table_name: str) -> Sequence[str]:
         CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF TG_OP = 'INSERT' THEN
-                INSERT INTO public.{table_name} ({columns}) VALUES ({given});
+                INSERT INTO public.{table_name} ({", ".join(inserted)}) VALUES (NEW.{", NEW.".join(inserted)});
             ELSE
                 UPDATE public.{table_name} SET ({columns}) = ROW ({given}) WHERE {same};
             END IF;

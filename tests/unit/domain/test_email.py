@@ -52,6 +52,21 @@ def test_a_malformed_too_long_or_invisible_address_is_rejected(text: str) -> Non
     assert refusal.value.pointer == "/email"
 
 
+@pytest.mark.parametrize(
+    ("text", "person"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("Ada+Shop@Example.com", "ada@example.com"),
+        ("ada+a+b@example.com", "ada@example.com"),
+        ("ada+@example.com", "ada@example.com"),
+        ("+ada@example.com", "@example.com"),
+        ("a.da+1@MÜNCHEN.example", "a.da@xn--mnchen-3ya.example"),
+    ],
+)
+def test_emails_that_differ_only_by_a_tag_are_of_one_person(text: str, person: str) -> None:
+    assert Email(text).person == person
+
+
 def test_an_email_has_at_most_254_characters() -> None:
     domain = ".".join(["b" * 63, "b" * 63, "b" * 61])
     longest = "x" * (EMAIL_MAX - len(domain) - 1) + "@" + domain

@@ -57,16 +57,21 @@ class MemorySubscriptionRepository(SubscriptionRepository):
                 claimed.append(row)
         return claimed
 
-    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
+    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool, person: str | None = None) -> None:
         """Record the trial in the trial ledger. Raises TrialAlreadyUsed or UserNotFound."""
         user_id, plan_id = subscription.user_id, subscription.plan_id
         with self._transaction.writing():
             await self._transaction.lock("trials of user", user_id)
             self._require_user(user_id)
             used = {plan for user, plan in self._transaction.trials.keys() if user == user_id}  # noqa: SIM118 - a View is no dict
-            if plan_id in used or (once_per_user and used):
+            if plan_id in used or (once_per_user and used) or (person is not None and await self._has_tried(person)):
                 raise TrialAlreadyUsed(user_id, str(plan_id))
             self._transaction.trials.put((user_id, plan_id), subscription.id)
+
+    async def _has_tried(self, person: str) -> bool:
+        await self._transaction.lock("trials of person", person)
+        users = {user.id for user in self._transaction.users.rows() if user.email.person == person}
+        return any(user_id in users for user_id, _ in self._transaction.trials.keys())  # noqa: SIM118 - a View is no dict
 
     async def add(self, subscription: Subscription) -> None:
         """Insert a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""

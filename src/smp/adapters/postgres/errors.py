@@ -45,6 +45,7 @@ _BY_CONSTRAINT: Final[Mapping[str, _Refusal]] = MappingProxyType(
         "subscriptions_no_overlap": lambda user_id, _: LiveSubscriptionExists(user_id),
         "trials_once_per_plan": TrialAlreadyUsed,
         "trials_once_per_user": TrialAlreadyUsed,
+        "trials_once_per_person": TrialAlreadyUsed,
         "subscriptions_user_fkey": lambda user_id, _: UserNotFound(user_id),
         "trials_user_fkey": lambda user_id, _: UserNotFound(user_id),
         "sessions_user_fkey": lambda user_id, _: UserNotFound(user_id),

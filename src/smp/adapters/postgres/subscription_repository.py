@@ -54,10 +54,21 @@ _CLAIM_OVERDUE_AFTER: Final = _claim_overdue(
 
 _CLAIM_TRIAL: Final = sql(
     """
-    INSERT INTO trials (user_id, plan_id, subscription_id, started_at, per_user)
+    INSERT INTO trials (user_id, plan_id, subscription_id, started_at, per_user, person)
     SELECT CAST(:user_id AS uuid), CAST(:plan_id AS uuid), CAST(:subscription_id AS uuid),
-           CAST(:started_at AS timestamptz), CAST(:per_user AS boolean)
+           CAST(:started_at AS timestamptz), CAST(:per_user AS boolean), CAST(:person AS text)
     WHERE NOT (:per_user AND EXISTS (SELECT FROM trials WHERE user_id = :user_id))
+    """
+)
+# Trials from the time of another scope do not name the person. The emails of a person are two ranges of one index: the
+# address without a tag, and those that begin with its local part and "+". The comma follows "+" in ASCII.
+_TRIED_BY_PERSON: Final = sql(
+    """
+    SELECT t.user_id FROM users AS u JOIN trials AS t ON t.user_id = u.id
+    WHERE u.email_key = CAST(:local AS text) || CAST(:domain AS text)
+    OR (u.email_key >= CAST(:local AS text) || '+' AND u.email_key < CAST(:local AS text) || ','
+        AND right(u.email_key, char_length(CAST(:domain AS text))) = CAST(:domain AS text))
+    LIMIT 1
     """
 )
 
@@ -167,9 +178,12 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
             )
         return [subscription_of(row) for row in rows]
 
-    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
+    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool, person: str | None = None) -> None:
         """Record that the trial is used. Raises TrialAlreadyUsed or UserNotFound."""
         context = ErrorContext(subscription.user_id, str(subscription.plan_id))
+        if person is not None and await self._has_tried(person):
+            self._transaction.mark_aborted()
+            raise TrialAlreadyUsed(subscription.user_id, str(subscription.plan_id))
         written = await self._transaction.run(
             _CLAIM_TRIAL,
             context,
@@ -178,10 +192,15 @@ class PostgresSubscriptionRepository(SubscriptionRepository):
             subscription_id=subscription.id,
             started_at=subscription.starts_at,
             per_user=once_per_user,
+            person=person,
         )
         if written != 1:
             self._transaction.mark_aborted()
             raise TrialAlreadyUsed(subscription.user_id, str(subscription.plan_id))
+
+    async def _has_tried(self, person: str) -> bool:
+        local, at, domain = person.partition("@")
+        return await self._transaction.row(_TRIED_BY_PERSON, local=local, domain=at + domain) is not None
 
     async def add(self, subscription: Subscription) -> None:
         """Store a new subscription and its events. Raises LiveSubscriptionExists or UserNotFound."""

@@ -20,10 +20,14 @@ from smp.domain.subscription.subscription import Subscription
 
 
 class TrialScope(StrEnum):
-    """The scope in which a user has only one trial: each plan, or all plans."""
+    """The scope in which a user has only one trial: each plan, all plans, or all plans and accounts of a person.
+
+    Emails that differ only by a tag after "+" are of one person.
+    """
 
     PLAN = "plan"
     USER = "user"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class StartTrialHandler:
             UserNotFound, PlanNotFound: if there is no such user or plan.
             LiveSubscriptionExists: if the user has a live subscription.
             PlanArchived, PlanHasNoTrial: if the plan offers no trial.
-            TrialAlreadyUsed: if the user has used the trial before.
+            TrialAlreadyUsed: if the user has used the trial before, or, in the scope ``person``, another user of the
+                same person has used any.
         """
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work(command.idempotency) as work:
@@ -70,8 +75,13 @@ class StartTrialHandler:
                 raise PlanHasNoTrial(command.plan)
             metadata = new_metadata().not_before(await work.subscriptions.last_end(command.user_id))
             trial = Subscription.start_trial(self.ids.new(), command.user_id, plan.revision, metadata)
+            person: str | None = None
+            if self.scope is TrialScope.PERSON:
+                person = (await work.users.get(command.user_id)).email.person
             try:
-                await work.subscriptions.claim_trial(trial, once_per_user=self.scope is TrialScope.USER)
+                await work.subscriptions.claim_trial(
+                    trial, once_per_user=self.scope is not TrialScope.PLAN, person=person
+                )
             except TrialAlreadyUsed:
                 raise TrialAlreadyUsed(command.user_id, command.plan) from None
             await work.subscriptions.add(trial)

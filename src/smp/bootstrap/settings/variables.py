@@ -137,7 +137,8 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "trial_scope",
         kinds.choice(TrialScope),
         TrialScope.PLAN,
-        "How many trials a user may have: one for each plan, or one in total.",
+        "How many trials a user may have: one for each plan, or one in total; with `person`, accounts whose emails"
+        " differ only by a `+tag` have one trial together.",
     ),
     Variable(
         "SMP_REGISTRATION",

@@ -48,11 +48,12 @@ class SubscriptionRepository(Protocol):
         """
 
     @abstractmethod
-    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool) -> None:
+    async def claim_trial(self, subscription: Subscription, *, once_per_user: bool, person: str | None = None) -> None:
         """Record in the trial ledger that the user has tried the subscription's plan. The record is permanent.
 
         Raises:
-            TrialAlreadyUsed: if the user has tried the plan before, or, with ``once_per_user``, any plan.
+            TrialAlreadyUsed: if the user has tried the plan before, or, with ``once_per_user``, any plan; with
+                ``person``, also if another user whose email has this person has tried any plan.
             UserNotFound: if there is no such user.
         """
 

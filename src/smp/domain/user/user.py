@@ -53,6 +53,12 @@ class Email:
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "key", email_key(text))
 
+    @property
+    def person(self) -> str:
+        """The key without the tag of its local part: all addresses that mail servers deliver to one mailbox by "+"."""
+        local, at, domain = self.key.partition("@")
+        return local.split("+", 1)[0] + at + domain
+
 
 def email_key(text: str) -> str:
     """Return the form that all spellings of one address share: case-folded, with the domain as A-labels (UTS 46).

@@ -36,9 +36,9 @@ def text_column(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, Text(), nullable=nullable)
 
 
-def key_column(name: str, *, server_default: str | None = None) -> Column[object]:
+def key_column(name: str, *, nullable: bool = False, server_default: str | None = None) -> Column[object]:
     """Return a text column that is sorted by code points, which is the same on every server."""
-    return Column(name, Text(collation="C"), nullable=False, server_default=server_default)
+    return Column(name, Text(collation="C"), nullable=nullable, server_default=server_default)
 
 
 def number_column(name: str, *, nullable: bool = False) -> Column[object]:

@@ -18,7 +18,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint
 
 from smp.adapters.postgres.effective_state import LIVE_PREDICATE
-from smp.adapters.postgres.tables.columns import METADATA, id_column, instant_column, number_column, text_column
+from smp.adapters.postgres.tables.columns import (
+    METADATA,
+    id_column,
+    instant_column,
+    key_column,
+    number_column,
+    text_column,
+)
 
 subscriptions: Final = Table(
     "subscriptions",
@@ -126,10 +133,12 @@ trials: Final = Table(
     id_column("subscription_id"),
     instant_column("started_at"),
     Column("per_user", Boolean(), nullable=False),
+    key_column("person", nullable=True),
     PrimaryKeyConstraint("user_id", "plan_id", name="trials_once_per_plan"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="trials_user_fkey"),
     ForeignKeyConstraint(["plan_id"], ["plans.id"], name="trials_plan_fkey"),
     Index("trials_once_per_user", "user_id", unique=True, postgresql_where=text("per_user")),
+    Index("trials_once_per_person", "person", unique=True, postgresql_where=text("person IS NOT NULL")),
 )
 
 subscription_count_changes: Final = Table(
