@@ -5,7 +5,7 @@
 
 .POSIX:
 .PHONY: help setup run test check fmt lock demo docs bench migrate clean
-.PHONY: image nightly fuzz version dist rollout smoke release-check release-notes promote publish
+.PHONY: image audit alerts kind nightly fuzz version dist rollout smoke release-check release-notes promote publish
 .SUFFIXES:
 
 # The interpreter for .venv. If it is empty, the first of python3.11, …, python3 that is new enough is used.
@@ -73,10 +73,29 @@ lock: ## write the requirements files from pyproject.toml (UPGRADE=--upgrade for
 	$(COMPILE) --extra embedded --extra otel --constraints requirements-dev.txt --output-file requirements-embedded.txt >/dev/null && \
 	$(COMPILE) --extra otel --constraints requirements-dev.txt --output-file requirements.txt >/dev/null && \
 	$(PIN) --group build --constraints requirements-dev.txt --output-file requirements-build.txt >/dev/null && \
+	$(PIN) $(UPGRADE) --group audit --output-file requirements-audit.txt >/dev/null && \
 	if grep -l '://' requirements*.txt; then echo "these files contain the address of a package registry" >&2; exit 1; fi
 
 image: setup ## build the image and test it as production runs it, with Docker or podman
 	@exec scripts/image.sh
+
+audit: ## look up known vulnerabilities of the packages that are installed for users; uses the network
+	@$(FIND_PYTHON); "$$python" -m venv --clear .venv/audit
+	@.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		-r requirements-audit.txt
+	.venv/audit/bin/pip-audit --disable-pip --require-hashes --strict --progress-spinner off \
+		-r requirements.txt -r requirements-embedded.txt -r requirements-build.txt
+
+# The image, with its digest, is the one that compose.yaml starts.
+alerts: ## check the alert rules and run their tests with promtool, in Docker
+	@image=$$(sed -n 's|^    image: \(prom/prometheus:.*\)$$|\1|p' compose.yaml); \
+	for command in "check rules rules.yml" "test rules rules_test.yml"; do \
+		docker run --rm --network none --read-only --volume "$$PWD/observability/prometheus:/rules:ro" \
+			--workdir /rules --entrypoint promtool "$$image" $$command || exit 1; \
+	done
+
+kind: ## roll out the overlay dev on a new kind cluster, forward and back; needs Docker, kind and kubectl
+	@exec scripts/kind.sh
 
 bench: setup ## measure the performance and write docs/performance.md
 	@exec $(BIN)/python -m benchmarks

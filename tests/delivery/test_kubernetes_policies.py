@@ -11,6 +11,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from smp import __version__
 from tests.support.manifests import CASES, K8S, OVERLAYS, Rendered, Workload, overlay, rendered
 
 KUBERNETES: Final = ("1.32", "1.37")
@@ -153,6 +154,14 @@ def test_every_file_is_used_by_the_kustomization_beside_it() -> None:
         files = {path.name for path in kustomization.parent.iterdir()} - {"kustomization.yaml"}
         unused = {file for file in files if not re.search(rf"\b{re.escape(file)}\b", text)}
         assert unused == ({"secret.example.yaml"} if kustomization.parent.name == "base" else set())
+
+
+def test_the_base_names_no_example_and_the_overlays_run_this_version() -> None:
+    """`make image` builds smp:VERSION, which `dev` uses without a registry."""
+    for file in (K8S / "base").glob("*.yaml"):
+        assert not re.search(r"example\.(com|org)|registry\.", file.read_text(encoding="utf-8")), file
+    assert workload("dev", "smp").container["image"] == f"smp:{__version__}"
+    assert workload("production", "smp").container["image"].rpartition(":")[2] == __version__
 
 
 @pytest.mark.parametrize("case", CASES)

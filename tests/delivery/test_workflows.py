@@ -120,3 +120,26 @@ def test_newer_versions_of_everything_that_is_pinned_are_proposed_a_week_late() 
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
     assert {update["package-ecosystem"] for update in updates} == {"pip", "docker", "docker-compose", "github-actions"}
     assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
+
+
+def test_a_release_and_every_night_look_up_known_vulnerabilities_with_a_pinned_program() -> None:
+    for job in ("nightly.yml:audit", "release.yml:distribution"):
+        assert "make audit PYTHON=python" in [step.get("run") for step in JOBS[job]["steps"]]
+    pinned = (ROOT / "requirements-audit.txt").read_text(encoding="utf-8")
+    assert re.search(r"(?m)^pip-audit==[\d.]+ \\\n    --hash=sha256:", pinned)
+    assert "://" not in pinned
+    for file in ("requirements.txt", "requirements-embedded.txt", "requirements-build.txt"):
+        assert f"-r {file}" in RECIPES["audit"]
+
+
+def test_promtool_is_the_one_of_the_prometheus_that_is_started_by_its_digest() -> None:
+    expression = re.search(r"sed -n 's\|(.*?)\|", RECIPES["alerts"])
+    assert expression is not None
+    pattern = expression[1].replace("\\(", "(").replace("\\)", ")").replace("$$", "$")
+    (image,) = re.findall(f"(?m){pattern}", (ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    assert re.fullmatch(r"prom/prometheus:v[\d.]+@sha256:[0-9a-f]{64}", image)
+
+
+def test_the_image_is_built_for_the_processors_of_servers_and_of_laptops() -> None:
+    (build,) = [step["with"] for step in JOBS["main.yml:image"]["steps"] if step.get("id") == "build"]
+    assert build["platforms"].split(",") == ["linux/amd64", "linux/arm64"]
