@@ -183,6 +183,8 @@ def test_help_lists_every_command(run: Run) -> None:
         "serve",
         "migrate",
         "expire",
+        "purge",
+        "fold-counts",
         "admin",
         "api-key",
         "demo",
@@ -457,6 +459,16 @@ def test_purge_reports_the_number_of_deleted_rows_of_each_kind(run: Run) -> None
     document = run("purge", "--json").document
     assert document.pop("elapsed_s") >= 0
     assert document == {"idempotency_keys": 0, "sessions": 0, "login_attempts": 0}
+
+
+def test_fold_counts_reports_the_number_of_changes_that_were_added_up(run: Run, database_url: str) -> None:
+    assert run("fold-counts").out.startswith("0 changes added up in ")
+    assert run("demo", "--users", "30").code == 0
+    insert = "INSERT INTO user_count_changes (n) SELECT 1 - 2 * (i % 2) FROM generate_series(1, 2000) AS i"
+    sql(database_url, insert)
+    document = run("fold-counts", "--json").document
+    assert document["changes"] >= 2_000
+    assert document["elapsed_s"] >= 0
 
 
 def test_two_simultaneous_expiry_jobs_share_the_work(run: Run, environ: dict[str, str], database_url: str) -> None:

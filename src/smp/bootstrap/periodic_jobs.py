@@ -50,8 +50,7 @@ class JobDefinition:
 JOBS: Final = (
     JobDefinition("expire", ExpireDueSubscriptions(), ExpiryOutcome(), lambda settings: settings.sweep_interval_s),
     JobDefinition("purge", PurgeExpired(), PurgedRows(), lambda settings: settings.purge_interval_s),
-    # In every installation: it belongs to the database's way of counting, and finds little to do in most runs.
-    JobDefinition("fold_counts", FoldCounts(), FoldedCounts(), lambda _: 30),
+    JobDefinition("fold_counts", FoldCounts(), FoldedCounts(), lambda settings: settings.fold_counts_interval_s),
 )
 """Every job. A new one is one entry here and has its metrics with it."""
 

@@ -138,6 +138,7 @@ async def test_only_a_run_that_did_something_is_logged_in_one_line() -> None:
         ({}, {job.name for job in JOBS}),
         ({"SMP_SWEEP_INTERVAL_S": "0"}, {"purge", "fold_counts"}),
         ({"SMP_SWEEP_INTERVAL_S": "0", "SMP_PURGE_INTERVAL_S": "0"}, {"fold_counts"}),
+        ({"SMP_FOLD_COUNTS_INTERVAL_S": "0"}, {"expire", "purge"}),
     ],
 )
 async def test_the_service_runs_every_job_that_has_an_interval(environ: Mapping[str, str], running: set[str]) -> None:

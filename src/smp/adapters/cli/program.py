@@ -14,6 +14,7 @@ from smp.adapters.cli.backup import backup_command
 from smp.adapters.cli.demo import demo_command
 from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
+from smp.adapters.cli.fold_counts import fold_counts_command
 from smp.adapters.cli.migrate import migrate_command
 from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
 from smp.adapters.cli.purge import purge_command
@@ -58,6 +59,7 @@ def build_program(runtime: CliServices) -> click.Group:
     smp.add_command(migrate_command(runtime))
     smp.add_command(expire_command(runtime))
     smp.add_command(purge_command(runtime))
+    smp.add_command(fold_counts_command(runtime))
     smp.add_command(admin_commands(runtime))
     smp.add_command(api_key_commands(runtime))
     smp.add_command(demo_command(runtime))

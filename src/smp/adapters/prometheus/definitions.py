@@ -170,7 +170,8 @@ PAYMENTS: Final = Family(
 JOB_RUNS: Final = Family(
     "smp_job_runs_total",
     Kind.COUNTER,
-    "Runs of the jobs inside `smp serve`: `expire` (`SMP_SWEEP_INTERVAL_S`) and `purge` (`SMP_PURGE_INTERVAL_S`)."
+    "Runs of the jobs inside `smp serve`: `expire` (`SMP_SWEEP_INTERVAL_S`), `purge` (`SMP_PURGE_INTERVAL_S`) and"
+    " `fold_counts` (`SMP_FOLD_COUNTS_INTERVAL_S`)."
     " The commands of the same names are not counted.",
     {"job_name": (), "outcome": ("succeeded", "failed")},
 )

@@ -58,6 +58,7 @@ class Settings:
     registration: Registration
     sweep_interval_s: int
     purge_interval_s: int
+    fold_counts_interval_s: int
     log_format: LogFormat
     log_level: LogLevel
     password_length_min: int

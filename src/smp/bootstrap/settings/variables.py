@@ -162,6 +162,14 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "How often each worker deletes rows that are no longer needed; with 0, never: run `smp purge` instead.",
     ),
     Variable(
+        "SMP_FOLD_COUNTS_INTERVAL_S",
+        "fold_counts_interval_s",
+        kinds.seconds(0, _DAY_S),
+        30,
+        "How often each worker adds up the changes of the counts behind the statistics; with 0, never:"
+        " run `smp fold-counts` instead.",
+    ),
+    Variable(
         "SMP_CLOCK_SKEW_MAX_S",
         "clock_skew_max_s",
         kinds.seconds(1, 3_600),
