@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -10,8 +11,8 @@ from tests.support.builders import DAY, IDS, NOW, an_api_key
 from tests.support.storage import Storage
 
 
-async def revoke(storage: Storage, *key_ids: object) -> list[bool]:
-    """Revoke the keys on the next day; return for each whether it was revoked."""
+async def revoke(storage: Storage, *key_ids: object) -> list[datetime | None]:
+    """Revoke the keys on the next day; return for each when it was revoked."""
     async with storage.unit_of_work() as work:
         revoked = [await work.api_keys.revoke(key_id, NOW + DAY) for key_id in key_ids]  # type: ignore[arg-type]
         await work.commit()
@@ -29,9 +30,9 @@ async def test_a_key_is_found_by_its_digest(storage: Storage) -> None:
 async def test_a_revoked_key_is_still_found_and_cannot_be_revoked_again(storage: Storage) -> None:
     key = an_api_key()
     await storage.keep(key)
-    assert await revoke(storage, key.id, key.id, IDS.new()) == [True, False, False]
+    assert await revoke(storage, key.id, key.id, IDS.new()) == [NOW + DAY, None, None]
     async with storage.unit_of_work() as work:
-        assert await work.api_keys.revoke(key.id, NOW + 2 * DAY) is False
+        assert await work.api_keys.revoke(key.id, NOW + 2 * DAY) is None
         await work.commit()
     assert await storage.api_keys.find(key.digest) == replace(key, revoked_at=NOW + DAY)
 
@@ -40,7 +41,7 @@ async def test_a_revocation_takes_effect_only_with_the_commit(storage: Storage) 
     key = an_api_key()
     await storage.keep(key)
     async with storage.unit_of_work() as work:
-        assert await work.api_keys.revoke(key.id, NOW) is True
+        assert await work.api_keys.revoke(key.id, NOW) == NOW
     assert await storage.api_keys.find(key.digest) == key
 
 
@@ -67,6 +68,6 @@ async def test_a_key_can_be_revoked_after_the_clock_was_set_back(storage: Storag
     key = an_api_key()
     await storage.keep(key)
     async with storage.unit_of_work() as work:
-        assert await work.api_keys.revoke(key.id, NOW - DAY)
+        assert await work.api_keys.revoke(key.id, NOW - DAY) == NOW
         await work.commit()
     assert await storage.api_keys.find(key.digest) == replace(key, revoked_at=NOW)

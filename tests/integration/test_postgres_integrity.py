@@ -153,6 +153,9 @@ DAMAGE: Final = {
     "users_were_registered_once": "DELETE FROM event_log WHERE type = 'user.registered'",
     "trials_in_ledger": "DELETE FROM trials",
     "ledger_of_trials": "UPDATE trials SET subscription_id = plan_id",
+    "events_are_in_order_of_time": (
+        "UPDATE event_log SET occurred_at = occurred_at - interval '2 days' WHERE type = 'subscription.renewed'"
+    ),
     "revisions_have_no_gap": "UPDATE plan_revisions SET number = 2 WHERE currency = 'USD' AND period IS NULL",
     "plans_show_their_revision": "UPDATE plans SET currency = 'XXX'",
     "plans_match_their_last_events": "UPDATE plans SET status = 'archived'",
@@ -171,12 +174,11 @@ DAMAGE: Final = {
         f"{without('test_clock', 'test_clock_one_row')};"  # noqa: S608 - constant names
         "INSERT INTO test_clock VALUES (true, '2026-01-01Z'), (false, '2026-01-01Z')"
     ),
-    "nothing_began_in_the_future": "UPDATE sessions SET last_seen_at = last_seen_at + interval '1 day'",
-    "nothing_ended_in_the_future": (
-        "UPDATE subscriptions SET status = 'expired', ended_at = ends_at WHERE status = 'trial'"
-    ),
+    "nothing_began_in_the_future": "UPDATE sessions SET last_seen_at = last_seen_at + interval '1 year'",
+    "nothing_ended_in_the_future": "UPDATE subscriptions SET ended_at = ended_at + interval '1 year'",
+    "nothing_was_recorded_in_the_future": "UPDATE event_log SET recorded_at = recorded_at + interval '1 year'",
     "stored_outcomes_are_not_in_the_future": (
-        "INSERT INTO idempotency_keys VALUES ('user:ann', 'key', '', 200, '{}', '', '2026-02-01Z')"
+        "INSERT INTO idempotency_keys VALUES ('user:ann', 'key', '', 200, '{}', '', '2027-01-01Z')"
     ),
 }
 
@@ -191,7 +193,7 @@ async def test_each_kind_of_damage_is_reported_with_advice(
     await connection.execute(SUBSCRIPTION_CHECKS)
     await connection.execute(damage)
     await connection.close()
-    findings = await storage.integrity.check(NOW)
+    findings = await storage.integrity.check(LATER)
     assert check in broken(findings)
     found = next(check_result for check_result in findings if check_result.check == check)
     assert "broken" in found.detail

@@ -80,9 +80,10 @@ subscriptions = st.builds(
     ended_at=maybe_instants,
     version=counts,
     created_at=instants,
+    changed_at=instants,
     events=st.just(()),
 )
-users = st.builds(User, ids, emails, storable_texts, st.sampled_from(Role), st.booleans(), instants, counts)
+users = st.builds(User, ids, emails, storable_texts, st.sampled_from(Role), st.booleans(), instants, counts, instants)
 sessions = st.builds(
     Session, ids, ids, st.binary(min_size=32, max_size=32), instants, instants, storable_texts, storable_texts
 )
@@ -149,16 +150,24 @@ def test_a_revision_is_read_back_from_its_row(revision: PlanRevision) -> None:
     st.sampled_from(PlanStatus),
     counts,
     new_metadata,
+    instants,
 )
 def test_a_plan_is_read_back_from_its_row_and_its_newest_revision(
-    plan_id: UUID, code: str, text: str, of: Terms, status: PlanStatus, version: int, metadata: EventMetadata
+    plan_id: UUID,
+    code: str,
+    text: str,
+    of: Terms,
+    status: PlanStatus,
+    version: int,
+    metadata: EventMetadata,
+    changed_at: datetime,
 ) -> None:
     revision = PlanRevision(plan_id, 3, of, metadata.at)
-    plan = Plan(plan_id, code, text, text, status, revision, version, metadata.at)
+    plan = Plan(plan_id, code, text, text, status, revision, version, metadata.at, changed_at)
     row = plan_row(plan)
     joined = {**row, "plan_created_at": row["created_at"]}
     assert plan_of(joined, revision_of(revision_row(revision))) == plan
-    assert row.keys() == set(tables.plans.columns.keys())
+    assert row.keys() | {"currency"} == set(tables.plans.columns.keys())
 
 
 @given(actors)

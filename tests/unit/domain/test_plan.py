@@ -145,6 +145,13 @@ def test_a_change_of_texts_and_terms_writes_two_events() -> None:
     assert (changed.version, changed.revision.number) == (3, 2)
 
 
+def test_no_event_is_dated_before_the_last_one() -> None:
+    """Nor is a revision."""
+    changed = plan().archive(new_metadata()).restore(some_metadata(START))
+    changed = changed.update("Pro+", "For teams", some_terms(amount=1), lambda: some_metadata(START))
+    assert {event.occurred_at for event in changed.events} == {changed.revision.created_at} == {DURING}
+
+
 def test_a_change_to_the_same_values_writes_no_event() -> None:
     """It does not even ask for event metadata."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from smp.domain.errors import IllegalTransition, PlanHasNoTrial
+from smp.domain.events import EventMetadata
 from smp.domain.subscription.lifecycle import Status
 from smp.domain.subscription.subscription import Subscription
 from tests.support.builders import (
@@ -53,6 +54,7 @@ def test_a_trial_lasts_its_trial_period_and_has_paid_nothing() -> None:
         ended_at=None,
         version=1,
         created_at=START,
+        changed_at=START,
         events=made.events,
     )
 
@@ -76,6 +78,7 @@ def test_the_first_period_of_a_new_subscription_is_paid_and_counted_from_its_sta
         ended_at=None,
         version=1,
         created_at=START,
+        changed_at=START,
         events=made.events,
     )
 
@@ -161,10 +164,12 @@ def test_a_scheduled_cancellation_keeps_the_end_and_resuming_undoes_it() -> None
     """Scheduling sets ``cancel_at`` to ``ends_at`` and changes nothing else. Resuming leaves only the events."""
     subscription = monthly_active()
     scheduled = subscription.cancel_at_period_end(some_metadata(DURING))
-    assert scheduled == replace(subscription, cancel_at=FIRST_END, version=2, events=scheduled.events)
+    assert scheduled == replace(
+        subscription, cancel_at=FIRST_END, version=2, changed_at=DURING, events=scheduled.events
+    )
     assert (scheduled.cancelled_at, scheduled.ended_at) == (None, None)
     resumed = scheduled.resume(some_metadata(DURING))
-    assert resumed == replace(subscription, version=3, events=resumed.events)
+    assert resumed == replace(subscription, version=3, changed_at=DURING, events=resumed.events)
 
 
 def test_a_scheduled_cancellation_takes_effect_at_the_end() -> None:
@@ -190,12 +195,26 @@ def test_cancelling_now_ends_the_subscription_at_once_and_keeps_the_planned_end(
     assert cancelled.as_of(LATER) is cancelled
 
 
-def test_a_subscription_never_ends_before_its_start() -> None:
-    """If the clock of another server was ahead at the start, the next action counts as made at the start."""
-    behind = some_metadata(START - timedelta(milliseconds=50))
-    cancelled = monthly_active().cancel_now(behind)
-    assert (cancelled.cancelled_at, cancelled.ended_at, cancelled.events[-1].occurred_at) == (START, START, START)
-    converted = monthly_trial().convert(MONTHLY, behind)
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda changed, at: changed.renew(MONTHLY, at),
+        Subscription.cancel_at_period_end,
+        lambda changed, at: changed.cancel_at_period_end(at).resume(at),
+        Subscription.cancel_now,
+    ],
+    ids=["renew", "cancel at period end", "resume", "cancel now"],
+)
+def test_no_event_is_dated_before_the_last_one(act: Callable[[Subscription, EventMetadata], Subscription]) -> None:
+    """If the clock of another server was ahead, the next action counts as made at the time of the last one."""
+    changed = act(monthly_active().renew(MONTHLY, some_metadata(DURING)), some_metadata(DURING - TICK))
+    assert {event.occurred_at for event in changed.events[1:]} == {DURING}
+    assert changed.changed_at == DURING
+    assert changed.ended_at in {None, DURING}
+
+
+def test_a_trial_is_not_converted_before_its_start() -> None:
+    converted = monthly_trial().convert(MONTHLY, some_metadata(START - TICK))
     assert (converted.converted_at, converted.billing_anchor, converted.trial_ends_at) == (START, START, START)
 
 

@@ -169,7 +169,7 @@ EXPECTED: Final = MappingProxyType(
         ("apply_expiry", "active, cancel scheduled, overdue"): ("cancelled", "cancelled"),
     }
 )
-# The fields that each method may touch, besides version and events.
+# The fields that each method may touch, besides version, changed_at and events.
 TOUCHES: Final = MappingProxyType(
     {
         "convert": {
@@ -234,7 +234,7 @@ def check_transition(
     status, event_type = expected
     assert after.status == status
     assert after.version == before.version + 1
-    assert changed_fields(before, after) <= TOUCHES[method] | {"version", "events"}
+    assert changed_fields(before, after) <= TOUCHES[method] | {"version", "changed_at", "events"}
     (event,) = after.events
     assert event.type == f"subscription.{event_type}"
     assert isinstance(event.type, SubscriptionEventType)

@@ -44,7 +44,7 @@ def test_a_change_of_password_writes_an_event_without_data() -> None:
     changed = before.change_password("other", some_metadata(DURING))
     (event,) = changed.events
     assert (event.type, event.version, event.user_id, event.data) == ("user.password_changed", 2, before.id, {})
-    assert replace(changed, events=()) == replace(before, password_hash="other", version=2)
+    assert replace(changed, events=()) == replace(before, password_hash="other", version=2, changed_at=DURING)
 
 
 def test_a_new_hash_of_the_same_password_writes_no_event() -> None:
@@ -59,13 +59,19 @@ def test_changing_role_and_access_writes_one_event_each_with_the_values_before_a
         ("user.role_changed", 2, {"before": {"role": "user"}, "after": {"role": "admin"}}),
         ("user.disabled", 3, {"before": {"disabled": False}, "after": {"disabled": True}}),
     ]
-    assert replace(changed, events=()) == replace(before, role=Role.ADMIN, disabled=True, version=3)
+    assert replace(changed, events=()) == replace(before, role=Role.ADMIN, disabled=True, version=3, changed_at=DURING)
     (enabled,) = (
         replace(changed, events=())
         .change_access(Role.ADMIN, disabled=False, new_metadata=lambda: some_metadata(DURING))
         .events
     )
     assert (enabled.type, enabled.version) == ("user.enabled", 4)
+
+
+def test_no_event_is_dated_before_the_last_one() -> None:
+    changed = user().change_password("other", some_metadata(DURING))
+    changed = changed.change_access(Role.ADMIN, disabled=True, new_metadata=lambda: some_metadata(START))
+    assert [event.occurred_at for event in changed.events] == [START, DURING, DURING, DURING]
 
 
 def test_setting_the_same_role_and_access_writes_no_event() -> None:

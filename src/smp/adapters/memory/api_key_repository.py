@@ -26,11 +26,12 @@ class MemoryApiKeyRepository(ApiKeyRepository):
                 raise StorageIntegrityError("api_keys_unique")
             self._transaction.api_keys.put(key.id, key)
 
-    async def revoke(self, key_id: UUID, now: datetime) -> bool:
-        """Revoke the key, and return whether there was one that was not revoked yet."""
+    async def revoke(self, key_id: UUID, now: datetime) -> datetime | None:
+        """Revoke the key, and return when; ``None`` if there was no key that was not revoked yet."""
         await self._transaction.lock("api key", key_id)
         key = self._transaction.api_keys.get(key_id)
         if key is None or key.revoked_at is not None:
-            return False
-        self._transaction.api_keys.put(key_id, replace(key, revoked_at=max(now, key.created_at)))
-        return True
+            return None
+        revoked_at = max(now, key.created_at)
+        self._transaction.api_keys.put(key_id, replace(key, revoked_at=revoked_at))
+        return revoked_at

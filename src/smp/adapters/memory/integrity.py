@@ -130,8 +130,16 @@ def _revoked_keys_have_event(state: State) -> Iterator[str]:
     return (
         f"API key {key.id}"
         for key in state.api_keys.values()
-        if key.id in created and (key.revoked_at is not None) != (key.id in revoked)
+        if key.id in created and key.revoked_at != (revoked[key.id].occurred_at if key.id in revoked else None)
     )
+
+
+def _events_in_order(state: State) -> Iterator[str]:
+    last: dict[UUID, datetime] = {}
+    for event in state.events.values():
+        if event.occurred_at < last.get(event.subject_id, event.occurred_at):
+            yield f"{event.type} of {event.subject_id}"
+        last[event.subject_id] = event.occurred_at
 
 
 def _last(state: State, types: Iterable[StrEnum]) -> Mapping[UUID, DomainEvent]:
@@ -162,6 +170,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "trials_in_ledger": _trials_in_ledger,
         "dates_fit_status": _dates_fit_status,
         "no_gap_in_events": _no_gap_in_events,
+        "events_are_in_order_of_time": _events_in_order,
         "subscriptions_match_their_last_event": _subscriptions_match,
         "plans_match_their_last_events": _plans_match,
         "users_match_their_last_events": _users_match,

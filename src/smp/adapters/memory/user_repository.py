@@ -66,6 +66,7 @@ class MemoryUserRepository(UserRepository):
                 role=user.role,
                 disabled=user.disabled,
                 version=user.version,
+                changed_at=user.changed_at,
             )
             self._transaction.users.put(user.id, changed)
             self._transaction.record(user.events)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, insert, update
 
-from smp.adapters.postgres.mapping import api_key_row
+from smp.adapters.postgres.mapping import api_key_row, instant_of
 from smp.adapters.postgres.statements import Statement
 from smp.adapters.postgres.tables import api_keys
 from smp.adapters.postgres.transaction import Transaction
@@ -20,6 +20,7 @@ _REVOKE: Final = Statement(
     update(api_keys)
     .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
     .values(revoked_at=func.greatest(api_keys.c.created_at, bindparam("now", type_=api_keys.c.created_at.type)))
+    .returning(api_keys.c.revoked_at)
 )
 
 
@@ -33,6 +34,7 @@ class PostgresApiKeyRepository(ApiKeyRepository):
         """Store a new key."""
         await self._transaction.run(_ADD, **api_key_row(key))
 
-    async def revoke(self, key_id: UUID, now: datetime) -> bool:
-        """Revoke the key; return whether it existed and was not revoked before."""
-        return await self._transaction.run(_REVOKE, key_id=key_id, now=now) == 1
+    async def revoke(self, key_id: UUID, now: datetime) -> datetime | None:
+        """Revoke the key, and return when; ``None`` if there was no key that was not revoked yet."""
+        row = await self._transaction.row(_REVOKE, key_id=key_id, now=now)
+        return None if row is None else instant_of(row["revoked_at"])

@@ -22,6 +22,18 @@ EVENT_INVARIANTS: Final = (
         WHERE s.id IS NULL OR e.n IS NULL OR e.n <> s.version OR e.lowest <> 1 OR e.highest <> s.version
         """,
     ),
+    # The previous release dated an event before it waited for locks, which takes less than a minute.
+    Invariant(
+        "events_are_in_order_of_time",
+        """
+        SELECT type || ' of ' || subject_id FROM (
+            SELECT type, subject_id, occurred_at,
+                   lag(occurred_at) OVER (PARTITION BY shard_key, subject_id ORDER BY version) AS before
+            FROM event_log WHERE version IS NOT NULL
+        ) AS e WHERE occurred_at < before - interval '1 minute'
+        """,
+        "a clock was set back while version 0.1 ran, or events were changed by hand; the order of versions is right",
+    ),
     Invariant(
         "subscriptions_match_their_last_event",
         """
@@ -75,7 +87,7 @@ EVENT_INVARIANTS: Final = (
             ON created.shard_key = k.id AND created.subject_id = k.id AND created.type = 'api_key.created'
         LEFT JOIN event_log AS revoked
             ON revoked.shard_key = k.id AND revoked.subject_id = k.id AND revoked.type = 'api_key.revoked'
-        WHERE (k.revoked_at IS NULL) <> (revoked.id IS NULL)
+        WHERE k.revoked_at IS DISTINCT FROM revoked.occurred_at
         """,
     ),
     Invariant(

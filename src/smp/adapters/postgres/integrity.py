@@ -225,7 +225,17 @@ _NOTHING_ENDED_IN_THE_FUTURE: Final = Invariant(
     """,  # noqa: S608 - constants
     _CLOCK_WAS_AHEAD,
 )
-_OF_THE_FUTURE: Final = (_FUTURE_OUTCOMES, _NOTHING_BEGAN_IN_THE_FUTURE, _NOTHING_ENDED_IN_THE_FUTURE)
+_NOTHING_WAS_RECORDED_IN_THE_FUTURE: Final = Invariant(
+    "nothing_was_recorded_in_the_future",
+    f"SELECT type || ' of ' || subject_id FROM event_log WHERE greatest(occurred_at, recorded_at) {_AFTER_NOW}",  # noqa: S608 - constants
+    _CLOCK_WAS_AHEAD,
+)
+_OF_THE_FUTURE: Final = (
+    _FUTURE_OUTCOMES,
+    _NOTHING_BEGAN_IN_THE_FUTURE,
+    _NOTHING_ENDED_IN_THE_FUTURE,
+    _NOTHING_WAS_RECORDED_IN_THE_FUTURE,
+)
 _LATE: Final = sql(
     f"SELECT count(*) FROM subscriptions WHERE {OVERDUE_PREDICATE}",  # noqa: S608 - constants
     CHECK_TIMEOUT_S,

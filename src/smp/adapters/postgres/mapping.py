@@ -37,7 +37,7 @@ class Row(Protocol):
 
 PLAN_COLUMNS: Final = (
     "p.id, p.code, p.name, p.description, p.status, p.revision, p.version, p.created_at AS plan_created_at,"
-    " r.plan_id, r.number, r.amount, r.currency, r.period, r.trial_period, r.features, r.created_at"
+    " p.changed_at, r.plan_id, r.number, r.amount, r.currency, r.period, r.trial_period, r.features, r.created_at"
 )
 """The columns of a plan and its revision, in a join of ``plans AS p`` and ``plan_revisions AS r``."""
 
@@ -65,10 +65,7 @@ _STATUSES: Final[Mapping[str, Status]] = MappingProxyType({status.value: status 
 
 
 def instant_of(value: datetime) -> datetime:
-    """Return the instant in a column.
-
-    The driver stores the last instant of the year 9999 as infinity, and returns it without a time zone.
-    """
+    """Return the instant in a column; the driver returns the last one of the year 9999 without a time zone."""
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
@@ -88,6 +85,7 @@ def user_row(user: User) -> dict[str, object]:
         "disabled": user.disabled,
         "created_at": user.created_at,
         "version": user.version,
+        "changed_at": user.changed_at,
     }
 
 
@@ -101,6 +99,7 @@ def user_of(row: Row) -> User:
         disabled=row["disabled"],
         created_at=instant_of(row["created_at"]),
         version=row["version"],
+        changed_at=instant_of(row["changed_at"] or row["created_at"]),
     )
 
 
@@ -167,6 +166,7 @@ def plan_row(plan: Plan) -> dict[str, object]:
         "amount": plan.revision.terms.price.amount,
         "version": plan.version,
         "created_at": plan.created_at,
+        "changed_at": plan.changed_at,
     }
 
 
@@ -206,6 +206,7 @@ def plan_of(row: Row, revision: PlanRevision) -> Plan:
         revision=revision,
         version=row["version"],
         created_at=instant_of(row["plan_created_at"]),
+        changed_at=instant_of(row["changed_at"] or row["plan_created_at"]),
     )
 
 
@@ -238,6 +239,7 @@ def subscription_row(subscription: Subscription) -> dict[str, object]:
         "ended_at": subscription.ended_at,
         "version": subscription.version,
         "created_at": subscription.created_at,
+        "changed_at": subscription.changed_at,
     }
 
 
@@ -260,6 +262,7 @@ def subscription_of(row: Row) -> Subscription:
         ended_at=instant_if_any(row["ended_at"]),
         version=row["version"],
         created_at=instant_of(row["created_at"]),
+        changed_at=instant_of(row["changed_at"] or row["created_at"]),
     )
 
 

@@ -26,7 +26,7 @@ from smp.adapters.postgres.pool import PostgresPool
 from smp.adapters.postgres.statements import sql as written_out
 from smp.application.errors import StorageUnavailable, TransactionConflict
 
-_HEAD: Final = "0013"
+_HEAD: Final = "0014"
 
 VERSION_TABLE: Final = "smp_schema_version"
 _FORMER_VERSION_TABLE: Final = "alembic_version"

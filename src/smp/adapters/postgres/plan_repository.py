@@ -55,8 +55,8 @@ _EVENTS: Final = insert_events_sql(f"saved JOIN {EVENTS_SQL} ON saved.id = e.sub
 _ADD: Final = sql(
     f"""
     WITH saved AS (
-        INSERT INTO plans (id, code, name, description, status, revision, amount, version, created_at)
-        VALUES (:id, :code, :name, :description, :status, :revision, :amount, :version, :created_at)
+        INSERT INTO plans (id, code, name, description, status, revision, amount, version, created_at, changed_at)
+        VALUES (:id, :code, :name, :description, :status, :revision, :amount, :version, :created_at, :changed_at)
         RETURNING id, revision, amount
     ), revised AS ({_REVISED}), inserted_events AS ({_EVENTS})
     SELECT id FROM saved
@@ -66,7 +66,7 @@ _CHANGED: Final = """
     WITH saved AS (
         UPDATE plans
         SET name = :name, description = :description, status = :status, revision = :revision, amount = :amount,
-            version = :version
+            version = :version, changed_at = :changed_at
         WHERE id = :id AND version = :version_before
         RETURNING id, revision, amount
     )

@@ -78,11 +78,11 @@ _ADD: Final = sql(
     WITH saved AS (
         INSERT INTO subscriptions (
             user_id, id, plan_id, revision, status, starts_at, ends_at, trial_ends_at, anchor_at, periods, converted_at,
-            cancel_at, cancelled_at, ended_at, version, created_at
+            cancel_at, cancelled_at, ended_at, version, created_at, changed_at
         )
         VALUES (
             :user_id, :id, :plan_id, :revision, :status, :starts_at, :ends_at, :trial_ends_at, :anchor_at, :periods,
-            :converted_at, :cancel_at, :cancelled_at, :ended_at, :version, :created_at
+            :converted_at, :cancel_at, :cancelled_at, :ended_at, :version, :created_at, :changed_at
         )
         RETURNING user_id, id, {SPAN_SQL} AS span
     ), spans AS (
@@ -98,7 +98,8 @@ _SAVE: Final = sql(
         UPDATE subscriptions
         SET plan_id = :plan_id, revision = :revision, status = :status, ends_at = :ends_at,
             trial_ends_at = :trial_ends_at, anchor_at = :anchor_at, periods = :periods, converted_at = :converted_at,
-            cancel_at = :cancel_at, cancelled_at = :cancelled_at, ended_at = :ended_at, version = :version
+            cancel_at = :cancel_at, cancelled_at = :cancelled_at, ended_at = :ended_at, version = :version,
+            changed_at = :changed_at
         WHERE user_id = :user_id AND id = :id AND version = :version_before
         RETURNING user_id, id, {SPAN_SQL} AS span
     ), adjusted AS (
@@ -130,7 +131,8 @@ _SAVE_ENDED: Final = sql(
     f"""
     WITH saved AS (
         UPDATE subscriptions AS s
-        SET status = w.status, cancelled_at = w.cancelled_at, ended_at = w.ended_at, version = w.version
+        SET status = w.status, cancelled_at = w.cancelled_at, ended_at = w.ended_at, version = w.version,
+            changed_at = w.ended_at
         FROM unnest(
             CAST(:user_id AS uuid[]), CAST(:id AS uuid[]), CAST(:status AS text[]),
             CAST(:cancelled_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]), CAST(:version AS bigint[]),

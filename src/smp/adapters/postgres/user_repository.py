@@ -30,7 +30,7 @@ _ADD: Final = Statement(insert(users))
 _SAVE: Final = Statement(
     update(users)
     .where(users.c.id == bindparam("user_id"), users.c.version == bindparam("version_before"))
-    .values({name: bindparam(name) for name in ("password_hash", "role", "disabled", "version")})
+    .values({name: bindparam(name) for name in ("password_hash", "role", "disabled", "version", "changed_at")})
 )
 
 # A lock on the rows is not enough: without any administrator, there is no row to lock.
@@ -83,6 +83,7 @@ class PostgresUserRepository(UserRepository):
             role=user.role.value,
             disabled=user.disabled,
             version=user.version,
+            changed_at=user.changed_at,
             version_before=user.version - len(user.events),
         )
         if written != 1:

@@ -32,8 +32,9 @@ class RevokeApiKeyHandler:
         """Revoke the key, and return whether there was one that was not revoked yet."""
         new_metadata = EventMetadataFactory(self.ids, caller.actor, await self.clock.now())
         async with self.unit_of_work() as work:
-            revoked = await work.api_keys.revoke(command.key_id, new_metadata.at)
-            if revoked:
-                await work.events.record([new_metadata().event(ApiKeyEventType.REVOKED, command.key_id, {})])
+            revoked_at = await work.api_keys.revoke(command.key_id, new_metadata.at)
+            if revoked_at is not None:
+                metadata = new_metadata().not_before(revoked_at)
+                await work.events.record([metadata.event(ApiKeyEventType.REVOKED, command.key_id, {})])
             await work.commit()
-        return revoked
+        return revoked_at is not None

@@ -18,5 +18,8 @@ class ApiKeyRepository(Protocol):
         """Insert a new key."""
 
     @abstractmethod
-    async def revoke(self, key_id: UUID, now: datetime) -> bool:
-        """Revoke the key, and return whether there was one that was not revoked yet."""
+    async def revoke(self, key_id: UUID, now: datetime) -> datetime | None:
+        """Revoke the key, and return when: ``now``, but never before it was created.
+
+        ``None`` means that there was no key that was not revoked yet.
+        """

@@ -65,7 +65,7 @@ class Plan:
     """An immutable plan at its newest revision.
 
     Each method that changes the plan returns a new value, with the events of the change in ``events``. ``version``
-    grows by one with each event.
+    grows by one with each event, and ``changed_at`` is when the last one occurred: no later event is dated before it.
     """
 
     id: UUID
@@ -76,6 +76,7 @@ class Plan:
     revision: PlanRevision
     version: int
     created_at: datetime
+    changed_at: datetime
     events: tuple[DomainEvent, ...] = ()
 
     @classmethod
@@ -95,7 +96,7 @@ class Plan:
             )
         _check_texts(name, description)
         revision = PlanRevision(plan_id, 1, terms, metadata.at)
-        plan = cls(plan_id, code, name, description, PlanStatus.ACTIVE, revision, 0, metadata.at)
+        plan = cls(plan_id, code, name, description, PlanStatus.ACTIVE, revision, 0, metadata.at, metadata.at)
         return plan._record(PlanEventType.CREATED, metadata, {"code": code, "name": name, **_terms_data(revision)})
 
     @property
@@ -119,7 +120,7 @@ class Plan:
                 PlanEventType.UPDATED, new_metadata(), {"name": name, "description": description}
             )
         if not terms.same_as(self.revision.terms):
-            metadata = new_metadata()
+            metadata = new_metadata().not_before(plan.changed_at)
             revision = PlanRevision(self.id, self.revision.number + 1, terms, metadata.at)
             plan = replace(plan, revision=revision)._record(PlanEventType.REVISED, metadata, _terms_data(revision))
         return plan
@@ -138,8 +139,9 @@ class Plan:
 
     def _record(self, type_: PlanEventType, metadata: EventMetadata, data: dict[str, object]) -> Plan:
         version = self.version + 1
+        metadata = metadata.not_before(self.changed_at)
         event = metadata.event(type_, self.id, data, version=version)
-        return replace(self, version=version, events=(*self.events, event))
+        return replace(self, version=version, changed_at=metadata.at, events=(*self.events, event))
 
 
 def _check_texts(name: str, description: str) -> None:

@@ -33,7 +33,7 @@ class Subscription:
 
     ``status`` is the stored status; ``as_of(now)`` has the effective one. ``billing_anchor`` is the start of the first
     paid period, and ``periods_paid`` the number of paid periods since; a trial has neither. ``version`` grows by one
-    with each event.
+    with each event, and ``changed_at`` is when the last one occurred: no later event is dated before it.
     """
 
     id: UUID
@@ -52,6 +52,7 @@ class Subscription:
     ended_at: datetime | None
     version: int
     created_at: datetime
+    changed_at: datetime
     events: tuple[DomainEvent, ...] = ()
 
     @classmethod
@@ -106,6 +107,7 @@ class Subscription:
             ended_at=None,
             version=0,
             created_at=metadata.at,
+            changed_at=metadata.at,
         )
 
     @property
@@ -139,8 +141,7 @@ class Subscription:
         Raises:
             IllegalTransition: if it is not a trial, or would end after the year 9999.
         """
-        metadata = self._not_before_start(metadata)
-        transition = self._legal(Action.ACTIVATE, metadata.at)
+        transition, metadata = self._legal(Action.ACTIVATE, metadata)
         converted = replace(
             self,
             plan_id=revision.plan_id,
@@ -161,7 +162,7 @@ class Subscription:
             IllegalTransition: if it is not active, has no end, has a scheduled cancellation, or would end after the
                 year 9999.
         """
-        transition = self._legal(Action.RENEW, metadata.at)
+        transition, metadata = self._legal(Action.RENEW, metadata)
         periods_paid = self.periods_paid + 1
         # An active subscription always has an anchor; the type allows none because a trial has none.
         ends_at = _end(transition, revision.terms.period, self.billing_anchor or self.starts_at, periods_paid)
@@ -173,7 +174,7 @@ class Subscription:
         Raises:
             IllegalTransition: if it is not live or has no end.
         """
-        transition = self._legal(Action.CANCEL_AT_PERIOD_END, metadata.at)
+        transition, metadata = self._legal(Action.CANCEL_AT_PERIOD_END, metadata)
         if self.cancel_at is not None:
             return self
         return replace(self, cancel_at=self.ends_at)._apply(transition, metadata)
@@ -184,7 +185,7 @@ class Subscription:
         Raises:
             IllegalTransition: if none is scheduled.
         """
-        transition = self._legal(Action.RESUME, metadata.at)
+        transition, metadata = self._legal(Action.RESUME, metadata)
         return replace(self, cancel_at=None)._apply(transition, metadata)
 
     def cancel_now(self, metadata: EventMetadata) -> Subscription:
@@ -193,8 +194,7 @@ class Subscription:
         Raises:
             IllegalTransition: if it is not live.
         """
-        metadata = self._not_before_start(metadata)
-        transition = self._legal(Action.CANCEL_NOW, metadata.at)
+        transition, metadata = self._legal(Action.CANCEL_NOW, metadata)
         cancelled = replace(self, cancel_at=None, cancelled_at=metadata.at, ended_at=metadata.at)
         return cancelled._apply(transition, metadata)
 
@@ -245,25 +245,29 @@ class Subscription:
             ended_at=end,
             version=self.version + 1,
             created_at=self.created_at,
+            changed_at=end or self.changed_at,
             events=events,
         )
 
-    def _not_before_start(self, metadata: EventMetadata) -> EventMetadata:
-        """Return the metadata, dated no earlier than the start, because the clocks of two machines can differ."""
-        return replace(metadata, at=max(metadata.at, self.starts_at))
+    def _legal(self, action: Action, metadata: EventMetadata) -> tuple[Transition, EventMetadata]:
+        """Return the transition for ``action``, and the metadata, dated no earlier than the last event.
 
-    def _legal(self, action: Action, now: datetime) -> Transition:
-        """Return the transition for ``action`` at ``now``. Raises IllegalTransition."""
-        transition = find_transition(action, self.status_at(now))
+        Raises:
+            IllegalTransition: if the action is not allowed at that time.
+        """
+        metadata = metadata.not_before(self.changed_at)
+        transition = find_transition(action, self.status_at(metadata.at))
         transition.check_guards(self)
-        return transition
+        return transition, metadata
 
     def _apply(self, transition: Transition, metadata: EventMetadata) -> Subscription:
         """Return the subscription after the transition, with its event."""
         version = self.version + 1
         facts = self._facts(transition.target)
         event = metadata.event(transition.event, self.id, facts, user_id=self.user_id, version=version)
-        return replace(self, status=transition.target, version=version, events=(*self.events, event))
+        return replace(
+            self, status=transition.target, version=version, changed_at=metadata.at, events=(*self.events, event)
+        )
 
     def _facts(self, status: Status) -> dict[str, object]:
         """Return the state after the transition, from which the status at any instant can be computed."""

@@ -95,7 +95,10 @@ class UserEventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. ``password_hash`` is part of no view, event or log. ``version`` grows by one with each event."""
+    """An account. ``password_hash`` is part of no view, event or log. ``version`` grows by one with each event.
+
+    ``changed_at`` is when the last event occurred: no later event is dated before it.
+    """
 
     id: UUID
     email: Email
@@ -104,6 +107,7 @@ class User:
     disabled: bool
     created_at: datetime
     version: int
+    changed_at: datetime
     events: tuple[DomainEvent, ...] = ()
 
     @classmethod
@@ -111,7 +115,15 @@ class User:
         """Create an enabled account."""
         event = metadata.event(UserEventType.REGISTERED, user_id, {"role": role.value}, user_id=user_id, version=1)
         return cls(
-            user_id, email, password_hash, role, disabled=False, created_at=metadata.at, version=1, events=(event,)
+            user_id,
+            email,
+            password_hash,
+            role,
+            disabled=False,
+            created_at=metadata.at,
+            version=1,
+            changed_at=metadata.at,
+            events=(event,),
         )
 
     @property
@@ -141,5 +153,6 @@ class User:
 
     def _record(self, type_: UserEventType, metadata: EventMetadata, data: Mapping[str, object]) -> User:
         version = self.version + 1
+        metadata = metadata.not_before(self.changed_at)
         event = metadata.event(type_, self.id, data, user_id=self.id, version=version)
-        return replace(self, version=version, events=(*self.events, event))
+        return replace(self, version=version, changed_at=metadata.at, events=(*self.events, event))

@@ -59,6 +59,13 @@ def admin_without_event(state: State) -> State:
     return replace(state, events=MappingProxyType({**state.events, event.id: event}))
 
 
+def changed_before_its_creation(state: State) -> State:
+    """Return a state with a second event of the user, dated before the first."""
+    (user,) = state.users.values()
+    event = some_metadata(NOW - DAY).event(UserEventType.PASSWORD_CHANGED, user.id, {}, user_id=user.id, version=2)
+    return replace(state, events=MappingProxyType({**state.events, event.id: event}))
+
+
 def key_revoked_without_event(state: State) -> State:
     """Return a state with an API key that was created with an event, and revoked without one."""
     key = replace(an_api_key(), revoked_at=NOW)
@@ -77,6 +84,7 @@ DAMAGES: dict[str, Callable[[State], State]] = {
     "trials_in_ledger": lambda state: replace(state, trials=MappingProxyType({})),
     "dates_fit_status": lambda state: with_row(state, replace(trial_of(state), ended_at=NOW)),
     "no_gap_in_events": lambda state: with_row(state, replace(trial_of(state), version=2)),
+    "events_are_in_order_of_time": changed_before_its_creation,
     "plans_match_their_last_events": archived_without_event,
     "subscriptions_match_their_last_event": lambda state: with_row(
         state, replace(trial_of(state), status=Status.ACTIVE)

@@ -38,6 +38,7 @@ users: Final = Table(
     Column("disabled", Boolean(), nullable=False),
     instant_column("created_at"),
     Column("version", BigInteger(), autoincrement=False, nullable=False, server_default=text("1")),
+    instant_column("changed_at", nullable=True),
     PrimaryKeyConstraint("id", name="users_pkey"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_length"),
     CheckConstraint("email_key = lower(email_key)", name="users_email_key_lower_case"),

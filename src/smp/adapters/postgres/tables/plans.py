@@ -39,6 +39,7 @@ plans: Final = Table(
     number_column("version"),
     instant_column("created_at"),
     key_column("currency", server_default=""),
+    instant_column("changed_at", nullable=True),
     PrimaryKeyConstraint("id", name="plans_pkey"),
     UniqueConstraint("code", name="plans_code_key"),
     ForeignKeyConstraint(

@@ -46,6 +46,7 @@ subscriptions: Final = Table(
     instant_column("ended_at", nullable=True),
     number_column("version"),
     instant_column("created_at"),
+    instant_column("changed_at", nullable=True),
     PrimaryKeyConstraint("user_id", "id", name="subscriptions_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="subscriptions_user_fkey"),
     ForeignKeyConstraint(
