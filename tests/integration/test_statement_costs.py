@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from smp.adapters.postgres import access_reader, plan_reader, retention_cleanup
+from smp.adapters.postgres import access_reader, plan_reader, retention_cleanup, subscription_repository
 from smp.adapters.postgres.statements import Statement, set_codecs
 from smp.adapters.postgres.subscription_list import FilterShape, list_statement
 from smp.application.ports.subscription_reader import ListOrder
@@ -68,6 +68,8 @@ VALUES: Final[dict[str, Any]] = {
     "after_currency": "USD",
     "after_amount": 5000,
     "after_code": "plan-5000",
+    "local": "1",
+    "domain": "@example.com",
 }
 PURGES: Final = ("_KEYS", "_UNUSED_OF_USERS", "_TOO_OLD_OF_USERS", "_OVER_OF_ADMINS", "_ATTEMPTS")
 
@@ -124,3 +126,10 @@ async def test_a_page_of_the_price_list_reads_only_its_plans(
     if analyzed:
         await connection.execute("ANALYZE")
     assert await rows_read(connection, getattr(plan_reader, statement)) <= 2 * VALUES["limit"]
+
+
+async def test_the_trials_of_a_person_are_found_by_the_emails(connection: asyncpg.Connection[Any]) -> None:
+    await connection.execute("INSERT INTO trials SELECT user_id, plan_id, id, starts_at, false FROM subscriptions")
+    assert await rows_read(connection, subscription_repository._TRIED_BY_PERSON) <= 10
+    await connection.execute("ANALYZE")
+    assert await rows_read(connection, subscription_repository._TRIED_BY_PERSON) <= 10
