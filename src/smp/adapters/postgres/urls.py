@@ -20,12 +20,13 @@ _LIBPQ: Final = frozenset(
     | {"ssl_min_protocol_version", "ssl_max_protocol_version"}
 )
 # Parameters of libpq that the driver lacks. It would send them to the server as settings, and the server refuses those.
-_IGNORED: Final = frozenset(
+IGNORED: Final = frozenset(
     {"channel_binding", "client_encoding", "connect_timeout", "fallback_application_name", "load_balance_hosts"}
     | {"gssdelegation", "gssencmode", "require_auth", "requirepeer"}
     | {"keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "tcp_user_timeout"}
     | {"sslcertmode", "sslcompression", "sslcrldir", "sslsni"}
 )
+"""The parameters that are removed from a URL."""
 _WITHOUT_VARIABLE: Final = ("sslpassword", "service")
 
 
@@ -59,7 +60,7 @@ def server_urls(url: str) -> Sequence[str]:
 
 def _without_ignored(url: str) -> str:
     before, mark, query = url.partition("?")
-    kept = [each for each in query.split("&") if each.partition("=")[0] not in _IGNORED]
+    kept = [each for each in query.split("&") if each.partition("=")[0] not in IGNORED]
     return f"{before}{mark}{'&'.join(kept)}" if any(kept) else before
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from smp.adapters.postgres.urls import driver_url, libpq_environment, server_urls
+from smp.adapters.postgres.urls import IGNORED, driver_url, libpq_environment, server_urls
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgresql+asyncpg://h/d", "postgres://h/d"])
@@ -132,3 +134,13 @@ def test_a_parameter_that_other_users_could_see_or_that_is_read_differently_is_r
 def test_parameters_that_only_libpq_knows_are_not_sent_to_the_server(url: str, servers: Sequence[str]) -> None:
     """Providers put them into the URLs that they show. A parameter that is unknown to libpq too stays."""
     assert list(server_urls(url)) == servers
+
+
+def test_the_page_about_installing_names_every_parameter_that_is_ignored() -> None:
+    """An operator must not believe that `channel_binding=require` protects the connection."""
+    page = Path(__file__).parents[4] / "docs" / "operations" / "install.md"
+    section = page.read_text(encoding="utf-8").partition("## Parameters of the database URL\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"(?m)^\| (`.*?) \| ", section)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == IGNORED
+    for name in IGNORED:
+        assert server_urls(f"postgresql://h/d?{name}=require") == ["postgresql://h/d"]
