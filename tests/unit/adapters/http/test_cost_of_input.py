@@ -306,6 +306,7 @@ def headers_that_are_read() -> set[str]:
         "allow",
         "content-security-policy",
         "location",
+        "set-cookie",
     }
 
 
