@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+import structlog
 
 TESTS: Final = Path(__file__).parent
 MARKS: Final = frozenset({"unit", "property", "contract", "integration", "e2e", "architecture", "delivery"})
@@ -30,6 +32,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder not in MARKS:
             raise pytest.UsageError(f"{item.path}: tests belong into a folder of {', '.join(sorted(MARKS))}")
         item.add_marker(folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loggers_that_follow_the_configuration() -> Iterator[None]:
+    """Never cache a logger: one that an earlier test cached would write past a later test that captures lines."""
+    configure = structlog.configure
+
+    def configure_without_cache(**settings: Any) -> None:  # noqa: ANN401 - those of structlog
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(structlog, "configure", configure_without_cache)
+        yield
 
 
 @pytest.fixture(scope="session")

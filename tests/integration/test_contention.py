@@ -53,14 +53,18 @@ def with_limits(limits: PoolSettings) -> Provider:
 
 @asynccontextmanager
 async def locked_users(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Lock every user's row for the block."""
-    connection = await asyncpg.connect(database_url)
+    """Lock every user's row for the block, which gets a connection without a transaction.
+
+    Inside a transaction, pg_stat_activity shows what was first seen in it.
+    """
+    connection, observer = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
             await connection.execute("SELECT FROM users FOR UPDATE")
-            yield connection
+            yield observer
     finally:
         await connection.close()
+        await observer.close()
 
 
 async def test_a_lock_that_is_not_free_in_time_is_a_conflict_and_not_an_unavailable_database(
@@ -99,13 +103,13 @@ async def test_access_is_answered_while_every_other_request_waits_for_a_lock(dat
         service = await platform.service()
         bob_id = (await bob.get("/v1/me")).json()["id"]
         await platform.set_clock(START + 2 * TOUCH_INTERVAL)
-        async with locked_users(database_url) as holder:
+        async with locked_users(database_url) as observer:
             stuck = [
                 asyncio.create_task(ada.post("/v1/me/subscription/activate", json={"plan": "pro"}))
                 for _ in range(2 * SIZE)
             ]
 
-            while await holder.fetchval(WAITING) < SIZE - 1:
+            while await observer.fetchval(WAITING) < SIZE - 1:
                 assert not [request.result().text for request in stuck if request.done()]
                 await asyncio.sleep(0.01)
             answers: list[httpx.Response] = [

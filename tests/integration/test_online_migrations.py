@@ -215,10 +215,10 @@ async def test_the_wait_for_another_migration_outlasts_the_limits_of_the_role_an
     add_revision("9001", 'op.execute("SELECT pg_advisory_xact_lock(7)")')
     await connection.execute("SELECT pg_advisory_lock(7)")
     name = await connection.fetchval("SELECT quote_ident(current_database())")
-    await connection.execute(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '50ms'")
+    await connection.execute(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '3s'")
     holder = """
         FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%transaction_timeout%'
-        AND datname = current_database() AND state_change < clock_timestamp() - interval '100 ms'
+        AND datname = current_database() AND state_change < clock_timestamp() - interval '4 s'
     """
     migration = asyncio.ensure_future(migrate(database_url))
     await wait_until(connection, f"count(*) = 1 {holder}")
