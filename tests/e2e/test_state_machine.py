@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import combinations, pairwise
 from pathlib import Path
 from random import Random
@@ -177,16 +178,18 @@ async def create_accounts(url: str) -> tuple[Account, ...]:
         return tuple([await database.account(role, password_hash) for role in roles])
 
 
-async def clear(url: str, sessions_from: datetime) -> None:
-    """Delete everything but the accounts, which stay signed in."""
+async def clear(url: str, accounts: Sequence[Account], sessions_from: datetime) -> None:
+    """Delete everything but the accounts with their first sessions; a user has at most 20."""
+    first = [sha256(account.token.encode()).digest() for account in accounts]
     async with population(url) as database:
         await database.execute(
             "SET session_replication_role = replica",  # what is written once may not be removed otherwise
             "TRUNCATE subscriptions, subscription_spans, subscription_count_changes, trials, idempotency_keys,"
             " plans, plan_revisions, test_clock, login_throttle",
-            "DELETE FROM event_log WHERE type LIKE ANY ('{subscription.%,plan.%,test_clock.%}')",
+            "DELETE FROM event_log WHERE type LIKE ANY ('{subscription.%,plan.%,session.%,test_clock.%}')",
             "RESET session_replication_role",
         )
+        await database.rows("DELETE FROM sessions WHERE token_digest <> ALL ($1::bytea[])", first)
         await database.rows("UPDATE sessions SET created_at = $1, last_seen_at = $1", sessions_from)
 
 
@@ -211,7 +214,7 @@ class PlatformMachine(RuleBasedStateMachine):
 
     @initialize(start=st.sampled_from(STARTS))
     def begin(self, start: datetime) -> None:
-        wait_for(clear(self.stage.url, start))
+        wait_for(clear(self.stage.url, self.stage.accounts, start))
         self.model.now = start
         reply = self.ask(USERS, "PUT", "/v1/test-clock", {"now": start.isoformat()})
         assert reply.status == 200, reply
