@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import pytest
 
@@ -162,7 +163,7 @@ def look_around(browser: Browser) -> None:
     assert b'method="POST"' in metrics.body
     assert browser.ask("GET", "/openapi.json").document["info"]["version"] == __version__
     page = browser.ask("GET", "/docs").body.decode()
-    scripts = [piece.partition('"')[0] for piece in page.split('src="')[1:]]
+    scripts = [urljoin("/docs", piece.partition('"')[0]) for piece in page.split('src="')[1:]]
     assert scripts
     assert {browser.ask("GET", script).status for script in scripts} == {200}
 
