@@ -102,3 +102,17 @@ def test_a_client_that_sends_too_much_can_read_why_it_is_refused(
                 for connection in opened:
                     connection.sendall(b" " * size)
                     assert connection.recv(12) == b"HTTP/1.1 413"
+
+
+def test_an_idle_connection_is_closed_after_the_time_of_the_setting(
+    environ: dict[str, str], folder: Path, database_url: str
+) -> None:
+    settings = {"SMP_DATABASE_URL": database_url, "SMP_KEEP_ALIVE_S": "5"}
+    with (
+        serving({**environ, **settings}, folder) as service,
+        clients(service.port, 1, request("GET", "/health/live") + b"\r\n") as (connection,),
+    ):
+        began = perf_counter()
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        assert connection.recv(4096) == b"", "the default of 75 seconds would exceed the time limit of the socket"
+        assert perf_counter() - began > 4

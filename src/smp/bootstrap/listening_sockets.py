@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
+
+from smp.bootstrap.background import in_background
 
 UNREAD_TIMEOUT_S: Final = 30
 """How long a client may leave data unread before the kernel closes its connection."""
@@ -17,20 +19,13 @@ _DESCRIPTORS: Final = Path("/proc/self/fd")
 _LOOK_EVERY_S: Final = 0.05
 
 
-@asynccontextmanager
-async def closing_unread_connections(port: int) -> AsyncIterator[None]:
+def closing_unread_connections(port: int) -> AbstractAsyncContextManager[None]:
     """Make the kernel close connections whose clients do not read (on Linux; other systems have no such option).
 
     Granian has no such setting and opens its socket after the application has started, so this waits for the socket.
     A connection inherits the option from the socket that accepted it.
     """
-    task = asyncio.create_task(_set_timeout(port), name="listening socket")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return in_background(lambda: _set_timeout(port), "listening socket")
 
 
 async def _set_timeout(port: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
@@ -37,6 +37,7 @@ from smp.application.ports.password_hasher import PasswordHasher
 from smp.application.ports.payment_gateway import PaymentGateway
 from smp.application.ports.unit_of_work import UnitOfWorkFactory
 from smp.application.queries.check_access import CheckAccess
+from smp.bootstrap.background import in_background
 from smp.bootstrap.execution import ResultObservers
 from smp.bootstrap.periodic_jobs import JOBS, JobObserver
 from smp.domain.subscription.lifecycle import Status
@@ -57,16 +58,9 @@ class Sampler:
         self._updates = updates
         self._every_s = every_s
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Update the gauges in the background while the context is open; leaving it stops at once."""
-        task = asyncio.create_task(self._run(), name="metrics")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._run, "metrics")
 
     async def sample(self) -> None:
         """Update all gauges once."""
@@ -91,16 +85,9 @@ class LoopLag:
     def __init__(self, metrics: Metrics) -> None:
         self._observe = metrics.histogram(definitions.LOOP_LAG).observe
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Measure in the background while the context is open."""
-        task = asyncio.create_task(self._run(), name="event loop lag")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._run, "event loop lag")
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

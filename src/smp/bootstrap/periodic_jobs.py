@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Protocol
@@ -21,6 +21,7 @@ from smp.application.jobs.fold_counts import FoldCounts, FoldedCounts
 from smp.application.jobs.outcome import JobOutcome
 from smp.application.jobs.purge_expired import PurgeExpired
 from smp.application.ports.retention_cleanup import PurgedRows
+from smp.bootstrap.background import in_background
 from smp.bootstrap.settings import Settings
 
 JITTER: Final = 0.1
@@ -77,19 +78,12 @@ class PeriodicJob:
     observer: JobObserver
     random: Random = field(default_factory=Random)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Run the job in a task as long as the context is open; leaving it stops at once.
 
         The transaction under way is rolled back, and the next run of any worker repeats it.
         """
-        task = asyncio.create_task(self._repeat(), name=f"job {self.name}")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._repeat, f"job {self.name}")
 
     async def _repeat(self) -> None:
         # The first run is soon after the start: a service that restarts more often than the interval needs one too.

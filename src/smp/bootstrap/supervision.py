@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -14,6 +14,7 @@ import structlog
 from dishka import AsyncContainer
 
 from smp.application.errors import ApplicationError
+from smp.bootstrap.background import in_background
 from smp.bootstrap.database import EmbeddedDatabase
 from smp.bootstrap.first_admin import LogStartupReporter, create_first_admin
 from smp.bootstrap.settings import Settings
@@ -44,7 +45,7 @@ async def first_admin_created(container: AsyncContainer, settings: Settings) -> 
                 return
             await asyncio.sleep(FIRST_ADMIN_EVERY_S)
 
-    async with _in_background(create, "first administrator"):
+    async with in_background(create, "first administrator"):
         yield
 
 
@@ -92,24 +93,5 @@ async def watch_parent() -> AsyncIterator[None]:
         _log.warning("the parent process was killed; stopping")
         os.kill(os.getpid(), signal.SIGTERM)
 
-    async with _in_background(watch, "parent"):
+    async with in_background(watch, "parent"):
         yield
-
-
-@asynccontextmanager
-async def _in_background(work: Callable[[], Awaitable[None]], name: str) -> AsyncIterator[None]:
-    """Do the work during the block; it stops at the end of the block at the latest."""
-
-    async def logged() -> None:
-        try:
-            await work()
-        except Exception:  # noqa: BLE001 - no caller waits for the task, so the log has its error
-            _log.exception("a background task failed", task=name)
-
-    task = asyncio.create_task(logged(), name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -14,10 +14,9 @@ from smp.adapters.cli.backup import backup_command
 from smp.adapters.cli.demo import demo_command
 from smp.adapters.cli.doctor import doctor_command
 from smp.adapters.cli.expire import expire_command
-from smp.adapters.cli.fold_counts import fold_counts_command
+from smp.adapters.cli.jobs import fold_counts_command, purge_command
 from smp.adapters.cli.migrate import migrate_command
 from smp.adapters.cli.output import print_error, print_json, print_line, print_notice
-from smp.adapters.cli.purge import purge_command
 from smp.adapters.cli.restore import restore_command
 from smp.adapters.cli.runtime import CliServices
 from smp.adapters.cli.serve import serve_command

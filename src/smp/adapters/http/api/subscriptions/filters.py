@@ -10,6 +10,11 @@ from litestar.params import QueryParameter
 from smp.adapters.http.parameters import INSTANT_FORMAT, UUID_FORMAT, bad_parameter, uuid_or_none
 from smp.domain.subscription.lifecycle import Status
 
+
+def _instant_parameter(name: str, description: str) -> QueryParameter:
+    return QueryParameter(name=name, description=description, schema_extra=INSTANT_FORMAT)
+
+
 StatusParameter = Annotated[
     list[str] | None,
     QueryParameter(
@@ -28,28 +33,16 @@ EmailParameter = Annotated[
     str | None, QueryParameter(name="email", max_length=320, description="Those of the user with this email.")
 ]
 EndsBeforeParameter = Annotated[
-    str | None,
-    QueryParameter(
-        name="ends_before", description="Those with a planned end before this instant.", schema_extra=INSTANT_FORMAT
-    ),
+    str | None, _instant_parameter("ends_before", "Those with a planned end before this instant.")
 ]
 EndsAfterParameter = Annotated[
-    str | None,
-    QueryParameter(
-        name="ends_after", description="Those with a planned end at this instant or later.", schema_extra=INSTANT_FORMAT
-    ),
+    str | None, _instant_parameter("ends_after", "Those with a planned end at this instant or later.")
 ]
 EndedBeforeParameter = Annotated[
-    str | None,
-    QueryParameter(
-        name="ended_before", description="Those that ended before this instant.", schema_extra=INSTANT_FORMAT
-    ),
+    str | None, _instant_parameter("ended_before", "Those that ended before this instant.")
 ]
 EndedAfterParameter = Annotated[
-    str | None,
-    QueryParameter(
-        name="ended_after", description="Those that ended at this instant or later.", schema_extra=INSTANT_FORMAT
-    ),
+    str | None, _instant_parameter("ended_after", "Those that ended at this instant or later.")
 ]
 
 
