@@ -104,9 +104,23 @@ async def test_a_slow_round_trip_measures_nothing(pool: PostgresPool) -> None:
     assert await clock.measure() == first
 
 
+async def test_half_of_the_round_trip_has_passed_when_the_database_answers(pool: PostgresPool) -> None:
+    machine = Machine()
+    machine.round_trip_s = 0.4
+    half = timedelta(seconds=0.2)
+
+    async def database_time() -> datetime:
+        async with open_transaction(pool) as transaction:
+            return await REAL_TIME.now_in(transaction)
+
+    before = await database_time()
+    measured = machine.at - await clock_of(pool, machine).measure()
+    assert before - half <= measured <= await database_time() - half
+
+
 @pytest.mark.parametrize(("ahead", "said"), [(DAY, "86400.0 s ahead of"), (-DAY, "86400.0 s behind")])
 async def test_clocks_that_differ_too_much_are_named(pool: PostgresPool, ahead: timedelta, said: str) -> None:
-    clock = clock_of(pool, Machine(ahead + timedelta(seconds=0)))
+    clock = clock_of(pool, Machine(ahead))
     with pytest.raises(ClocksDiffer) as refusal:
         await clock.confirm()
     assert said.split(".", maxsplit=1)[0][:3] in str(refusal.value)
