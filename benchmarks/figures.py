@@ -131,13 +131,3 @@ def middle(values: Sequence[float]) -> float:
     if not values:
         raise ValueError("there are no values")
     return median(values)
-
-
-def differences(cumulative: Sequence[float]) -> list[float]:
-    """What each step adds to the one before; the first adds itself. Noise may make a step less than nothing: 0 then."""
-    steps = []
-    before = 0.0
-    for value in cumulative:
-        steps.append(max(value - before, 0.0))
-        before = max(value, before)
-    return steps

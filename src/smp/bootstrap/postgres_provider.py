@@ -63,7 +63,7 @@ class PostgresProvider(Provider):
     integrity = provide(PostgresIntegrityChecker, provides=IntegrityChecker)
     throttle = provide(PostgresLoginThrottle, provides=LoginThrottle)
     registrations = provide(PostgresRegistrationThrottle, provides=RegistrationThrottle)
-    housekeeping = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
+    retention_cleanup = provide(PostgresRetentionCleanup, provides=RetentionCleanup)
     count_folder = provide(PostgresCountFolder, provides=CountFolder)
 
     real_time = alias(source=DatabaseClock, provides=RealTime)

@@ -52,8 +52,6 @@ _RUNS_S: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 _WAITS_S: Final = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 2.0)
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
-UNMATCHED: Final = "unmatched"
-"""The label of requests without a route."""
 
 REQUESTS: Final = Family(
     "smp_http_requests_total",
