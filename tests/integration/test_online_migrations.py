@@ -16,7 +16,7 @@ from smp.adapters.postgres.migrations_path import migrations_path
 from smp.adapters.postgres.migrator import current, head, migrate, sql
 from smp.adapters.postgres.pool import create_pool
 from smp.adapters.postgres.pool_settings import PoolSettings
-from smp.application.errors import TransactionConflict
+from smp.application.errors import StorageUnavailable, TransactionConflict
 
 AddRevision = Callable[[str, str], None]
 
@@ -39,6 +39,9 @@ def downgrade() -> None:
     """Nothing to do."""
 '''
 INDEX: Final = 'create_index_concurrently("test_idx", "ON users (created_at)")'
+SLEEP: Final = 'op.execute("SELECT pg_sleep(60)")'
+SLEEP_OUTSIDE_OF_A_TRANSACTION: Final = f"""with op.get_context().autocommit_block():
+        {SLEEP}"""
 WAITING: Final = """
     FROM pg_stat_activity JOIN pg_stat_progress_create_index USING (pid)
     WHERE query_start < clock_timestamp() - interval '100 ms' AND wait_event_type = 'Lock'
@@ -228,15 +231,33 @@ async def test_the_wait_for_another_migration_outlasts_the_limits_of_the_role_an
     assert await revision_of(database_url) == "9001"
 
 
-async def test_a_migration_can_be_interrupted_and_the_lock_is_free_at_once(
-    database_url: str, add_revision: AddRevision, monkeypatch: pytest.MonkeyPatch, connection: asyncpg.Connection[Any]
+@pytest.mark.parametrize("step", [SLEEP, SLEEP_OUTSIDE_OF_A_TRANSACTION], ids=["inside", "outside"])
+async def test_a_migration_that_loses_its_connection_says_that_the_database_does_not_answer(
+    database_url: str, add_revision: AddRevision, connection: asyncpg.Connection[Any], step: str
 ) -> None:
-    add_revision("9001", 'op.execute("SELECT pg_sleep(60)")')
+    add_revision("9001", step)
+    migration = asyncio.ensure_future(migrate(database_url))
+    await wait_until(connection, "count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+    await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+    with pytest.raises(StorageUnavailable):
+        await migration
+
+
+@pytest.mark.parametrize("step", [SLEEP, SLEEP_OUTSIDE_OF_A_TRANSACTION], ids=["inside", "outside"])
+async def test_a_migration_can_be_interrupted_and_the_lock_is_free_at_once(
+    database_url: str,
+    add_revision: AddRevision,
+    monkeypatch: pytest.MonkeyPatch,
+    connection: asyncpg.Connection[Any],
+    step: str,
+) -> None:
+    add_revision("9001", step)
     monkeypatch.setattr(migration_lock, "_WAIT_FOR_OTHERS_S", 5.0)
     migration = asyncio.ensure_future(migrate(database_url))
     await wait_until(connection, "count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     migration.cancel()
-    await asyncio.gather(migration, return_exceptions=True)
+    with pytest.raises(asyncio.CancelledError):
+        await migration
     await migrate(database_url, to=head())
     assert await revision_of(database_url) == head()
 

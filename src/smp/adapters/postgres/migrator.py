@@ -192,13 +192,17 @@ def _config(output: io.StringIO) -> Any:  # noqa: ANN401 - a class of Alembic, w
 @contextmanager
 def _translated() -> Iterator[None]:
     """Translate errors that prevent a migration from running; an error of a migration itself is raised unchanged."""
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - see above
+    from sqlalchemy.exc import DBAPIError, PendingRollbackError  # noqa: PLC0415 - see above
 
     try:
         yield
-    except DBAPIError as error:
-        cause = getattr(error.orig, "__cause__", None)
+    except (DBAPIError, PendingRollbackError) as raised:
+        # After a cancelled statement or a lost connection, Alembic's clean-up of an autocommit block fails as well.
+        error: BaseException = raised
+        while isinstance(error, PendingRollbackError) and error.__context__ is not None:
+            error = error.__context__
+        cause = getattr(getattr(error, "orig", None), "__cause__", None)
         translated = translate(cause) if isinstance(cause, Exception) else None
         if isinstance(translated, StorageUnavailable):
             raise translated from error
-        raise
+        raise error  # noqa: B904 - the first error, which keeps its own context
